@@ -1,0 +1,2 @@
+//! khan-agent
+fn main() {}

@@ -1,0 +1,67 @@
+//! Single connections, read from a node's table on demand: what `GET /v1/connections` answers.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::state::Protocol;
+use crate::time::Timestamp;
+
+/// A bounded sample of a node's connections.
+///
+/// The query's parameters: `src` and `dst` (an address or CIDR; repeatable; `dst` matches the service address or the
+/// backend), `any` (either end), `port` (dialled or answering), `state`, `protocol`, `reply_dst` with `reply_port` (the
+/// far side of a masquerade), `limit` (default 50, at most 1,000).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConnectionSample {
+    /// Name of the node.
+    pub node: String,
+    /// When the dump began, by the node's clock.
+    pub taken: Timestamp,
+    /// How many connections match, listed or not.
+    pub matched: u64,
+    /// The listed ones, youngest first where the kernel keeps timestamps, else the most recently active first.
+    pub connections: Vec<Connection>,
+}
+
+/// One conntrack entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// Transport.
+    pub protocol: Protocol,
+    /// As in a [row's](crate::snapshot::Row::states) states.
+    pub state: String,
+    /// Original tuple: the client.
+    pub src: IpAddr,
+    /// The client's port.
+    pub src_port: u16,
+    /// Original tuple: what the client dialled.
+    pub dst: IpAddr,
+    /// The port dialled.
+    pub dst_port: u16,
+    /// Reply tuple: who answers.
+    pub reply_src: IpAddr,
+    /// The port that answers.
+    pub reply_src_port: u16,
+    /// Reply tuple: where answers go; another address than `src` when the client is masqueraded.
+    pub reply_dst: IpAddr,
+    /// The port that answers go to.
+    pub reply_dst_port: u16,
+    /// Conntrack zone.
+    #[serde(default)]
+    pub zone: u16,
+    /// Seconds until the kernel forgets the entry; absent for offloaded entries.
+    pub timeout_seconds: Option<u32>,
+    /// Seconds since the last packet, where the state's full timeout is known.
+    pub idle_seconds: Option<u32>,
+    /// Age in seconds, where `nf_conntrack_timestamp` was on when the entry was made.
+    #[serde(default)]
+    pub age_seconds: Option<u64>,
+    /// Bytes from the client, where `nf_conntrack_acct` was on when the entry was made.
+    #[serde(default)]
+    pub bytes_sent: Option<u64>,
+    /// Bytes to the client, likewise.
+    #[serde(default)]
+    pub bytes_received: Option<u64>,
+}

@@ -1,0 +1,20 @@
+//! The contract between `khan-agent`, `khan-controller` and `khan`: who an address is, what agents ask the controller,
+//! what a snapshot of one node's connection tracking table holds, and where each is served.
+//!
+//! Shapes only: serde and the standard library, no I/O. Unknown JSON fields are ignored by every reader, so that a newer
+//! part can talk to an older one.
+
+pub mod connection;
+pub mod identity;
+pub mod resolve;
+pub mod routes;
+pub mod snapshot;
+pub mod state;
+pub mod time;
+
+pub use connection::{Connection, ConnectionSample};
+pub use identity::{Identity, Kind, PreviousOwner};
+pub use resolve::{Cursor, ResolveAnswer, ResolveRequest};
+pub use snapshot::Snapshot;
+pub use state::{Lifecycle, Protocol, TcpState};
+pub use time::Timestamp;

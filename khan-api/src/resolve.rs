@@ -1,0 +1,128 @@
+//! "Whose are these addresses?": what an agent asks the controller after each scan, and what it gets.
+//!
+//! The answer holds only what changed since the cursor among the addresses asked. Everything asked is answered when the
+//! cursor is null, from another epoch, or older than the controller remembers. So the request carries the whole state,
+//! and any replica of the controller can answer it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::identity::Identity;
+
+/// Body of `POST /v1/resolve`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolveRequest {
+    /// The cursor of the last answer that was applied; null for "tell me everything".
+    #[serde(default)]
+    pub cursor: Option<Cursor>,
+    /// Every address that the agent holds, not only new ones.
+    pub ips: Vec<IpAddr>,
+}
+
+/// Answer to a [`ResolveRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolveAnswer {
+    /// Send this with the next request.
+    pub cursor: Cursor,
+    /// New or changed owners.
+    pub identities: BTreeMap<IpAddr, Identity>,
+    /// Addresses that had an owner at the cursor and have none now. An address that never had one is in neither list.
+    #[serde(default)]
+    pub gone: Vec<IpAddr>,
+    /// CIDRs that together cover every address the cluster uses: what lies outside is external and need not be asked.
+    #[serde(default)]
+    pub ranges: Vec<String>,
+}
+
+/// A point in one controller process's history of address changes, `EPOCH-REVISION` on the wire.
+///
+/// ```
+/// use khan_api::Cursor;
+/// let cursor: Cursor = "1795341600123-42".parse().unwrap();
+/// assert_eq!((cursor.epoch, cursor.revision), (1_795_341_600_123, 42));
+/// assert_eq!(cursor.to_string(), "1795341600123-42");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cursor {
+    /// Which process start; a number that no two starts share.
+    pub epoch: u64,
+    /// How many address changes that process had seen.
+    pub revision: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.revision)
+    }
+}
+
+/// The text is not `EPOCH-REVISION`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseCursorError;
+
+impl fmt::Display for ParseCursorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a cursor of the form EPOCH-REVISION")
+    }
+}
+
+impl std::error::Error for ParseCursorError {}
+
+impl FromStr for Cursor {
+    type Err = ParseCursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (epoch, revision) = text.split_once('-').ok_or(ParseCursorError)?;
+        let number = |part: &str| part.parse().map_err(|_| ParseCursorError);
+        Ok(Self { epoch: number(epoch)?, revision: number(revision)? })
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_without_a_cursor_asks_for_everything() {
+        let request: ResolveRequest = serde_json::from_str(r#"{"cursor":null,"ips":["10.0.0.1","fd00::1"]}"#).unwrap();
+        assert_eq!(request.cursor, None);
+        assert_eq!(request.ips.len(), 2);
+    }
+
+    #[test]
+    fn an_answer_survives_the_wire() {
+        let answer = ResolveAnswer {
+            cursor: Cursor { epoch: 7, revision: 9 },
+            identities: BTreeMap::from([("10.0.0.1".parse().unwrap(), Identity::default())]),
+            gone: vec!["fd00::2".parse().unwrap()],
+            ranges: vec!["10.0.0.0/16".into()],
+        };
+        let text = serde_json::to_string(&answer).unwrap();
+        assert!(text.contains(r#""cursor":"7-9""#), "{text}");
+        assert_eq!(serde_json::from_str::<ResolveAnswer>(&text).unwrap(), answer);
+    }
+
+    #[test]
+    fn a_bad_cursor_is_an_error_not_a_default() {
+        for text in ["", "7", "7-", "-9", "x-y", "7-9-1"] {
+            assert_eq!(text.parse::<Cursor>(), Err(ParseCursorError), "{text}");
+        }
+    }
+}

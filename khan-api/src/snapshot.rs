@@ -1,0 +1,263 @@
+//! One scan of one node's table, joined with identities: what `GET /v1/snapshot` answers.
+//!
+//! Rows point into `endpoints` by index, so that an address that talks to a thousand others is named once.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Kind;
+use crate::resolve::Cursor;
+use crate::state::Protocol;
+use crate::time::Timestamp;
+
+/// Version of this shape, raised when a reader of the older one would be misled.
+pub const SCHEMA: u32 = 1;
+
+/// A node's connections at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snapshot {
+    /// [`SCHEMA`] of the writer.
+    pub schema: u32,
+    /// Unique among all snapshots of all agents; also the `ETag`. Equal ids mean equal content.
+    pub id: String,
+    /// Name of the node, as `--node-name` gave it.
+    pub node: String,
+    /// The kernel's boot id: history does not continue across a change.
+    pub boot_id: String,
+    /// Version of the agent.
+    pub version: String,
+    /// When the agent's process started.
+    pub started: Timestamp,
+    /// When the dump began, by the node's clock.
+    pub taken: Timestamp,
+    /// Wall time that dump and fold took, in milliseconds.
+    pub scan_millis: u64,
+    /// The period that scans now keep, in milliseconds; longer than configured while scans cost too much.
+    pub interval_millis: u64,
+    /// Where the names come from and how old they are.
+    pub names: Names,
+    /// The kernel's table.
+    pub table: Table,
+    /// Connections in all rows, `rest` included: every TCP, UDP and SCTP entry, entries of one connection in several
+    /// zones counted as one.
+    pub connections: u64,
+    /// The addresses that rows speak of.
+    pub endpoints: Vec<Endpoint>,
+    /// Aggregates, most connections first.
+    pub rows: Vec<Row>,
+    /// What the row bound left out; absent when `rows` is everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
+    /// What the agent could not see or do in this scan, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Where the names of a snapshot come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    /// The controller's URL; empty when the agent works with bare addresses.
+    pub controller: String,
+    /// The last answer that was applied.
+    pub cursor: Option<Cursor>,
+    /// When that answer came.
+    pub updated: Option<Timestamp>,
+    /// Addresses in this snapshot inside the cluster's ranges that nobody is known to have.
+    pub unresolved: u64,
+    /// Why the latest request failed; empty when it did not.
+    pub error: String,
+}
+
+/// The kernel's table as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Table {
+    /// Entries of every protocol (`nf_conntrack_count`).
+    pub entries: u64,
+    /// The most entries the kernel will hold (`nf_conntrack_max`).
+    pub limit: u64,
+    /// Hash buckets.
+    pub buckets: u64,
+    /// Entries in the dump by protocol name: `tcp`, `udp`, `sctp`, `icmp`, ..., or the number where it has no name.
+    pub protocols: BTreeMap<String, u64>,
+    /// The kernel's counters since boot, summed over CPUs: `insert_failed`, `drop`, `early_drop`, ...
+    pub stat: BTreeMap<String, u64>,
+    /// Entries that the dump held more than once and that were counted once.
+    pub seen_twice: u64,
+    /// Entries that could not be understood and were left out.
+    pub refused: u64,
+    /// Entries picked up in midstream that stood the wrong way round and were turned.
+    pub turned: u64,
+}
+
+/// An address and who has it. Strings are empty where nothing applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The address; absent for the sum of many (`__other__` in the exposition).
+    pub ip: Option<IpAddr>,
+    /// What it is.
+    #[serde(rename = "type", default)]
+    pub kind: Kind,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ns: String,
+    /// App label.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub app: String,
+    /// Workload.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workload: String,
+    /// Object name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The node it lives on.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    /// True when this is a previous owner of the address, whose connections outlived it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
+}
+
+/// On which node a connection is counted when each is to be counted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Here: the client lives on this node or outside the cluster.
+    Client,
+    /// Not here: the client lives on another node of the cluster, whose own agent counts the same connection.
+    Server,
+}
+
+impl Side {
+    /// The value of the label `side`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+/// Connections with the same client, service address, backend, ports and protocol. Counts of zero are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Index of the client's endpoint (`orig.src`).
+    pub src: u32,
+    /// Index of the endpoint that the client dialled (`orig.dst`).
+    pub dst: u32,
+    /// Index of the endpoint that answers (`reply.src`); equal to `dst` without destination NAT.
+    pub backend: u32,
+    /// Port that the client dialled.
+    pub port: u16,
+    /// Port that answers.
+    pub backend_port: u16,
+    /// Transport.
+    pub protocol: Protocol,
+    /// Which node counts these connections.
+    pub side: Side,
+    /// Connections.
+    pub connections: u64,
+    /// Of those, how many are in each state: [`TcpState`](crate::TcpState) names for TCP (`OFFLOAD` for entries that
+    /// a flow table took over), `UNREPLIED`, `REPLIED` and `ASSURED` for UDP and SCTP.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub states: BTreeMap<String, u64>,
+    /// Established TCP connections by time since the last packet.
+    #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
+    pub idle: IdleHistogram,
+    /// Established TCP connections without a packet for the agent's `--idle-threshold`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub idle_connections: u64,
+    /// Half-closed TCP connections that the client has yet to close (the server sent the first FIN).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub client_unclosed: u64,
+    /// Half-closed TCP connections that the server has yet to close (the client sent the first FIN).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub server_unclosed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Upper bounds of all but the last bucket of an [`IdleHistogram`], in seconds.
+pub const IDLE_BOUNDS_SECONDS: [u32; 4] = [60, 600, 3600, 6 * 3600];
+
+/// Connections by seconds since the last packet: below 1 minute, 10 minutes, 1 hour, 6 hours, and above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdleHistogram(pub [u32; 5]);
+
+impl IdleHistogram {
+    /// Whether no connection was measured.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|n| *n == 0)
+    }
+
+    /// The bucket of an idle time.
+    pub fn bucket(idle_seconds: u32) -> usize {
+        IDLE_BOUNDS_SECONDS.iter().position(|bound| idle_seconds < *bound).unwrap_or(IDLE_BOUNDS_SECONDS.len())
+    }
+}
+
+/// The sum of the rows that were left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rest {
+    /// How many rows.
+    pub rows: u64,
+    /// Their connections with `side` client.
+    pub client: u64,
+    /// Their connections with `side` server.
+    pub server: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn idle_buckets_end_where_they_say() {
+        let buckets = [0, 59, 60, 599, 600, 3599, 3600, 21_599, 21_600, u32::MAX].map(IdleHistogram::bucket);
+        assert_eq!(buckets, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]);
+    }
+
+    #[test]
+    fn a_row_leaves_zeroes_out_and_reads_them_back() {
+        let row = Row {
+            src: 0,
+            dst: 1,
+            backend: 2,
+            port: 80,
+            backend_port: 8080,
+            protocol: Protocol::Tcp,
+            side: Side::Client,
+            connections: 3,
+            states: BTreeMap::from([("ESTABLISHED".into(), 3)]),
+            idle: IdleHistogram::default(),
+            idle_connections: 0,
+            client_unclosed: 0,
+            server_unclosed: 0,
+        };
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(
+            text,
+            r#"{"src":0,"dst":1,"backend":2,"port":80,"backend_port":8080,"protocol":"tcp","side":"client","connections":3,"states":{"ESTABLISHED":3}}"#
+        );
+        assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row);
+    }
+
+    #[test]
+    fn a_snapshot_of_a_newer_agent_is_read() {
+        let text = r#"{"schema":1,"id":"a-1","node":"n1","taken":"2026-11-22T10:00:00.125Z","shiny":true,"rows":[],
+            "endpoints":[{"ip":"10.0.0.1","type":"pod","ns":"shop"},{"ip":null,"type":"unknown"}]}"#;
+        let snapshot: Snapshot = serde_json::from_str(text).unwrap();
+        assert_eq!(snapshot.taken.millis() % 1000, 125);
+        assert_eq!(snapshot.endpoints[0].ns, "shop");
+        assert_eq!(snapshot.endpoints[1].ip, None);
+    }
+}

@@ -1,0 +1,2 @@
+//! khan-cli
+fn main() {}

@@ -1,0 +1,2 @@
+//! khan-controller
+fn main() {}
