@@ -1,0 +1,228 @@
+//! An HTTP/1.1 server with bounds: connections, the time a request head, a stalled body, an unread answer and an idle
+//! connection may take, and the time that draining takes.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+use tower::ServiceExt;
+use tracing::{debug, info, warn};
+
+use crate::connection::{Phase, RequestBody, ResponseBody, Socket, State};
+use crate::shutdown::Shutdown;
+
+/// How much of the server one peer, or all together, may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections. When all are taken, a new one displaces the connection that is idle for longest; when none is
+    /// idle, it waits in the kernel's queue.
+    pub connections: usize,
+    /// From the first byte of a request head to its last, and for a TLS handshake.
+    pub head: Duration,
+    /// Between two requests. Longer than the usual scrape intervals, so that scrapers keep their connection.
+    pub idle: Duration,
+    /// Without a byte of progress while a request body is read or an answer written.
+    pub stall: Duration,
+    /// A whole exchange, from the end of the request head on; a peer that trickles is cut here.
+    pub exchange: Duration,
+    /// Between the request to stop and the moment when what is still being served is cut.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 128,
+            head: Duration::from_secs(10),
+            idle: Duration::from_mins(2),
+            stall: Duration::from_secs(15),
+            exchange: Duration::from_mins(2),
+            drain: Duration::from_secs(4),
+        }
+    }
+}
+
+/// A router and the bounds it is served with.
+#[derive(Debug)]
+pub struct Server {
+    router: Router,
+    limits: Limits,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Bound {
+    /// Where it listens; the real port when port 0 was asked for.
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Bound {
+    /// Waits until the server has stopped accepting and every connection has ended or was cut.
+    pub async fn finished(self) {
+        // A panic in the accept loop has been printed; there is nothing left to wait for.
+        let _ = self.task.await;
+    }
+}
+
+impl Server {
+    /// Serves `router` with the default limits.
+    pub fn new(router: Router) -> Self {
+        Self { router, limits: Limits::default() }
+    }
+
+    /// Serves with other limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Starts serving until `shutdown` is requested, then drains. Logs `Listening on ADDRESS:PORT`; whoever starts the
+    /// program on port 0 finds the port in that line.
+    pub fn start(self, listener: TcpListener, shutdown: Shutdown) -> io::Result<Bound> {
+        let address = listener.local_addr()?;
+        info!("Listening on {address}");
+        let task = tokio::spawn(self.accept(listener, shutdown));
+        Ok(Bound { address, task })
+    }
+
+    async fn accept(self, listener: TcpListener, shutdown: Shutdown) {
+        let mut tasks: JoinSet<u64> = JoinSet::new();
+        let mut states: BTreeMap<u64, Arc<State>> = BTreeMap::new();
+        let mut number = 0;
+        let mut failing = false;
+        loop {
+            let room = states.len() < self.limits.connections;
+            let accepted = tokio::select! {
+                () = shutdown.requested() => break,
+                Some(ended) = tasks.join_next() => {
+                    forget(&mut states, &ended);
+                    continue;
+                }
+                accepted = listener.accept(), if room || longest_idle(&states).is_some() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Out of file descriptors, mostly: it passes when connections end.
+                    if !failing {
+                        warn!(%error, "Cannot accept connections");
+                    }
+                    failing = true;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            failing = false;
+            if !room && let Some(state) = longest_idle(&states).and_then(|number| states.remove(&number)) {
+                state.close();
+            }
+            number += 1;
+            let state = State::new();
+            states.insert(number, Arc::clone(&state));
+            let connection = Connection { router: self.router.clone(), limits: self.limits, peer, state };
+            let shutdown = shutdown.clone();
+            tasks.spawn(async move {
+                connection.run(stream, shutdown).await;
+                number
+            });
+        }
+        drop(listener);
+        let drained = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(self.limits.drain, drained).await.is_err() {
+            warn!(connections = tasks.len(), "Cut connections that did not finish in time");
+        }
+    }
+}
+
+fn forget(states: &mut BTreeMap<u64, Arc<State>>, ended: &Result<u64, tokio::task::JoinError>) {
+    if let Ok(number) = ended {
+        states.remove(number);
+    } else {
+        // A handler panicked and took its connection along; which one is seen by who still holds the state.
+        states.retain(|_, state| Arc::strong_count(state) > 1);
+    }
+}
+
+/// The number of the connection that waits for a request for longest.
+fn longest_idle(states: &BTreeMap<u64, Arc<State>>) -> Option<u64> {
+    let idle = states.iter().filter_map(|(number, state)| {
+        let (phase, since) = state.phase();
+        (phase != Phase::Serving).then_some((since, *number))
+    });
+    idle.min().map(|(_, number)| number)
+}
+
+struct Connection {
+    router: Router,
+    limits: Limits,
+    peer: SocketAddr,
+    state: Arc<State>,
+}
+
+impl Connection {
+    async fn run(self, stream: TcpStream, shutdown: Shutdown) {
+        // Answers are written whole, so waiting for more to send only delays them.
+        let _ = stream.set_nodelay(true);
+        self.serve(stream, shutdown).await;
+    }
+
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, shutdown: Shutdown) {
+        let Self { router, limits, peer, state } = self;
+        let socket = TokioIo::new(Socket::new(stream, Arc::clone(&state), limits));
+        let service = {
+            let state = Arc::clone(&state);
+            service_fn(move |request: Request<Incoming>| {
+                state.enter(Phase::Serving);
+                answer(router.clone(), request, peer, Arc::clone(&state), limits)
+            })
+        };
+        // The socket's own deadlines tell idle from slow, which hyper's header timeout does not.
+        let connection =
+            http1::Builder::new().header_read_timeout(None).max_buf_size(64 * 1024).serve_connection(socket, service);
+        let mut connection = std::pin::pin!(connection);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        debug!(%peer, error = crate::exit::chain(&error), "Connection ended early");
+                    }
+                    return;
+                }
+                () = shutdown.requested(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                () = state.closed() => return,
+            }
+        }
+    }
+}
+
+async fn answer(
+    router: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    state: Arc<State>,
+    limits: Limits,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let mut request = request.map(|body| axum::body::Body::new(RequestBody::new(body, Arc::clone(&state), limits)));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = router.oneshot(request).await?;
+    Ok(response.map(|body| ResponseBody::new(body, state)))
+}
