@@ -1,8 +1,8 @@
 //! "Whose are these addresses?": what an agent asks the controller after each scan, and what it gets.
 //!
-//! The answer holds only what changed since the cursor among the addresses asked. Everything asked is answered when the
-//! cursor is null, from another epoch, or older than the controller remembers. So the request carries the whole state,
-//! and any replica of the controller can answer it.
+//! The answer holds only what changed since the cursor among the addresses asked, and all that is known of the new ones.
+//! Everything asked is answered when the cursor is null, from another epoch, or older than the controller remembers. So
+//! the request carries the whole state, and any replica of the controller can answer it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,27 +13,41 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::identity::Identity;
 
+/// Most addresses in one request, `ips` and `new` together; more are refused with 413. Ask in several requests with the
+/// same cursor then, and keep the smallest cursor of their answers.
+pub const MAX_ADDRESSES: usize = 100_000;
+
 /// Body of `POST /v1/resolve`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveRequest {
     /// The cursor of the last answer that was applied; null for "tell me everything".
     #[serde(default)]
     pub cursor: Option<Cursor>,
-    /// Every address that the agent holds, not only new ones.
+    /// The addresses that the agent asked for before, with this cursor or an earlier one: answered where they changed
+    /// since the cursor, all of them when the cursor is null.
     pub ips: Vec<IpAddr>,
+    /// The addresses that it did not ask for before: always answered. Without this list an address that has had its owner
+    /// for longer than the cursor would never be named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new: Vec<IpAddr>,
 }
 
-/// Answer to a [`ResolveRequest`].
+/// Answer to a [`ResolveRequest`]. Apply `gone` first, then `identities`: an address without an owner is in both when
+/// something is still known of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveAnswer {
     /// Send this with the next request.
     pub cursor: Cursor,
-    /// New or changed owners.
+    /// New or changed owners. Also, as [`Kind::Unknown`](crate::Kind::Unknown), addresses that nobody has now but of which
+    /// the node (by its pod range) or previous owners are known, and, as [`Kind::External`](crate::Kind::External),
+    /// addresses that the operator named.
     pub identities: BTreeMap<IpAddr, Identity>,
-    /// Addresses that had an owner at the cursor and have none now. An address that never had one is in neither list.
+    /// Addresses among `ips` that had an owner at the cursor and have none now. When everything is answered although a
+    /// cursor was sent, all that have no owner.
     #[serde(default)]
     pub gone: Vec<IpAddr>,
-    /// CIDRs that together cover every address the cluster uses: what lies outside is external and need not be asked.
+    /// CIDRs that together cover every address that the controller knows something of: what lies outside is external and
+    /// need not be asked.
     #[serde(default)]
     pub ranges: Vec<String>,
 }
@@ -103,7 +117,7 @@ mod tests {
     fn a_request_without_a_cursor_asks_for_everything() {
         let request: ResolveRequest = serde_json::from_str(r#"{"cursor":null,"ips":["10.0.0.1","fd00::1"]}"#).unwrap();
         assert_eq!(request.cursor, None);
-        assert_eq!(request.ips.len(), 2);
+        assert_eq!((request.ips.len(), request.new.len()), (2, 0));
     }
 
     #[test]
