@@ -1,1 +1,51 @@
-//! khan-lab
+//! The bench that Khan is tried on: network namespaces with real traffic, synthetic conntrack entries, an independent
+//! reading of the kernel's table, and the programs of the workspace run as users run them. For tests and the demo only.
+//!
+//! ```no_run
+//! use khan_lab::{Lab, traffic};
+//!
+//! fn main() -> khan_lab::Result {
+//!     let lab = Lab::new()?;
+//!     let node = lab.host("node")?;
+//!     node.track()?;
+//!     let server = traffic::TcpServer::start(&node, "127.0.0.1:0".parse().unwrap())?;
+//!     let held = traffic::hold_tcp(&node, server.address(), 100)?;
+//!     let table = node.witness()?;
+//!     assert_eq!(table.iter().filter(|entry| entry.state.as_deref() == Some("ESTABLISHED")).count(), held.len());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Everything is anonymous and belongs to this process: a namespace lives as long as a thread of ours is in it, every
+//! child dies with the thread that started it, and files lie in the build folder. So nothing is left behind by a failed
+//! assertion, a panic or SIGKILL.
+//!
+//! Works as root, else in a user namespace of its own ([`Lab::new`] runs the program again inside one). Where neither is
+//! possible, and where a tool is missing, it fails and says what to do; it never skips.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("network namespaces and connection tracking are Linux's");
+
+mod error;
+mod http;
+mod privilege;
+
+pub mod binaries;
+pub mod host;
+pub mod lab;
+pub mod program;
+pub mod prometheus;
+pub mod seed;
+pub mod traffic;
+pub mod wait;
+pub mod witness;
+
+pub use error::{LabError, Result};
+pub use host::Host;
+pub use http::Answer;
+pub use lab::Lab;
+pub use program::Program;
+pub use prometheus::Prometheus;
+pub use seed::Seed;
+pub use wait::until;
+pub use witness::{Entry, Tuple};

@@ -1,0 +1,68 @@
+//! The workspace's own programs, built from the sources that the test was built from.
+
+use std::collections::HashMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use crate::{LabError, Result};
+
+/// Names a folder whose programs are to be used as they are, for instance those that go into an image.
+pub const BIN_FOLDER: &str = "KHAN_BIN_DIR";
+
+/// Path of a workspace program such as `khan-agent`, in the profile of the calling test. Cargo is asked once per
+/// process and program, because a binary that happens to lie there may be older than the sources.
+pub fn path(program: &str) -> Result<PathBuf> {
+    static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
+    if let Some(folder) = env::var_os(BIN_FOLDER) {
+        let path = Path::new(&folder).join(program);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(LabError::Missing(format!("{BIN_FOLDER} is set, but there is no {}", path.display())))
+        };
+    }
+    let mut built = BUILT.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(path) = built.get(program) {
+        return Ok(path.clone());
+    }
+    let path = build(program)?;
+    built.insert(program.to_owned(), path.clone());
+    Ok(path)
+}
+
+/// The folder of the profile (`target/debug`); none when this program was not built by cargo.
+pub fn build_folder() -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    let folder = program.parent()?;
+    let folder = if folder.ends_with("deps") || folder.ends_with("examples") { folder.parent()? } else { folder };
+    folder.parent()?.join("CACHEDIR.TAG").is_file().then(|| folder.to_owned())
+}
+
+fn build(program: &str) -> Result<PathBuf> {
+    let folder = build_folder().ok_or_else(|| {
+        LabError::Missing(format!("not started by cargo: set {BIN_FOLDER} to the folder of {program}"))
+    })?;
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let target = folder.parent().unwrap_or(&folder);
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(&cargo)
+        .args(["build", "--quiet", "--profile", profile, "--bin", program, "--target-dir"])
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .map_err(LabError::io(format!("cannot run {}", cargo.display())))?;
+    let path = folder.join(program);
+    if !output.status.success() || !path.is_file() {
+        return Err(LabError::Command {
+            command: format!("cargo build --bin {program}"),
+            status: output.status.to_string(),
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
+    }
+    Ok(path)
+}
