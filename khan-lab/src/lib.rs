@@ -31,6 +31,7 @@ mod http;
 mod privilege;
 
 pub mod binaries;
+pub mod cluster;
 pub mod host;
 pub mod lab;
 pub mod program;
@@ -40,6 +41,7 @@ pub mod traffic;
 pub mod wait;
 pub mod witness;
 
+pub use cluster::Cluster;
 pub use error::{LabError, Result};
 pub use host::Host;
 pub use http::Answer;

@@ -1,0 +1,155 @@
+//! A small cluster out of namespaces: nodes that route and do what kube-proxy does with real nftables rules, pods behind
+//! them, and hosts outside. Dual-stack; only containers and the API server are missing.
+//!
+//! ```text
+//!   pod  pod      pod  pod      outside hosts
+//!    |    |        |    |         |     |
+//!    node-1        node-2         |     |        every line is a veth pair, every joint routes
+//!       \             |          /     /
+//!        `------------ fabric --------'
+//! ```
+//!
+//! Node N has 172.18.0.N and the pod ranges 10.244.N.0/24 and `fd00:10:244:N::/64`, whose first address is the pods'
+//! gateway. Services get addresses in 10.96.0.0/16 and `fd00:10:96::/112`. Like kube-proxy's, the rules masquerade what
+//! comes in through a node port, hairpins, and pods' traffic to the world.
+
+mod manifest;
+mod plan;
+mod rules;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::host::{Link, link};
+use crate::{Host, Lab, LabError, Result};
+
+pub use plan::{Plan, Pod, Service, Workload, node_addresses, node_name};
+
+/// Both addresses of something dual-stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// IPv4.
+    pub v4: Ipv4Addr,
+    /// IPv6.
+    pub v6: Ipv6Addr,
+}
+
+impl Addresses {
+    /// With a port, IPv4.
+    pub fn v4_port(self, port: u16) -> SocketAddr {
+        (self.v4, port).into()
+    }
+
+    /// With a port, IPv6.
+    pub fn v6_port(self, port: u16) -> SocketAddr {
+        (self.v6, port).into()
+    }
+
+    /// Both, IPv4 first.
+    pub fn both(self) -> [IpAddr; 2] {
+        [self.v4.into(), self.v6.into()]
+    }
+}
+
+/// A running network for a [`Plan`]. Starts no program.
+#[derive(Debug)]
+pub struct Cluster {
+    plan: Plan,
+    fabric: Host,
+    nodes: Vec<Host>,
+    pods: BTreeMap<String, Host>,
+    outside: u8,
+}
+
+impl Cluster {
+    /// Builds the namespaces, links, routes and rules of `plan`.
+    pub fn start(lab: &Lab, plan: Plan) -> Result<Self> {
+        let fabric = lab.host("fabric")?;
+        fabric.forward()?;
+        let mut cluster = Self { plan, fabric, nodes: Vec::new(), pods: BTreeMap::new(), outside: 0 };
+        for node in 1..=cluster.plan.nodes {
+            cluster.add_node(lab, node)?;
+        }
+        let own_network: Vec<_> = cluster.plan.pods.iter().filter(|pod| !pod.host_network).cloned().collect();
+        for pod in own_network {
+            cluster.add_pod(lab, &pod)?;
+        }
+        for node in &cluster.nodes {
+            node.nft(&rules::nat(&cluster.plan))?;
+        }
+        Ok(cluster)
+    }
+
+    fn add_node(&mut self, lab: &Lab, number: u8) -> Result {
+        let node = lab.host(&plan::node_name(number))?;
+        node.forward()?;
+        attach(&node, plan::node_addresses(number), &self.fabric, &format!("node{number}"), plan::FABRIC)?;
+        let Addresses { v4, v6 } = plan::node_addresses(number);
+        self.fabric.route([plan::pod_range_v4(number).as_str(), "via", &v4.to_string()])?;
+        self.fabric.route([plan::pod_range_v6(number).as_str(), "via", &v6.to_string()])?;
+        // What kube-proxy sets on every node.
+        node.sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", "86400")?;
+        node.sysctl("net.netfilter.nf_conntrack_tcp_timeout_close_wait", "3600")?;
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn add_pod(&mut self, lab: &Lab, pod: &Pod) -> Result {
+        let host = lab.host(&pod.name)?;
+        let addresses = self.plan.pod_addresses(&pod.name)?;
+        let interface = format!("pod{}", self.pods.len());
+        attach(&host, addresses, self.node(pod.node), &interface, plan::gateway(pod.node))?;
+        self.pods.insert(pod.name.clone(), host);
+        Ok(())
+    }
+
+    /// Another host outside of the cluster, with an address of a documentation range.
+    pub fn outside(&mut self, lab: &Lab, name: &str) -> Result<(Host, Addresses)> {
+        self.outside += 1;
+        let number = self.outside;
+        let addresses = plan::outside_addresses(number);
+        let host = lab.host(name)?;
+        attach(&host, addresses, &self.fabric, &format!("out{number}"), plan::FABRIC)?;
+        Ok((host, addresses))
+    }
+
+    /// What was built.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The namespace of a node, counted from 1.
+    pub fn node(&self, number: u8) -> &Host {
+        &self.nodes[usize::from(number) - 1]
+    }
+
+    /// The namespace of a pod, or of its node when it is on the host network.
+    pub fn pod(&self, name: &str) -> Result<&Host> {
+        let pod = self.plan.pod(name)?;
+        let own = if pod.host_network { Some(self.node(pod.node)) } else { self.pods.get(name) };
+        own.ok_or_else(|| LabError::Malformed(format!("pod {name} has no namespace")))
+    }
+
+    /// What `kubectl get pods,services,nodes -A -o json` would print.
+    pub fn manifest(&self) -> serde_json::Value {
+        manifest::list(&self.plan)
+    }
+}
+
+/// Links `child` to `parent`, point to point, and makes `gateway` its way to everywhere.
+fn attach(child: &Host, addresses: Addresses, parent: &Host, interface: &str, gateway: Addresses) -> Result {
+    let [own4, own6] = [format!("{}/32", addresses.v4), format!("{}/128", addresses.v6)];
+    let [gateway4, gateway6] = [format!("{}/32", gateway.v4), format!("{}/128", gateway.v6)];
+    link(
+        Link { host: child, name: "eth0", addresses: &[&own4, &own6] },
+        Link { host: parent, name: interface, addresses: &[&gateway4, &gateway6] },
+    )?;
+    for (own, gateway) in [(own4, gateway4), (own6, gateway6)] {
+        child.route([gateway.as_str(), "dev", "eth0"])?;
+        let via = gateway.split('/').next().unwrap_or_default();
+        let family = if via.contains(':') { "::/0" } else { "0.0.0.0/0" };
+        child.route([family, "via", via, "dev", "eth0"])?;
+        parent.route([own.as_str(), "dev", interface])?;
+    }
+    Ok(())
+}

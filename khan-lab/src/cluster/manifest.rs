@@ -1,0 +1,123 @@
+//! The plan as `kubectl get pods,services,nodes -A -o json` would print it.
+
+use serde_json::{Value, json};
+
+use super::plan::{self, Plan, Pod, Service, Workload};
+
+const CREATED: &str = "2026-11-20T08:00:00Z";
+
+pub(super) fn list(plan: &Plan) -> Value {
+    let pods = plan.pods.iter().map(|object| pod(plan, object));
+    let services = plan.services.iter().map(|object| service(plan, object));
+    let items: Vec<Value> = pods.chain(services).chain((1..=plan.nodes).map(node)).collect();
+    json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
+}
+
+/// What a Deployment puts into the names of its pods; made of the letters that Kubernetes uses.
+pub(super) fn template_hash(app: &str) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut hash = app
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    std::iter::repeat_with(|| {
+        let letter = LETTERS[usize::try_from(hash % LETTERS.len() as u64).expect("below 27")];
+        hash /= LETTERS.len() as u64;
+        char::from(letter)
+    })
+    .take(10)
+    .collect()
+}
+
+fn pod(plan: &Plan, pod: &Pod) -> Value {
+    let addresses = plan.pod_addresses(&pod.name).expect("a pod of this plan");
+    let host = plan::node_addresses(pod.node);
+    let hash = template_hash(&pod.app);
+    let mut labels = json!({ "app": pod.app });
+    let (kind, owner) = match pod.workload {
+        Workload::Deployment => {
+            labels["pod-template-hash"] = json!(hash);
+            ("ReplicaSet", format!("{}-{hash}", pod.app))
+        }
+        Workload::StatefulSet => ("StatefulSet", pod.app.clone()),
+        Workload::DaemonSet => ("DaemonSet", pod.app.clone()),
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": pod.name,
+            "namespace": pod.ns,
+            "uid": format!("pod-{}-{}", pod.ns, pod.name),
+            "creationTimestamp": CREATED,
+            "labels": labels,
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": kind, "name": owner, "uid": format!("owner-{owner}"), "controller": true,
+            }],
+        },
+        "spec": {
+            "nodeName": plan::node_name(pod.node),
+            "hostNetwork": pod.host_network,
+            "containers": [{ "name": pod.app, "image": "demo" }],
+        },
+        "status": {
+            "phase": "Running",
+            "hostIP": host.v4,
+            "podIP": addresses.v4,
+            "podIPs": addresses.both().map(|ip| json!({ "ip": ip })),
+            "startTime": CREATED,
+        },
+    })
+}
+
+fn service(plan: &Plan, service: &Service) -> Value {
+    let addresses = plan.service_addresses(&service.ns, &service.app).expect("a service of this plan");
+    let mut port = json!({
+        "port": service.port,
+        "targetPort": service.target,
+        "protocol": service.protocol.as_str().to_uppercase(),
+    });
+    if let Some(node_port) = service.node_port {
+        port["nodePort"] = json!(node_port);
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": service.app,
+            "namespace": service.ns,
+            "uid": format!("service-{}-{}", service.ns, service.app),
+            "creationTimestamp": CREATED,
+            "labels": { "app": service.app },
+        },
+        "spec": {
+            "type": if service.node_port.is_some() { "NodePort" } else { "ClusterIP" },
+            "clusterIP": addresses.v4,
+            "clusterIPs": addresses.both(),
+            "ipFamilies": ["IPv4", "IPv6"],
+            "ports": [port],
+            "selector": { "app": service.app },
+        },
+        "status": { "loadBalancer": {} },
+    })
+}
+
+fn node(number: u8) -> Value {
+    let name = plan::node_name(number);
+    let addresses = plan::node_addresses(number);
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": name, "uid": format!("node-{name}"), "creationTimestamp": CREATED },
+        "spec": {
+            "podCIDR": plan::pod_range_v4(number),
+            "podCIDRs": [plan::pod_range_v4(number), plan::pod_range_v6(number)],
+        },
+        "status": {
+            "addresses": [
+                { "type": "InternalIP", "address": addresses.v4 },
+                { "type": "InternalIP", "address": addresses.v6 },
+                { "type": "Hostname", "address": name },
+            ],
+        },
+    })
+}
