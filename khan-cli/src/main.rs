@@ -1,2 +1,3 @@
-//! khan-cli
+//! The `khan` command.
+
 fn main() {}

@@ -1,0 +1,55 @@
+//! Snapshots of many nodes flow in, rows for a screen or a file flow out. Pure: no clock, no I/O, no async, no drawing.
+//!
+//! How the pieces are used, by the terminal interface as well as by `--once`:
+//!
+//! ```text
+//! khan_api::Snapshot -> NodeTable::new(snapshot, &mut Pool)      compact, shared, kept per node
+//! merge(source, Vec<NodeInput>) -> View                          every connection once; cheap: tables are shared
+//! History::push(Arc<View>) ; History::track(&Query)              one sample per settled, distinct view
+//! project(&View, &Query, &History) -> Projection                 what to draw, copy, export; rows named by RowKey
+//! leaks(&View, &Query, &History, &LeakRule) -> LeakReport        the leak screen
+//! ```
+//!
+//! - A [`View`] is immutable and comes through `tokio::sync::watch` ([`crate::feed`]). [`View::id`] changes exactly when
+//!   its content does. [`View::settled`] is false while agents of the first round are still to answer: draw it, but
+//!   [`History::push`] takes no sample of it.
+//! - A [`Query`] is what the user asked: grouping, filter, scope, sort, limit. Equal [`Query::shape`]s share history;
+//!   call [`History::track`] after every change of the query, then [`project`].
+//! - A [`RowKey`] is 128 bits, `Copy`, and names the same group in every view (and in every process), so selection,
+//!   pins and history hold on to it and never to an index.
+//! - [`Projection`] carries totals before and after the limit, so that "200 of 3,914 edges = 92.1 %" and `(other)` are exact.
+
+pub mod endpoint;
+pub mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod group;
+mod hash;
+pub mod history;
+pub mod leak;
+pub mod merge;
+pub mod node;
+pub mod party;
+pub mod pivot;
+pub mod project;
+pub mod query;
+pub mod selector;
+pub mod state;
+pub mod table;
+pub mod view;
+
+pub use endpoint::{Endpoint, Pool};
+pub use filter::Filter;
+pub use group::{GroupBy, RowKey};
+pub use history::{History, Trend};
+pub use leak::{LeakReport, LeakRule, Verdict, leaks};
+pub use merge::{NodeInput, merge};
+pub use node::{NodeState, NodeStatus};
+pub use party::{Grain, Party};
+pub use pivot::Sum;
+pub use project::{Projected, Projection, project};
+pub use query::{Query, Sort, SortBy};
+pub use selector::Selector;
+pub use state::{State, StateCounts};
+pub use table::NodeTable;
+pub use view::{SourceInfo, SourceKind, View};

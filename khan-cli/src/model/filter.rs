@@ -1,0 +1,302 @@
+//! The filter language: `src:shop/* dst:postgres port:5432 conns>100 delta>50 state:time_wait -ns:kube-system`.
+//!
+//! Terms are joined by "and"; commas inside a term mean "or"; `-` or `!` before a term turns it round; a term without a
+//! field looks for its text in either end. Text with spaces goes in double quotes.
+
+pub mod eval;
+mod lex;
+mod parse;
+
+use std::fmt;
+use std::str::FromStr;
+
+use khan_api::{Lifecycle, Protocol};
+
+use super::group::{GroupBy, RowKey};
+use super::selector::{Glob, Selector};
+use super::state::State;
+
+/// A parsed filter. [`fmt::Display`] writes a normal form that reads back equal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// All of these must hold for a connection to be counted.
+    pub rows: Vec<Not<RowTerm>>,
+    /// All of these must hold for a group to be shown.
+    pub groups: Vec<Not<GroupTerm>>,
+}
+
+impl Filter {
+    /// Whether everything passes.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.groups.is_empty()
+    }
+
+    /// Adds the terms of `other`.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.rows.extend(other.rows);
+        self.groups.extend(other.groups);
+        self
+    }
+
+    /// Adds one term about connections.
+    #[must_use]
+    pub fn and_row(mut self, term: RowTerm) -> Self {
+        self.rows.push(Not { negated: false, term });
+        self
+    }
+}
+
+/// A term, perhaps turned round.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Not<T> {
+    /// Holds where the term does not.
+    pub negated: bool,
+    /// The term.
+    pub term: T,
+}
+
+/// A term about single connections. Alternatives are joined by "or".
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RowTerm {
+    /// `src:`, the client.
+    Src(Vec<Selector>),
+    /// `dst:`, what was dialled or who answers.
+    Dst(Vec<Selector>),
+    /// `any:`, or no field: either end.
+    Any(Vec<Selector>),
+    /// `port:`, dialled or answering: a number or `LOW-HIGH`.
+    Port(Vec<(u16, u16)>),
+    /// `proto:`.
+    Protocol(Vec<Protocol>),
+    /// `state:`, a state or `open`, `opening`, `closed`.
+    State(Vec<StateTerm>),
+    /// `node:`, the node whose table holds the connection, or of either end.
+    Node(Vec<Glob>),
+    /// `is:ghost`, the last packet is older than the present owner of an address.
+    Ghost,
+    /// `row:KEY@src+dst+port`, a row of a table as a filter: how a drill-down stays exact.
+    Member(GroupBy, RowKey),
+}
+
+/// One alternative of `state:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateTerm {
+    /// One state.
+    One(State),
+    /// All states of a part of life.
+    Part(Lifecycle),
+}
+
+/// A term about a whole group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GroupTerm {
+    /// `conns>100` and the like; the number in thousandths, so that terms can be compared.
+    Number(Measure, Compare, i64),
+    /// `is:new`, `is:rising`, `is:stale`, `is:unknown`.
+    Is(Flag),
+}
+
+/// What a number term measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// `conns`.
+    Connections,
+    /// `delta`, since the window's start or the baseline.
+    Delta,
+    /// `rate`, per minute.
+    Rate,
+    /// `est`, established share in percent.
+    Established,
+    /// `idle`, idle connections.
+    Idle,
+    /// `halfclosed`, half-closed connections.
+    HalfClosed,
+}
+
+impl Measure {
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::Connections, "conns"),
+        (Self::Delta, "delta"),
+        (Self::Rate, "rate"),
+        (Self::Established, "est"),
+        (Self::Idle, "idle"),
+        (Self::HalfClosed, "halfclosed"),
+    ];
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compare {
+    /// `>`
+    More,
+    /// `>=`
+    AtLeast,
+    /// `<`
+    Less,
+    /// `<=`
+    AtMost,
+    /// `=`
+    Equal,
+    /// `!=`
+    Unequal,
+}
+
+impl Compare {
+    const SIGNS: [(Self, &'static str); 6] = [
+        (Self::AtLeast, ">="),
+        (Self::AtMost, "<="),
+        (Self::Unequal, "!="),
+        (Self::More, ">"),
+        (Self::Less, "<"),
+        (Self::Equal, "="),
+    ];
+
+    /// Whether `left SIGN right`.
+    pub fn holds(self, left: f64, right: f64) -> bool {
+        match self {
+            Self::More => left > right,
+            Self::AtLeast => left >= right,
+            Self::Less => left < right,
+            Self::AtMost => left <= right,
+            Self::Equal => (left - right).abs() < 1e-9,
+            Self::Unequal => (left - right).abs() >= 1e-9,
+        }
+    }
+}
+
+/// What the FLAGS column says of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Flag {
+    /// Grew in most steps of the window.
+    Rising,
+    /// First seen less than five minutes ago, by a history that is older.
+    New,
+    /// An end that nobody is known to own.
+    Unknown,
+    /// Holds connections of a node whose data is old.
+    Stale,
+    /// Holds connections that outlived the owner of an address.
+    Ghost,
+}
+
+impl Flag {
+    /// Every flag, in the order of the column.
+    pub const ALL: [Self; 5] = [Self::Rising, Self::New, Self::Unknown, Self::Stale, Self::Ghost];
+
+    /// As the column writes it; its first letter is the short form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rising => "RISING",
+            Self::New => "NEW",
+            Self::Unknown => "UNK",
+            Self::Stale => "STALE",
+            Self::Ghost => "GHOST",
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Rising => "rising",
+            Self::New => "new",
+            Self::Unknown => "unknown",
+            Self::Stale => "stale",
+            Self::Ghost => "ghost",
+        }
+    }
+}
+
+/// Where and why a filter cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message} at column {}", .column + 1)]
+pub struct FilterError {
+    /// One sentence, without the place.
+    pub message: String,
+    /// Where the trouble begins, in characters from 0.
+    pub column: usize,
+    /// How many characters it spans, at least one.
+    pub width: usize,
+}
+
+impl FilterError {
+    /// Carets for a line below the filter's text.
+    pub fn carets(&self) -> String {
+        format!("{}{}", " ".repeat(self.column), "^".repeat(self.width))
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        parse::parse(text)
+    }
+}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, field: &str, items: &[T]) -> fmt::Result {
+    let items: Vec<_> = items.iter().map(|item| lex::quote(&item.to_string())).collect();
+    write!(f, "{field}{}", items.join(","))
+}
+
+impl fmt::Display for RowTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Src(selectors) => list(f, "src:", selectors),
+            Self::Dst(selectors) => list(f, "dst:", selectors),
+            Self::Any(selectors) => list(f, "any:", selectors),
+            Self::Protocol(protocols) => list(f, "proto:", protocols),
+            Self::Node(globs) => list(f, "node:", globs),
+            Self::Ghost => f.write_str("is:ghost"),
+            Self::Port(ranges) => {
+                let range =
+                    |(low, high): &(u16, u16)| if low == high { low.to_string() } else { format!("{low}-{high}") };
+                list(f, "port:", &ranges.iter().map(range).collect::<Vec<_>>())
+            }
+            Self::State(states) => list(f, "state:", states),
+            Self::Member(by, key) => write!(f, "row:{:032x}@{}", key.0, by.to_string().replace(',', "+")),
+        }
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for StateTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(state) => f.write_str(&state.as_str().to_ascii_lowercase()),
+            Self::Part(Lifecycle::Opening) => f.write_str("opening"),
+            Self::Part(Lifecycle::Open) => f.write_str("open"),
+            Self::Part(Lifecycle::Closed) => f.write_str("closed"),
+        }
+    }
+}
+
+impl fmt::Display for GroupTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(flag) => write!(f, "is:{}", flag.word()),
+            Self::Number(measure, compare, thousandths) => {
+                let name = Measure::NAMES.iter().find(|(m, _)| m == measure).map_or("", |(_, name)| name);
+                let sign = Compare::SIGNS.iter().find(|(c, _)| c == compare).map_or("", |(_, sign)| sign);
+                write!(f, "{name}{sign}{}", *thousandths as f64 / 1000.0)
+            }
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Not<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.negated { "-" } else { "" }, self.term)
+    }
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let terms = self.rows.iter().map(ToString::to_string).chain(self.groups.iter().map(ToString::to_string));
+        f.write_str(&terms.collect::<Vec<_>>().join(" "))
+    }
+}

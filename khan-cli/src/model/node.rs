@@ -1,0 +1,134 @@
+//! What is known about each node's agent: the "41/42 (1 stale)" of the header and the rows of `khan agents`.
+
+use std::time::Duration;
+
+use khan_api::Timestamp;
+use khan_api::snapshot::{Names, Table};
+
+/// Whether a node's data can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeState {
+    /// Answered, with a snapshot that is not too old.
+    Ok,
+    /// Its latest data is old, because it does not answer or because it answers with an old snapshot.
+    Stale,
+    /// It has not answered, and there is no earlier data that may still be shown.
+    Failed,
+    /// It has not been heard yet, and its first deadline has not passed.
+    Waiting,
+}
+
+impl NodeState {
+    /// One word for a column.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// Why a node's agent gave nothing new.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// One sentence: what was tried, and what came back.
+    pub reason: String,
+    /// When the first of these failures happened.
+    pub since: Timestamp,
+    /// How many times in a row.
+    pub attempts: u32,
+    /// When it is tried next.
+    pub next: Option<Timestamp>,
+}
+
+/// One node's agent.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// Name of the node; of the address asked while the node is not known.
+    pub node: String,
+    /// Which agent: its URL, or `NAMESPACE/POD`.
+    pub agent: String,
+    /// See there.
+    pub state: NodeState,
+    /// Whether its connections are part of the view's rows and totals.
+    pub counted: bool,
+    /// The failure that lasts, if one does.
+    pub failure: Option<Failure>,
+    /// When it last answered.
+    pub answered: Option<Timestamp>,
+    /// The agent's clock minus ours, in milliseconds, as its latest answer told.
+    pub clock_skew_millis: i64,
+    /// When its latest snapshot was taken, by its own clock.
+    pub taken: Option<Timestamp>,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// The agent's version.
+    pub version: String,
+    /// When the agent started.
+    pub started: Option<Timestamp>,
+    /// Duration of its latest scan.
+    pub scan: Duration,
+    /// The period that its scans keep.
+    pub interval: Duration,
+    /// Its names: where from, how old, how many missing.
+    pub names: Names,
+    /// The kernel's table; `None` when the source does not tell.
+    pub table: Option<Table>,
+    /// Connections in its table, counted here or on another node.
+    pub connections: u64,
+    /// What the agent said about its latest scan.
+    pub warnings: Vec<String>,
+}
+
+impl NodeStatus {
+    /// A node that has not been heard yet.
+    pub fn waiting(node: impl Into<String>, agent: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            agent: agent.into(),
+            state: NodeState::Waiting,
+            counted: false,
+            failure: None,
+            answered: None,
+            clock_skew_millis: 0,
+            taken: None,
+            boot_id: String::new(),
+            version: String::new(),
+            started: None,
+            scan: Duration::ZERO,
+            interval: Duration::ZERO,
+            names: Names::default(),
+            table: None,
+            connections: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Takes over what a snapshot tells about its node; state and failure stay as they are.
+    pub fn describe(&mut self, snapshot: &khan_api::Snapshot) {
+        self.node.clone_from(&snapshot.node);
+        self.taken = Some(snapshot.taken);
+        self.boot_id.clone_from(&snapshot.boot_id);
+        self.version.clone_from(&snapshot.version);
+        self.started = (snapshot.started != Timestamp::default()).then_some(snapshot.started);
+        self.scan = Duration::from_millis(snapshot.scan_millis);
+        self.interval = Duration::from_millis(snapshot.interval_millis);
+        self.names.clone_from(&snapshot.names);
+        self.table = (snapshot.table.limit > 0).then(|| snapshot.table.clone());
+        self.connections = snapshot.connections;
+        self.warnings.clone_from(&snapshot.warnings);
+    }
+
+    /// How old its data is at `now` (our clock), with the difference of the clocks taken out.
+    pub fn age(&self, now: Timestamp) -> Option<Duration> {
+        let taken = self.taken?;
+        Some(now.since(Timestamp::from_millis(taken.millis() - self.clock_skew_millis)))
+    }
+
+    /// Filled share of the kernel's table, 0 to 1.
+    pub fn fill(&self) -> Option<f64> {
+        self.table.as_ref().filter(|table| table.limit > 0).map(|table| table.entries as f64 / table.limit as f64)
+    }
+}

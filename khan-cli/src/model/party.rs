@@ -1,0 +1,255 @@
+//! One end of a group of connections: what a row's SOURCE or DESTINATION names, at the grain that was asked for.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use khan_api::Kind;
+
+use super::endpoint::Endpoint;
+use super::hash::fingerprint;
+
+/// How finely an end of a connection is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grain {
+    /// pod, service, node, ...
+    Kind,
+    /// Namespace.
+    Namespace,
+    /// `NAMESPACE/APP`; nodes and named externals by name, unnamed externals together, unknown addresses singly.
+    App,
+    /// The workload behind a pod, else as [`Grain::App`].
+    Workload,
+    /// `NAMESPACE/NAME` of the pod or service; addresses without an owner singly.
+    Name,
+    /// The node that the address lives on.
+    Node,
+    /// The address.
+    Address,
+}
+
+impl Grain {
+    const NAMES: [(Self, &'static str); 7] = [
+        (Self::Kind, "type"),
+        (Self::Namespace, "ns"),
+        (Self::App, "app"),
+        (Self::Workload, "workload"),
+        (Self::Name, "pod"),
+        (Self::Node, "node"),
+        (Self::Address, "ip"),
+    ];
+
+    /// As in `src-pod`.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(grain, _)| *grain == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl FromStr for Grain {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "namespace" => Ok(Self::Namespace),
+            "name" => Ok(Self::Name),
+            "address" => Ok(Self::Address),
+            "kind" => Ok(Self::Kind),
+            _ => Self::NAMES.iter().find(|(_, name)| *name == text).map(|(grain, _)| *grain).ok_or(()),
+        }
+    }
+}
+
+/// One end of a group. Strings are empty where nothing applies at the grain of the query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// What the addresses are; that of the first when they differ.
+    pub kind: Kind,
+    /// Namespace.
+    pub ns: Arc<str>,
+    /// App.
+    pub app: Arc<str>,
+    /// Object name.
+    pub name: Arc<str>,
+    /// Node.
+    pub node: Arc<str>,
+    /// The address, when the grain tells single addresses apart here.
+    pub ip: Option<IpAddr>,
+    /// The text for a column: `shop/checkout`, `?10.40.7.19`, `external`, `node/n1`.
+    pub text: Arc<str>,
+    /// How many addresses stand behind it in this view.
+    pub addresses: u32,
+}
+
+impl Party {
+    /// The party of `endpoint` at `grain`, with the fingerprint that names it in every view.
+    pub fn of(endpoint: &Endpoint, grain: Grain) -> (u128, Self) {
+        let mut party = Self {
+            kind: endpoint.kind,
+            ns: Arc::default(),
+            app: Arc::default(),
+            name: Arc::default(),
+            node: Arc::default(),
+            ip: None,
+            text: Arc::default(),
+            addresses: 1,
+        };
+        let class = party.fill(endpoint, grain);
+        let text = party.compose(class);
+        let key = fingerprint(&(class as u8, &*text));
+        party.text = text.into();
+        (key, party)
+    }
+
+    /// Takes over from the endpoint what tells parties apart at this grain.
+    fn fill(&mut self, endpoint: &Endpoint, grain: Grain) -> Class {
+        match grain {
+            Grain::Kind => return Class::Kind,
+            Grain::Namespace if !endpoint.ns.is_empty() => {
+                self.ns = Arc::clone(&endpoint.ns);
+                return Class::Namespace;
+            }
+            Grain::Namespace if endpoint.kind != Kind::Unknown => return Class::Kind,
+            Grain::Node => {
+                self.node = Arc::clone(&endpoint.node);
+                return if self.node.is_empty() { Class::Kind } else { Class::Node };
+            }
+            Grain::Address if endpoint.ip.is_some() => {
+                (self.ip, self.ns, self.app) = (endpoint.ip, Arc::clone(&endpoint.ns), Arc::clone(&endpoint.app));
+                (self.name, self.node) = (Arc::clone(&endpoint.name), Arc::clone(&endpoint.node));
+                return Class::Address;
+            }
+            _ => {}
+        }
+        match endpoint.kind {
+            Kind::Pod | Kind::Service => {
+                self.ns = Arc::clone(&endpoint.ns);
+                self.app = Arc::clone(&endpoint.app);
+                if grain == Grain::Name && !endpoint.name.is_empty() {
+                    self.name = Arc::clone(&endpoint.name);
+                    self.node = Arc::clone(&endpoint.node);
+                    self.ip = endpoint.ip;
+                    return Class::Named;
+                }
+                let choice = if grain == Grain::Workload {
+                    [&endpoint.workload, &endpoint.app, &endpoint.name]
+                } else {
+                    [&endpoint.app, &endpoint.workload, &endpoint.name]
+                };
+                self.app = choice.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+                Class::App
+            }
+            Kind::Node | Kind::Network | Kind::Gateway => {
+                self.node = Arc::clone(&endpoint.node);
+                self.name =
+                    if endpoint.name.is_empty() { Arc::clone(&endpoint.node) } else { Arc::clone(&endpoint.name) };
+                Class::Infrastructure
+            }
+            Kind::External => {
+                self.name = Arc::clone(&endpoint.name);
+                if grain == Grain::Name {
+                    self.ip = endpoint.ip;
+                }
+                Class::External
+            }
+            Kind::Unknown => {
+                self.ip = endpoint.ip;
+                self.node = Arc::clone(&endpoint.node);
+                Class::Unknown
+            }
+        }
+    }
+
+    fn compose(&self, class: Class) -> String {
+        let address = self.ip.map(|ip| ip.to_string()).unwrap_or_default();
+        match class {
+            Class::Kind => self.kind.as_str().to_owned(),
+            Class::Namespace => self.ns.to_string(),
+            Class::Node => self.node.to_string(),
+            Class::Address if self.kind == Kind::Unknown => format!("?{address}"),
+            Class::Address => address,
+            Class::Named => format!("{}/{}", self.ns, self.name),
+            Class::App => format!("{}/{}", self.ns, self.app),
+            Class::Infrastructure => format!("{}/{}", self.kind, self.name),
+            Class::External => match (self.name.is_empty(), self.ip) {
+                (true, None) => "external".to_owned(),
+                (true, Some(_)) => address,
+                (false, None) => format!("external/{}", self.name),
+                (false, Some(_)) => format!("{} {address}", self.name),
+            },
+            Class::Unknown if self.ip.is_none() => OTHER.to_owned(),
+            Class::Unknown => format!("?{address}"),
+        }
+    }
+
+    /// Whether nobody is known to have the address.
+    pub fn is_unknown(&self) -> bool {
+        self.kind == Kind::Unknown && self.ip.is_some()
+    }
+}
+
+/// The text of the sum of what is not listed.
+pub const OTHER: &str = "(other)";
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+/// What a party's text consists of; keeps a namespace `a` and a node `a` apart.
+#[derive(Clone, Copy)]
+enum Class {
+    Kind,
+    Namespace,
+    Node,
+    Address,
+    Named,
+    App,
+    Infrastructure,
+    External,
+    Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Pool;
+
+    fn text(json: serde_json::Value, grain: Grain) -> String {
+        let wire = serde_json::from_value(json).unwrap();
+        Party::of(&Pool::default().endpoint(&wire), grain).1.text.to_string()
+    }
+
+    #[test]
+    fn every_kind_has_a_name_at_every_grain() {
+        let pod = serde_json::json!({"ip":"10.1.0.4","type":"pod","ns":"shop","app":"web","workload":"web-v2","name":"web-v2-x","node":"n1"});
+        let expected = ["pod", "shop", "shop/web", "shop/web-v2", "shop/web-v2-x", "n1", "10.1.0.4"];
+        for ((grain, _), expected) in Grain::NAMES.into_iter().zip(expected) {
+            assert_eq!(text(pod.clone(), grain), expected);
+        }
+        let bare = serde_json::json!({"ip":"10.1.0.9","type":"pod","ns":"shop","name":"debug"});
+        assert_eq!(text(bare, Grain::App), "shop/debug");
+        let node = serde_json::json!({"ip":"192.168.0.1","type":"node","name":"n1","node":"n1"});
+        assert_eq!(text(node.clone(), Grain::App), "node/n1");
+        assert_eq!(text(node, Grain::Namespace), "node");
+        let world = serde_json::json!({"ip":"1.1.1.1","type":"external"});
+        assert_eq!(text(world.clone(), Grain::App), "external");
+        assert_eq!(text(world, Grain::Name), "1.1.1.1");
+        let named = serde_json::json!({"ip":"1.1.1.1","type":"external","name":"partner"});
+        assert_eq!(text(named, Grain::App), "external/partner");
+        let nobody = serde_json::json!({"ip":"10.1.0.200","type":"unknown"});
+        assert_eq!(text(nobody, Grain::App), "?10.1.0.200");
+        assert_eq!(text(serde_json::json!({"ip":null,"type":"unknown"}), Grain::App), OTHER);
+    }
+
+    #[test]
+    fn a_namespace_and_a_node_of_one_name_are_two_parties() {
+        let wire =
+            serde_json::from_value(serde_json::json!({"ip":"10.1.0.4","type":"pod","ns":"a","name":"x","node":"a"}));
+        let endpoint = Pool::default().endpoint(&wire.unwrap());
+        let (namespace, node) = (Party::of(&endpoint, Grain::Namespace), Party::of(&endpoint, Grain::Node));
+        assert_eq!(namespace.1.text, node.1.text);
+        assert_ne!(namespace.0, node.0);
+    }
+}

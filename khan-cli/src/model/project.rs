@@ -1,0 +1,405 @@
+//! View, query and history to the rows that are drawn, copied and exported: the only list that anything reads.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use khan_api::{Protocol, Timestamp};
+
+use super::filter::eval::Measured;
+use super::filter::{Filter, Flag, GroupTerm, Measure, RowTerm};
+use super::group::{GroupBy, RowKey};
+use super::history::{Change, History, Series, Trend};
+use super::leak::{Growth, LeakRule};
+use super::party::Party;
+use super::pivot::{Group, NONE, Pivot, Sum, pivot};
+use super::query::{Query, SortBy};
+use super::state::State;
+use super::view::{Remainder, View};
+
+/// How many rows get a trend; more are never on a screen at once.
+const TRENDS: usize = 1_000;
+/// How long a row is called new.
+const NEW: Duration = Duration::from_mins(5);
+
+/// The answer to a query on a view.
+#[derive(Clone, Debug, Default)]
+pub struct Projection {
+    /// [`View::id`] of the view that it was made from.
+    pub view: u64,
+    /// What rows are, as asked.
+    pub group_by: GroupBy,
+    /// In order, at most the query's limit.
+    pub rows: Vec<Projected>,
+    /// Groups that match, shown or beyond the limit.
+    pub matching: usize,
+    /// Groups before the filter's group terms.
+    pub groups: usize,
+    /// Sum over the groups that match.
+    pub total: Sum,
+    /// Its change.
+    pub change: Option<Change>,
+    /// Its past; only meaningful without group terms.
+    pub trend: Trend,
+    /// Sum over the matching groups beyond the limit: the `(other)` row.
+    pub hidden: Sum,
+    /// What agents left out; no filter can look into it.
+    pub rest: Option<Remainder>,
+}
+
+impl Projection {
+    /// How many matching groups are beyond the limit.
+    pub fn hidden_groups(&self) -> usize {
+        self.matching - self.rows.len()
+    }
+
+    /// Share of all matching connections that the rows show, 0 to 1; 1 when there are none.
+    pub fn shown_share(&self) -> f64 {
+        let all = self.total.connections;
+        if all == 0 { 1.0 } else { (all - self.hidden.connections) as f64 / all as f64 }
+    }
+
+    /// Where the row with this key stands.
+    pub fn position(&self, key: RowKey) -> Option<usize> {
+        self.rows.iter().position(|row| row.key == key)
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug)]
+pub struct Projected {
+    /// Names the row in every projection of one grouping.
+    pub key: RowKey,
+    /// The client's end, when the query groups by it.
+    pub src: Option<Party>,
+    /// The destination's end.
+    pub dst: Option<Party>,
+    /// The node whose table holds the connections.
+    pub node: Option<Arc<str>>,
+    /// The port dialled; `None` when not grouped by it, or not told.
+    pub port: Option<u16>,
+    /// The transport.
+    pub protocol: Option<Protocol>,
+    /// The state.
+    pub state: Option<State>,
+    /// Counts.
+    pub sum: Sum,
+    /// Change of the connections; `None` when nothing can be compared.
+    pub change: Option<Change>,
+    /// When it was first seen, if the history is older than it.
+    pub first_seen: Option<Timestamp>,
+    /// How it grew over the trend's window.
+    pub growth: Growth,
+    /// Its past, for the first 1,000 rows.
+    pub trend: Trend,
+    flags: u8,
+}
+
+impl Projected {
+    /// The flags that are set, in the order of the column.
+    pub fn flags(&self) -> impl Iterator<Item = Flag> + '_ {
+        Flag::ALL.into_iter().filter(|flag| self.has(*flag))
+    }
+
+    /// Whether a flag is set.
+    pub fn has(&self, flag: Flag) -> bool {
+        self.flags & 1 << flag as u8 != 0
+    }
+
+    /// The text of an end; empty when the query does not group by it.
+    pub fn source(&self) -> &str {
+        self.src.as_ref().map_or("", |party| &party.text)
+    }
+
+    /// The same for the destination.
+    pub fn destination(&self) -> &str {
+        self.dst.as_ref().map_or("", |party| &party.text)
+    }
+}
+
+impl Query {
+    /// The same question within one row of its answer, told apart by `group_by`: a drill-down.
+    #[must_use]
+    pub fn within(&self, row: RowKey, group_by: GroupBy) -> Self {
+        let groups = Vec::new();
+        let filter = Filter { rows: self.filter.rows.clone(), groups }.and_row(RowTerm::Member(self.group_by, row));
+        Self { group_by, filter, ..self.clone() }
+    }
+
+    fn orders_by_change(&self) -> bool {
+        matches!(self.sort.by, SortBy::Delta | SortBy::Rate)
+    }
+}
+
+/// Answers `query` on `view`. Changes, trends and RISING need [`History::track`] to have been called with the query;
+/// without it they are absent.
+pub fn project(view: &View, query: &Query, history: &History) -> Projection {
+    let pivot = pivot(view, query);
+    let series = history.series(query);
+    let mut answer = Projection {
+        view: view.id,
+        group_by: query.group_by,
+        groups: pivot.groups.len(),
+        rest: view.rest,
+        ..Projection::default()
+    };
+    let context = Context { view, query, history, series, pivot: &pivot };
+    let mut candidates: Vec<Candidate<'_>> = pivot.groups.iter().map(|group| context.candidate(group)).collect();
+    candidates.retain(|candidate| query.filter.passes_group(candidate, query.inverted));
+    answer.matching = candidates.len();
+    for candidate in &candidates {
+        answer.total.merge(&candidate.group.sum);
+    }
+    let order = |a: &Candidate<'_>, b: &Candidate<'_>| context.order(a, b);
+    if query.limit > 0 && candidates.len() > query.limit {
+        candidates.select_nth_unstable_by(query.limit, order);
+        for candidate in candidates.drain(query.limit..) {
+            answer.hidden.merge(&candidate.group.sum);
+        }
+    }
+    candidates.sort_unstable_by(order);
+    answer.rows = candidates.iter().enumerate().map(|(at, candidate)| context.row(candidate, at < TRENDS)).collect();
+    if let Some(series) = series {
+        answer.change = history.total_change(series, &answer.total, query).filter(|_| query.filter.groups.is_empty());
+        answer.trend = history.total_trend(series, query.trend);
+    }
+    answer
+}
+
+struct Context<'a> {
+    view: &'a View,
+    query: &'a Query,
+    history: &'a History,
+    series: Option<&'a Series>,
+    pivot: &'a Pivot,
+}
+
+/// A group with what its order and the filter need to know; the rest is worked out for rows that are shown.
+struct Candidate<'a> {
+    group: &'a Group,
+    change: Option<Change>,
+    flags: u8,
+}
+
+impl Context<'_> {
+    fn candidate<'g>(&self, group: &'g Group) -> Candidate<'g> {
+        let filter = &self.query.filter.groups;
+        let asks = |wanted: fn(&GroupTerm) -> bool| filter.iter().any(|not| wanted(&not.term));
+        let changes = self.query.orders_by_change()
+            || asks(|term| matches!(term, GroupTerm::Number(Measure::Delta | Measure::Rate, ..)));
+        let flags = asks(|term| matches!(term, GroupTerm::Is(_)));
+        Candidate {
+            group,
+            change: if changes { self.change(group) } else { None },
+            flags: if flags { self.flags(group, &self.growth(group)) } else { 0 },
+        }
+    }
+
+    fn change(&self, group: &Group) -> Option<Change> {
+        self.history.change(self.series?, group.key, &group.sum, self.query)
+    }
+
+    fn growth(&self, group: &Group) -> Growth {
+        let samples = |series| self.history.samples(series, group.key, self.query.trend);
+        self.series.map_or_else(Growth::default, |series| Growth::of(&samples(series)))
+    }
+
+    fn flags(&self, group: &Group, growth: &Growth) -> u8 {
+        let unknown = |parties: &[Party], at: u32| parties.get(at as usize).is_some_and(Party::is_unknown);
+        let first_seen = self.series.and_then(|series| self.history.first_seen(series, group.key));
+        let now = self.history.span().map_or_else(Timestamp::default, |(_, newest)| newest);
+        Flag::ALL.into_iter().fold(0, |flags, flag| {
+            let set = match flag {
+                Flag::Rising => growth.rises(&LeakRule::default()),
+                Flag::New => first_seen.is_some_and(|seen| now.since(seen) < NEW),
+                Flag::Unknown => {
+                    unknown(&self.pivot.sources, group.src) || unknown(&self.pivot.destinations, group.dst)
+                }
+                Flag::Stale => group.sum.stale > 0,
+                Flag::Ghost => group.sum.ghosts > 0,
+            };
+            flags | u8::from(set) << flag as u8
+        })
+    }
+
+    fn row(&self, candidate: &Candidate<'_>, with_trend: bool) -> Projected {
+        let group = candidate.group;
+        let party = |parties: &[Party], at: u32| parties.get(at as usize).cloned();
+        let growth = self.growth(group);
+        Projected {
+            key: group.key,
+            src: party(&self.pivot.sources, group.src),
+            dst: party(&self.pivot.destinations, group.dst),
+            node: (group.node != NONE).then(|| self.view.nodes[group.node as usize].node.as_str().into()),
+            port: group.port,
+            protocol: group.protocol,
+            state: group.state,
+            sum: group.sum,
+            change: self.change(group),
+            first_seen: self.series.and_then(|series| self.history.first_seen(series, group.key)),
+            growth,
+            trend: match self.series {
+                Some(series) if with_trend => self.history.trend(series, group.key, self.query.trend),
+                _ => Trend::default(),
+            },
+            flags: self.flags(group, &growth),
+        }
+    }
+
+    fn order(&self, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
+        let text = |parties: &'_ [Party], at: u32| parties.get(at as usize).map(|party| Arc::clone(&party.text));
+        let node = |at: u32| self.view.nodes.get(at as usize).map(|node| node.node.as_str());
+        let sources = || text(&self.pivot.sources, a.group.src).cmp(&text(&self.pivot.sources, b.group.src));
+        let ends = || text(&self.pivot.destinations, a.group.dst).cmp(&text(&self.pivot.destinations, b.group.dst));
+        let sum = |pick: fn(&Sum) -> u64| pick(&b.group.sum).cmp(&pick(&a.group.sum));
+        let number = |pick: fn(Change) -> f64| {
+            let value = |candidate: &Candidate<'_>| candidate.change.map_or(f64::NEG_INFINITY, pick);
+            value(b).total_cmp(&value(a))
+        };
+        let first = match self.query.sort.by {
+            SortBy::Connections => sum(|sum| sum.connections),
+            SortBy::Delta => number(|change| change.delta as f64),
+            SortBy::Rate => number(Change::per_minute),
+            SortBy::Established => {
+                b.group.sum.states.established_percent().cmp(&a.group.sum.states.established_percent())
+            }
+            SortBy::Idle => sum(|sum| sum.idle_connections),
+            SortBy::HalfClosed => sum(Sum::half_closed),
+            SortBy::Source => sources(),
+            SortBy::Destination => ends(),
+            SortBy::Port => a.group.port.cmp(&b.group.port),
+            SortBy::Node => node(a.group.node).cmp(&node(b.group.node)),
+            SortBy::State => a.group.state.map(State::as_str).cmp(&b.group.state.map(State::as_str)),
+        };
+        let first = if self.query.sort.reverse { first.reverse() } else { first };
+        // Equal rows keep one order, so that lists do not flicker.
+        first
+            .then_with(|| sum(|sum| sum.connections))
+            .then_with(sources)
+            .then_with(ends)
+            .then_with(|| (a.group.port, a.group.state, a.group.key).cmp(&(b.group.port, b.group.state, b.group.key)))
+    }
+}
+
+impl Measured for Candidate<'_> {
+    fn number(&self, measure: Measure) -> Option<f64> {
+        let sum = &self.group.sum;
+        match measure {
+            Measure::Connections => Some(sum.connections as f64),
+            Measure::Delta => self.change.map(|change| change.delta as f64),
+            Measure::Rate => self.change.map(Change::per_minute),
+            Measure::Established => sum.states.established_percent().map(f64::from),
+            Measure::Idle => Some(sum.idle_connections as f64),
+            Measure::HalfClosed => Some(sum.half_closed() as f64),
+        }
+    }
+
+    fn is(&self, flag: Flag) -> bool {
+        self.flags & 1 << flag as u8 != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::fixture::{Agent, view};
+
+    fn shop() -> Agent {
+        Agent::new("n1", 0)
+            .row("shop/web@n1", "data/db@n2", 5432, 10)
+            .row("shop/cart@n1", "svc:data/redis", 6379, 30)
+            .row("shop/web@n1", "svc:data/redis", 6379, 5)
+            .but(|row| row.states = [("ESTABLISHED".into(), 3), ("TIME_WAIT".into(), 2)].into())
+            .row("?10.40.7.19", "pay/ledger@n1", 8443, 7)
+            .row("1.1.1.1", "edge/ingress@n1", 443, 1)
+            .row("1.0.0.1", "edge/ingress@n1", 443, 2)
+    }
+
+    fn ask(query: &Query) -> Projection {
+        project(&view(&[shop()]), query, &History::default())
+    }
+
+    fn lines(projection: &Projection) -> Vec<String> {
+        projection.rows.iter().map(|r| format!("{} {} {}", r.source(), r.destination(), r.sum.connections)).collect()
+    }
+
+    #[test]
+    fn groups_are_limited_and_the_rest_is_exact() {
+        let projection = ask(&Query { limit: 2, ..Query::default() });
+        assert_eq!(lines(&projection), ["shop/cart data/redis 30", "shop/web data/db 10"]);
+        assert_eq!((projection.matching, projection.hidden_groups(), projection.hidden.connections), (5, 3, 15));
+        assert!((projection.shown_share() - 40.0 / 55.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn externals_stand_together_and_unknown_ones_alone() {
+        let projection = ask(&Query { group_by: GroupBy::SOURCES, ..Query::default() });
+        assert_eq!(lines(&projection), ["shop/cart  30", "shop/web  15", "?10.40.7.19  7", "external  3"]);
+        assert_eq!(projection.rows[3].src.as_ref().unwrap().addresses, 2);
+        assert!(projection.rows[2].has(Flag::Unknown) && !projection.rows[3].has(Flag::Unknown));
+    }
+
+    #[test]
+    fn filters_count_what_they_let_through() {
+        for (text, expected) in [
+            ("dst:redis", vec!["shop/cart data/redis 30", "shop/web data/redis 5"]),
+            ("dst:redis -src:web", vec!["shop/cart data/redis 30"]),
+            ("state:time_wait", vec!["shop/web data/redis 2"]),
+            ("src:web conns<=5", vec!["shop/web data/redis 5"]),
+            ("is:unknown", vec!["?10.40.7.19 pay/ledger 7"]),
+            ("port:400-500", vec!["external edge/ingress 3"]),
+            ("1.0.0.0/16", vec!["external edge/ingress 2"]),
+            ("delta>0", vec![]),
+        ] {
+            let projection = ask(&Query { filter: text.parse().unwrap(), ..Query::default() });
+            assert_eq!(lines(&projection), expected, "{text}");
+        }
+        let inverted = ask(&Query { filter: "dst:redis".parse().unwrap(), inverted: true, ..Query::default() });
+        assert_eq!(inverted.total.connections, 20);
+        let scoped = ask(&Query { namespaces: vec!["pay".into()], ..Query::default() });
+        assert_eq!(lines(&scoped), ["?10.40.7.19 pay/ledger 7"]);
+    }
+
+    #[test]
+    fn a_row_opens_into_exactly_its_own_connections() {
+        let query = Query { group_by: GroupBy::SOURCES, ..Query::default() };
+        let row = &ask(&query).rows[1];
+        let inner = ask(&query.within(row.key, GroupBy { state: true, ..GroupBy::NONE }));
+        let states: Vec<_> = inner.rows.iter().map(|row| (row.state.unwrap().as_str(), row.sum.connections)).collect();
+        assert_eq!(states, [("ESTABLISHED", 13), ("TIME_WAIT", 2)]);
+        let again = query.within(row.key, GroupBy::EDGES);
+        assert_eq!(again.filter.to_string().parse::<Filter>().unwrap(), again.filter);
+    }
+
+    #[test]
+    fn orders_have_a_direction_and_its_reverse() {
+        let order = |text: &str| lines(&ask(&Query { sort: text.parse().unwrap(), ..Query::default() }));
+        assert_eq!(order("source")[0], "?10.40.7.19 pay/ledger 7");
+        assert_eq!(order("-source")[0], "shop/web data/db 10");
+        assert_eq!(order("port")[0], "external edge/ingress 3");
+        assert_eq!(order("-conns")[0], "external edge/ingress 3");
+    }
+
+    proptest! {
+        /// Whatever the limit, rows and remainder add up to everything, and the rows are the first of the full order.
+        #[test]
+        fn a_limit_cuts_and_changes_nothing(
+            counts in proptest::collection::vec((0_u8..6, 0_u8..6, 1_u64..9), 0..40), limit in 1_usize..12,
+        ) {
+            let mut agent = Agent::new("n1", 0);
+            for (src, dst, n) in &counts {
+                agent = agent.row(&format!("a/s{src}@n1"), &format!("b/d{dst}@n1"), 80, *n);
+            }
+            let view = view(&[agent]);
+            let cut = project(&view, &Query { limit, ..Query::default() }, &History::default());
+            let full = project(&view, &Query { limit: 0, ..Query::default() }, &History::default());
+            let mut sum = cut.hidden.connections;
+            sum += cut.rows.iter().map(|row| row.sum.connections).sum::<u64>();
+            prop_assert_eq!(sum, counts.iter().map(|(_, _, n)| n).sum::<u64>());
+            prop_assert_eq!(lines(&cut), lines(&full)[..cut.rows.len()].to_vec());
+            prop_assert_eq!(full.matching, cut.rows.len() + cut.hidden_groups());
+        }
+    }
+}

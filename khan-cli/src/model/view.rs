@@ -1,0 +1,182 @@
+//! The cluster at one moment, as one source knows it: every node's rows, each connection once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use khan_api::Timestamp;
+use khan_api::snapshot::Side;
+
+use super::endpoint::Endpoint;
+use super::node::{NodeState, NodeStatus};
+use super::state::State;
+use super::state::StateCounts;
+use super::table::{NodeTable, Row};
+
+/// Where a view comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceKind {
+    /// Agents, asked one by one.
+    #[default]
+    Agents,
+    /// A server that speaks Prometheus's HTTP API.
+    Prometheus,
+    /// This host's own table.
+    Local,
+    /// A recording.
+    Replay,
+}
+
+impl SourceKind {
+    /// As `--source` takes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Prometheus => "prometheus",
+            Self::Local => "local",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// Which source, in words for the header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// The kind.
+    pub kind: SourceKind,
+    /// The kubeconfig context, when one leads to the source; else empty.
+    pub context: String,
+    /// One more detail: the Prometheus URL, the recording's file, how agents are reached; else empty.
+    pub detail: String,
+}
+
+/// Sums over a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Connections in counted rows, without [`View::rest`].
+    pub connections: u64,
+    /// Those by state.
+    pub states: StateCounts,
+    /// Counted rows.
+    pub rows: u64,
+}
+
+/// What the agents' row bounds left out, so that totals stay exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remainder {
+    /// Rows that were left out, on all nodes.
+    pub rows: u64,
+    /// Connections in them that are counted once by this sum.
+    pub connections: u64,
+    /// Connections in them that some other node counts, unless that node is among those that do not report.
+    pub elsewhere: u64,
+}
+
+/// The merged cluster. Built by [`super::merge`], never changed.
+#[derive(Debug, Default)]
+pub struct View {
+    /// Changes exactly when rows, nodes' reporting or snapshots change.
+    pub id: u64,
+    /// Whether every node of this round has answered or failed.
+    pub settled: bool,
+    /// When it was put together, by our clock.
+    pub assembled: Timestamp,
+    /// When its newest snapshot was taken, by our clock.
+    pub newest: Option<Timestamp>,
+    /// When the oldest snapshot among nodes in state ok was taken, by our clock.
+    pub oldest: Option<Timestamp>,
+    /// Where it comes from.
+    pub source: SourceInfo,
+    /// Every node, by name.
+    pub nodes: Vec<NodeStatus>,
+    /// Every address.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// Sums.
+    pub totals: Totals,
+    /// What agents left out; `None` when they sent everything.
+    pub rest: Option<Remainder>,
+    /// What the reader should know about this view, one sentence each.
+    pub notes: Vec<String>,
+    pub(super) parts: Vec<Part>,
+    pub(super) reports: Vec<bool>,
+}
+
+/// One node's rows within a view.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// Index into [`View::nodes`].
+    pub(super) node: u32,
+    pub(super) table: Arc<NodeTable>,
+    /// The table's endpoint numbers to the view's.
+    pub(super) endpoints: Box<[u32]>,
+    pub(super) stale: bool,
+}
+
+/// A counted row, with numbers into its view.
+#[derive(Clone, Copy, Debug)]
+pub struct RowRef<'view> {
+    /// Index into [`View::nodes`].
+    pub node: u32,
+    /// Index into [`View::endpoints`]: the client.
+    pub src: u32,
+    /// What it dialled.
+    pub dst: u32,
+    /// Who answers.
+    pub backend: u32,
+    /// Ports, protocol, counts.
+    pub row: &'view Row,
+    /// Connections by state; together all of them.
+    pub states: &'view [(State, u32)],
+    /// Whether the node's data is old.
+    pub stale: bool,
+}
+
+impl View {
+    /// Every row that counts: with side `client`, or with side `server` when the client's node does not report.
+    pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
+        self.parts.iter().flat_map(move |part| {
+            part.table.rows().iter().filter_map(move |row| {
+                let src = part.endpoints[row.src as usize];
+                (row.side == Side::Client || !self.reports[src as usize]).then(|| RowRef {
+                    node: part.node,
+                    src,
+                    dst: part.endpoints[row.dst as usize],
+                    backend: part.endpoints[row.backend as usize],
+                    row,
+                    states: part.table.states(row),
+                    stale: part.stale,
+                })
+            })
+        })
+    }
+
+    /// How many rows its nodes hold, counted or not: what keeping it costs.
+    pub fn weight(&self) -> usize {
+        self.parts.iter().map(|part| part.table.rows().len()).sum()
+    }
+
+    /// As [`View::weight`], without the tables that `other` holds too.
+    pub fn weight_beyond(&self, other: &Self) -> usize {
+        let theirs: HashSet<_> = other.parts.iter().map(|part| Arc::as_ptr(&part.table)).collect();
+        let own = self.parts.iter().filter(|part| !theirs.contains(&Arc::as_ptr(&part.table)));
+        own.map(|part| part.table.rows().len()).sum()
+    }
+
+    /// Connections in rows and remainder together.
+    pub fn connections(&self) -> u64 {
+        self.totals.connections + self.rest.map_or(0, |rest| rest.connections)
+    }
+
+    /// How many nodes are in `state`.
+    pub fn count(&self, state: NodeState) -> usize {
+        self.nodes.iter().filter(|node| node.state == state).count()
+    }
+
+    /// How many nodes' connections are part of it.
+    pub fn counted_nodes(&self) -> usize {
+        self.nodes.iter().filter(|node| node.counted).count()
+    }
+}
+
+/// The rule of [`View::rows`] in one sentence, for help screens and the JSON metadata.
+pub const COUNTING_RULE: &str = "Every connection is counted once: on its client's node, or on the server's node when the \
+                                 client's node has no reporting agent.";
