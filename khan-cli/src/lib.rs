@@ -8,3 +8,4 @@
 
 pub mod feed;
 pub mod model;
+pub mod source;

@@ -1,0 +1,12 @@
+//! Where the data comes from. Every source ends in the same [`crate::model::View`].
+//!
+//! ```text
+//! cluster    kubeconfig and flags -> a client of the API server
+//! exchange   one bounded HTTP exchange, and in words why it failed
+//! agents     agents, by URL or found through the API server -> snapshots
+//! prometheus a server with Prometheus's HTTP API -> sums of series
+//! ```
+
+pub mod agents;
+pub mod exchange;
+pub mod http_config;

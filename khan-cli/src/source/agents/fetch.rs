@@ -1,0 +1,111 @@
+//! One question to one agent, and its answer as a value.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
+use khan_api::snapshot::SCHEMA;
+use khan_api::{ConnectionSample, Snapshot, routes};
+use serde::de::DeserializeOwned;
+
+use super::route::Route;
+use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply};
+
+/// Why an agent gave no data. Written as the rest of a sentence that begins with the agent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// No answer.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// It wants credentials.
+    #[error("wants credentials ({0})")]
+    Unauthorized(StatusCode),
+    /// An HTTP status that is no success.
+    #[error("answered {status}{}{line}", if line.is_empty() { "" } else { ": " })]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// First line of the body.
+        line: String,
+    },
+    /// 200, and a body of another kind.
+    #[error("answered something that is not {what} ({reason})")]
+    Garbage {
+        /// What it should be.
+        what: &'static str,
+        /// Where it goes wrong.
+        reason: String,
+    },
+    /// The agent is of another time.
+    #[error(
+        "speaks version {theirs} of the snapshot format (khan-agent {version}), and this khan reads version {SCHEMA}"
+    )]
+    Schema {
+        /// Its version of the format.
+        theirs: u32,
+        /// The agent's version.
+        version: String,
+    },
+}
+
+/// A snapshot, or that nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// `None`: the snapshot that the given `ETag` names is still the latest.
+    pub snapshot: Option<Box<Snapshot>>,
+    /// To be given with the next question.
+    pub etag: Option<HeaderValue>,
+    /// The agent's clock minus ours; `None` when it did not tell.
+    pub clock_skew_millis: Option<i64>,
+}
+
+/// `GET /v1/snapshot`.
+pub async fn snapshot(
+    route: &Route,
+    max_age: Option<Duration>,
+    etag: Option<&HeaderValue>,
+    bounds: Bounds,
+) -> Result<Fetched, FetchError> {
+    let mut ask = Ask::get(match max_age {
+        Some(age) => format!("{}?max_age={}ms", routes::SNAPSHOT, age.as_millis()),
+        None => routes::SNAPSHOT.to_owned(),
+    });
+    if let Some(etag) = etag {
+        ask.headers.insert(IF_NONE_MATCH, etag.clone());
+    }
+    let reply = route.exchange(&ask, bounds).await?;
+    let clock_skew_millis = reply.clock_skew_millis();
+    if reply.status == StatusCode::NOT_MODIFIED {
+        return Ok(Fetched { snapshot: None, etag: etag.cloned(), clock_skew_millis });
+    }
+    let etag = reply.headers.get(ETAG).cloned();
+    let snapshot = Box::new(parse::<Snapshot>("a snapshot", reply).await?);
+    if snapshot.schema == 0 && snapshot.id.is_empty() {
+        return Err(FetchError::Garbage { what: "a snapshot", reason: "it has neither schema nor id".into() });
+    }
+    if snapshot.schema != SCHEMA {
+        return Err(FetchError::Schema { theirs: snapshot.schema, version: snapshot.version.clone() });
+    }
+    Ok(Fetched { snapshot: Some(snapshot), etag, clock_skew_millis })
+}
+
+/// `GET /v1/connections`; `query` is what follows the question mark.
+pub async fn connections(route: &Route, query: &str, bounds: Bounds) -> Result<ConnectionSample, FetchError> {
+    let reply = route.exchange(&Ask::get(format!("{}?{query}", routes::CONNECTIONS)), bounds).await?;
+    parse("a list of connections", reply).await
+}
+
+/// The body of a successful answer.
+pub async fn parse<T: DeserializeOwned + Send + 'static>(what: &'static str, reply: Reply) -> Result<T, FetchError> {
+    match reply.status {
+        StatusCode::OK => {}
+        status @ (StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED) => {
+            return Err(FetchError::Unauthorized(status));
+        }
+        status => return Err(FetchError::Status { status, line: reply.first_line() }),
+    }
+    let read = move || serde_json::from_slice(&reply.body);
+    // A body of megabytes takes long enough to hold up the other agents' answers.
+    let value = tokio::task::spawn_blocking(read).await.map_err(|error| ExchangeError::Other(error.to_string()))?;
+    value.map_err(|error| FetchError::Garbage { what, reason: error.to_string() })
+}

@@ -1,0 +1,71 @@
+//! The ways to an agent.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::ACCEPT_ENCODING;
+use khan_api::Timestamp;
+
+use super::url::AgentUrl;
+use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply, collect};
+use crate::source::http_config::HttpConfig;
+
+/// How HTTP requests reach one agent.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// Straight to a URL.
+    Url(Direct),
+}
+
+impl Route {
+    /// Asks and reads the whole answer within `bounds`.
+    pub async fn exchange(&self, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+        let answer = async {
+            match self {
+                Self::Url(direct) => direct.exchange(ask, bounds).await,
+            }
+        };
+        let late = |_| Err(ExchangeError::Timeout(bounds.deadline));
+        tokio::time::timeout(bounds.deadline, answer).await.unwrap_or_else(late)
+    }
+}
+
+/// The client that agents are asked with directly, and its settings.
+#[derive(Clone, Debug)]
+pub struct DirectClient {
+    client: reqwest::Client,
+    config: Arc<HttpConfig>,
+}
+
+impl DirectClient {
+    /// A client with these settings.
+    pub fn new(config: HttpConfig) -> Result<Self, crate::source::http_config::HttpConfigError> {
+        Ok(Self { client: config.client()?, config: Arc::new(config) })
+    }
+
+    /// Asks `url`.
+    pub async fn send(&self, url: url::Url, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+        let mut headers = self.config.headers().map_err(|error| ExchangeError::Credentials(error.to_string()))?;
+        headers.extend(ask.headers.clone());
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let request = self.client.request(ask.method.clone(), url).headers(headers).body(ask.body.clone());
+        let sent = Timestamp::now();
+        let response = request.send().await.map_err(|error| ExchangeError::find(&error))?;
+        collect(http::Response::from(response), sent, bounds).await
+    }
+}
+
+/// A URL and the client for it.
+#[derive(Clone, Debug)]
+pub struct Direct {
+    /// Where.
+    pub url: AgentUrl,
+    /// With what.
+    pub client: DirectClient,
+}
+
+impl Direct {
+    async fn exchange(&self, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+        self.client.send(self.url.join(&ask.path), ask, bounds).await
+    }
+}

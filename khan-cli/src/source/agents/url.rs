@@ -1,0 +1,111 @@
+//! `--agent URL`: where one agent is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use khan_api::routes::AGENT_PORT;
+use url::Url;
+
+/// The base URL of an agent; written without its password.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AgentUrl(Url);
+
+/// The text is no URL of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AgentUrlError {
+    /// Cannot be read at all.
+    #[error("{0:?} is not a URL such as http://10.0.0.5:14718 ({1})")]
+    Syntax(String, url::ParseError),
+    /// Another scheme.
+    #[error("{0:?} does not begin with http:// or https://")]
+    Scheme(String),
+    /// Query or fragment.
+    #[error("{0:?} has a query or a fragment, which the URL of an agent cannot have")]
+    Query(String),
+}
+
+impl AgentUrl {
+    /// The URL of `path` (which begins with a slash) below this one.
+    pub fn join(&self, path: &str) -> Url {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
+        url.set_query(query);
+        url
+    }
+}
+
+impl FromStr for AgentUrl {
+    type Err = AgentUrlError;
+
+    /// A URL; `http://` and the agent's port are added where they are missing.
+    fn from_str(text: &str) -> Result<Self, AgentUrlError> {
+        let bare = !text.contains("://");
+        let full = if bare { format!("http://{text}") } else { text.to_owned() };
+        let mut url = Url::parse(&full).map_err(|error| AgentUrlError::Syntax(text.to_owned(), error))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(AgentUrlError::Scheme(text.to_owned()));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(AgentUrlError::Query(text.to_owned()));
+        }
+        // `http://host` is a URL with the port 80 of its own; `host` alone is an agent.
+        if bare && url.port().is_none() && !text.ends_with(":80") {
+            let set = url.set_port(Some(AGENT_PORT));
+            debug_assert!(set.is_ok(), "http URLs have ports");
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for AgentUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut url = self.0.clone();
+        if url.password().is_some() {
+            let hidden = url.set_password(Some("xxxxx"));
+            debug_assert!(hidden.is_ok(), "it had a password before");
+        }
+        f.pad(url.as_str().trim_end_matches('/'))
+    }
+}
+
+impl fmt::Debug for AgentUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_added() {
+        for (text, expected) in [
+            ("10.0.0.5", "http://10.0.0.5:14718"),
+            ("node-3:9000", "http://node-3:9000"),
+            ("[fd00::5]", "http://[fd00::5]:14718"),
+            ("https://khan.example/n1/", "https://khan.example/n1"),
+            ("http://u:secret@n1:1", "http://u:xxxxx@n1:1"),
+            ("http://n1", "http://n1"),
+            ("n1:80", "http://n1"),
+        ] {
+            assert_eq!(text.parse::<AgentUrl>().unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_agent_is_refused() {
+        assert_eq!("ftp://n1".parse::<AgentUrl>(), Err(AgentUrlError::Scheme("ftp://n1".into())));
+        assert_eq!("http://n1/?a=b".parse::<AgentUrl>(), Err(AgentUrlError::Query("http://n1/?a=b".into())));
+        for text in ["", "http://", "http://n1:port", "n 1"] {
+            assert!(matches!(text.parse::<AgentUrl>(), Err(AgentUrlError::Syntax(..))), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_come_after_a_prefix() {
+        let url: AgentUrl = "https://khan.example/n1".parse().unwrap();
+        assert_eq!(url.join("/v1/snapshot?max_age=5s").as_str(), "https://khan.example/n1/v1/snapshot?max_age=5s");
+    }
+}

@@ -1,0 +1,265 @@
+//! One HTTP exchange, whatever way it takes: a bounded answer or the reason why there is none.
+//!
+//! The reasons are written as the rest of a sentence that begins with who was asked: "`URL` refused the
+//! connection".
+
+use std::error::Error;
+use std::io::{ErrorKind, Read};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use http::header::{CONTENT_ENCODING, DATE};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt;
+use khan_api::Timestamp;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Method.
+    pub method: Method,
+    /// Path and query, beginning with a slash.
+    pub path: String,
+    /// Headers beside `Host`, `Accept-Encoding` and those of the way itself.
+    pub headers: HeaderMap,
+    /// Body; empty for none.
+    pub body: Bytes,
+}
+
+impl Ask {
+    /// `GET path`.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), headers: HeaderMap::new(), body: Bytes::new() }
+    }
+}
+
+/// Bounds of one exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connecting, asking and reading the whole answer take at most this long.
+    pub deadline: Duration,
+    /// The answer's body has at most this many bytes, before and after unpacking.
+    pub body: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(5), body: 256 << 20 }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body, unpacked.
+    pub body: Bytes,
+    /// When the question was sent, by our clock.
+    pub sent: Timestamp,
+    /// When the head of the answer came, by our clock.
+    pub received: Timestamp,
+}
+
+impl Reply {
+    /// The header's text, when it is there and is text.
+    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The first line of the body that says anything, cut to a length that fits a message and without control characters.
+    pub fn first_line(&self) -> String {
+        first_line(&self.body)
+    }
+
+    /// The answerer's clock minus ours, in milliseconds; zero within what a `Date` in whole seconds can tell.
+    pub fn clock_skew_millis(&self) -> Option<i64> {
+        let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(self.header(DATE)?).ok()?.as_millisecond();
+        // The answer was dated somewhere between our two readings, and by then its clock had shown up to 999 ms more.
+        let (least, most) = (date - self.received.millis(), date + 999 - self.sent.millis());
+        Some(if least > 0 { least } else { most.min(0) })
+    }
+}
+
+/// As [`Reply::first_line`], of any text.
+pub fn first_line(body: &[u8]) -> String {
+    const LONGEST: usize = 200;
+    let head = String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]);
+    let line = head.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut letters = line.chars().filter(|c| !c.is_control());
+    let mut text: String = letters.by_ref().take(LONGEST).collect();
+    if letters.next().is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+/// Why there is no answer. Written as the rest of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// Nothing listens there.
+    #[error("refused the connection")]
+    Refused,
+    /// The name has no address.
+    #[error("has a host name that cannot be resolved ({0})")]
+    Unresolved(String),
+    /// No way there.
+    #[error("cannot be reached ({0})")]
+    Unreachable(String),
+    /// The certificate, or something else about TLS.
+    #[error("cannot be talked to over TLS ({0})")]
+    Tls(String),
+    /// Too slow.
+    #[error("did not answer within {0:?}")]
+    Timeout(Duration),
+    /// Closed before the answer's head was complete.
+    #[error("closed the connection without an answer")]
+    Closed,
+    /// Closed in the middle of the body.
+    #[error("broke off in the middle of its answer, after {0} bytes")]
+    Truncated(usize),
+    /// More than [`Bounds::body`].
+    #[error("sent more than {} MiB", .0 >> 20)]
+    TooLarge(usize),
+    /// `Content-Encoding: gzip`, and it is not.
+    #[error("sent gzip that cannot be unpacked ({0})")]
+    Gzip(String),
+    /// The peer does not speak HTTP.
+    #[error("answered something that is not HTTP")]
+    NotHttp,
+    /// A secret that the request needs could not be had.
+    #[error("was not asked, because {0}")]
+    Credentials(String),
+    /// Anything else.
+    #[error("could not be asked ({0})")]
+    Other(String),
+}
+
+impl ExchangeError {
+    /// Finds the reason in an error's chain of causes.
+    pub fn find(error: &(dyn Error + 'static)) -> Self {
+        let mut innermost = String::new();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = Self::one(error) {
+                return found;
+            }
+            innermost = error.to_string();
+            if innermost == "dns error" {
+                return Self::Unresolved(error.source().map_or(innermost, ToString::to_string));
+            }
+            // tokio-rustls tells this one by its text only.
+            if innermost == "tls handshake eof" {
+                return Self::Tls("it hung up during the handshake".into());
+            }
+            next = error.source();
+        }
+        Self::Other(innermost)
+    }
+
+    fn one(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(Self::Tls(tls.to_string()));
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            return match () {
+                () if error.is_parse() || error.is_parse_too_large() => Some(Self::NotHttp),
+                () if error.is_incomplete_message() || error.is_canceled() || error.is_closed() => Some(Self::Closed),
+                () => None,
+            };
+        }
+        let io = error.downcast_ref::<std::io::Error>()?;
+        // An io::Error leaves what it wraps out of its chain.
+        if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Some(Self::Tls(tls.to_string()));
+        }
+        match io.kind() {
+            ErrorKind::ConnectionRefused => Some(Self::Refused),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Some(Self::Closed),
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
+                Some(Self::Unreachable(io.kind().to_string()))
+            }
+            ErrorKind::TimedOut => Some(Self::Unreachable("the connection timed out".into())),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the body within `bounds` and unpacks it.
+pub async fn collect<B>(response: http::Response<B>, sent: Timestamp, bounds: Bounds) -> Result<Reply, ExchangeError>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let received = Timestamp::now();
+    let (head, mut body) = response.into_parts();
+    let mut packed = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(ExchangeError::Truncated(packed.len())) };
+        if let Some(data) = frame.data_ref() {
+            if packed.len() + data.len() > bounds.body {
+                return Err(ExchangeError::TooLarge(bounds.body));
+            }
+            packed.extend_from_slice(data);
+        }
+    }
+    let gzip = head.headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
+    let body = if gzip && !packed.is_empty() { unpack(&packed, bounds.body)? } else { packed.freeze() };
+    Ok(Reply { status: head.status, headers: head.headers, body, sent, received })
+}
+
+fn unpack(packed: &[u8], most: usize) -> Result<Bytes, ExchangeError> {
+    let mut body = Vec::with_capacity((packed.len() * 8).min(most));
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    match MultiGzDecoder::new(packed).take(limit).read_to_end(&mut body) {
+        Ok(_) if body.len() > most => Err(ExchangeError::TooLarge(most)),
+        Ok(_) => Ok(body.into()),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(ExchangeError::Truncated(packed.len())),
+        Err(error) => Err(ExchangeError::Gzip(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(date: &str, sent: i64, received: i64) -> Reply {
+        let mut headers = HeaderMap::new();
+        headers.insert(DATE, date.parse().unwrap());
+        let (sent, received) = (Timestamp::from_millis(sent), Timestamp::from_millis(received));
+        Reply { status: StatusCode::OK, headers, body: Bytes::new(), sent, received }
+    }
+
+    #[test]
+    fn clocks_agree_within_what_a_date_can_tell() {
+        let date = "Sun, 22 Nov 2026 10:00:00 GMT";
+        let at = |millis: i64| 1_795_341_600_000 + millis;
+        assert_eq!(reply(date, at(100), at(900)).clock_skew_millis(), Some(0));
+        assert_eq!(reply(date, at(-400), at(1300)).clock_skew_millis(), Some(0));
+        assert_eq!(reply(date, at(-90_100), at(-90_000)).clock_skew_millis(), Some(90_000));
+        assert_eq!(reply(date, at(60_999), at(61_200)).clock_skew_millis(), Some(-60_000));
+        assert_eq!(reply("yesterday", 0, 0).clock_skew_millis(), None);
+    }
+
+    #[test]
+    fn a_line_for_a_message_is_short_and_plain() {
+        assert_eq!(first_line(b"\n \r\n  upstream\x1b[31m is red \nmore"), "upstream[31m is red");
+        assert_eq!(first_line(b""), "");
+        assert_eq!(first_line("é".repeat(500).as_bytes()).chars().count(), 203);
+    }
+
+    #[test]
+    fn gzip_is_bounded_after_unpacking_too() {
+        use std::io::Write;
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&vec![b'x'; 100_000]).unwrap();
+        let packed = encoder.finish().unwrap();
+        assert_eq!(unpack(&packed, 100_000).unwrap().len(), 100_000);
+        assert_eq!(unpack(&packed, 99_999), Err(ExchangeError::TooLarge(99_999)));
+        assert_eq!(unpack(&packed[..packed.len() - 9], 100_000), Err(ExchangeError::Truncated(packed.len() - 9)));
+        assert!(matches!(unpack(b"not gzip at all, really", 100), Err(ExchangeError::Gzip(_))));
+    }
+}

@@ -1,0 +1,6 @@
+//! Sources against real sockets: a server made by hand answers well and badly, and every failure reads as one sentence.
+
+mod sources {
+    mod fetch;
+    mod server;
+}
