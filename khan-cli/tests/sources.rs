@@ -2,5 +2,6 @@
 
 mod sources {
     mod fetch;
+    mod poll;
     mod server;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -25,7 +26,7 @@ pub(crate) enum Answer {
     Http(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// These bytes, then close.
     Raw(Vec<u8>),
-    /// Nothing, for ever.
+    /// Nothing, until the peer hangs up.
     Silence,
 }
 
@@ -43,6 +44,7 @@ impl Answer {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
+    open: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -51,24 +53,49 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::<Mutex<Vec<Request>>>::default();
-        let (handler, seen) = (Arc::new(handler), Arc::clone(&requests));
+        let open = Arc::<AtomicUsize>::default();
+        let (handler, seen, count) = (Arc::new(handler), Arc::clone(&requests), Arc::clone(&open));
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
-                connections.spawn(async move { serve(stream, &*handler, &seen).await });
+                let counted = Counted::new(&count);
+                connections.spawn(async move {
+                    serve(stream, &*handler, &seen).await;
+                    drop(counted);
+                });
             }
         });
-        Self { address, requests, task }
+        Self { address, requests, open, task }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
     /// Every request so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
+    }
+}
+
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(open))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -96,7 +123,11 @@ async fn serve(stream: TcpStream, handler: &(dyn Fn(&Request) -> Answer + Send +
                 drop(stream.shutdown().await);
                 return;
             }
-            Answer::Silence => std::future::pending().await,
+            Answer::Silence => {
+                // Until the peer hangs up.
+                drop(stream.read_u8().await);
+                return;
+            }
         }
     }
 }

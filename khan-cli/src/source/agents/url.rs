@@ -25,6 +25,12 @@ pub enum AgentUrlError {
 }
 
 impl AgentUrl {
+    /// Host and port.
+    pub fn authority(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// The URL of `path` (which begins with a slash) below this one.
     pub fn join(&self, path: &str) -> Url {
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
