@@ -20,16 +20,27 @@ ROLES = {
 
 def violations(objects, version):
     """Every breach in these objects, one sentence each."""
+    namespaces = {o["metadata"]["name"]: o["metadata"].get("labels", {}) for o in objects if o["kind"] == "Namespace"}
     for obj in objects:
         where = f"{obj['kind']} {obj['metadata']['name']}"
         for problem in common(obj, version):
             yield f"{where}: {problem}"
         if obj["kind"] in WORKLOADS:
-            for problem in workload(obj, version):
+            for problem in [*workload(obj, version), *admission(obj, namespaces)]:
                 yield f"{where}: {problem}"
         if obj["kind"] == "ClusterRole" and obj["rules"] != ROLES.get(obj["metadata"]["name"]):
             yield f"{where}: its rules are not the reviewed ones"
     yield from references(objects)
+
+
+def admission(obj, namespaces):
+    """Pod Security: the agent's namespace has to admit it, and a restricted one has to admit what is in it."""
+    level = namespaces.get(obj["metadata"]["namespace"], {}).get("pod-security.kubernetes.io/enforce")
+    agent = obj["metadata"]["name"] == "khan-agent"
+    if agent and level != "privileged":
+        yield "its namespace does not admit the host network and NET_ADMIN"
+    if level == "restricted" and obj["spec"]["template"]["spec"].get("hostNetwork"):
+        yield "its namespace is restricted"
 
 
 def common(obj, version):
