@@ -113,6 +113,14 @@ impl Cluster {
         Ok((host, addresses))
     }
 
+    /// Gives a node's interface its addresses and routes again, which the kernel takes away when it goes down.
+    pub fn restore_uplink(&self, node: u8) -> Result {
+        let addresses = plan::node_addresses(node);
+        let host = self.node(node);
+        host.run(["ip", "address", "replace", &format!("{}/128", addresses.v6), "dev", "eth0", "nodad"])?;
+        route_through(host, plan::FABRIC)
+    }
+
     /// What was built.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -144,12 +152,16 @@ fn attach(child: &Host, addresses: Addresses, parent: &Host, interface: &str, ga
         Link { host: child, name: "eth0", addresses: &[&own4, &own6] },
         Link { host: parent, name: interface, addresses: &[&gateway4, &gateway6] },
     )?;
-    for (own, gateway) in [(own4, gateway4), (own6, gateway6)] {
-        child.route([gateway.as_str(), "dev", "eth0"])?;
-        let via = gateway.split('/').next().unwrap_or_default();
-        let family = if via.contains(':') { "::/0" } else { "0.0.0.0/0" };
-        child.route([family, "via", via, "dev", "eth0"])?;
+    for own in [own4, own6] {
         parent.route([own.as_str(), "dev", interface])?;
+    }
+    route_through(child, gateway)
+}
+
+fn route_through(child: &Host, gateway: Addresses) -> Result {
+    for (prefix, gateway) in [("0.0.0.0/0", gateway.v4.to_string()), ("::/0", gateway.v6.to_string())] {
+        child.route([gateway.as_str(), "dev", "eth0"])?;
+        child.route([prefix, "via", &gateway, "dev", "eth0"])?;
     }
     Ok(())
 }

@@ -81,6 +81,7 @@ impl Host {
         self.enter(|| {
             let mut child = Command::new(words[0])
                 .args(&words[1..])
+                .env("PATH", with_administration(std::env::var("PATH").unwrap_or_default()))
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
@@ -160,4 +161,9 @@ impl Host {
     pub fn get_when_ready(&self, url: &str, deadline: Duration) -> Result<Answer> {
         self.enter(|| http::get_when_ready(url, deadline))
     }
+}
+
+/// Debian keeps `ip`, `nft` and `conntrack` where only root's PATH leads.
+fn with_administration(path: String) -> String {
+    path + ":/usr/sbin:/sbin"
 }

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -81,26 +81,42 @@ impl Program {
 
     /// Starts it.
     pub fn start(&self) -> Result<Running> {
+        let mut command = self.command();
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.spawn(command)?;
+        let log = Log::default();
+        log.follow(Stream::Out, child.stdout.take().expect("piped"));
+        log.follow(Stream::Err, child.stderr.take().expect("piped"));
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Running { name, child, log, host: self.host.clone() })
+    }
+
+    /// Starts it on this process's own terminal.
+    pub fn start_attached(&self) -> Result<Child> {
+        let mut command = self.command();
+        command.stdin(Stdio::inherit());
+        self.spawn(command)
+    }
+
+    fn command(&self) -> Command {
         let mut command = dying_with_parent(&self.path);
-        command.args(&self.arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.arguments);
         for (name, value) in &self.variables {
             match value {
                 Some(value) => command.env(name, value),
                 None => command.env_remove(name),
             };
         }
+        command
+    }
+
+    fn spawn(&self, command: Command) -> Result<Child> {
         let inside = match &self.host {
             Some(host) => host.inside(),
             None => outside()?,
         };
-        let mut child = inside
-            .spawn(command)
-            .map_err(LabError::io(format!("cannot start {} through setpriv (util-linux)", self.path.display())))?;
-        let log = Log::default();
-        log.follow(Stream::Out, child.stdout.take().expect("piped"));
-        log.follow(Stream::Err, child.stderr.take().expect("piped"));
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Running { name, child, log, host: self.host.clone() })
+        let failed = format!("cannot start {} through setpriv (util-linux)", self.path.display());
+        inside.spawn(command).map_err(LabError::io(failed))
     }
 
     /// Runs it to its end; an error when it has not ended by then.

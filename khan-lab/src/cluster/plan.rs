@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use khan_api::Protocol;
+use khan_api::routes::CONTROLLER_PORT;
 
 use super::Addresses;
 use crate::{LabError, Result};
@@ -116,6 +117,14 @@ impl Plan {
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.services.last_mut().expect("a service").protocol = protocol;
         self
+    }
+
+    /// Adds Khan as its manifests install it: agents on the host network, the controller on one node behind a service.
+    #[must_use]
+    pub fn with_khan(self, controller_node: u8) -> Self {
+        self.on_every_node("khan", "khan-agent")
+            .deployment("khan", "khan-controller", "qd4sj", controller_node)
+            .service("khan", "khan-controller", CONTROLLER_PORT, CONTROLLER_PORT)
     }
 
     fn with_pod(mut self, ns: &str, app: &str, name: String, workload: Workload, node: u8) -> Self {

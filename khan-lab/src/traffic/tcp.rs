@@ -142,6 +142,11 @@ impl Connections {
         self.streams.iter().filter_map(|stream| stream.local_addr().ok()).collect()
     }
 
+    /// Sends something on each and waits for the echo.
+    pub fn talk(&mut self) -> Result {
+        self.streams.iter_mut().try_for_each(echo).map_err(LabError::io("no echo on a held connection"))
+    }
+
     /// Sends FIN on each and keeps the sockets: half-closed by the client.
     pub fn shut_down_writing(&self) -> Result {
         self.streams
@@ -192,9 +197,13 @@ fn connect(source: Option<IpAddr>, server: SocketAddr) -> io::Result<TcpStream> 
     let mut stream: TcpStream = socket.into();
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
-    stream.write_all(b"k")?;
-    stream.read_exact(&mut [0])?;
+    echo(&mut stream)?;
     Ok(stream)
+}
+
+fn echo(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"k")?;
+    stream.read_exact(&mut [0])
 }
 
 /// Connection attempts that nobody has answered; they stay in `SYN_SENT` until dropped.

@@ -1,0 +1,75 @@
+//! Khan's own programs in a [`Cluster`]: a controller in its pod, an agent on each node.
+
+use std::collections::BTreeMap;
+
+use khan_api::routes::{self, AGENT_PORT, CONTROLLER_PORT};
+use khan_api::snapshot::{Side, Snapshot};
+
+use crate::cluster::{node_addresses, node_name};
+use crate::program::Running;
+use crate::{Cluster, Lab, LabError, Program, Result};
+
+/// Name of the manifest in the bench's folder.
+const MANIFEST: &str = "cluster.json";
+
+/// Running programs; dropping this kills them.
+#[derive(Debug)]
+pub struct Khan {
+    /// The controller.
+    pub controller: Running,
+    /// One agent per node, the first node's first.
+    pub agents: Vec<Running>,
+}
+
+impl Khan {
+    /// Starts everything and waits until it is ready. The cluster's plan needs [`with_khan`](crate::cluster::Plan::with_khan).
+    pub fn start(lab: &Lab, cluster: &Cluster, agent_arguments: &[&str]) -> Result<Self> {
+        let controller = Self::start_controller(lab, cluster)?;
+        controller.get_when_ready(routes::READYZ)?;
+        let nodes = 1..=cluster.plan().nodes;
+        let agents = nodes.map(|node| Self::start_agent(cluster, node, agent_arguments)).collect::<Result<Vec<_>>>()?;
+        agents.iter().try_for_each(|agent| agent.get_when_ready(routes::READYZ).map(drop))?;
+        Ok(Self { controller, agents })
+    }
+
+    /// Starts a controller from the cluster's manifest, which it writes first.
+    pub fn start_controller(lab: &Lab, cluster: &Cluster) -> Result<Running> {
+        let manifest = lab.file(MANIFEST, format!("{:#}\n", cluster.manifest()))?;
+        let pod = cluster.plan().pods_of("khan", "khan-controller").next();
+        let pod = pod.ok_or_else(|| LabError::Malformed("the plan has no khan-controller".into()))?;
+        Program::workspace("khan-controller")?
+            .args(["--listen", &format!("0.0.0.0:{CONTROLLER_PORT}"), "--from-file"])
+            .args([&manifest])
+            .inside(cluster.pod(&pod.name)?)
+            .start()
+    }
+
+    /// Starts the agent of a node, which asks the controller through its service.
+    pub fn start_agent(cluster: &Cluster, node: u8, arguments: &[&str]) -> Result<Running> {
+        let controller = cluster.plan().service_addresses("khan", "khan-controller")?;
+        Program::workspace("khan-agent")?
+            .args(["--node-name", &node_name(node), "--listen", &format!("0.0.0.0:{AGENT_PORT}")])
+            .args(["--controller-url", &format!("http://{}", controller.v4_port(CONTROLLER_PORT))])
+            .args(arguments)
+            .inside(cluster.node(node))
+            .start()
+    }
+
+    /// Where everybody in the cluster finds the agent of a node.
+    pub fn agent_url(node: u8) -> String {
+        format!("http://{}", node_addresses(node).v4_port(AGENT_PORT))
+    }
+
+    /// Connections by source and destination app, each counted once.
+    pub fn edges(&self) -> Result<BTreeMap<(String, String), u64>> {
+        let mut edges = BTreeMap::new();
+        for agent in &self.agents {
+            let snapshot: Snapshot = agent.get(routes::SNAPSHOT)?.json()?;
+            let app = |index: u32| snapshot.endpoints.get(index as usize).map_or("", |endpoint| endpoint.app.as_str());
+            for row in snapshot.rows.iter().filter(|row| row.side == Side::Client) {
+                *edges.entry((app(row.src).to_owned(), app(row.dst).to_owned())).or_default() += row.connections;
+            }
+        }
+        Ok(edges)
+    }
+}
