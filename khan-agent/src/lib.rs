@@ -1,1 +1,30 @@
-//! khan-agent
+//! `khan-agent`: the connections of one node, from the kernel's own table, named, as Prometheus metrics and as snapshots.
+//!
+//! Arrows go one way: [`conntrack`] (kernel to flows) -> [`table`] (flows to rows) -> [`identities`] (addresses to
+//! owners) -> [`snapshot`] (rows x owners, immutable) -> [`exposition`] and [`api`] -> [`app`], which knows all.
+
+pub mod conntrack;
+
+pub mod table;
+
+pub mod identities;
+
+pub mod scan;
+
+pub mod snapshot;
+
+pub mod exposition;
+
+pub mod metrics;
+
+pub mod publish;
+
+pub mod schedule;
+
+pub mod api;
+
+pub mod app;
+
+pub mod arguments;
+
+pub mod local;

@@ -1,0 +1,229 @@
+//! `GET /v1/connections`: single connections, read from the kernel on demand and filtered here. One dump at a time, and
+//! no more of a CPU than scans may take.
+
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use ipnet::IpNet;
+use khan_api::{Connection, ConnectionSample, Protocol, Timestamp};
+use tokio::sync::Mutex;
+
+use super::Api;
+use crate::conntrack::attribute::{self as attr, Attributes};
+use crate::conntrack::link::Kernel;
+use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts, sysctl};
+use crate::table::State as FlowState;
+
+const DEFAULT_LIMIT: usize = 50;
+const LARGEST_LIMIT: usize = 1000;
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes one dump at a time.
+#[derive(Debug)]
+pub struct Sampler {
+    node: String,
+    max_cpu: f64,
+    /// When the next dump may begin.
+    turn: Mutex<Instant>,
+}
+
+impl Sampler {
+    pub(super) fn new(api: &Api) -> Self {
+        Self { node: api.origin.node.clone(), max_cpu: api.max_cpu, turn: Mutex::new(Instant::now()) }
+    }
+}
+
+pub(super) async fn answer(State(sampler): State<Arc<Sampler>>, RawQuery(query): RawQuery) -> Response {
+    let filter = match Filter::parse(query.as_deref().unwrap_or_default()) {
+        Ok(filter) => filter,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    };
+    let busy = || (StatusCode::TOO_MANY_REQUESTS, "reading single connections takes its share of the CPU already\n");
+    let Ok(mut turn) = tokio::time::timeout(PATIENCE, sampler.turn.lock()).await else {
+        return busy().into_response();
+    };
+    if turn.saturating_duration_since(Instant::now()) > PATIENCE {
+        return busy().into_response();
+    }
+    tokio::time::sleep_until((*turn).into()).await;
+    let began = Instant::now();
+    let node = sampler.node.clone();
+    let sample = tokio::task::spawn_blocking(move || sample(node, filter)).await;
+    *turn = began + began.elapsed().div_f64(sampler.max_cpu);
+    match sample {
+        Ok(Ok(sample)) => Json(sample).into_response(),
+        Ok(Err(error)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", khan_serve::exit::chain(&error))).into_response()
+        }
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the table could not be read\n").into_response(),
+    }
+}
+
+/// Reads a sample of this network namespace's connections.
+pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpError> {
+    let taken = Timestamp::now();
+    let mut sample = Sample { filter, taken, timeouts: Timeouts::read(), matched: 0, listed: BinaryHeap::new() };
+    Dump::default().run(Kernel::open, sysctl::buckets, &mut sample)?;
+    let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
+    Ok(ConnectionSample { node, taken, matched: sample.matched, connections })
+}
+
+/// Which connections are asked for; an empty part asks for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    src: Vec<IpNet>,
+    dst: Vec<IpNet>,
+    any: Vec<IpNet>,
+    port: Vec<u16>,
+    state: Vec<String>,
+    protocol: Vec<u8>,
+    reply_dst: Option<IpAddr>,
+    reply_port: Option<u16>,
+    limit: usize,
+}
+
+impl Filter {
+    /// From a URL's query.
+    pub fn parse(query: &str) -> Result<Self, String> {
+        let mut filter = Self { limit: DEFAULT_LIMIT, ..Self::default() };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let wrong = |want: &str| format!("{name}: expected {want}, not `{value}`");
+            let net = || {
+                let one = value.parse::<IpAddr>().map(IpNet::from);
+                value.parse::<IpNet>().or(one).map_err(|_| wrong("an address or CIDR"))
+            };
+            match &*name {
+                "src" => filter.src.push(net()?),
+                "dst" => filter.dst.push(net()?),
+                "any" => filter.any.push(net()?),
+                "port" => filter.port.push(value.parse().map_err(|_| wrong("a port"))?),
+                "state" => filter.state.push(value.to_uppercase()),
+                "protocol" => {
+                    let known = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == value.to_lowercase());
+                    filter.protocol.push(known.ok_or_else(|| wrong("tcp, udp or sctp"))? as u8);
+                }
+                "reply_dst" => filter.reply_dst = Some(value.parse().map_err(|_| wrong("an address"))?),
+                "reply_port" => filter.reply_port = Some(value.parse().map_err(|_| wrong("a port"))?),
+                "limit" => {
+                    let limit: usize = value.parse().map_err(|_| wrong("a number"))?;
+                    filter.limit = limit.min(LARGEST_LIMIT);
+                }
+                _ => return Err(format!("{name}: no such parameter")),
+            }
+        }
+        Ok(filter)
+    }
+
+    fn takes(&self, flow: &Flow) -> bool {
+        let within = |nets: &[IpNet], ips: &[IpAddr]| {
+            nets.is_empty() || nets.iter().any(|net| ips.iter().any(|ip| net.contains(ip)))
+        };
+        let (original, reply) = (flow.original, flow.reply);
+        let (src, dst, backend) = (original.src.ip(), original.dst.ip(), reply.src.ip());
+        (self.protocol.is_empty() || self.protocol.contains(&flow.protocol))
+            && (self.port.is_empty() || self.port.contains(&original.dst_port) || self.port.contains(&reply.src_port))
+            && self.reply_port.is_none_or(|port| reply.dst_port == port)
+            && self.reply_dst.is_none_or(|ip| reply.dst.ip() == ip)
+            && within(&self.src, &[src])
+            && within(&self.dst, &[dst, backend])
+            && within(&self.any, &[src, dst, backend])
+            && (self.state.is_empty() || self.state.iter().any(|state| state == FlowState::of(flow).as_str()))
+    }
+}
+
+struct Sample {
+    filter: Filter,
+    taken: Timestamp,
+    timeouts: Timeouts,
+    matched: u64,
+    /// The first to go is the oldest, or the longest idle.
+    listed: BinaryHeap<Listed>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    /// Age, then idle seconds; what is not known comes after what is.
+    order: (u64, u64),
+    connection: Connection,
+}
+
+impl Ord for Listed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order.cmp(&other.order)
+    }
+}
+
+impl PartialOrd for Listed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Sink for Sample {
+    fn begin(&mut self) {
+        self.matched = 0;
+        self.listed.clear();
+    }
+
+    fn datagram(&mut self) {}
+
+    fn flow(&mut self, flow: &Flow) {
+        self.entry(flow, &[]);
+    }
+
+    fn entry(&mut self, flow: &Flow, attributes: &[u8]) {
+        let Some(protocol) = Protocol::from_number(flow.protocol).filter(|_| self.filter.takes(flow)) else { return };
+        self.matched += 1;
+        let idle = self.timeouts.idle(flow);
+        let mut age = None;
+        let (mut sent, mut received) = (None, None);
+        for (number, payload) in Attributes::new(attributes) {
+            let nested = |wanted: u16| {
+                Attributes::new(payload).find(|(inner, _)| *inner == wanted).and_then(|(_, value)| attr::be64(value))
+            };
+            match number {
+                attr::COUNTERS_ORIG => sent = nested(attr::COUNTERS_BYTES),
+                attr::COUNTERS_REPLY => received = nested(attr::COUNTERS_BYTES),
+                attr::TIMESTAMP => {
+                    let start = nested(attr::TIMESTAMP_START).and_then(|nanos| i64::try_from(nanos / 1_000_000).ok());
+                    age = start.map(|millis| self.taken.since(Timestamp::from_millis(millis)).as_secs());
+                }
+                _ => {}
+            }
+        }
+        let order = (age.unwrap_or(u64::MAX), idle.map_or(u64::MAX, u64::from));
+        if self.listed.len() >= self.filter.limit {
+            match self.listed.peek() {
+                Some(last) if order < last.order => drop(self.listed.pop()),
+                _ => return,
+            }
+        }
+        let (original, reply) = (flow.original, flow.reply);
+        let connection = Connection {
+            protocol,
+            state: FlowState::of(flow).as_str().to_owned(),
+            src: original.src.ip(),
+            src_port: original.src_port,
+            dst: original.dst.ip(),
+            dst_port: original.dst_port,
+            reply_src: reply.src.ip(),
+            reply_src_port: reply.src_port,
+            reply_dst: reply.dst.ip(),
+            reply_dst_port: reply.dst_port,
+            zone: flow.zone,
+            timeout_seconds: flow.timeout,
+            idle_seconds: idle,
+            age_seconds: age,
+            bytes_sent: sent,
+            bytes_received: received,
+        };
+        self.listed.push(Listed { order, connection });
+    }
+}

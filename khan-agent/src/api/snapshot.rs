@@ -1,0 +1,94 @@
+//! `GET /v1/snapshot`: the latest snapshot as JSON; with `max_age`, perhaps a fresher one.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, StatusCode};
+use khan_serve::duration;
+use serde::Deserialize;
+
+use super::{Api, takes_gzip};
+use crate::publish::Published;
+
+/// How long a request waits for a scan that it asked for.
+const SCAN_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Parameters {
+    max_age: Option<String>,
+}
+
+pub(super) async fn answer(
+    State(api): State<Arc<Api>>,
+    Query(parameters): Query<Parameters>,
+    request: HeaderMap,
+) -> Response {
+    let max_age = match parameters.max_age.as_deref().map(duration::parse).transpose() {
+        Ok(max_age) => max_age,
+        Err(error) => return (StatusCode::BAD_REQUEST, format!("max_age: {error}\n")).into_response(),
+    };
+    let Some(published) = fresh(&api, max_age).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no snapshot yet, or scans fail; see the agent's log\n")
+            .into_response();
+    };
+    let etag = format!("\"{}\"", published.snapshot.id);
+    let general =
+        [(ETAG, etag.as_str()), (VARY, "Accept-Encoding"), (CACHE_CONTROL, "no-cache")].map(|(k, v)| (k, v.to_owned()));
+    if matches(&request, &etag) {
+        return (StatusCode::NOT_MODIFIED, general).into_response();
+    }
+    let gzip = takes_gzip(&request);
+    let most = api.max_rows;
+    let written = tokio::task::spawn_blocking(move || write(&published, most, gzip)).await;
+    match written {
+        Ok(Ok(body)) => {
+            let json = [(CONTENT_TYPE, "application/json")];
+            let encoding = gzip.then_some([(CONTENT_ENCODING, "gzip")]);
+            match encoding {
+                Some(encoding) => (general, json, encoding, Body::from(body)).into_response(),
+                None => (general, json, Body::from(body)).into_response(),
+            }
+        }
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "the snapshot could not be written\n").into_response(),
+    }
+}
+
+/// The latest snapshot; when it is older than `max_age` and scanning is within its share, the next one.
+async fn fresh(api: &Api, max_age: Option<Duration>) -> Option<Arc<Published>> {
+    let latest = api.board.latest();
+    let stale = |published: &Published| max_age.is_some_and(|max_age| published.began.elapsed() > max_age);
+    if latest.as_ref().is_some_and(|published| !stale(published)) || max_age.is_none() {
+        return latest;
+    }
+    let mut scans = api.board.watch();
+    scans.mark_unchanged();
+    if api.scans.request() {
+        // Whoever asks meanwhile waits for the same scan.
+        let _ = tokio::time::timeout(SCAN_PATIENCE, scans.changed()).await;
+    }
+    api.board.latest()
+}
+
+/// `If-None-Match` (RFC 9110 section 13.1.2).
+fn matches(request: &HeaderMap, etag: &str) -> bool {
+    let lists = request.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+fn write(published: &Published, most: usize, gzip: bool) -> std::io::Result<Vec<u8>> {
+    let snapshot = published.snapshot.to_api(most);
+    if !gzip {
+        return Ok(serde_json::to_vec(&snapshot)?);
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    serde_json::to_writer(std::io::BufWriter::with_capacity(64 * 1024, &mut encoder), &snapshot)?;
+    encoder.flush()?;
+    encoder.finish()
+}

@@ -1,0 +1,224 @@
+//! Wires everything and owns the order in which it stops.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use khan_serve::exit::Failure;
+use khan_serve::readiness::Readiness;
+use khan_serve::server::{Bound, Server};
+use khan_serve::shutdown::Shutdown;
+use khan_serve::{listen, logging};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{info, warn};
+
+use crate::api::{self, Api};
+use crate::arguments::Arguments;
+use crate::conntrack::{Address, DumpError};
+use crate::exposition::fold::Folder;
+use crate::exposition::page::splits_zones;
+use crate::exposition::{self, Page};
+use crate::identities::resolver::{Controller, Resolver};
+use crate::identities::{ExternalNames, Identities};
+use crate::metrics::Metrics;
+use crate::publish::{Board, Published};
+use crate::scan::Scanner;
+use crate::schedule::{Ask, Firsts, Handle, Schedule};
+use crate::snapshot::{Origin, build};
+use crate::table::{self, Cuts};
+
+/// How long readiness waits for the controller's first answer.
+const NAMES_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Agent {
+    /// Where it listens, and when it has stopped.
+    pub bound: Bound,
+    scans: Arc<Handle>,
+    first: oneshot::Receiver<Result<(), DumpError>>,
+}
+
+impl Agent {
+    /// Waits for the server to drain, then stops scanning. Fails early when the kernel refuses the very first scan, since
+    /// waiting mends neither a missing capability nor a missing module.
+    pub async fn finished(self) -> Result<(), DumpError> {
+        if let Ok(Err(error @ (DumpError::NotPermitted | DumpError::NoCtnetlink))) = self.first.await {
+            return Err(error);
+        }
+        self.bound.finished().await;
+        drop(self.scans);
+        Ok(())
+    }
+}
+
+/// Runs the program to its end.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    logging::start(&arguments.log).context("cannot start logging").map_err(Failure::other)?;
+    // A second provider would only be refused; one is installed, whoever did it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let parts = Parts::new(arguments).map_err(Failure::configuration)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if arguments.once {
+        return runtime.block_on(once(arguments, parts)).map_err(Failure::other);
+    }
+    runtime.block_on(async {
+        let shutdown = Shutdown::on_signals()?;
+        start(arguments, parts, shutdown).await?.finished().await.map_err(Failure::other)
+    })
+}
+
+/// What is made of the arguments before anything runs.
+#[derive(Debug)]
+pub struct Parts {
+    origin: Origin,
+    identities: Arc<Mutex<Identities>>,
+    resolver: Option<Resolver>,
+    table: table::Settings,
+    exposition: exposition::Settings,
+    metrics: Arc<Metrics>,
+}
+
+impl Parts {
+    /// Reads files and checks what the arguments mean.
+    pub fn new(arguments: &Arguments) -> anyhow::Result<Self> {
+        let node = arguments.node();
+        let external = match &arguments.external_names {
+            Some(path) => ExternalNames::read(path)?,
+            None => ExternalNames::default(),
+        };
+        let url = arguments.controller_url.as_ref().map(ToString::to_string).unwrap_or_default();
+        let identities = Arc::new(Mutex::new(Identities::new(&node, &url, external)));
+        let resolver = match &arguments.controller_url {
+            Some(url) => {
+                let controller = Controller {
+                    url: url.clone(),
+                    ca: arguments.controller_ca_file.clone(),
+                    token: arguments.controller_token_file.clone(),
+                };
+                Some(Resolver::new(&controller, Arc::clone(&identities))?)
+            }
+            None => None,
+        };
+        let exposition = exposition::Settings {
+            extra_labels: arguments.extra_labels.clone(),
+            destination: arguments.destination,
+            metric_type: arguments.metric_type,
+            max_series: arguments.max_series,
+        };
+        let table = table::Settings {
+            idle_threshold: u32::try_from(arguments.idle_threshold.as_secs()).unwrap_or(u32::MAX),
+            only_zone: arguments.zone,
+            split_zones: splits_zones(&exposition),
+        };
+        let metrics = Arc::new(Metrics::new()?);
+        Ok(Self { origin: Origin::here(&node), identities, resolver, table, exposition, metrics })
+    }
+}
+
+/// Starts an agent. Returns when it listens.
+pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Result<Agent, Failure> {
+    let listener = listen::bind("--listen", arguments.listen).await?;
+    let readiness = Readiness::new();
+    let names = parts.resolver.as_ref().map(|_| readiness.wait_for("first answer of the controller"));
+    let firsts = Firsts { scan: Some(readiness.wait_for("first scan")), names: Arc::new(Mutex::new(names)) };
+    let ask = parts.resolver.map(|resolver| {
+        let (ask, asked) = mpsc::unbounded_channel();
+        tokio::spawn(answer(resolver, asked, Arc::clone(&parts.metrics)));
+        let names = Arc::clone(&firsts.names);
+        tokio::spawn(async move {
+            tokio::time::sleep(NAMES_PATIENCE).await;
+            *names.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        });
+        ask
+    });
+    let board = Arc::new(Board::default());
+    let schedule = Schedule {
+        origin: parts.origin.clone(),
+        interval: arguments.interval,
+        max_cpu: arguments.max_scan_cpu / 100.0,
+        table: parts.table,
+        exposition: parts.exposition,
+        identities: parts.identities,
+        ask,
+        board: Arc::clone(&board),
+        metrics: Arc::clone(&parts.metrics),
+    };
+    let (first, outcome) = oneshot::channel();
+    let scans = Arc::new(schedule.start(firsts, first)?);
+    let api = Api {
+        board,
+        metrics: parts.metrics,
+        scans: Arc::clone(&scans),
+        origin: parts.origin,
+        max_rows: arguments.max_series,
+        max_cpu: arguments.max_scan_cpu / 100.0,
+    };
+    let router = api::router(api, readiness);
+    let bound = Server::new(router).start(listener, shutdown)?;
+    Ok(Agent { bound, scans, first: outcome })
+}
+
+/// Asks the controller whenever the scan thread wants to know; logs when it stops answering and when it answers again.
+async fn answer(resolver: Resolver, mut asked: mpsc::UnboundedReceiver<Ask>, metrics: Arc<Metrics>) {
+    let mut failing = None;
+    while let Some((addresses, done)) = asked.recv().await {
+        let outcome = resolver.refresh(addresses).await.map_err(|error| khan_serve::exit::chain(&error));
+        match &outcome {
+            Ok(()) if failing.is_some() => info!("The controller answers again"),
+            Err(error) if failing.as_ref() != Some(error) => {
+                warn!(%error, "The controller does not answer; names stay as they were");
+            }
+            _ => {}
+        }
+        if outcome.is_err() {
+            metrics.controller_errors.inc();
+        }
+        failing = outcome.err();
+        // The scan thread may have stopped waiting.
+        let _ = done.try_send(());
+    }
+}
+
+/// Prints one page.
+async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
+    let mut scanner = Scanner::new(parts.table);
+    let began = std::time::Instant::now();
+    let scan = scanner.scan(Cuts::default())?;
+    parts.metrics.scanned(&scan, scanner.table().counts());
+    parts.metrics.interval(arguments.interval);
+    if let Some(resolver) = &parts.resolver {
+        let addresses: Vec<Address> = crate::schedule::addresses(scanner.table());
+        if let Err(error) = resolver.refresh(addresses).await {
+            parts.metrics.controller_errors.inc();
+            warn!(error = khan_serve::exit::chain(&error), "The controller does not answer; addresses have no names");
+        }
+    }
+    let snapshot = {
+        let identities = parts.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        build::build(&parts.origin, 1, arguments.interval, &scan, scanner.table(), &identities)
+    };
+    let page = Page::new(&snapshot, &parts.exposition, &mut Folder::default());
+    let published = Published { snapshot, page, began };
+    let mut out = std::io::stdout().lock();
+    let (mut writer, mut chunk) = (published.page.writer(), Vec::new());
+    while writer.fill(&published.page, &mut chunk) {
+        if write_out(&mut out, &chunk)? {
+            return Ok(());
+        }
+        chunk.clear();
+    }
+    parts.metrics.write(Some(&published), &mut chunk);
+    write_out(&mut out, &chunk)?;
+    Ok(())
+}
+
+/// Writes to stdout; true when nobody reads any more, which is no failure.
+fn write_out(out: &mut impl Write, bytes: &[u8]) -> anyhow::Result<bool> {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
+        Err(error) => Err(error).context("cannot write to standard output"),
+    }
+}

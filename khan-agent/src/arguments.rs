@@ -1,0 +1,99 @@
+//! The command line, and what it means.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use khan_serve::duration;
+use khan_serve::listen::parse_address;
+use khan_serve::logging::LogArguments;
+use url::Url;
+
+use crate::exposition::{Destination, ExtraLabel, MetricType};
+
+/// Counts this node's connections by who holds them, from the kernel's connection tracking table.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "khan-agent", version, next_line_help = false)]
+pub struct Arguments {
+    /// Name of this node, as Kubernetes calls it; the host's name by default (also from the variable `NODE_NAME`)
+    #[arg(long, env = "KHAN_NODE_NAME", value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// Where to serve metrics and snapshots; port 0 takes a free port and logs it
+    #[arg(long, env = "KHAN_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:14718", value_parser = parse_address)]
+    pub listen: SocketAddr,
+    /// Where khan-controller is; without it the agent works with bare addresses
+    #[arg(long, env = "KHAN_CONTROLLER_URL", value_name = "URL", value_parser = base_url)]
+    pub controller_url: Option<Url>,
+    /// Certificates that sign the controller's own, in PEM
+    #[arg(long, env = "KHAN_CONTROLLER_CA_FILE", value_name = "FILE", requires = "controller_url")]
+    pub controller_ca_file: Option<PathBuf>,
+    /// A file with the token to show to the controller, read anew for each request
+    #[arg(long, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE", requires = "controller_url")]
+    pub controller_token_file: Option<PathBuf>,
+    /// Time from one scan of the table to the next
+    #[arg(long, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration::parse_positive)]
+    pub interval: Duration,
+    /// The share of one CPU that scans may take, in percent; scans become rarer while they would take more
+    #[arg(long, env = "KHAN_MAX_SCAN_CPU", value_name = "PERCENT", default_value = "5", value_parser = percent)]
+    pub max_scan_cpu: f64,
+    /// The most lines of `khan_connection`; the smallest beyond it are summed by app, then into one per side
+    #[arg(long, env = "KHAN_MAX_SERIES", value_name = "N", default_value_t = 20_000, value_parser = at_least_ten)]
+    pub max_series: usize,
+    /// Further labels: `dst_port`, transport, state, zone, service, backend, workload
+    #[arg(long, env = "KHAN_EXTRA_LABELS", value_name = "LABEL,...", value_delimiter = ',')]
+    pub extra_labels: Vec<ExtraLabel>,
+    /// Whom `dst_*` names: the service that the client dialled, or the backend that answers
+    #[arg(long, env = "KHAN_DESTINATION", value_enum, default_value = "service")]
+    pub destination: Destination,
+    /// Count an established TCP connection as idle after this long without a packet
+    #[arg(long, env = "KHAN_IDLE_THRESHOLD", value_name = "DURATION", default_value = "10m", value_parser = duration::parse_positive)]
+    pub idle_threshold: Duration,
+    /// What the page says `khan_connection` is
+    #[arg(long, env = "KHAN_METRIC_TYPE", value_enum, default_value = "gauge")]
+    pub metric_type: MetricType,
+    /// Count the entries of this conntrack zone only
+    #[arg(long, env = "KHAN_ZONE", value_name = "NUMBER")]
+    pub zone: Option<u16>,
+    /// Names for addresses outside the cluster: a file with lines of `CIDR NAME`
+    #[arg(long, env = "KHAN_EXTERNAL_NAMES", value_name = "FILE")]
+    pub external_names: Option<PathBuf>,
+    /// Print one page of metrics and exit
+    #[arg(long)]
+    pub once: bool,
+    /// Logging.
+    #[command(flatten)]
+    pub log: LogArguments,
+}
+
+impl Arguments {
+    /// `--node-name`, else `NODE_NAME`, else the host's name.
+    pub fn node(&self) -> String {
+        let named = |name: String| (!name.is_empty()).then_some(name);
+        self.node_name
+            .clone()
+            .and_then(named)
+            .or_else(|| std::env::var("NODE_NAME").ok().and_then(named))
+            .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(url)
+    } else {
+        Err("expected a URL such as http://khan-controller.khan:14719".to_owned())
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse() {
+        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err("expected a percentage above 0 and up to 100".to_owned()),
+    }
+}
+
+fn at_least_ten(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n >= 10).ok_or_else(|| "expected a number of at least 10".to_owned())
+}

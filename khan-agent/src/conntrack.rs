@@ -1,0 +1,20 @@
+//! In: the kernel's connection tracking table, through ctnetlink. Out: one [`Flow`] after the other, by value.
+//!
+//! Knows nothing of names or counts. Nothing is ever written to the kernel: the only requests are dumps and statistics.
+
+pub mod address;
+pub mod attribute;
+pub mod dump;
+pub mod flow;
+pub mod link;
+pub mod parse;
+pub mod request;
+pub mod stats;
+pub mod sysctl;
+mod usual;
+
+pub use address::Address;
+pub use dump::{Dump, DumpError, Dumped, Retries, Sink};
+pub use flow::{Flow, Status, Tcp, Tuple};
+pub use stats::Stats;
+pub use sysctl::Timeouts;

@@ -1,0 +1,104 @@
+//! Gzip in two parts: one that is made once per snapshot and kept, and a short one that changes with each request.
+//!
+//! A deflate stream may be cut at a sync point, and the checksum of two parts follows from theirs, so both form one
+//! ordinary gzip member (RFC 1951, RFC 1952).
+
+use flate2::{Compress, Compression, Crc, FlushCompress};
+
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// A part of a stream, compressed.
+#[derive(Debug)]
+pub struct Deflated {
+    bytes: Vec<u8>,
+    crc: Crc,
+    compress: Option<Compress>,
+}
+
+impl Default for Deflated {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), crc: Crc::new(), compress: Some(Compress::new(Compression::fast(), false)) }
+    }
+}
+
+impl Deflated {
+    /// Adds plain text.
+    pub fn add(&mut self, plain: &[u8]) {
+        self.crc.update(plain);
+        self.run(plain, FlushCompress::None);
+    }
+
+    /// Ends the part at a byte boundary, so that another can follow.
+    pub fn pause(&mut self) {
+        self.run(&[], FlushCompress::Sync);
+        self.compress = None;
+        self.bytes.shrink_to_fit();
+    }
+
+    /// The compressed part.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// What goes before the first part.
+    pub const fn header() -> &'static [u8] {
+        &HEADER
+    }
+
+    /// The last part, made of `plain`, and what goes after it.
+    pub fn finish(&self, plain: &[u8]) -> Vec<u8> {
+        let mut last = Self::default();
+        last.crc.update(plain);
+        last.run(plain, FlushCompress::Finish);
+        let mut crc = Crc::new();
+        crc.combine(&self.crc);
+        crc.combine(&last.crc);
+        let mut bytes = last.bytes;
+        bytes.extend(crc.sum().to_le_bytes());
+        bytes.extend(crc.amount().to_le_bytes());
+        bytes
+    }
+
+    fn run(&mut self, mut plain: &[u8], flush: FlushCompress) {
+        let Some(compress) = &mut self.compress else { return };
+        loop {
+            self.bytes.reserve(plain.len() / 4 + 1024);
+            let before = (compress.total_in(), compress.total_out());
+            // Compression into a growing vector fails on no input.
+            let _ = compress.compress_vec(plain, &mut self.bytes, flush);
+            let (read, written) = (compress.total_in() - before.0, compress.total_out() - before.1);
+            plain = plain.get(usize::try_from(read).unwrap_or(usize::MAX)..).unwrap_or_default();
+            let full = self.bytes.len() == self.bytes.capacity();
+            if plain.is_empty() && !full || read == 0 && written == 0 {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn two_parts_are_one_gzip_member() {
+        let text = (0..20_000).map(|n| format!("line {n} {}", n * 7919)).collect::<Vec<_>>().join("\n");
+        for (first, last) in [(text.as_str(), "the end\n"), ("", "only this"), ("x", "")] {
+            let mut kept = Deflated::default();
+            for chunk in first.as_bytes().chunks(65_536) {
+                kept.add(chunk);
+            }
+            kept.pause();
+            for _ in 0..2 {
+                let all = [Deflated::header(), kept.bytes(), &kept.finish(last.as_bytes())].concat();
+                let mut plain = String::new();
+                let mut decoder = flate2::bufread::GzDecoder::new(&all[..]);
+                decoder.read_to_string(&mut plain).unwrap();
+                assert!(decoder.into_inner().is_empty(), "something after the member");
+                assert_eq!(plain, format!("{first}{last}"));
+            }
+        }
+    }
+}

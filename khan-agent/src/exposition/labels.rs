@@ -1,0 +1,151 @@
+//! Labels as text, each written once and shared by all lines that carry it.
+
+use std::fmt::Write;
+
+use khan_api::snapshot::{Endpoint, Side};
+
+use super::ExtraLabel;
+use crate::snapshot::Row;
+
+/// Fragments of lines, by number, in one buffer.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Fragments {
+    /// Adds what `write` writes, and tells its number.
+    pub(super) fn add(&mut self, write: impl FnOnce(&mut String)) -> u32 {
+        write(&mut self.text);
+        #[expect(clippy::cast_possible_truncation, reason = "4 GiB of labels do not fit any page")]
+        let (number, end) = (self.ends.len() as u32, self.text.len() as u32);
+        self.ends.push(end);
+        number
+    }
+
+    /// A fragment's text.
+    #[inline]
+    pub(super) fn get(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.text[start as usize..self.ends[number] as usize]
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+}
+
+/// `name="value"`, the value escaped as the text format wants it: backslash, double quote and line feed.
+pub fn label(text: &mut String, name: &str, value: &str) {
+    text.push_str(name);
+    text.push_str("=\"");
+    let mut rest = value;
+    while let Some(at) = rest.find(['\\', '"', '\n']) {
+        let (plain, special) = rest.split_at(at);
+        text.push_str(plain);
+        text.push_str(match special.as_bytes()[0] {
+            b'\\' => "\\\\",
+            b'"' => "\\\"",
+            _ => "\\n",
+        });
+        rest = &special[1..];
+    }
+    text.push_str(rest);
+    text.push('"');
+}
+
+/// The labels of one end: `src_type="...",src_ip="...",...`, with a comma behind.
+pub(super) fn endpoint(text: &mut String, end: End, endpoint: &Endpoint, workload: bool) {
+    let names = end.names();
+    let ip = endpoint.ip.map(|ip| ip.to_string()).unwrap_or_default();
+    let other = endpoint.ip.is_none() && endpoint.app == super::fold::OTHER;
+    let kind = if other { "" } else { endpoint.kind.as_str() };
+    for (name, value) in names.iter().zip([kind, &ip, &endpoint.ns, &endpoint.app, &endpoint.name]) {
+        label(text, name, value);
+        text.push(',');
+    }
+    if workload {
+        label(text, names[5], &endpoint.workload);
+        text.push(',');
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Source,
+    Destination,
+}
+
+impl End {
+    const fn names(self) -> [&'static str; 6] {
+        match self {
+            Self::Source => ["src_type", "src_ip", "src_ns", "src_app", "src_name", "src_workload"],
+            Self::Destination => ["dst_type", "dst_ip", "dst_ns", "dst_app", "dst_name", "dst_workload"],
+        }
+    }
+}
+
+/// `side="..."` and the extra labels of a row, without a comma behind.
+pub(super) fn tail(
+    text: &mut String,
+    side: Side,
+    extras: &[ExtraLabel],
+    row: Option<(&Row, &[Endpoint])>,
+    backend: bool,
+) {
+    label(text, "side", side.as_str());
+    for extra in extras {
+        let name = match extra {
+            ExtraLabel::DstPort => "dst_port",
+            ExtraLabel::Transport => "transport",
+            ExtraLabel::State => "state",
+            ExtraLabel::Zone => "zone",
+            ExtraLabel::Service => "service",
+            ExtraLabel::Backend => "backend",
+            ExtraLabel::Workload => continue,
+        };
+        text.push(',');
+        let Some((row, endpoints)) = row else {
+            label(text, name, "");
+            continue;
+        };
+        match extra {
+            ExtraLabel::DstPort => {
+                let _ = write!(text, "{name}=\"{}\"", if backend { row.backend_port } else { row.port });
+            }
+            ExtraLabel::Zone => {
+                let _ = write!(text, "{name}=\"{}\"", row.zone);
+            }
+            ExtraLabel::Transport => label(text, name, row.class.protocol().as_str()),
+            ExtraLabel::State => label(text, name, row.class.state().as_str()),
+            ExtraLabel::Service => label(text, name, &short(&endpoints[row.dst as usize])),
+            ExtraLabel::Backend => label(text, name, &short(&endpoints[row.backend as usize])),
+            ExtraLabel::Workload => {}
+        }
+    }
+}
+
+/// `NAMESPACE/NAME`, or the name, or the address.
+fn short(endpoint: &Endpoint) -> String {
+    match (endpoint.ns.as_str(), endpoint.name.as_str()) {
+        (_, "") => endpoint.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        ("", name) => name.to_owned(),
+        (ns, name) => format!("{ns}/{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_escaped() {
+        let mut text = String::new();
+        label(&mut text, "x", "a\\b\"c\nd\u{e9}");
+        assert_eq!(text, "x=\"a\\\\b\\\"c\\nd\u{e9}\"");
+    }
+}

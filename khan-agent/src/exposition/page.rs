@@ -1,0 +1,232 @@
+//! The page of one snapshot: series, their fragments, and a writer that goes through them in chunks.
+
+use std::fmt::Write;
+use std::sync::OnceLock;
+
+use khan_api::snapshot::Endpoint;
+
+use super::fold::{Folded, Folder};
+use super::gzip::Deflated;
+use super::labels::{self, End, Fragments};
+use super::series::{self, Ends, Series, Tails};
+use super::{ExtraLabel, MetricType, Settings};
+use crate::snapshot::Snapshot;
+
+/// How much is written at once.
+const CHUNK: usize = 64 * 1024;
+
+/// What a snapshot's page is made of.
+#[derive(Debug)]
+pub struct Page {
+    metric_type: MetricType,
+    node: String,
+    sources: Fragments,
+    destinations: Fragments,
+    tails: Fragments,
+    series: Vec<Series>,
+    /// The metrics of the table as a whole, written out.
+    table: String,
+    folded: Folded,
+    deflated: OnceLock<Deflated>,
+}
+
+impl Page {
+    /// Of a snapshot.
+    pub fn new(snapshot: &Snapshot, settings: &Settings, folder: &mut Folder) -> Self {
+        let series::Summed { mut series, mut tails } = series::sum(snapshot, settings);
+        let mut ends = snapshot.endpoints.len();
+        let (mut all, mut dropped) = (Vec::new(), Folded::default());
+        if series.len() > settings.max_series {
+            all.clone_from(&snapshot.endpoints);
+            dropped = folder.fold(&mut series, &mut all, &mut tails, settings.max_series, identity);
+            ends = all.len();
+        }
+        let endpoints: &[Endpoint] = if all.is_empty() { &snapshot.endpoints } else { &all };
+        let mut sources = Ends::new(End::Source, settings, ends);
+        let mut destinations = Ends::new(End::Destination, settings, ends);
+        for one in &mut series {
+            one.src = sources.of(one.src, &endpoints[one.src as usize]);
+            one.dst = destinations.of(one.dst, &endpoints[one.dst as usize]);
+        }
+        series.shrink_to_fit();
+        let mut node = String::new();
+        labels::label(&mut node, "node", &snapshot.origin.node);
+        let mut page = Self {
+            metric_type: settings.metric_type,
+            node,
+            sources: sources.fragments,
+            destinations: destinations.fragments,
+            tails: tails.finish(),
+            series,
+            table: table(snapshot),
+            folded: dropped,
+            deflated: OnceLock::new(),
+        };
+        page.sources.shrink();
+        page.destinations.shrink();
+        page
+    }
+
+    /// How many lines of `khan_connection` there are.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// What was folded.
+    pub const fn folded(&self) -> Folded {
+        self.folded
+    }
+
+    /// Goes through the page from its start.
+    pub const fn writer(&self) -> Writer {
+        Writer { metric: Metric::Connections, next: 0 }
+    }
+
+    /// The page compressed: made on first demand, kept with the page.
+    pub fn deflated(&self) -> &Deflated {
+        self.deflated.get_or_init(|| {
+            let mut deflated = Deflated::default();
+            let (mut writer, mut chunk) = (self.writer(), Vec::with_capacity(CHUNK));
+            while writer.fill(self, &mut chunk) {
+                deflated.add(&chunk);
+                chunk.clear();
+            }
+            deflated.pause();
+            deflated
+        })
+    }
+
+    fn line(&self, out: &mut Vec<u8>, name: &str, one: &Series, value: u32) {
+        for part in [
+            name,
+            "{",
+            &self.node,
+            ",",
+            self.sources.get(one.src),
+            self.destinations.get(one.dst),
+            self.tails.get(one.tail),
+            "} ",
+            itoa::Buffer::new().format(value),
+            "\n",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+}
+
+/// Where in a page the writing is.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    metric: Metric,
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Metric {
+    Connections,
+    Idle,
+    Table,
+    Done,
+}
+
+impl Writer {
+    /// Appends about 64 KiB; false when nothing was left to append.
+    pub fn fill(&mut self, page: &Page, out: &mut Vec<u8>) -> bool {
+        let before = out.len();
+        while out.len() < CHUNK - 4096 && self.metric != Metric::Done {
+            let (name, help, kind) = match self.metric {
+                Metric::Connections => (
+                    "khan_connection",
+                    "Tracked connections between two ends in the latest snapshot of the node's connection tracking table.",
+                    page.metric_type.as_str(),
+                ),
+                Metric::Idle => (
+                    "khan_connection_idle",
+                    "Of khan_connection, established TCP connections without a packet for the idle threshold.",
+                    "gauge",
+                ),
+                Metric::Table | Metric::Done => {
+                    out.extend_from_slice(page.table.as_bytes());
+                    self.metric = Metric::Done;
+                    break;
+                }
+            };
+            if self.next == 0 {
+                out.extend_from_slice(format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes());
+            }
+            let idle = self.metric == Metric::Idle;
+            while let Some(one) = page.series.get(self.next) {
+                self.next += 1;
+                let value = if idle { one.idle } else { one.count };
+                if value > 0 {
+                    page.line(out, name, one, value);
+                    if out.len() >= CHUNK - 4096 {
+                        break;
+                    }
+                }
+            }
+            if self.next == page.series.len() {
+                self.metric = if idle { Metric::Table } else { Metric::Idle };
+                self.next = 0;
+            }
+        }
+        out.len() > before
+    }
+}
+
+/// Names a series across snapshots.
+fn identity(endpoints: &[Endpoint], tails: &Tails, one: &Series) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    for end in [one.src, one.dst] {
+        let endpoint = &endpoints[end as usize];
+        (endpoint.ip, &endpoint.ns, &endpoint.name, endpoint.gone).hash(&mut hasher);
+    }
+    tails.fragments.get(one.tail).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn table(snapshot: &Snapshot) -> String {
+    let mut text = String::new();
+    let table = &snapshot.table;
+    let mut metric =
+        |name: &str, help: &str, kind: &str, label: &str, values: &mut dyn Iterator<Item = (&str, u64)>| {
+            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            for (value_of, value) in values {
+                text.push_str(name);
+                if !label.is_empty() {
+                    text.push('{');
+                    labels::label(&mut text, label, value_of);
+                    text.push('}');
+                }
+                let _ = writeln!(text, " {value}");
+            }
+        };
+    metric(
+        "khan_conntrack_entries",
+        "Entries in the latest dump of the connection tracking table.",
+        "gauge",
+        "protocol",
+        &mut table.protocols.iter().map(|(name, count)| (name.as_str(), *count)),
+    );
+    metric(
+        "khan_conntrack_entries_limit",
+        "The most entries that the kernel will hold.",
+        "gauge",
+        "",
+        &mut std::iter::once(("", table.limit)),
+    );
+    metric(
+        "khan_conntrack_stat_total",
+        "The kernel's own counters of connection tracking, summed over CPUs.",
+        "counter",
+        "stat",
+        &mut table.stat.iter().map(|(name, count)| (name.as_str(), *count)),
+    );
+    text
+}
+
+/// Whether a label of rows forces zones to be kept apart in the table.
+pub fn splits_zones(settings: &Settings) -> bool {
+    settings.extra_labels.contains(&ExtraLabel::Zone)
+}

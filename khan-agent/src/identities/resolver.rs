@@ -1,0 +1,182 @@
+//! Asks the controller: in, the addresses of a scan; out, a better [`Identities`].
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use khan_api::resolve::MAX_ADDRESSES;
+use khan_api::{Cursor, ResolveAnswer, ResolveRequest, Timestamp, routes};
+use reqwest::{Certificate, Client, StatusCode};
+use url::Url;
+
+use super::Identities;
+use crate::conntrack::Address;
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More than any honest answer has: 150,000 pods of 500 bytes.
+const LARGEST_ANSWER: usize = 128 << 20;
+
+/// Where the controller is and how to speak to it.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    /// Its base URL.
+    pub url: Url,
+    /// Certificates that sign the controller's own, in PEM; else the system's.
+    pub ca: Option<PathBuf>,
+    /// A file with the token to send; read anew for each request, since Kubernetes rotates it.
+    pub token: Option<PathBuf>,
+}
+
+/// Why the controller was not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// The URL cannot be extended with a path.
+    #[error("--controller-url {0} is not a base URL")]
+    Url(Url),
+    /// The file of certificates cannot be used.
+    #[error("cannot use --controller-ca-file {path}")]
+    Ca {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The token's file cannot be read.
+    #[error("cannot read --controller-token-file {path}")]
+    Token {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// No connection, or no answer in time.
+    #[error("cannot reach the controller")]
+    Request(#[from] reqwest::Error),
+    /// An answer with another status than 200.
+    #[error("the controller answered {0}")]
+    Status(StatusCode),
+    /// An answer larger than any honest one.
+    #[error("the controller's answer is larger than {LARGEST_ANSWER} bytes")]
+    TooLarge,
+    /// An answer that is not the documented JSON.
+    #[error("the controller's answer is not what it should be")]
+    Answer(#[from] serde_json::Error),
+}
+
+/// A client of one controller.
+#[derive(Debug)]
+pub struct Resolver {
+    client: Client,
+    endpoint: Url,
+    token: Option<PathBuf>,
+    identities: Arc<Mutex<Identities>>,
+}
+
+impl Resolver {
+    /// Prepares a client; connects to nobody yet.
+    pub fn new(controller: &Controller, identities: Arc<Mutex<Identities>>) -> Result<Self, ResolveError> {
+        let mut endpoint = controller.url.clone();
+        endpoint
+            .path_segments_mut()
+            .map_err(|()| ResolveError::Url(controller.url.clone()))?
+            .pop_if_empty()
+            .extend(routes::RESOLVE.trim_start_matches('/').split('/'));
+        let mut client = Client::builder()
+            .timeout(PATIENCE)
+            .connect_timeout(PATIENCE)
+            .pool_max_idle_per_host(1)
+            .user_agent(concat!("khan-agent/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = &controller.ca {
+            let error = |source| ResolveError::Ca { path: path.display().to_string(), source };
+            let pem = std::fs::read(path).map_err(|source| error(source.into()))?;
+            let certificates = Certificate::from_pem_bundle(&pem).map_err(|source| error(source.into()))?;
+            if certificates.is_empty() {
+                return Err(error("it holds no certificate in PEM".into()));
+            }
+            client = client.tls_certs_only(certificates);
+        }
+        Ok(Self { client: client.build()?, endpoint, token: controller.token.clone(), identities })
+    }
+
+    /// Brings the identities of these addresses up to date.
+    pub async fn refresh(&self, addresses: Vec<Address>) -> Result<(), ResolveError> {
+        let outcome = self.ask(addresses).await;
+        if let Err(error) = &outcome {
+            self.with(|identities| identities.failed(khan_serve::exit::chain(error)));
+        }
+        outcome
+    }
+
+    fn with<R>(&self, act: impl FnOnce(&mut Identities) -> R) -> R {
+        act(&mut self.identities.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn ask(&self, addresses: Vec<Address>) -> Result<(), ResolveError> {
+        let (cursor, has_ranges) = self.with(|identities| (identities.names().cursor, identities.has_ranges()));
+        if !has_ranges {
+            // Which addresses are worth asking for comes first: a table may hold the whole internet's.
+            let answer = self.post(None, &[], &[]).await?;
+            self.with(|identities| identities.apply(&[], &[], answer));
+        }
+        let (known, new) = self.with(|identities| identities.to_ask(addresses.iter().copied()));
+        let mut reached: Option<Cursor> = None;
+        for (known, new) in portions(&known, &new) {
+            let answer = self.post(cursor, known, new).await?;
+            // Portions may be answered by different processes; one that did not give the cursor answers everything next time.
+            reached = Some(match reached {
+                Some(before) if (before.epoch, before.revision) <= (answer.cursor.epoch, answer.cursor.revision) => {
+                    before
+                }
+                _ => answer.cursor,
+            });
+            self.with(|identities| identities.apply(if cursor.is_none() { known } else { &[] }, new, answer));
+        }
+        let held: std::collections::HashSet<_> = known.into_iter().chain(new).collect();
+        self.with(|identities| {
+            identities.retain(|address| held.contains(&address));
+            if let Some(cursor) = reached {
+                identities.succeeded(cursor, Timestamp::now());
+            }
+        });
+        Ok(())
+    }
+
+    async fn post(
+        &self,
+        cursor: Option<Cursor>,
+        known: &[Address],
+        new: &[Address],
+    ) -> Result<ResolveAnswer, ResolveError> {
+        let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip()).collect();
+        let body = ResolveRequest { cursor, ips: ips(known), new: ips(new) };
+        let mut request = self.client.post(self.endpoint.clone()).json(&body);
+        if let Some(path) = &self.token {
+            let token = std::fs::read_to_string(path)
+                .map_err(|source| ResolveError::Token { path: path.display().to_string(), source })?;
+            request = request.bearer_auth(token.trim());
+        }
+        let mut response = request.send().await?;
+        if response.status() != StatusCode::OK {
+            return Err(ResolveError::Status(response.status()));
+        }
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if answer.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(ResolveError::TooLarge);
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        Ok(serde_json::from_slice(&answer)?)
+    }
+}
+
+/// What one request may hold, as often as needed; once even for nothing, which refreshes the ranges.
+fn portions<'a>(known: &'a [Address], new: &'a [Address]) -> Vec<(&'a [Address], &'a [Address])> {
+    let nothing: &[Address] = &[];
+    if known.len() + new.len() <= MAX_ADDRESSES {
+        return vec![(known, new)];
+    }
+    let known = known.chunks(MAX_ADDRESSES).map(|portion| (portion, nothing));
+    known.chain(new.chunks(MAX_ADDRESSES).map(|portion| (nothing, portion))).collect()
+}

@@ -1,0 +1,303 @@
+//! The scan thread: scans on time and on demand, never for more of a CPU than allowed, and publishes.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use khan_api::Timestamp;
+use khan_serve::readiness::Guard;
+use tracing::{error, info, warn};
+
+use crate::conntrack::{Address, DumpError};
+use crate::exposition::fold::Folder;
+use crate::exposition::{self, Page};
+use crate::identities::Identities;
+use crate::metrics::Metrics;
+use crate::publish::{Board, Published};
+use crate::scan::Scanner;
+use crate::snapshot::{Origin, build};
+use crate::table::{self, Table};
+
+/// The longest that a snapshot waits for names.
+const NAMES_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A request to bring the identities of these addresses up to date; the sender hears when it is done, well or not.
+pub type Ask = (Vec<Address>, mpsc::SyncSender<()>);
+
+/// What the thread works with.
+#[derive(Debug)]
+pub struct Schedule {
+    /// Where from.
+    pub origin: Origin,
+    /// Time from one scan to the next.
+    pub interval: Duration,
+    /// The share of one CPU that scans may take, 0 to 1.
+    pub max_cpu: f64,
+    /// How flows are folded.
+    pub table: table::Settings,
+    /// What pages look like.
+    pub exposition: exposition::Settings,
+    /// Who addresses are.
+    pub identities: Arc<Mutex<Identities>>,
+    /// Who asks the controller; none without one.
+    pub ask: Option<tokio::sync::mpsc::UnboundedSender<Ask>>,
+    /// Where to publish.
+    pub board: Arc<Board>,
+    /// What to count.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A running scan thread. Stops when dropped.
+#[derive(Debug)]
+pub struct Handle {
+    wake: mpsc::Sender<Wake>,
+    pulse: Arc<Pulse>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What others may know of the thread.
+#[derive(Debug)]
+struct Pulse {
+    began: Instant,
+    /// Milliseconds after `began` of the latest sign of life.
+    seen: AtomicU64,
+    /// Likewise, before which no further scan may begin.
+    earliest: AtomicU64,
+    /// The period that scans now keep, in milliseconds.
+    interval: AtomicU64,
+}
+
+impl Pulse {
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wake {
+    Scan,
+    Stop,
+}
+
+impl Handle {
+    /// Asks for a scan now. False when scans have taken their share of the CPU for now.
+    pub fn request(&self) -> bool {
+        let allowed = self.pulse.now() >= self.pulse.earliest.load(Ordering::Relaxed);
+        allowed && self.wake.send(Wake::Scan).is_ok()
+    }
+
+    /// Why the thread no longer scans, when it does not.
+    pub fn alive(&self) -> Result<(), String> {
+        let seen = Duration::from_millis(self.pulse.now().saturating_sub(self.pulse.seen.load(Ordering::Relaxed)));
+        let interval = Duration::from_millis(self.pulse.interval.load(Ordering::Relaxed));
+        if self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished) {
+            Err("the scan thread has ended".to_owned())
+        } else if seen > 3 * interval + Duration::from_mins(1) {
+            Err(format!("the scan thread has shown no life for {} seconds", seen.as_secs()))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let _ = self.wake.send(Wake::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What is waited for before the agent is ready.
+#[derive(Debug)]
+pub struct Firsts {
+    /// The first scan.
+    pub scan: Option<Guard>,
+    /// The first answer of the controller.
+    pub names: Arc<Mutex<Option<Guard>>>,
+}
+
+impl Schedule {
+    /// Starts the thread. The first scan begins at once; whether it succeeded is sent to `first`.
+    pub fn start(
+        self,
+        firsts: Firsts,
+        first: tokio::sync::oneshot::Sender<Result<(), DumpError>>,
+    ) -> std::io::Result<Handle> {
+        let (wake, woken) = mpsc::channel();
+        let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
+        let pulse = Arc::new(Pulse {
+            began: Instant::now(),
+            seen: AtomicU64::new(0),
+            earliest: AtomicU64::new(0),
+            interval: AtomicU64::new(interval),
+        });
+        let thread = {
+            let pulse = Arc::clone(&pulse);
+            thread::Builder::new().name("scan".to_owned()).spawn(move || {
+                let scanner = Scanner::new(self.table.clone());
+                let interval = self.interval;
+                let mut scans = Scans {
+                    schedule: self,
+                    scanner,
+                    folder: Folder::default(),
+                    number: 0,
+                    interval,
+                    firsts,
+                    asked: None,
+                };
+                scans.run(&woken, &pulse, first);
+            })?
+        };
+        Ok(Handle { wake, pulse, thread: Some(thread) })
+    }
+}
+
+struct Scans {
+    schedule: Schedule,
+    scanner: Scanner,
+    folder: Folder,
+    number: u64,
+    interval: Duration,
+    firsts: Firsts,
+    /// The latest request to the controller, while it is unanswered.
+    asked: Option<mpsc::Receiver<()>>,
+}
+
+impl Scans {
+    fn run(
+        &mut self,
+        woken: &mpsc::Receiver<Wake>,
+        pulse: &Pulse,
+        first: tokio::sync::oneshot::Sender<Result<(), DumpError>>,
+    ) {
+        let mut first = Some(first);
+        let mut failing = false;
+        loop {
+            let began = Instant::now();
+            pulse.seen.store(pulse.now(), Ordering::Relaxed);
+            let outcome = self.scan(began);
+            match (&outcome, failing) {
+                (Ok(_), true) => info!("Scans succeed again"),
+                (Err(error), false) if first.is_none() => {
+                    warn!(error = khan_serve::exit::chain(error), "Cannot scan; trying again each period");
+                }
+                _ => {}
+            }
+            failing = outcome.is_err();
+            let cpu = outcome.as_ref().map_or(Duration::ZERO, |cpu| *cpu);
+            if outcome.is_err() {
+                self.schedule.metrics.scans.with_label_values(&["failure"]).inc();
+                self.schedule.board.failed(2 * self.interval);
+            }
+            if let Some(first) = first.take() {
+                let _ = first.send(outcome.map(drop));
+            }
+            let spacing = cpu.div_f64(self.schedule.max_cpu);
+            self.adapt(spacing);
+            let earliest =
+                pulse.now() + u64::try_from(spacing.saturating_sub(began.elapsed()).as_millis()).unwrap_or(0);
+            pulse.earliest.store(earliest, Ordering::Relaxed);
+            let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
+            pulse.interval.store(interval, Ordering::Relaxed);
+            // One demand is met by one scan, however many asked meanwhile.
+            loop {
+                match woken.try_recv() {
+                    Ok(Wake::Scan) => {}
+                    Ok(Wake::Stop) | Err(TryRecvError::Disconnected) => return,
+                    Err(TryRecvError::Empty) => break,
+                }
+            }
+            match woken.recv_timeout(jittered(self.interval).saturating_sub(began.elapsed())) {
+                Ok(Wake::Scan) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Lengthens the period while scans would take more than their share, and says so when that begins and ends.
+    fn adapt(&mut self, spacing: Duration) {
+        let configured = self.schedule.interval;
+        let wanted = spacing.max(configured);
+        let (slow, was_slow) = (wanted > configured, self.interval > configured);
+        if slow && !was_slow {
+            warn!(interval = ?wanted, ?configured, "Scans are made rarer to keep within --max-scan-cpu");
+        } else if was_slow && !slow {
+            info!(interval = ?configured, "Scans keep their configured period again");
+        }
+        self.interval = wanted;
+        self.schedule.metrics.interval(wanted);
+    }
+
+    /// One scan, named and published; its CPU time.
+    fn scan(&mut self, began: Instant) -> Result<Duration, DumpError> {
+        let retries = *self.scanner.retries();
+        let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
+        let scan = self.scanner.scan(cuts);
+        self.schedule.metrics.retried(&retries, self.scanner.retries());
+        let scan = scan?;
+        self.schedule.metrics.scanned(&scan, self.scanner.table().counts());
+        self.refresh_names();
+        self.number += 1;
+        let Schedule { origin, identities, exposition, board, .. } = &self.schedule;
+        let snapshot = {
+            let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
+            build::build(origin, self.number, self.interval, &scan, self.scanner.table(), &identities)
+        };
+        self.scanner.clear();
+        let page = Page::new(&snapshot, exposition, &mut self.folder);
+        board.publish(Published { snapshot, page, began });
+        self.firsts.scan = None;
+        Ok(scan.cpu)
+    }
+
+    fn identities<R>(&self, read: impl FnOnce(&Identities) -> R) -> R {
+        read(&self.schedule.identities.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the controller about the table's addresses, and waits a moment for its answer. An answer that comes later
+    /// serves the next snapshot.
+    fn refresh_names(&mut self) {
+        let Some(ask) = &self.schedule.ask else { return };
+        let asked = match self.asked.take() {
+            Some(pending) if matches!(pending.try_recv(), Err(TryRecvError::Empty)) => pending,
+            _ => {
+                let (done, asked) = mpsc::sync_channel(1);
+                if ask.send((addresses(self.scanner.table()), done)).is_err() {
+                    error!("The task that asks the controller has ended");
+                    return;
+                }
+                asked
+            }
+        };
+        if let Err(RecvTimeoutError::Timeout) = asked.recv_timeout(NAMES_PATIENCE.min(self.interval / 2)) {
+            self.asked = Some(asked);
+        } else if self.identities(|identities| identities.names().updated.is_some()) {
+            *self.firsts.names.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+}
+
+/// Every address in the table.
+pub fn addresses(table: &Table) -> Vec<Address> {
+    let mut addresses: HashSet<Address> = HashSet::new();
+    for cell in table.v4() {
+        addresses.extend([cell.client, cell.service, cell.backend].map(Address::from_v4));
+    }
+    for cell in table.v6() {
+        addresses.extend([cell.client, cell.service, cell.backend].map(Address::from_v6));
+    }
+    addresses.into_iter().collect()
+}
+
+/// Up to a tenth sooner or later, so that the nodes of a cluster do not scan, and ask, all at once.
+fn jittered(interval: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(0) % 1000;
+    #[expect(clippy::cast_precision_loss, reason = "below 1000")]
+    interval.mul_f64(0.9 + random as f64 / 5000.0)
+}

@@ -1,0 +1,121 @@
+//! In: a folded table and identities. Out: an immutable snapshot, and its wire form.
+
+pub mod build;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use khan_api::snapshot::{Endpoint, Names, Side, Table};
+use khan_api::{Protocol, Timestamp};
+
+use crate::table::Class;
+
+/// What does not change while the process runs.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// `--node-name`
+    pub node: String,
+    /// The kernel's boot id.
+    pub boot_id: String,
+    /// When the process started.
+    pub started: Timestamp,
+}
+
+impl Origin {
+    /// Of this process, on this node.
+    pub fn here(node: &str) -> Self {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self { node: node.to_owned(), boot_id: boot_id.trim().to_owned(), started: Timestamp::now() }
+    }
+}
+
+/// A node's connections at one moment, named.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Unique among all snapshots of all agents.
+    pub id: String,
+    /// Where from.
+    pub origin: Origin,
+    /// When the dump began.
+    pub taken: Timestamp,
+    /// Wall time of dump and fold.
+    pub scan: Duration,
+    /// Period of scans.
+    pub interval: Duration,
+    /// Where the names come from.
+    pub names: Names,
+    /// The kernel's table.
+    pub table: Table,
+    /// Connections in all rows.
+    pub connections: u64,
+    /// Addresses, each with one owner.
+    pub endpoints: Vec<Endpoint>,
+    /// Rows by source, destination, backend, ports, protocol, zone and class.
+    pub rows: Vec<Row>,
+    /// What could not be seen or done.
+    pub warnings: Vec<String>,
+}
+
+/// Connections that are alike in everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Index of the client's endpoint.
+    pub src: u32,
+    /// Index of the dialled endpoint.
+    pub dst: u32,
+    /// Index of the answering endpoint.
+    pub backend: u32,
+    /// Port dialled.
+    pub port: u16,
+    /// Port that answers.
+    pub backend_port: u16,
+    /// Zone, where zones are kept apart; else 0.
+    pub zone: u16,
+    /// Protocol, state, idleness.
+    pub class: Class,
+    /// Connections.
+    pub count: u32,
+}
+
+impl Row {
+    /// Everything but the class and the count.
+    pub(crate) fn key(&self) -> (u32, u32, u32, u16, u16, Protocol, u16) {
+        (self.src, self.dst, self.backend, self.port, self.backend_port, self.class.protocol(), self.zone)
+    }
+}
+
+impl Snapshot {
+    /// Which node counts the connections of a client, when each is to be counted once: the client's, where it is another
+    /// one of the cluster.
+    pub fn side(&self, src: u32) -> Side {
+        match self.endpoints.get(src as usize) {
+            Some(client) if !client.node.is_empty() && client.node != self.origin.node => Side::Server,
+            _ => Side::Client,
+        }
+    }
+}
+
+/// Names of transport protocols as `conntrack -L` prints them, else the number.
+pub fn protocol_names(counts: &[u64; 256]) -> BTreeMap<String, u64> {
+    let present = (0..=u8::MAX).zip(counts).filter(|(_, count)| **count > 0);
+    present.map(|(number, count)| (protocol_name(number), *count)).collect()
+}
+
+fn protocol_name(number: u8) -> String {
+    let name = match number {
+        1 => "icmp",
+        2 => "igmp",
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        47 => "gre",
+        50 => "esp",
+        51 => "ah",
+        58 => "icmpv6",
+        132 => "sctp",
+        136 => "udplite",
+        number => return number.to_string(),
+    };
+    name.to_owned()
+}

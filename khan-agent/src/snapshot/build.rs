@@ -1,0 +1,90 @@
+//! table x identities.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use khan_api::Kind;
+use khan_api::snapshot::{Endpoint, Table as TableInfo};
+
+use super::{Origin, Row, Snapshot, protocol_names};
+use crate::conntrack::Address;
+use crate::identities::Identities;
+use crate::scan::Scan;
+use crate::table::{Cell, Table};
+
+/// Joins a scan with what is known of its addresses.
+pub fn build(
+    origin: &Origin,
+    number: u64,
+    interval: Duration,
+    scan: &Scan,
+    table: &Table,
+    identities: &Identities,
+) -> Snapshot {
+    let mut endpoints = Endpoints { identities, by_address: HashMap::new(), list: Vec::new() };
+    let mut rows = Vec::with_capacity(table.v4().len() + table.v6().len());
+    rows.extend(table.v4().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v4)));
+    rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
+    rows.sort_unstable_by_key(|row| (row.key(), row.class));
+    let mut endpoints = endpoints.list;
+    endpoints.shrink_to_fit();
+    let counts = table.counts();
+    let mut names = identities.names().clone();
+    names.unresolved = endpoints.iter().filter(|endpoint| endpoint.kind == Kind::Unknown).count() as u64;
+    Snapshot {
+        id: format!("{}-{:x}-{number}", origin.boot_id.get(..8).unwrap_or("0"), origin.started.millis()),
+        origin: origin.clone(),
+        taken: scan.taken,
+        scan: scan.wall,
+        interval,
+        names,
+        table: TableInfo {
+            entries: scan.stats.entries,
+            limit: scan.stats.limit,
+            buckets: scan.dumped.buckets,
+            protocols: protocol_names(&counts.protocols),
+            stat: scan.stats.counters().map(|(name, value)| (name.to_owned(), value)).collect(),
+            seen_twice: counts.seen_twice,
+            refused: scan.dumped.refused,
+            turned: counts.turned,
+        },
+        connections: counts.connections,
+        endpoints,
+        rows,
+        warnings: Vec::new(),
+    }
+}
+
+struct Endpoints<'a> {
+    identities: &'a Identities,
+    by_address: HashMap<(Address, bool), u32>,
+    list: Vec<Endpoint>,
+}
+
+impl Endpoints<'_> {
+    fn row<A: Copy>(&mut self, cell: &Cell<A>, address: impl Fn(A) -> Address) -> Row {
+        let gone = cell.class.gone();
+        Row {
+            src: self.index(address(cell.client), gone[0]),
+            dst: self.index(address(cell.service), gone[1]),
+            backend: self.index(address(cell.backend), gone[2]),
+            port: cell.port,
+            backend_port: cell.backend_port,
+            zone: cell.zone,
+            class: cell.class,
+            count: cell.count,
+        }
+    }
+
+    fn index(&mut self, address: Address, gone: bool) -> u32 {
+        *self.by_address.entry((address, gone)).or_insert_with(|| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "fewer than three per row, and rows are counted in 24 bits"
+            )]
+            let index = self.list.len() as u32;
+            self.list.push(self.identities.endpoint(address, gone));
+            index
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! In: flows, one by one. Out: how many connections each (client, service address, backend, ports, protocol) has, by
+//! state and by time since the last packet.
+//!
+//! Flows are folded as they come and forgotten, so memory grows with distinct pairs and not with entries. Knows nothing
+//! of names: where an address changed hands is told by [`Cuts`], as times.
+
+mod cells;
+mod class;
+mod cuts;
+mod hash;
+mod midstream;
+mod recent;
+mod zones;
+
+use khan_api::Protocol;
+
+use crate::conntrack::{Address, Flow, Sink, Timeouts, Tuple};
+
+pub use cells::Cell;
+pub use class::{Class, State, Unclosed};
+pub use cuts::Cuts;
+
+use cells::Cells;
+use hash::Seeds;
+use recent::Recent;
+use zones::Zones;
+
+/// How flows are folded.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// An established TCP connection without a packet for this many seconds is idle.
+    pub idle_threshold: u32,
+    /// Count the entries of this zone only.
+    pub only_zone: Option<u16>,
+    /// Keep rows of different zones apart.
+    pub split_zones: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { idle_threshold: 600, only_zone: None, split_zones: false }
+    }
+}
+
+/// What was counted beside the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Entries by protocol number, duplicates left out.
+    pub protocols: [u64; 256],
+    /// TCP, UDP and SCTP connections in the rows.
+    pub connections: u64,
+    /// Entries that the dump held more than once.
+    pub seen_twice: u64,
+    /// Entries in another zone of a connection that was counted already.
+    pub other_zones: u64,
+    /// Entries that stood the wrong way round and were turned.
+    pub turned: u64,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self { protocols: [0; 256], connections: 0, seen_twice: 0, other_zones: 0, turned: 0 }
+    }
+}
+
+/// The folded table.
+#[derive(Debug)]
+pub struct Table {
+    settings: Settings,
+    timeouts: Timeouts,
+    cuts: Cuts,
+    seeds: Seeds,
+    v4: Cells<u32>,
+    v6: Cells<u128>,
+    counts: Counts,
+    recent: Recent,
+    zones: Zones,
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(settings: Settings) -> Self {
+        let seeds = Seeds::random();
+        Self {
+            settings,
+            timeouts: Timeouts::default(),
+            cuts: Cuts::default(),
+            seeds,
+            v4: Cells::new(seeds),
+            v6: Cells::new(seeds),
+            counts: Counts::default(),
+            recent: Recent::default(),
+            zones: Zones::default(),
+        }
+    }
+
+    /// Sets what idle times are measured against, for the next dump.
+    pub fn prepare(&mut self, timeouts: Timeouts, cuts: Cuts) {
+        self.timeouts = timeouts;
+        self.cuts = cuts;
+    }
+
+    /// Rows of IPv4.
+    pub fn v4(&self) -> &[Cell<u32>] {
+        self.v4.as_slice()
+    }
+
+    /// Rows of IPv6.
+    pub fn v6(&self) -> &[Cell<u128>] {
+        self.v6.as_slice()
+    }
+
+    /// What was counted beside.
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The cuts that the rows were made with.
+    pub const fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
+    /// Forgets the rows, and gives back memory that a table of the present size does not need.
+    pub fn clear(&mut self) {
+        self.v4.clear();
+        self.v6.clear();
+        self.counts = Counts::default();
+    }
+
+    fn add(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
+        let turned;
+        let flow = if midstream::reversed(flow) {
+            self.counts.turned += 1;
+            turned = flow.turned();
+            &turned
+        } else {
+            flow
+        };
+        let idle = self.timeouts.idle(flow);
+        let (client, service, backend) = (flow.original.src, flow.original.dst, flow.reply.src);
+        let gone = match idle {
+            Some(idle) if self.cuts.any_within(idle) => {
+                [client, service, backend].map(|address| self.cuts.before(address, idle))
+            }
+            _ => [false; 3],
+        };
+        let class = Class::of(flow, protocol, idle, self.settings.idle_threshold, gone);
+        let zone = if self.settings.split_zones { flow.zone } else { 0 };
+        let oldest = idle.unwrap_or(0);
+        let (port, backend_port) = (flow.original.dst_port, flow.reply.src_port);
+        if let (Some(client), Some(service), Some(backend)) = (client.v4(), service.v4(), backend.v4()) {
+            self.v4.add(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest }) << 1
+        } else {
+            let [client, service, backend] = [client, service, backend].map(Address::bits);
+            self.v6.add(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest }) << 1 | 1
+        }
+    }
+
+    fn remove(&mut self, place: u32) {
+        match place & 1 {
+            0 => self.v4.take(place >> 1),
+            _ => self.v6.take(place >> 1),
+        }
+    }
+
+    fn fingerprint(&self, tuple: &Tuple, protocol: u8) -> u64 {
+        let ports = u64::from(tuple.src_port) << 32 | u64::from(tuple.dst_port) << 16 | u64::from(protocol);
+        match (tuple.src.v4(), tuple.dst.v4()) {
+            (Some(src), Some(dst)) => self.seeds.two(u64::from(src) << 32 | u64::from(dst), ports),
+            _ => self.seeds.wide([tuple.src.bits(), tuple.dst.bits()], ports),
+        }
+    }
+}
+
+impl Sink for Table {
+    fn begin(&mut self) {
+        self.clear();
+        self.recent.clear();
+        self.zones.begin();
+    }
+
+    fn datagram(&mut self) {
+        self.recent.datagram();
+    }
+
+    #[inline]
+    fn flow(&mut self, flow: &Flow) {
+        let Some(protocol) = Protocol::from_number(flow.protocol) else {
+            self.counts.protocols[usize::from(flow.protocol)] += 1;
+            return;
+        };
+        let tuple = self.fingerprint(&flow.original, flow.protocol);
+        if self.recent.seen(tuple ^ u64::from(flow.zone).rotate_right(16)) {
+            self.counts.seen_twice += 1;
+            return;
+        }
+        self.counts.protocols[usize::from(flow.protocol)] += 1;
+        if let Some(only) = self.settings.only_zone {
+            if flow.zone == only {
+                self.counts.connections += 1;
+                self.add(flow, protocol);
+            }
+            return;
+        }
+        if !self.zones.follow(flow.zone) {
+            self.counts.connections += 1;
+            self.add(flow, protocol);
+            return;
+        }
+        match self.zones.rival(tuple, flow) {
+            zones::Rival::None => self.counts.connections += 1,
+            zones::Rival::Better => {
+                self.counts.other_zones += 1;
+                return;
+            }
+            zones::Rival::Worse(place) => {
+                self.counts.other_zones += 1;
+                self.remove(place);
+            }
+        }
+        let place = self.add(flow, protocol);
+        self.zones.keep(tuple, flow, place);
+    }
+
+    fn again(&self) -> bool {
+        self.zones.unprepared()
+    }
+}
+
+#[cfg(test)]
+mod tests;

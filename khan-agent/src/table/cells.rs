@@ -1,0 +1,181 @@
+//! Rows in the order in which they came, and an open-addressing index over them.
+
+use super::class::Class;
+use super::hash::Seeds;
+
+/// Connections that are alike in everything that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell<A> {
+    /// `orig.src`
+    pub client: A,
+    /// `orig.dst`
+    pub service: A,
+    /// `reply.src`
+    pub backend: A,
+    /// `orig.dst`'s port.
+    pub port: u16,
+    /// `reply.src`'s port.
+    pub backend_port: u16,
+    /// Protocol, state, idleness.
+    pub class: Class,
+    /// Zone, where zones are kept apart; else 0.
+    pub zone: u16,
+    /// Connections.
+    pub count: u32,
+    /// Most seconds since a last packet, of those where it is known.
+    pub oldest: u32,
+}
+
+/// An address as rows hold it: four bytes for IPv4, sixteen for IPv6.
+pub trait Word: Copy + Eq {
+    /// Hash of three addresses and one more word.
+    #[doc(hidden)]
+    fn hash(seeds: &Seeds, addresses: [Self; 3], last: u64) -> u64;
+}
+
+impl Word for u32 {
+    #[inline]
+    fn hash(seeds: &Seeds, [client, service, backend]: [Self; 3], last: u64) -> u64 {
+        seeds.three(u64::from(client) << 32 | u64::from(service), u64::from(backend), last)
+    }
+}
+
+impl Word for u128 {
+    #[inline]
+    fn hash(seeds: &Seeds, addresses: [Self; 3], last: u64) -> u64 {
+        seeds.wide(addresses, last)
+    }
+}
+
+impl<A: Word> Cell<A> {
+    #[inline]
+    fn last(&self) -> u64 {
+        u64::from(self.port) << 48
+            | u64::from(self.backend_port) << 32
+            | u64::from(self.class.bits()) << 16
+            | u64::from(self.zone)
+    }
+
+    #[inline]
+    fn hash(&self, seeds: &Seeds) -> u64 {
+        A::hash(seeds, [self.client, self.service, self.backend], self.last())
+    }
+
+    #[inline]
+    fn same(&self, other: &Self) -> bool {
+        self.client == other.client
+            && self.service == other.service
+            && self.backend == other.backend
+            && self.last() == other.last()
+    }
+}
+
+const SMALLEST: usize = 1024;
+
+/// The low bits of an index slot are a row's place plus one; the high byte is eight bits of its hash, so that most
+/// wrong rows are passed by without a look. 0 is an empty slot.
+const PLACE: u32 = 0x00ff_ffff;
+
+/// Rows by key.
+#[derive(Debug)]
+pub(super) struct Cells<A> {
+    seeds: Seeds,
+    index: Vec<u32>,
+    rows: Vec<Cell<A>>,
+}
+
+impl<A: Word> Cells<A> {
+    pub(super) const fn new(seeds: Seeds) -> Self {
+        Self { seeds, index: Vec::new(), rows: Vec::new() }
+    }
+
+    /// In the order in which they first came. A count may be 0.
+    pub(super) fn as_slice(&self) -> &[Cell<A>] {
+        &self.rows
+    }
+
+    /// Adds one connection, and tells the row's place.
+    #[inline]
+    pub(super) fn add(&mut self, cell: Cell<A>) -> u32 {
+        if self.rows.len() * 8 >= self.index.len() * 5 {
+            self.grow();
+        }
+        let hash = cell.hash(&self.seeds);
+        let mask = self.index.len() - 1;
+        #[expect(clippy::cast_possible_truncation, reason = "the index is far smaller than either")]
+        let (mut at, tag) = (hash as usize & mask, (hash >> 56) as u32);
+        loop {
+            let slot = self.index[at];
+            if slot == 0 {
+                break;
+            }
+            if slot >> 24 == tag {
+                let place = (slot & PLACE) - 1;
+                let known = &mut self.rows[place as usize];
+                if known.same(&cell) {
+                    known.count += 1;
+                    known.oldest = known.oldest.max(cell.oldest);
+                    return place;
+                }
+            }
+            at = (at + 1) & mask;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
+        let place = self.rows.len() as u32;
+        self.index[at] = tag << 24 | (place + 1);
+        self.rows.push(cell);
+        place
+    }
+
+    /// Takes one connection out of a row again.
+    pub(super) fn take(&mut self, place: u32) {
+        if let Some(cell) = self.rows.get_mut(place as usize) {
+            cell.count = cell.count.saturating_sub(1);
+        }
+    }
+
+    /// Forgets all rows. Keeps the memory that as many rows again would need, and no more than four times that.
+    pub(super) fn clear(&mut self) {
+        let rows = self.rows.len();
+        if rows == 0 {
+            return;
+        }
+        self.rows.clear();
+        if self.rows.capacity() > 4 * rows.max(SMALLEST) {
+            self.rows.shrink_to(rows);
+        }
+        let enough = Self::index_for(rows);
+        if self.index.len() > 4 * enough {
+            self.index = vec![0; enough];
+        } else {
+            self.index.fill(0);
+        }
+    }
+
+    /// Bytes that are held.
+    #[cfg(test)]
+    pub(super) fn memory(&self) -> usize {
+        self.index.capacity() * size_of::<u32>() + self.rows.capacity() * size_of::<Cell<A>>()
+    }
+
+    const fn index_for(rows: usize) -> usize {
+        let slots = (rows * 8 / 5 + 1).next_power_of_two();
+        if slots < SMALLEST { SMALLEST } else { slots }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let slots = (self.index.len() * 2).max(SMALLEST);
+        self.index = Vec::new();
+        self.index = vec![0; slots];
+        for (place, cell) in self.rows.iter().enumerate() {
+            let hash = cell.hash(&self.seeds);
+            #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
+            let (mut at, entry) = (hash as usize & (slots - 1), ((hash >> 56) as u32) << 24 | (place as u32 + 1));
+            while self.index[at] != 0 {
+                at = (at + 1) & (slots - 1);
+            }
+            self.index[at] = entry;
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What is known of a connection beside its addresses and ports, packed into two bytes so that it can be part of a
+//! row's key.
+
+use khan_api::snapshot::IdleHistogram;
+use khan_api::{Lifecycle, Protocol, TcpState};
+
+use crate::conntrack::{Flow, Status, Tcp};
+
+/// The state of a connection, TCP or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// A TCP state.
+    Tcp(TcpState),
+    /// TCP, forwarded by a flow table.
+    Offload,
+    /// UDP or SCTP: no answer seen.
+    Unreplied,
+    /// UDP or SCTP: answered, not assured.
+    Replied,
+    /// UDP or SCTP: answered and assured.
+    Assured,
+}
+
+impl State {
+    /// The value of the label `state`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp(state) => state.as_str(),
+            Self::Offload => "OFFLOAD",
+            Self::Unreplied => "UNREPLIED",
+            Self::Replied => "REPLIED",
+            Self::Assured => "ASSURED",
+        }
+    }
+
+    /// Where in its life a connection in this state is.
+    pub const fn lifecycle(self) -> Lifecycle {
+        match self {
+            Self::Tcp(state) => state.lifecycle(),
+            Self::Unreplied => Lifecycle::Opening,
+            Self::Offload | Self::Replied | Self::Assured => Lifecycle::Open,
+        }
+    }
+
+    /// Of an entry.
+    #[inline]
+    pub fn of(flow: &Flow) -> Self {
+        match (flow.protocol == Protocol::Tcp as u8, flow.tcp) {
+            (true, Some(tcp)) => Self::Tcp(tcp.state),
+            (true, None) if flow.status.has(Status::OFFLOAD) => Self::Offload,
+            (true, None) => Self::Tcp(TcpState::None),
+            (false, _) if !flow.status.has(Status::SEEN_REPLY) => Self::Unreplied,
+            (false, _) if flow.status.has(Status::ASSURED) => Self::Assured,
+            (false, _) => Self::Replied,
+        }
+    }
+
+    const fn number(self) -> u16 {
+        match self {
+            Self::Tcp(state) => state as u16,
+            Self::Offload => 10,
+            Self::Unreplied => 11,
+            Self::Replied => 12,
+            Self::Assured => 13,
+        }
+    }
+
+    fn from_number(number: u16) -> Self {
+        match number {
+            10 => Self::Offload,
+            11 => Self::Unreplied,
+            12 => Self::Replied,
+            13 => Self::Assured,
+            // Only `number` makes these, so there is always such a state.
+            tcp => Self::Tcp(u8::try_from(tcp).ok().and_then(TcpState::from_number).unwrap_or_default()),
+        }
+    }
+}
+
+/// Who has yet to close a half-closed connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unclosed {
+    /// The server sent the first FIN.
+    Client,
+    /// The client sent the first FIN.
+    Server,
+}
+
+/// Protocol, state, idle bucket, whether idle, who has yet to close, and which ends are gone.
+///
+/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), idle 9, unclosed 10-11, gone 12-14.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Class(u16);
+
+const UNMEASURED: u16 = 7;
+
+impl Class {
+    /// Of an entry, `idle` seconds after its last packet; `gone` says for client, service address and backend whether
+    /// that was before the address changed hands.
+    #[inline]
+    pub fn of(flow: &Flow, protocol: Protocol, idle: Option<u32>, idle_threshold: u32, gone: [bool; 3]) -> Self {
+        let state = State::of(flow);
+        let (mut bucket, mut is_idle) = (UNMEASURED, false);
+        if state == State::Tcp(TcpState::Established)
+            && let Some(idle) = idle
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "there are five buckets")]
+            let number = IdleHistogram::bucket(idle) as u16;
+            (bucket, is_idle) = (number, idle >= idle_threshold);
+        }
+        let unclosed = match (state, flow.tcp) {
+            (State::Tcp(TcpState::FinWait | TcpState::CloseWait), Some(tcp)) => {
+                match (tcp.flags_original & Tcp::CLOSE_INIT != 0, tcp.flags_reply & Tcp::CLOSE_INIT != 0) {
+                    (true, false) => 2,
+                    (false, true) => 1,
+                    _ => 0,
+                }
+            }
+            _ => 0,
+        };
+        let protocol = match protocol {
+            Protocol::Tcp => 0,
+            Protocol::Udp => 1,
+            Protocol::Sctp => 2,
+        };
+        let gone = gone.iter().rev().fold(0, |bits, gone| bits << 1 | u16::from(*gone));
+        Self(state.number() | protocol << 4 | bucket << 6 | u16::from(is_idle) << 9 | unclosed << 10 | gone << 12)
+    }
+
+    /// All bits.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// State.
+    pub fn state(self) -> State {
+        State::from_number(self.0 & 15)
+    }
+
+    /// Transport.
+    pub const fn protocol(self) -> Protocol {
+        Protocol::ALL[(self.0 as usize >> 4 & 3) % Protocol::ALL.len()]
+    }
+
+    /// Bucket of [`IdleHistogram`], for established TCP connections where it is known.
+    pub fn idle_bucket(self) -> Option<usize> {
+        let bucket = self.0 >> 6 & 7;
+        (bucket != UNMEASURED).then_some(usize::from(bucket))
+    }
+
+    /// Established TCP without a packet for the idle threshold.
+    pub const fn idle(self) -> bool {
+        self.0 & 1 << 9 != 0
+    }
+
+    /// Who has yet to close.
+    pub const fn unclosed(self) -> Option<Unclosed> {
+        match self.0 >> 10 & 3 {
+            1 => Some(Unclosed::Client),
+            2 => Some(Unclosed::Server),
+            _ => None,
+        }
+    }
+
+    /// Whether client, service address and backend are those of before the address changed hands.
+    pub const fn gone(self) -> [bool; 3] {
+        [self.0 & 1 << 12 != 0, self.0 & 1 << 13 != 0, self.0 & 1 << 14 != 0]
+    }
+}
+
+impl std::fmt::Debug for Class {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Class")
+            .field("protocol", &self.protocol())
+            .field("state", &self.state())
+            .field("idle_bucket", &self.idle_bucket())
+            .field("idle", &self.idle())
+            .field("unclosed", &self.unclosed())
+            .field("gone", &self.gone())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp(state: TcpState, flags_original: u8, flags_reply: u8) -> Flow {
+        Flow { protocol: 6, tcp: Some(Tcp { state, flags_original, flags_reply }), ..Flow::default() }
+    }
+
+    #[test]
+    fn everything_packed_comes_out_again() {
+        for state in TcpState::ALL {
+            let class = Class::of(&tcp(state, 0, 0), Protocol::Tcp, Some(601), 600, [true, false, true]);
+            assert_eq!((class.state(), class.protocol()), (State::Tcp(state), Protocol::Tcp));
+            assert_eq!(class.gone(), [true, false, true]);
+            let established = state == TcpState::Established;
+            assert_eq!((class.idle_bucket(), class.idle()), (established.then_some(2), established));
+        }
+        for (status, want) in [
+            (0, State::Unreplied),
+            (Status::SEEN_REPLY, State::Replied),
+            (Status::SEEN_REPLY | Status::ASSURED, State::Assured),
+            // Without an answer it is unreplied, whatever else is set.
+            (Status::ASSURED, State::Unreplied),
+        ] {
+            for protocol in [Protocol::Udp, Protocol::Sctp] {
+                let flow = Flow { protocol: protocol as u8, status: Status(status), ..Flow::default() };
+                let class = Class::of(&flow, protocol, None, 600, [false; 3]);
+                assert_eq!((class.state(), class.protocol(), class.idle_bucket()), (want, protocol, None));
+            }
+        }
+    }
+
+    #[test]
+    fn offloaded_entries_have_neither_state_nor_timeout() {
+        let flow = Flow { protocol: 6, status: Status(Status::OFFLOAD | Status::SEEN_REPLY), ..Flow::default() };
+        let class = Class::of(&flow, Protocol::Tcp, None, 600, [false; 3]);
+        assert_eq!((class.state(), class.state().lifecycle()), (State::Offload, Lifecycle::Open));
+    }
+
+    #[test]
+    fn the_side_that_did_not_send_the_first_fin_has_yet_to_close() {
+        let unclosed = |state, original, reply| {
+            Class::of(&tcp(state, original, reply), Protocol::Tcp, None, 600, [false; 3]).unclosed()
+        };
+        let init = Tcp::CLOSE_INIT;
+        assert_eq!(unclosed(TcpState::CloseWait, init, 0), Some(Unclosed::Server));
+        assert_eq!(unclosed(TcpState::FinWait, 0, init), Some(Unclosed::Client));
+        assert_eq!(unclosed(TcpState::CloseWait, init, init), None);
+        assert_eq!(unclosed(TcpState::LastAck, init, 0), None);
+        assert_eq!(unclosed(TcpState::Established, init, 0), None);
+    }
+}

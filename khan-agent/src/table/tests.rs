@@ -1,0 +1,160 @@
+use std::net::IpAddr;
+
+use khan_api::TcpState;
+
+use super::*;
+use crate::conntrack::{Status, Tcp};
+
+fn address(text: &str) -> Address {
+    Address::from(text.parse::<IpAddr>().unwrap())
+}
+
+/// A TCP flow from `client` to `service`, answered by `backend`.
+fn flow(client: &str, src_port: u16, service: &str, backend: &str) -> Flow {
+    let (client, service, backend) = (address(client), address(service), address(backend));
+    Flow {
+        original: Tuple { src: client, dst: service, src_port, dst_port: 80 },
+        reply: Tuple { src: backend, dst: client, src_port: 8080, dst_port: src_port },
+        protocol: 6,
+        status: Status(Status::SEEN_REPLY | Status::ASSURED),
+        timeout: Some(100),
+        tcp: Some(Tcp { state: TcpState::Established, ..Tcp::default() }),
+        zone: 0,
+    }
+}
+
+fn fold(table: &mut Table, datagrams: &[&[Flow]]) {
+    table.begin();
+    for datagram in datagrams {
+        table.datagram();
+        for flow in *datagram {
+            table.flow(flow);
+        }
+    }
+}
+
+/// Client, service address, backend and count of every row.
+fn rows(table: &Table) -> Vec<([IpAddr; 3], u32)> {
+    let v4 = table.v4().iter().map(|c| ([c.client, c.service, c.backend].map(Address::from_v4), c.count));
+    let v6 = table.v6().iter().map(|c| ([c.client, c.service, c.backend].map(Address::from_v6), c.count));
+    let mut rows: Vec<_> =
+        v4.chain(v6).filter(|row| row.1 > 0).map(|(ends, count)| (ends.map(Address::ip), count)).collect();
+    rows.sort_unstable();
+    rows
+}
+
+fn ips(texts: [&str; 3]) -> [IpAddr; 3] {
+    texts.map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn connections_to_one_backend_are_one_row() {
+    let mut table = Table::new(Settings::default());
+    let flows: Vec<Flow> = (0..50_u16)
+        .flat_map(|n| {
+            [
+                flow("10.1.0.1", 40_000 + n, "10.96.0.1", "10.1.0.2"),
+                flow("fd00::1", 40_000 + n, "fd00:96::1", "fd00::2"),
+            ]
+        })
+        .chain([flow("10.1.0.1", 40_000, "10.96.0.1", "10.1.0.3")].map(|mut other| {
+            other.original.src_port = 39_999;
+            other
+        }))
+        .collect();
+    for _ in 0..2 {
+        fold(&mut table, &[&flows]);
+        assert_eq!(
+            rows(&table),
+            [
+                (ips(["10.1.0.1", "10.96.0.1", "10.1.0.2"]), 50),
+                (ips(["10.1.0.1", "10.96.0.1", "10.1.0.3"]), 1),
+                (ips(["fd00::1", "fd00:96::1", "fd00::2"]), 50)
+            ]
+        );
+        assert_eq!(table.counts().connections, 101);
+        assert_eq!(table.counts().protocols[6], 101);
+    }
+}
+
+#[test]
+fn what_a_bucket_begun_anew_repeats_counts_once() {
+    let mut table = Table::new(Settings::default());
+    let flows: Vec<Flow> = (0..100).map(|n| flow("10.1.0.1", 40_000 + n, "10.96.0.1", "10.1.0.2")).collect();
+    // The second datagram begins with a new entry of the bucket and those of it that were sent before.
+    let again = [&[flow("10.9.9.9", 1, "10.96.0.1", "10.1.0.2")], &flows[97..]].concat();
+    fold(&mut table, &[&flows, &again]);
+    assert_eq!((table.counts().connections, table.counts().seen_twice), (101, 3));
+    // In another dump they are no repetition.
+    fold(&mut table, &[&flows]);
+    assert_eq!((table.counts().connections, table.counts().seen_twice), (100, 0));
+}
+
+#[test]
+fn one_connection_in_several_zones_is_one_whatever_their_order() {
+    let in_zone = |zone, flow: Flow| Flow { zone, ..flow };
+    let nat = flow("10.1.0.1", 40_000, "10.96.0.1", "10.1.0.2");
+    let mut plain = flow("10.1.0.1", 40_000, "10.96.0.1", "10.96.0.1");
+    plain.reply.src_port = 80;
+    let other = flow("10.1.0.1", 40_001, "10.96.0.1", "10.1.0.2");
+    let mut flows = vec![in_zone(0, plain), in_zone(5, nat), in_zone(7, plain), in_zone(9, other)];
+    for _ in 0..flows.len() {
+        flows.rotate_left(1);
+        let mut table = Table::new(Settings::default());
+        fold(&mut table, &[&flows]);
+        assert!(table.again(), "zones must be met prepared");
+        fold(&mut table, &[&flows]);
+        assert!(!table.again());
+        assert_eq!(rows(&table), [(ips(["10.1.0.1", "10.96.0.1", "10.1.0.2"]), 2)]);
+        assert_eq!((table.counts().connections, table.counts().other_zones), (2, 2));
+    }
+    let mut only = Table::new(Settings { only_zone: Some(7), ..Settings::default() });
+    fold(&mut only, &[&flows]);
+    assert_eq!(rows(&only), [(ips(["10.1.0.1", "10.96.0.1", "10.96.0.1"]), 1)]);
+}
+
+#[test]
+fn a_flow_picked_up_the_wrong_way_round_is_turned() {
+    let liberal = Some(Tcp { state: TcpState::Established, flags_original: 0x0a, flags_reply: 0x0a });
+    let straight = |src_port, dst_port, tcp| {
+        let mut flow = flow("10.1.0.1", src_port, "10.1.0.2", "10.1.0.2");
+        (flow.original.dst_port, flow.reply.src_port, flow.tcp) = (dst_port, dst_port, tcp);
+        flow
+    };
+    let mut table = Table::new(Settings::default());
+    let handshake = Some(Tcp { state: TcpState::Established, ..Tcp::default() });
+    for (flow, turned) in [
+        (straight(5432, 45_000, liberal), true),
+        (straight(45_000, 5432, liberal), false),
+        // A server on a high port, and one whose handshake was seen.
+        (straight(50_000, 40_000, liberal), false),
+        (straight(5432, 45_000, handshake), false),
+    ] {
+        fold(&mut table, &[&[flow]]);
+        let ends = if turned { ["10.1.0.2", "10.1.0.1", "10.1.0.1"] } else { ["10.1.0.1", "10.1.0.2", "10.1.0.2"] };
+        assert_eq!((rows(&table), table.counts().turned), (vec![(ips(ends), 1)], u64::from(turned)), "{flow:?}");
+        let port = if turned { flow.original.src_port } else { flow.original.dst_port };
+        assert_eq!((table.v4()[0].port, table.v4()[0].backend_port), (port, port));
+    }
+}
+
+#[test]
+fn memory_comes_back_after_a_peak() {
+    let mut table = Table::new(Settings::default());
+    let peak: Vec<Flow> = (0..40_000_u32)
+        .map(|n| {
+            let mut flow = flow("10.1.0.1", 1000, "10.96.0.1", "10.1.0.2");
+            flow.original.src = Address::from_v4(0x0a00_0000 + n);
+            flow
+        })
+        .collect();
+    let few = &peak[..10];
+    fold(&mut table, &[&peak]);
+    assert_eq!(table.v4().len(), 40_000);
+    let held = table.v4.memory();
+    for _ in 0..3 {
+        fold(&mut table, &[few]);
+        table.clear();
+    }
+    assert!(table.v4.memory() * 8 < held, "{} of {held} bytes are still held", table.v4.memory());
+}

@@ -1,0 +1,100 @@
+//! One connection in several zones.
+//!
+//! Networks built on Open vSwitch track a connection once per zone it crosses. Entries with the same original tuple are
+//! one connection; which entry speaks for it must not depend on their order in the dump. As any entry may turn out to have
+//! a twin, all tuples are remembered, but only on nodes where zones are in use: the first entry in a zone other than 0
+//! makes the dump begin again, prepared.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::conntrack::Flow;
+
+#[derive(Debug, Default)]
+pub(super) struct Zones {
+    prepared: bool,
+    met: bool,
+    known: HashMap<u64, Known, BuildHasherDefault<Itself>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    place: u32,
+    rank: u32,
+}
+
+/// Who already speaks for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rival {
+    /// Nobody.
+    None,
+    /// An entry that knows more than this one.
+    Better,
+    /// An entry that knows less, in the row at this place.
+    Worse(u32),
+}
+
+impl Zones {
+    /// A dump begins.
+    pub(super) fn begin(&mut self) {
+        self.prepared = self.met;
+        self.met = false;
+        if self.prepared {
+            self.known.clear();
+        } else {
+            self.known = HashMap::default();
+        }
+    }
+
+    /// Takes note of an entry's zone; true when tuples have to be remembered.
+    #[inline]
+    pub(super) fn follow(&mut self, zone: u16) -> bool {
+        self.met |= zone != 0;
+        self.prepared
+    }
+
+    /// Whether a zone turned up in a dump that was not prepared for it.
+    pub(super) const fn unprepared(&self) -> bool {
+        self.met && !self.prepared
+    }
+
+    /// Who speaks for this connection so far.
+    pub(super) fn rival(&self, tuple: u64, flow: &Flow) -> Rival {
+        match self.known.get(&tuple) {
+            None => Rival::None,
+            Some(known) if known.rank <= rank(flow) => Rival::Better,
+            Some(known) => Rival::Worse(known.place),
+        }
+    }
+
+    /// This entry speaks for the connection from now on.
+    pub(super) fn keep(&mut self, tuple: u64, flow: &Flow, place: u32) {
+        self.known.insert(tuple, Known { place, rank: rank(flow) });
+    }
+}
+
+/// The lowest speaks: an entry with NAT knows the backend; among equals the zone decides.
+fn rank(flow: &Flow) -> u32 {
+    let (original, reply) = (flow.original, flow.reply);
+    let mirrored = original.src == reply.dst
+        && original.dst == reply.src
+        && original.src_port == reply.dst_port
+        && original.dst_port == reply.src_port;
+    u32::from(mirrored) << 16 | u32::from(flow.zone)
+}
+
+/// Fingerprints are hashes already.
+#[derive(Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
+}
