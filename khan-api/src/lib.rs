@@ -5,6 +5,7 @@
 //! part can talk to an older one.
 
 pub mod connection;
+pub mod external;
 pub mod identity;
 pub mod resolve;
 pub mod routes;
@@ -13,6 +14,7 @@ pub mod state;
 pub mod time;
 
 pub use connection::{Connection, ConnectionSample};
+pub use external::{Cidr, ExternalNames};
 pub use identity::{Identity, Kind, PreviousOwner};
 pub use resolve::{Cursor, ResolveAnswer, ResolveRequest};
 pub use snapshot::Snapshot;
