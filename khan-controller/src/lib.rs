@@ -1,1 +1,5 @@
-//! khan-controller
+//! `khan-controller`: watches pods, services and nodes, and answers "whose are these addresses?".
+
+pub mod objects;
+
+pub mod index;

@@ -1,0 +1,81 @@
+//! Previous owners of addresses, for as long and as many as they are remembered.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use khan_api::Timestamp;
+
+use super::address::Address;
+use super::claim::{Claim, Role};
+use super::record::{Group, Record, Seconds};
+
+/// Who had an address, and until when.
+#[derive(Debug)]
+pub(super) struct Tombstone {
+    pub(super) number: u64,
+    pub(super) group: Arc<Group>,
+    pub(super) node: Arc<str>,
+    pub(super) name: Box<str>,
+    pub(super) since: Seconds,
+    pub(super) until: Seconds,
+    pub(super) role: Role,
+}
+
+/// All tombstones in the order in which they were made; the tombstones themselves stand with their addresses.
+#[derive(Debug)]
+pub(super) struct Graveyard {
+    remember: Duration,
+    most: usize,
+    next: u64,
+    order: VecDeque<Grave>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Grave {
+    address: Address,
+    number: u64,
+    made: Timestamp,
+}
+
+impl Graveyard {
+    pub(super) fn new(remember: Duration, most: usize) -> Self {
+        Self { remember, most, next: 0, order: VecDeque::new() }
+    }
+
+    /// Makes the tombstone of a record that lost `address` at `until`.
+    pub(super) fn dig(
+        &mut self,
+        address: Address,
+        record: &Record,
+        lost: Claim,
+        until: Seconds,
+        now: Timestamp,
+    ) -> Tombstone {
+        self.next += 1;
+        self.order.push_back(Grave { address, number: self.next, made: now });
+        Tombstone {
+            number: self.next,
+            group: Arc::clone(&record.group),
+            node: Arc::clone(&record.node),
+            name: record.name.clone(),
+            since: lost.since,
+            until,
+            role: lost.role,
+        }
+    }
+
+    /// Takes out the oldest tombstone when its time is over or there are too many. A clock that was set back keeps
+    /// tombstones longer, one that was set forward ends them sooner; neither does harm.
+    pub(super) fn expired(&mut self, now: Timestamp) -> Option<(Address, u64)> {
+        let oldest = self.order.front()?;
+        if self.order.len() <= self.most && now.since(oldest.made) < self.remember {
+            return None;
+        }
+        self.order.pop_front().map(|grave| (grave.address, grave.number))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+}

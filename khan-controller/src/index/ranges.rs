@@ -1,0 +1,206 @@
+//! Which node's pod range holds an address, and a small set of prefixes that covers everything the cluster uses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// More prefixes than this are made coarser until they are fewer.
+pub(super) const MOST_PREFIXES: usize = 2048;
+
+#[derive(Debug, Default)]
+pub(super) struct Ranges {
+    // The nodes (by slot) that have this pod range; more than one only while a node replaces another.
+    pods: HashMap<IpNet, Vec<u32>>,
+    // How many pod ranges have this length.
+    lengths: BTreeMap<(bool, u8), usize>,
+    // How many known addresses lie in this block.
+    blocks: HashMap<IpNet, u32>,
+    named: Vec<IpNet>,
+    // Made when somebody asks.
+    covering: Mutex<Option<Arc<str>>>,
+}
+
+impl Ranges {
+    pub(super) fn add_pods(&mut self, range: IpNet, slot: u32) {
+        let nodes = self.pods.entry(range).or_default();
+        nodes.push(slot);
+        if nodes.len() == 1 {
+            *self.lengths.entry(length_key(range)).or_default() += 1;
+            self.stale();
+        }
+    }
+
+    pub(super) fn remove_pods(&mut self, range: IpNet, slot: u32) {
+        let Some(nodes) = self.pods.get_mut(&range) else { return };
+        nodes.retain(|node| *node != slot);
+        if nodes.is_empty() {
+            self.pods.remove(&range);
+            let key = length_key(range);
+            if let Some(count) = self.lengths.get_mut(&key) {
+                *count -= 1;
+                if *count == 0 {
+                    self.lengths.remove(&key);
+                }
+            }
+            self.stale();
+        }
+    }
+
+    /// The slots of the nodes whose pod range holds `ip`, of the longest range that does.
+    pub(super) fn nodes(&self, ip: IpAddr) -> &[u32] {
+        let ip = ip.to_canonical();
+        let lengths = self.lengths.range((ip.is_ipv6(), 0)..=(ip.is_ipv6(), 128)).rev();
+        lengths
+            .filter_map(|((_, length), _)| IpNet::new(ip, *length).ok())
+            .find_map(|range| self.pods.get(&range.trunc()))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn add_address(&mut self, ip: IpAddr) {
+        let count = self.blocks.entry(block(ip)).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.stale();
+        }
+    }
+
+    pub(super) fn remove_address(&mut self, ip: IpAddr) {
+        let block = block(ip);
+        if let Some(count) = self.blocks.get_mut(&block) {
+            *count -= 1;
+            if *count == 0 {
+                self.blocks.remove(&block);
+                self.stale();
+            }
+        }
+    }
+
+    pub(super) fn replace_named(&mut self, named: Vec<IpNet>) {
+        self.named = named;
+        self.stale();
+    }
+
+    /// A JSON array of CIDRs.
+    pub(super) fn covering(&self) -> Arc<str> {
+        let mut covering = self.covering.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(covering.get_or_insert_with(|| {
+            let all = self.pods.keys().chain(self.blocks.keys()).chain(&self.named).copied().collect();
+            let texts: Vec<String> = cover(all).iter().map(ToString::to_string).collect();
+            serde_json::to_string(&texts).expect("texts are JSON").into()
+        }))
+    }
+
+    fn stale(&mut self) {
+        *self.covering.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn length_key(range: IpNet) -> (bool, u8) {
+    (range.addr().is_ipv6(), range.prefix_len())
+}
+
+/// The block that a known address is counted in: a neighbourhood where that cannot hold a stranger, otherwise the address
+/// itself, so that agents do not ask for the internet's addresses beside a load balancer's.
+fn block(ip: IpAddr) -> IpNet {
+    let length = match ip {
+        IpAddr::V4(ip) if is_private(ip) => 24,
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(ip) if ip.is_unique_local() || ip.is_unicast_link_local() => 112,
+        IpAddr::V6(_) => 120,
+    };
+    IpNet::new_assert(ip, length).trunc()
+}
+
+fn is_private(ip: Ipv4Addr) -> bool {
+    // RFC 6598: carriers' shared addresses, which clouds give to pods.
+    let shared = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10);
+    ip.is_private() || ip.is_link_local() || ip.is_loopback() || shared.contains(&ip)
+}
+
+/// Merges neighbours; while there are still too many, shortens the longest.
+fn cover(mut ranges: Vec<IpNet>) -> Vec<IpNet> {
+    ranges = IpNet::aggregate(&ranges);
+    let (mut v4, mut v6) = (32, 128);
+    while ranges.len() > MOST_PREFIXES && (v4 > 8 || v6 > 16) {
+        let count_v4 = ranges.iter().filter(|range| range.addr().is_ipv4()).count();
+        // The family that has more of them gives.
+        if (count_v4 * 2 >= ranges.len() && v4 > 8) || v6 <= 16 {
+            v4 -= 2;
+        } else {
+            v6 -= 8;
+        }
+        for range in &mut ranges {
+            *range = shorten(*range, v4, v6);
+        }
+        ranges = IpNet::aggregate(&ranges);
+    }
+    ranges
+}
+
+fn shorten(range: IpNet, v4: u8, v6: u8) -> IpNet {
+    match range {
+        IpNet::V4(range) => Ipv4Net::new_assert(range.addr(), range.prefix_len().min(v4)).trunc().into(),
+        IpNet::V6(range) => Ipv6Net::new_assert(range.addr(), range.prefix_len().min(v6)).trunc().into(),
+    }
+}
+
+/// The range of a [`khan_api::Cidr`].
+pub(super) fn from_cidr(cidr: khan_api::Cidr) -> IpNet {
+    cidr.to_string().parse().unwrap_or_else(|_| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn neighbours_merge_and_strangers_stay_out() {
+        let mut ranges = Ranges::default();
+        for third in 0..4 {
+            ranges.add_pods(net(&format!("10.244.{third}.0/24")), third);
+        }
+        ranges.add_address("10.96.0.1".parse().unwrap());
+        ranges.add_address("203.0.113.7".parse().unwrap());
+        ranges.add_address("fd00::1".parse().unwrap());
+        let text = ranges.covering();
+        assert_eq!(&*text, r#"["10.96.0.0/24","10.244.0.0/22","203.0.113.7/32","fd00::/112"]"#);
+        ranges.remove_address("203.0.113.7".parse().unwrap());
+        assert!(!ranges.covering().contains("203"));
+    }
+
+    #[test]
+    fn never_more_than_the_bound_and_never_less_than_everything() {
+        let scattered: Vec<IpNet> = (0..20_000_u32)
+            .map(|i| IpNet::new_assert(IpAddr::V4((0x0b00_0000 + i * 7919).into()), 32))
+            .chain(
+                (0..20_000_u128)
+                    .map(|i| IpNet::new_assert(IpAddr::V6(((0x2001 << 112) | (i * 7919 << 64)).into()), 64)),
+            )
+            .collect();
+        let covering = cover(scattered.clone());
+        assert!(covering.len() <= MOST_PREFIXES, "{}", covering.len());
+        for range in scattered {
+            assert!(covering.iter().any(|cover| cover.contains(&range)), "{range}");
+        }
+    }
+
+    #[test]
+    fn the_longest_pod_range_names_the_node() {
+        let mut ranges = Ranges::default();
+        ranges.add_pods(net("10.244.0.0/16"), 1);
+        ranges.add_pods(net("10.244.3.0/24"), 2);
+        ranges.add_pods(net("10.244.3.7/32"), 3);
+        assert_eq!(ranges.nodes("10.244.3.7".parse().unwrap()), [3]);
+        assert_eq!(ranges.nodes("10.244.3.8".parse().unwrap()), [2]);
+        assert_eq!(ranges.nodes("10.244.4.8".parse().unwrap()), [1]);
+        assert_eq!(ranges.nodes("10.245.4.8".parse().unwrap()), [0_u32; 0]);
+        ranges.remove_pods(net("10.244.3.0/24"), 2);
+        assert_eq!(ranges.nodes("10.244.3.8".parse().unwrap()), [1]);
+    }
+}

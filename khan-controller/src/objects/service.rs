@@ -1,0 +1,53 @@
+//! Services.
+
+use std::net::IpAddr;
+
+use super::manifest::Manifest;
+use super::{Meta, ObjectError, address, texts_of};
+
+/// A service, as far as its addresses and its name matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Name, labels, identity.
+    pub meta: Meta,
+    /// Cluster, external and load-balancer addresses. None for headless services and for `ExternalName`: no node treats
+    /// an address as theirs.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl TryFrom<Manifest> for Service {
+    type Error = ObjectError;
+
+    fn try_from(manifest: Manifest) -> Result<Self, ObjectError> {
+        let (meta, _) = Meta::read(manifest.metadata.optional("metadata")?.unwrap_or_default(), "Service")?;
+        let spec = manifest.spec.optional("spec")?.unwrap_or_default();
+        let status = manifest.status.optional("status")?.unwrap_or_default();
+        let mut cluster = Vec::from_iter(spec.cluster_ip.optional("spec.clusterIP")?);
+        cluster.extend(texts_of(spec.cluster_ips, "spec.clusterIPs")?);
+        cluster.retain(|text| !matches!(text.as_str(), "" | "None"));
+        let r#type = spec.r#type.optional("spec.type")?.unwrap_or_default();
+        if cluster.is_empty() || r#type == "ExternalName" {
+            return Ok(Self { meta, addresses: Vec::new() });
+        }
+        let external = texts_of(spec.external_ips, "spec.externalIPs")?;
+        let balancer = status.load_balancer.optional("status.loadBalancer")?.unwrap_or_default();
+        let mut ingress = Vec::new();
+        for entry in texts_of(balancer.ingress, "status.loadBalancer.ingress")? {
+            ingress.extend(entry.ip.optional("status.loadBalancer.ingress[].ip")?.filter(|text| !text.is_empty()));
+        }
+        let mut addresses = Vec::new();
+        for (texts, field) in [
+            (cluster, "spec.clusterIPs"),
+            (external, "spec.externalIPs"),
+            (ingress, "status.loadBalancer.ingress[].ip"),
+        ] {
+            for text in texts {
+                let ip = address(&text, field)?;
+                if !addresses.contains(&ip) {
+                    addresses.push(ip);
+                }
+            }
+        }
+        Ok(Self { meta, addresses })
+    }
+}
