@@ -286,10 +286,9 @@ impl Index {
             }
         }
         let slots = (before.map(|claim| claim.slot), after.map(|claim| claim.slot));
-        if slots.0 != slots.1 || before.map(|claim| claim.role) != after.map(|claim| claim.role) {
-            self.revision += 1;
-            entry.revision = self.revision;
-        } else if telling == Telling::IfOwner(after.map_or(u32::MAX, |claim| claim.slot)) {
+        let roles = (before.map(|claim| claim.role), after.map(|claim| claim.role));
+        let told_anyway = after.is_some_and(|claim| telling == Telling::IfOwner(claim.slot));
+        if slots.0 != slots.1 || roles.0 != roles.1 || told_anyway {
             self.revision += 1;
             entry.revision = self.revision;
         }

@@ -1,2 +1,30 @@
-//! khan-controller
-fn main() {}
+//! The program `khan-controller`.
+
+use std::process::ExitCode;
+
+use khan_controller::app;
+use khan_controller::arguments::Arguments;
+use khan_controller::watch::WatchSettings;
+use khan_serve::exit::{self, Failure};
+use khan_serve::logging;
+use khan_serve::shutdown::Shutdown;
+
+const NAME: &str = "khan-controller";
+
+fn main() -> ExitCode {
+    let arguments: Arguments = exit::parse(NAME);
+    exit::report(NAME, run(&arguments))
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    // kube logs each retry and whole bodies that it cannot read; this program says what matters of it.
+    logging::start_without(&arguments.log, &["kube_client", "kube_runtime"])?;
+    app::install_tls_provider();
+    // One thread reads what the API server sends while the other answers agents.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let shutdown = Shutdown::on_signals()?;
+        app::start(arguments, WatchSettings::default(), shutdown).await?.finished().await;
+        Ok(())
+    })
+}

@@ -17,7 +17,8 @@ pub const READYZ: &str = "/readyz";
 /// Says why the process no longer does its work; `Ok` while it does.
 pub type Liveness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
-/// `GET /livez`: 200 `alive`, or 503 with the reason. `GET /readyz`: 200 `ready`, or 503 with what is pending, one a line.
+/// `GET /livez`: 200 `alive`, or 503 with the reason. `GET /readyz`: 200 `ready`, or 503 with what is pending, one a line;
+/// what the program does without is listed either way.
 pub fn routes(liveness: Liveness, readiness: Readiness) -> Router {
     let live = move || {
         let state = liveness();
@@ -30,10 +31,12 @@ pub fn routes(liveness: Liveness, readiness: Readiness) -> Router {
         }
     };
     let ready = move || {
-        let pending = readiness.pending();
+        let (pending, missing) = (readiness.pending(), readiness.missing());
         async move {
             if pending.is_empty() {
-                return (StatusCode::OK, "ready\n".to_owned()).into_response();
+                let without: String =
+                    missing.iter().fold("ready\n".into(), |text, part| text + "without " + part + "\n");
+                return (StatusCode::OK, without).into_response();
             }
             let lines = format!("waiting for {}\n", pending.join("\nwaiting for "));
             (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()

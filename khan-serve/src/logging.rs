@@ -1,7 +1,7 @@
 //! Log lines on stderr: a capitalised sentence with its fields, as text or as one JSON object a line.
 
 use clap::{Args, ValueEnum};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
@@ -23,8 +23,18 @@ pub struct LogArguments {
     #[arg(long, env = "KHAN_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
     /// Least severe level to log: error, warn, info, debug or trace; also per module, as in `info,kube=debug`
-    #[arg(long, env = "KHAN_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    #[arg(long, env = "KHAN_LOG_LEVEL", value_name = "LEVEL", default_value = "info", value_parser = parse_level)]
     pub log_level: Targets,
+}
+
+/// A word without `=` would otherwise name a module, so that a misspelt level logs nothing.
+fn parse_level(text: &str) -> Result<Targets, String> {
+    let expected =
+        || "expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between".to_owned();
+    if text.split(',').any(|part| part.is_empty() || !part.contains('=') && part.parse::<LevelFilter>().is_err()) {
+        return Err(expected());
+    }
+    text.parse().map_err(|_| expected())
 }
 
 impl Default for LogArguments {
@@ -35,10 +45,37 @@ impl Default for LogArguments {
 
 /// Starts logging for the whole process. Fails when it was started before.
 pub fn start(arguments: &LogArguments) -> Result<(), TryInitError> {
+    start_without(arguments, &[])
+}
+
+/// As [`start`], but of `modules` only errors are logged unless the operator names them or asks for debug.
+pub fn start_without(arguments: &LogArguments, modules: &[&str]) -> Result<(), TryInitError> {
+    let mut level = arguments.log_level.clone();
+    if level.default_level().is_none_or(|default| default < LevelFilter::DEBUG) {
+        for module in modules {
+            if !arguments.log_level.iter().any(|(named, _)| named.starts_with(module)) {
+                level = level.with_target(*module, LevelFilter::ERROR);
+            }
+        }
+    }
     let lines = fmt::layer().with_writer(std::io::stderr);
     let layer = match arguments.log_format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(arguments.log_level.clone())).try_init()
+    tracing_subscriber::registry().with(layer.with_filter(level)).try_init()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_not_a_module() {
+        assert!(parse_level("info").is_ok());
+        assert!(parse_level("off,khan_agent=debug").is_ok());
+        for text in ["loud", "info,khan_agent", "", "khan_agent=loud"] {
+            assert!(parse_level(text).is_err(), "{text}");
+        }
+    }
 }

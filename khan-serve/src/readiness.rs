@@ -12,14 +12,23 @@ pub struct Readiness(Arc<Mutex<Pending>>);
 
 #[derive(Debug, Default)]
 struct Pending {
-    next: u64,
-    parts: BTreeMap<u64, Part>,
+    // How many there ever were; also the key of the latest.
+    announced: usize,
+    parts: BTreeMap<usize, Part>,
 }
 
 #[derive(Debug)]
 struct Part {
     name: String,
     detail: String,
+    // It will not come by waiting: readiness goes on without it.
+    given_up: bool,
+}
+
+impl Part {
+    fn line(&self) -> String {
+        if self.detail.is_empty() { self.name.clone() } else { format!("{}: {}", self.name, self.detail) }
+    }
 }
 
 impl Readiness {
@@ -30,36 +39,41 @@ impl Readiness {
 
     /// Not ready until the guard is dropped. `name` says what is waited for, e.g. `first scan`.
     pub fn wait_for(&self, name: impl Into<String>) -> Guard {
+        self.announce(Part { name: name.into(), detail: String::new(), given_up: false })
+    }
+
+    fn announce(&self, part: Part) -> Guard {
         let key = self.with(|pending| {
-            pending.next += 1;
-            pending.parts.insert(pending.next, Part { name: name.into(), detail: String::new() });
-            pending.next
+            pending.announced += 1;
+            pending.parts.insert(pending.announced, part);
+            pending.announced
         });
         Guard { readiness: self.clone(), key }
     }
 
-    /// Whether no guard is held.
+    /// Ready or not, something is amiss that people should read of until the guard is dropped.
+    pub fn without(&self, name: impl Into<String>, detail: impl Into<String>) -> Guard {
+        self.announce(Part { name: name.into(), detail: detail.into(), given_up: true })
+    }
+
+    /// Whether nothing is waited for: every guard was dropped, or some were and the others are [done
+    /// without](Guard::do_without).
     pub fn is_ready(&self) -> bool {
-        self.with(|pending| pending.parts.is_empty())
+        self.pending().is_empty()
     }
 
     /// What is waited for, in the order in which it was announced: `name` or `name: detail`.
     pub fn pending(&self) -> Vec<String> {
         self.with(|pending| {
-            pending
-                .parts
-                .values()
-                .map(
-                    |part| {
-                        if part.detail.is_empty() {
-                            part.name.clone()
-                        } else {
-                            format!("{}: {}", part.name, part.detail)
-                        }
-                    },
-                )
-                .collect()
+            let nothing_came = !pending.parts.is_empty() && pending.parts.len() == pending.announced;
+            let waited = pending.parts.values().filter(|part| !part.given_up || nothing_came);
+            waited.map(Part::line).collect()
         })
+    }
+
+    /// What is done without.
+    pub fn missing(&self) -> Vec<String> {
+        self.with(|pending| pending.parts.values().filter(|part| part.given_up).map(Part::line).collect())
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Pending) -> T) -> T {
@@ -71,15 +85,24 @@ impl Readiness {
 #[derive(Debug)]
 pub struct Guard {
     readiness: Readiness,
-    key: u64,
+    key: usize,
 }
 
 impl Guard {
     /// Says why it takes long, e.g. the last error; replaces what was said before.
     pub fn explain(&self, detail: impl Into<String>) {
+        self.revise(detail.into(), false);
+    }
+
+    /// Says why it will not come by waiting. Readiness no longer depends on it, unless nothing at all has come.
+    pub fn do_without(&self, detail: impl Into<String>) {
+        self.revise(detail.into(), true);
+    }
+
+    fn revise(&self, detail: String, given_up: bool) {
         self.readiness.with(|pending| {
             if let Some(part) = pending.parts.get_mut(&self.key) {
-                part.detail = detail.into();
+                *part = Part { name: std::mem::take(&mut part.name), detail, given_up };
             }
         });
     }
@@ -107,5 +130,18 @@ mod tests {
         assert_eq!(readiness.pending(), ["nodes"]);
         drop(nodes);
         assert!(readiness.is_ready());
+    }
+
+    #[test]
+    fn goes_on_without_what_will_not_come_but_not_without_everything() {
+        let readiness = Readiness::new();
+        let (pods, nodes) = (readiness.wait_for("pods"), readiness.wait_for("nodes"));
+        nodes.do_without("forbidden");
+        assert_eq!(readiness.pending(), ["pods", "nodes: forbidden"]);
+        drop(pods);
+        assert!(readiness.is_ready());
+        assert_eq!(readiness.missing(), ["nodes: forbidden"]);
+        nodes.explain("connection refused");
+        assert_eq!(readiness.pending(), ["nodes: connection refused"]);
     }
 }

@@ -180,7 +180,7 @@ mod tests {
             .map(|i| IpNet::new_assert(IpAddr::V4((0x0b00_0000 + i * 7919).into()), 32))
             .chain(
                 (0..20_000_u128)
-                    .map(|i| IpNet::new_assert(IpAddr::V6(((0x2001 << 112) | (i * 7919 << 64)).into()), 64)),
+                    .map(|i| IpNet::new_assert(IpAddr::V6(((0x2001 << 112) | ((i * 7919) << 64)).into()), 64)),
             )
             .collect();
         let covering = cover(scattered.clone());

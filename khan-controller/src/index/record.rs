@@ -187,16 +187,17 @@ impl Names {
     }
 
     /// Gives names back; the last one to do so frees them.
+    #[expect(clippy::needless_pass_by_value, reason = "who gives a name back must not use it again")]
     pub(super) fn release(&mut self, group: Arc<Group>, node: Arc<str>) {
-        release(&mut self.groups, group);
-        release(&mut self.nodes, node);
+        release(&mut self.groups, &group);
+        release(&mut self.nodes, &node);
     }
 }
 
-fn release<T: ?Sized + Eq + Hash>(names: &mut HashSet<Arc<T>>, name: Arc<T>) {
+fn release<T: ?Sized + Eq + Hash>(names: &mut HashSet<Arc<T>>, name: &Arc<T>) {
     // The set's own and this one.
-    if Arc::strong_count(&name) == 2 {
-        names.remove(&name);
+    if Arc::strong_count(name) == 2 {
+        names.remove(name);
     }
 }
 

@@ -43,6 +43,9 @@ impl<'a> IdentityView<'a> {
         entry: None,
     };
 
+    /// What is said of an address of which nothing is known.
+    pub const EXTERNAL: Self = Self { kind: Kind::External, ..Self::NOTHING };
+
     fn of_record(record: &'a Record, role: Role, since: Seconds) -> Self {
         Self {
             kind: role.kind(),
@@ -54,6 +57,11 @@ impl<'a> IdentityView<'a> {
             since,
             entry: None,
         }
+    }
+
+    /// Whether somebody in the cluster has the address now.
+    pub const fn is_owned(&self) -> bool {
+        !matches!(self.kind, Kind::Unknown | Kind::External)
     }
 
     /// When the present owner got the address.

@@ -136,9 +136,10 @@ impl<'de, T: Shape<'de>> Deserialize<'de> for Field<T> {
 
 struct FieldVisitor<T>(PhantomData<T>);
 
-impl<T> FieldVisitor<T> {
-    fn present<E>(value: Option<T>) -> Result<Field<T>, E> {
-        Ok(value.map_or(Field::WrongType, Field::Present))
+impl<T> From<Option<T>> for Field<T> {
+    /// `None` is a value that the type refused.
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::WrongType, Self::Present)
     }
 }
 
@@ -162,7 +163,7 @@ impl<'de, T: Shape<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_bool<E>(self, truth: bool) -> Result<Self::Value, E> {
-        Self::present(T::truth(truth))
+        Ok(T::truth(truth).into())
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
@@ -178,14 +179,14 @@ impl<'de, T: Shape<'de>> Visitor<'de> for FieldVisitor<T> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Self::present(T::text(text))
+        Ok(T::text(text).into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Self::present(T::list(list)?)
+        Ok(T::list(list)?.into())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        Self::present(T::object(object)?)
+        Ok(T::object(object)?.into())
     }
 }

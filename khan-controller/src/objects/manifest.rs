@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::field::{Field, Labels, object_shape};
+use super::{Resource, Uid};
 
 /// An object as it arrives.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,19 @@ impl Manifest {
             (None, Some(name)) => name.clone(),
             (_, None) => "without a name".into(),
         }
+    }
+
+    /// The identity that a valid object of `resource` with this metadata has; `None` without a name.
+    pub fn uid(&self, resource: Resource) -> Option<Uid> {
+        let metadata = self.metadata.present()?;
+        let text = |field: &Field<String>| field.present().cloned().unwrap_or_default();
+        let name = metadata.name.present()?;
+        Some(Uid::new(&text(&metadata.uid), &[resource.kind(), &text(&metadata.namespace), name]))
+    }
+
+    /// Whether it has a `metadata` at all, of whatever type.
+    pub fn has_metadata(&self) -> bool {
+        !matches!(self.metadata, Field::Absent)
     }
 
     /// `metadata.resourceVersion`.

@@ -1,5 +1,5 @@
-//! The workload behind a pod, from its owner's name alone: watching ReplicaSets and Jobs to follow the chain would cost more
-//! than the pods do.
+//! The workload behind a pod, from its owner's name alone: watching every `ReplicaSet` and Job to follow the chain
+//! would cost more than the pods do.
 
 use super::Meta;
 

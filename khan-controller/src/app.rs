@@ -1,0 +1,98 @@
+//! Wires everything: the only module that knows all the others.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use khan_api::{Timestamp, routes};
+use khan_serve::exit::Failure;
+use khan_serve::readiness::Readiness;
+use khan_serve::server::{Bound, Limits, Server};
+use khan_serve::shutdown::Shutdown;
+use khan_serve::{health, listen};
+use tracing::info;
+
+use crate::arguments::Arguments;
+use crate::directory::Directory;
+use crate::external::ExternalNamesFile;
+use crate::file::ClusterFile;
+use crate::index::{Index, Settings};
+use crate::metrics::Metrics;
+use crate::objects::Resource;
+use crate::resolve;
+use crate::watch::{self, Heard, WatchSettings};
+
+/// How often previous owners are looked through for those whose time is over.
+const EXPIRY_PERIOD: Duration = Duration::from_mins(1);
+
+/// Starts the whole program; it stops when `shutdown` is requested. Configuration that cannot work is refused here.
+pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shutdown) -> Result<Bound, Failure> {
+    let settings = Settings { app_labels: app_labels(arguments)?, ..Settings::default() };
+    let directory = Arc::new(Directory::new(Index::new(settings, epoch())));
+    let metrics = Arc::new(Metrics::new());
+    let readiness = Readiness::new();
+
+    if let Some(path) = &arguments.external_names {
+        let names = ExternalNamesFile::open(path, Arc::clone(&directory), Arc::clone(&metrics));
+        tokio::spawn(names.map_err(Failure::configuration)?.follow());
+    }
+    let mut heard = None;
+    if let Some(path) = &arguments.from_file {
+        let file = ClusterFile::open(path, Arc::clone(&directory), Arc::clone(&metrics));
+        tokio::spawn(file.map_err(Failure::configuration)?.follow());
+    } else {
+        let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
+        info!(url = connection.url, "Watches a cluster");
+        watch::start(&connection, &directory, &metrics, watching, &readiness);
+        heard = Some(connection.heard);
+    }
+    tokio::spawn(expire(Arc::clone(&directory)));
+
+    let router = resolve::routes(Arc::clone(&directory), Arc::clone(&metrics))
+        .route(routes::METRICS, get(async move || page(&directory, &metrics, heard.as_deref())))
+        .merge(health::routes(Arc::new(|| Ok(())), readiness));
+    let listener = listen::bind("--listen", arguments.listen).await?;
+    // Every agent keeps a connection, and there are up to 5,000.
+    let limits = Limits { connections: 10_000, ..Limits::default() };
+    Ok(Server::new(router).limits(limits).start(listener, shutdown)?)
+}
+
+/// A number that no two starts share, replicas that start together included: the time, and 20 random bits.
+fn epoch() -> u64 {
+    let millis = u64::try_from(Timestamp::now().millis()).unwrap_or_default();
+    millis << 20 | RandomState::new().hash_one(std::process::id()) >> 44
+}
+
+fn app_labels(arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let labels: Vec<String> = arguments.app_labels.iter().map(|label| label.trim().to_owned()).collect();
+    if labels.iter().any(String::is_empty) {
+        return Err(Failure::configuration("--app-labels holds an empty label"));
+    }
+    Ok(labels)
+}
+
+async fn expire(directory: Arc<Directory>) {
+    loop {
+        tokio::time::sleep(EXPIRY_PERIOD).await;
+        directory.write().expire(Timestamp::now());
+    }
+}
+
+fn page(directory: &Directory, metrics: &Metrics, heard: Option<&Heard>) -> impl IntoResponse + use<> {
+    if let Some(heard) = heard {
+        for resource in Resource::ALL {
+            metrics.watch_age(resource, heard.age(resource));
+        }
+    }
+    let page = metrics.page(&directory.read());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
+}
+
+/// Chooses ring for every TLS connection of the process. Does nothing the second time.
+pub fn install_tls_provider() {
+    // An error says that a provider is installed already, which can only be this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,44 @@
+//! Flags and their environment variables.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use khan_serve::listen::parse_address;
+use khan_serve::logging::LogArguments;
+
+/// Watches pods, services and nodes, and tells khan-agent whose an address is.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "khan-controller", version)]
+pub struct Arguments {
+    /// Address and port to serve on; port 0 takes a free one
+    #[arg(long, env = "KHAN_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:14719",
+        value_parser = parse_address)]
+    pub listen: SocketAddr,
+
+    /// Kubeconfig of the cluster; without it the pod's service account, else the kubeconfig that kubectl would use
+    #[arg(long, env = "KHAN_KUBECONFIG", value_name = "FILE", conflicts_with = "from_file")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Read the cluster from the output of `kubectl get pods,services,nodes -A -o json` (or yaml), again when it changes
+    #[arg(long, env = "KHAN_FROM_FILE", value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+
+    /// Labels that name an object's app; the first that is set wins
+    #[arg(
+        long,
+        env = "KHAN_APP_LABELS",
+        value_name = "LABEL,...",
+        value_delimiter = ',',
+        default_value = "app,app.kubernetes.io/name,k8s-app"
+    )]
+    pub app_labels: Vec<String>,
+
+    /// Names for addresses outside the cluster: a CIDR and a name a line, the longest CIDR wins; read again when it changes
+    #[arg(long, env = "KHAN_EXTERNAL_NAMES", value_name = "FILE")]
+    pub external_names: Option<PathBuf>,
+
+    /// How to log.
+    #[command(flatten)]
+    pub log: LogArguments,
+}

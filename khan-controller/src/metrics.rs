@@ -1,0 +1,158 @@
+//! The controller's own metrics. Sizes are read from the live index when somebody scrapes, so none goes stale.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::index::{Index, Role};
+use crate::objects::Resource;
+
+/// Every `khan_controller_*` series.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    objects: IntGaugeVec,
+    addresses: IntGaugeVec,
+    conflicts: IntGauge,
+    tombstones: IntGauge,
+    revision: IntGauge,
+    refused: IntCounterVec,
+    synced: IntGaugeVec,
+    restarts: IntCounterVec,
+    event_age: GaugeVec,
+    resolves: IntCounterVec,
+    resolve_seconds: Histogram,
+    resolved_addresses: IntCounter,
+    reloads: IntCounterVec,
+}
+
+impl Metrics {
+    /// All series at zero.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let build = Gauge::with_opts(
+            Opts::new("khan_controller_build_info", "1, labelled with the version.")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
+        );
+        add(&registry, build).set(1.0);
+        let latency = HistogramOpts::new(
+            "khan_controller_resolve_duration_seconds",
+            "Time from a resolve request's arrival to the last byte of its answer being written.",
+        )
+        .buckets(vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0]);
+        let int = |name: &str, help: &str| add(&registry, IntGauge::new(name, help));
+        let ints =
+            |name: &str, help: &str, labels: &[&str]| add(&registry, IntGaugeVec::new(Opts::new(name, help), labels));
+        let counts =
+            |name: &str, help: &str, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));
+        Self {
+            objects: ints("khan_controller_objects", "Objects that claim an address or a pod range.", &["resource"]),
+            addresses: ints("khan_controller_addresses", "Addresses that have an owner, by its type.", &["type"]),
+            conflicts: int("khan_controller_conflicts", "Addresses that several nodes, services or pods claim."),
+            tombstones: int("khan_controller_tombstones", "Remembered previous owners of addresses."),
+            revision: int("khan_controller_revision", "Changes of what an address is called since the start."),
+            refused: counts(
+                "khan_controller_objects_refused_total",
+                "Objects that were left out because a field could not be understood.",
+                &["resource"],
+            ),
+            synced: ints(
+                "khan_controller_watch_synced",
+                "1 when the first complete list has been read.",
+                &["resource"],
+            ),
+            restarts: counts(
+                "khan_controller_watch_restarts_total",
+                "Times that a list or watch had to begin again, by reason.",
+                &["resource", "reason"],
+            ),
+            event_age: add(
+                &registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "khan_controller_watch_age_seconds",
+                        "Seconds since the API server was last heard of, bookmarks included.",
+                    ),
+                    &["resource"],
+                ),
+            ),
+            resolves: counts("khan_controller_resolve_requests_total", "Resolve requests, by HTTP status.", &["code"]),
+            resolve_seconds: add(&registry, Histogram::with_opts(latency)),
+            resolved_addresses: add(
+                &registry,
+                IntCounter::new("khan_controller_resolve_addresses_total", "Addresses asked for in resolve requests."),
+            ),
+            reloads: counts(
+                "khan_controller_file_reloads_total",
+                "Times that a watched file was read again, by flag and result.",
+                &["flag", "result"],
+            ),
+            registry,
+        }
+    }
+
+    /// The page, with the sizes of `index`.
+    pub fn page(&self, index: &Index) -> Vec<u8> {
+        let counts = index.counts();
+        let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        for (resource, count) in Resource::ALL.iter().zip(counts.objects) {
+            self.objects.with_label_values(&[resource.as_str()]).set(number(count));
+        }
+        for (role, count) in Role::ALL.iter().zip(counts.addresses) {
+            self.addresses.with_label_values(&[role.kind().as_str()]).set(number(count));
+        }
+        self.conflicts.set(number(counts.conflicts));
+        self.tombstones.set(number(counts.tombstones));
+        self.revision.set(i64::try_from(index.cursor().revision).unwrap_or(i64::MAX));
+        let mut page = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut page).expect("memory takes all that is written");
+        page
+    }
+
+    /// A resolve request has been answered.
+    pub(crate) fn resolved(&self, status: StatusCode, took: Duration) {
+        self.resolves.with_label_values(&[status.as_str()]).inc();
+        self.resolve_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn resolved_addresses(&self, count: usize) {
+        self.resolved_addresses.inc_by(count as u64);
+    }
+
+    pub(crate) fn refused(&self, resource: Resource) {
+        self.refused.with_label_values(&[resource.as_str()]).inc();
+    }
+
+    pub(crate) fn synced(&self, resource: Resource, synced: bool) {
+        self.synced.with_label_values(&[resource.as_str()]).set(synced.into());
+    }
+
+    pub(crate) fn restarted(&self, resource: Resource, reason: &str) {
+        self.restarts.with_label_values(&[resource.as_str(), reason]).inc();
+    }
+
+    pub(crate) fn watch_age(&self, resource: Resource, age: Duration) {
+        self.event_age.with_label_values(&[resource.as_str()]).set(age.as_secs_f64());
+    }
+
+    pub(crate) fn reloaded(&self, flag: &str, worked: bool) {
+        self.reloads.with_label_values(&[flag, if worked { "success" } else { "failure" }]).inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
+    let collector = collector.expect("names and labels are constants");
+    registry.register(Box::new(collector.clone())).expect("each name is registered once");
+    collector
+}

@@ -1,0 +1,63 @@
+//! Where the API server is and how to talk to it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kube::client::ClientBuilder;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+
+use super::heard::{Heard, HeardLayer};
+
+/// Why there is no API server to talk to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// `--kubeconfig` names a file that cannot be used.
+    #[error("cannot use {} (--kubeconfig)", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: KubeconfigError,
+    },
+    /// Not in a pod, and no usual kubeconfig.
+    #[error("no cluster: not in a pod, and no kubeconfig where kubectl looks; give --kubeconfig or --from-file")]
+    Nowhere(#[source] kube::config::InferConfigError),
+    /// The configuration names certificates, proxies or credentials that do not work.
+    #[error("cannot make a client for the API server")]
+    Client(#[source] kube::Error),
+}
+
+/// A client and its ear.
+#[derive(Clone)]
+pub struct Connection {
+    /// For requests.
+    pub client: Client,
+    /// When the server was last heard of.
+    pub heard: Arc<Heard>,
+    /// The server's URL, for messages.
+    pub url: String,
+}
+
+/// Uses the kubeconfig file, or the pod's service account, or the kubeconfig that kubectl would use. Talks to nobody yet.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectError> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let fail = |source| ConnectError::Kubeconfig { path: path.to_owned(), source };
+            let kubeconfig = Kubeconfig::read_from(path).map_err(fail)?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(fail)?
+        }
+        // In a pod the service account comes first: a kubeconfig that happens to lie in the image is not meant.
+        None => match Config::incluster() {
+            Ok(config) => config,
+            Err(_) => Config::infer().await.map_err(ConnectError::Nowhere)?,
+        },
+    };
+    // Failures have to be seen here to be told and counted; kube would try for minutes without a word.
+    config.default_retry = false;
+    let url = config.cluster_url.to_string();
+    let heard = Heard::new();
+    let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
+    let client = builder.with_layer(&HeardLayer(Arc::clone(&heard))).build();
+    Ok(Connection { client, heard, url })
+}

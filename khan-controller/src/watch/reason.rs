@@ -1,0 +1,72 @@
+//! Why a list or watch failed, in a word for metrics and a sentence for people.
+
+use kube::core::Status;
+use kube::runtime::watcher;
+
+use crate::objects::Resource;
+
+/// A failure of the watcher, understood.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The value of the label `reason`.
+    pub(super) reason: &'static str,
+    /// What to tell people.
+    pub(super) sentence: String,
+    /// The server understood the request and refuses it for good, so another way of listing may work.
+    pub(super) is_refusal: bool,
+}
+
+impl Failure {
+    pub(super) fn new(resource: Resource, error: &watcher::Error) -> Self {
+        let (verb, status) = match error {
+            watcher::Error::InitialListFailed(error) => ("list", api_status(error)),
+            watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
+                ("watch", api_status(error))
+            }
+            watcher::Error::WatchError(status) => ("watch", Some(&**status)),
+            watcher::Error::NoResourceVersion => ("watch", None),
+        };
+        let code = status.map_or(0, |status| status.code);
+        let reason = match code {
+            401 => "unauthorized",
+            403 => "forbidden",
+            410 => "gone",
+            429 => "throttled",
+            400..=499 => "refused",
+            500..=599 => "server_error",
+            _ if is_malformed(error) => "malformed",
+            _ => "connection",
+        };
+        let sentence = if code == 403 {
+            format!("not allowed to {verb} {resource}: grant the verbs list and watch on {resource}")
+        } else {
+            let detail = status.map_or_else(
+                || khan_serve::exit::chain(error),
+                |status| format!("{} ({})", status.message, status.code),
+            );
+            format!("cannot {verb} {resource}: {detail}")
+        };
+        let is_refusal = matches!(code, 400..=499) && !matches!(code, 401 | 408 | 410 | 429);
+        Self { reason, sentence, is_refusal }
+    }
+}
+
+fn api_status(error: &kube::Error) -> Option<&Status> {
+    match error {
+        kube::Error::Api(status) => Some(status),
+        _ => None,
+    }
+}
+
+fn is_malformed(error: &watcher::Error) -> bool {
+    use kube::Error::{FromUtf8, LinesCodecMaxLineLengthExceeded, SerdeError};
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => {
+            matches!(error, SerdeError(_) | FromUtf8(_) | LinesCodecMaxLineLengthExceeded)
+        }
+        watcher::Error::NoResourceVersion => true,
+        watcher::Error::WatchError(_) => false,
+    }
+}

@@ -1,0 +1,52 @@
+//! An object as kube's `watcher` wants it: the fields that names need, and the resource version.
+
+use std::borrow::Cow;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::{Deserialize, Deserializer};
+
+use crate::objects::{Manifest, Resource};
+
+/// A manifest with just enough metadata for kube to follow a watch.
+#[derive(Clone, Debug)]
+pub(super) struct Slim {
+    pub(super) manifest: Manifest,
+    meta: ObjectMeta,
+}
+
+impl<'de> Deserialize<'de> for Slim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let manifest = Manifest::deserialize(deserializer)?;
+        let resource_version = manifest.resource_version().map(str::to_owned);
+        Ok(Self { manifest, meta: ObjectMeta { resource_version, ..ObjectMeta::default() } })
+    }
+}
+
+impl kube::Resource for Slim {
+    type DynamicType = Resource;
+    type Scope = kube::core::DynamicResourceScope;
+
+    fn kind(resource: &Resource) -> Cow<'_, str> {
+        resource.kind().into()
+    }
+
+    fn group(_: &Resource) -> Cow<'_, str> {
+        "".into()
+    }
+
+    fn version(_: &Resource) -> Cow<'_, str> {
+        "v1".into()
+    }
+
+    fn plural(resource: &Resource) -> Cow<'_, str> {
+        resource.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+}

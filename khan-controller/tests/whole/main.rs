@@ -1,0 +1,11 @@
+//! The whole program against an API server that speaks list, watch, bookmarks, 410 and streamed lists over real sockets.
+
+mod api_server;
+mod bad_input;
+mod client;
+mod faults;
+mod files;
+mod manifests;
+mod program;
+mod resolving;
+mod watching;

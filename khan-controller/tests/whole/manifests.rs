@@ -1,0 +1,71 @@
+//! Small builders of manifests.
+
+use serde_json::{Value, json};
+
+/// A UUID that is a function of `text`.
+pub(crate) fn uid(text: &str) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    let a = hasher.finish();
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        a >> 32,
+        a >> 16 & 0xffff,
+        a & 0xfff,
+        a >> 4 & 0xfff,
+        a >> 8 & 0xffff_ffff_ffff
+    )
+}
+
+/// A running pod of the Deployment `web` on node `n1`.
+pub(crate) fn pod(namespace: &str, name: &str, ips: &[&str]) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid(&format!("{namespace}/{name}")),
+            "creationTimestamp": "2026-11-22T09:59:58Z",
+            "labels": {"app": "web", "pod-template-hash": "6d4cf56db6"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-6d4cf56db6", "uid": "x", "controller": true}],
+            "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {"f:podIPs": {}}}}],
+        },
+        "spec": {"nodeName": "n1", "containers": [{"name": "web", "image": "web:1"}]},
+        "status": {
+            "phase": "Running",
+            "startTime": "2026-11-22T10:00:00Z",
+            "podIP": ips.first(),
+            "podIPs": ips.iter().map(|ip| json!({"ip": ip})).collect::<Vec<_>>(),
+        },
+    })
+}
+
+pub(crate) fn service(namespace: &str, name: &str, cluster_ips: &[&str]) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "uid": uid(&format!("service {namespace}/{name}")),
+            "creationTimestamp": "2026-11-20T00:00:00Z",
+            "labels": {"app.kubernetes.io/name": name},
+        },
+        "spec": {"type": "ClusterIP", "clusterIP": cluster_ips.first(), "clusterIPs": cluster_ips},
+        "status": {"loadBalancer": {}},
+    })
+}
+
+pub(crate) fn node(name: &str, addresses: &[&str], ranges: &[&str]) -> Value {
+    let mut all = vec![json!({"type": "Hostname", "address": name})];
+    all.extend(addresses.iter().map(|ip| json!({"type": "InternalIP", "address": ip})));
+    json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "uid": uid(&format!("node {name}")), "creationTimestamp": "2026-11-01T00:00:00Z"},
+        "spec": {"podCIDR": ranges.first(), "podCIDRs": ranges},
+        "status": {"addresses": all},
+    })
+}

@@ -1,0 +1,175 @@
+//! What the API server tells reaches answers: soon, completely, and only what is true.
+
+use std::time::Duration;
+
+use khan_api::Kind;
+
+use crate::api_server::{ApiServer, Streaming};
+use crate::client::{PATIENCE, identity, metric, names, until_metric, until_names, until_ready};
+use crate::manifests::{node, pod, service};
+use crate::program::watching;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn a_new_pod_is_named_within_a_second_and_a_deleted_one_is_gone() {
+    let server = ApiServer::start().await;
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    let web = pod("shop", "web-6d4cf56db6-abcde", &["10.244.1.7"]);
+    server.put(web.clone());
+    until_names(controller.address, SECOND, &[("10.244.1.7", "web-6d4cf56db6-abcde")]).await;
+    let found = identity(controller.address, "10.244.1.7").await.unwrap();
+    assert_eq!(
+        serde_json::to_value(&found).unwrap(),
+        serde_json::json!({"type": "pod", "ns": "shop", "app": "web", "workload": "web", "name": "web-6d4cf56db6-abcde",
+            "node": "n1", "since": "2026-11-22T10:00:00Z", "previous": []})
+    );
+    server.delete(web);
+    until_names(controller.address, SECOND, &[("10.244.1.7", "")]).await;
+    let ghost = identity(controller.address, "10.244.1.7").await.unwrap();
+    assert_eq!((ghost.kind, ghost.previous[0].name.as_str()), (Kind::Unknown, "web-6d4cf56db6-abcde"));
+}
+
+#[tokio::test]
+async fn all_five_types_of_both_families() {
+    let server = ApiServer::start().await;
+    server.put(node("n1", &["192.168.0.1", "fd00:1::1"], &["10.244.1.0/24", "fd00:244:1::/64"]));
+    server.put(service("shop", "web", &["10.96.0.10", "fd00:96::a"]));
+    server.put(pod("shop", "web-6d4cf56db6-abcde", &["10.244.1.7", "fd00:244:1::7"]));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    for (ip, kind, name) in [
+        ("192.168.0.1", Kind::Node, "n1"),
+        ("fd00:1::1", Kind::Node, "n1"),
+        ("10.96.0.10", Kind::Service, "web"),
+        ("fd00:96::a", Kind::Service, "web"),
+        ("10.244.1.7", Kind::Pod, "web-6d4cf56db6-abcde"),
+        ("fd00:244:1::7", Kind::Pod, "web-6d4cf56db6-abcde"),
+        ("10.244.1.0", Kind::Network, "n1"),
+        ("fd00:244:1::", Kind::Network, "n1"),
+        ("10.244.1.1", Kind::Gateway, "n1"),
+        ("fd00:244:1::1", Kind::Gateway, "n1"),
+    ] {
+        let found = identity(controller.address, ip).await.unwrap();
+        assert_eq!((found.kind, found.name.as_str()), (kind, name), "{ip}");
+    }
+    let nobody = identity(controller.address, "10.244.1.99").await.unwrap();
+    assert_eq!((nobody.kind, nobody.node.as_str()), (Kind::Unknown, "n1"));
+    assert_eq!(identity(controller.address, "8.8.8.8").await, None);
+}
+
+#[tokio::test]
+async fn host_network_and_finished_pods_never_appear() {
+    let server = ApiServer::start().await;
+    server.put(node("n1", &["192.168.0.1"], &["10.244.1.0/24"]));
+    let mut host = pod("kube-system", "kube-proxy-x", &["192.168.0.1"]);
+    host["spec"]["hostNetwork"] = true.into();
+    let mut done = pod("shop", "job-1", &["10.244.1.8"]);
+    done["status"]["phase"] = "Succeeded".into();
+    server.put(host.clone());
+    server.put(done);
+    let mut running = pod("shop", "job-2", &["10.244.1.9"]);
+    server.put(running.clone());
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    let all = ["192.168.0.1", "10.244.1.8", "10.244.1.9"];
+    assert_eq!(names(controller.address, &all).await, ["n1", "", "job-2"]);
+    // Both again as events, and one that finishes while it is watched.
+    host["metadata"]["annotations"] = serde_json::json!({"x": "y"});
+    server.put(host);
+    running["status"]["phase"] = "Failed".into();
+    server.put(running);
+    until_names(controller.address, SECOND, &[("10.244.1.9", "")]).await;
+    assert_eq!(names(controller.address, &all).await, ["n1", "", ""]);
+}
+
+#[tokio::test]
+async fn lists_come_in_pages_where_the_server_does_not_stream() {
+    let server = ApiServer::start().await;
+    for resource in ["pods", "services", "nodes"] {
+        server.faults(resource, |faults| faults.streaming = Streaming::Refused);
+    }
+    for number in 1..=20 {
+        server.put(pod("shop", &format!("web-6d4cf56db6-{number:05}"), &[&format!("10.244.1.{number}")]));
+    }
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    assert_eq!(
+        names(controller.address, &["10.244.1.1", "10.244.1.20"]).await,
+        ["web-6d4cf56db6-00001", "web-6d4cf56db6-00020"]
+    );
+    let asked = server.asked("pods");
+    assert_eq!((asked.lists, asked.largest_page, asked.streamed), (7, 3, 0));
+    // The watch goes on where the list ended.
+    server.put(pod("shop", "late", &["10.244.1.99"]));
+    until_names(controller.address, SECOND, &[("10.244.1.99", "late")]).await;
+}
+
+#[tokio::test]
+async fn lists_are_streamed_where_the_server_can() {
+    let server = ApiServer::start().await;
+    server.put(pod("shop", "web", &["10.244.1.7"]));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    assert_eq!(names(controller.address, &["10.244.1.7"]).await, ["web"]);
+    let asked = server.asked("pods");
+    assert_eq!((asked.lists, asked.streamed), (0, 1));
+}
+
+#[tokio::test]
+async fn a_streamed_list_that_never_ends_is_read_in_pages() {
+    let server = ApiServer::start().await;
+    server.faults("pods", |faults| faults.streaming = Streaming::Endless);
+    server.put(pod("shop", "web", &["10.244.1.7"]));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    assert!(server.asked("pods").lists > 0);
+    assert_eq!(names(controller.address, &["10.244.1.7"]).await, ["web"]);
+    assert_eq!(
+        metric(controller.address, r#"khan_controller_watch_restarts_total{reason="no_streaming",resource="pods"}"#)
+            .await,
+        Some(1.0)
+    );
+}
+
+#[tokio::test]
+async fn what_vanished_while_nobody_watched_is_gone_after_the_next_list() {
+    let server = ApiServer::start().await;
+    let (kept, lost) = (pod("shop", "kept", &["10.244.1.7"]), pod("shop", "lost", &["10.244.1.8"]));
+    server.put(kept);
+    server.put(lost.clone());
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    server.forget_silently(&lost);
+    server.expire("pods");
+    until_names(controller.address, PATIENCE, &[("10.244.1.7", "kept"), ("10.244.1.8", "")]).await;
+    until_metric(
+        controller.address,
+        r#"khan_controller_watch_restarts_total{reason="gone",resource="pods"}"#,
+        |restarts| restarts >= 1.0,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_page_of_metrics_tells_sizes() {
+    let server = ApiServer::start().await;
+    server.put(node("n1", &["192.168.0.1"], &["10.244.1.0/24"]));
+    server.put(service("shop", "web", &["10.96.0.10"]));
+    server.put(pod("shop", "web", &["10.244.1.7"]));
+    server.put(pod("shop", "rival", &["10.244.1.7"]));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    for (series, value) in [
+        (r#"khan_controller_objects{resource="pods"}"#, 2.0),
+        (r#"khan_controller_objects{resource="nodes"}"#, 1.0),
+        (r#"khan_controller_addresses{type="pod"}"#, 1.0),
+        (r#"khan_controller_addresses{type="gateway"}"#, 1.0),
+        ("khan_controller_conflicts", 1.0),
+        (r#"khan_controller_watch_synced{resource="services"}"#, 1.0),
+    ] {
+        assert_eq!(metric(controller.address, series).await, Some(value), "{series}");
+    }
+    assert!(metric(controller.address, r#"khan_controller_watch_age_seconds{resource="pods"}"#).await.unwrap() < 5.0);
+}
