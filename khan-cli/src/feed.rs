@@ -49,7 +49,7 @@ pub enum News {
         at: Timestamp,
         /// Which node; empty for the source as a whole.
         node: String,
-        /// One sentence.
+        /// One sentence; where permissions are missing, a manifest that grants them follows in further lines.
         message: String,
     },
     /// A trouble is over.

@@ -8,5 +8,7 @@
 //! ```
 
 pub mod agents;
+pub mod cluster;
 pub mod exchange;
 pub mod http_config;
+pub mod rbac;

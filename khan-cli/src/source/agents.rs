@@ -7,6 +7,7 @@
 //! ```
 
 mod details;
+pub mod discovery;
 pub mod fetch;
 pub mod poll;
 pub mod roster;

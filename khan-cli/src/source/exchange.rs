@@ -14,6 +14,8 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use khan_api::Timestamp;
 
+use super::rbac::Denial;
+
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -133,6 +135,21 @@ pub enum ExchangeError {
     /// A secret that the request needs could not be had.
     #[error("was not asked, because {0}")]
     Credentials(String),
+    /// The API server does not know who we are.
+    #[error("was not asked, because the API server does not accept these credentials ({0})")]
+    NotAccepted(String),
+    /// The API server does not let us; one entry for each way that was tried.
+    #[error("was not asked, because {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", and "))]
+    Denied(Vec<Denial>),
+    /// The API server has no such proxy.
+    #[error("was not asked, because the API server has no proxy to it ({0})")]
+    NoProxy(String),
+    /// The pod or service does not exist any more.
+    #[error("is gone")]
+    Gone,
+    /// The API server was reached, but not what lies behind it.
+    #[error("cannot be reached from the API server ({0})")]
+    Behind(String),
     /// Anything else.
     #[error("could not be asked ({0})")]
     Other(String),

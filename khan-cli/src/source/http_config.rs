@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-mod client;
+pub(crate) mod client;
 
 /// Settings of an HTTP client. Relative file names are relative to the file that names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

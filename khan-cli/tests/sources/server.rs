@@ -28,6 +28,8 @@ pub(crate) enum Answer {
     Raw(Vec<u8>),
     /// Nothing, until the peer hangs up.
     Silence,
+    /// A WebSocket, as the API server speaks it for a port-forward, with the pod's port at this address.
+    Forward(SocketAddr),
 }
 
 impl Answer {
@@ -123,6 +125,7 @@ async fn serve(stream: TcpStream, handler: &(dyn Fn(&Request) -> Answer + Send +
                 drop(stream.shutdown().await);
                 return;
             }
+            Answer::Forward(pod) => return super::forward::serve(stream, &request, pod).await,
             Answer::Silence => {
                 // Until the peer hangs up.
                 drop(stream.read_u8().await);

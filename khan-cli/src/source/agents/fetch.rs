@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::route::Route;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply};
+use crate::source::rbac;
 
 /// Why an agent gave no data. Written as the rest of a sentence that begins with the agent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,15 @@ pub enum FetchError {
         /// The agent's version.
         version: String,
     },
+}
+
+impl FetchError {
+    /// What makes it work, to be piped into `kubectl apply -f -`, when permissions are missing.
+    pub fn remedy(&self) -> Option<String> {
+        let Self::Exchange(ExchangeError::Denied(denials)) = self else { return None };
+        let denial = denials.first()?;
+        Some(rbac::manifest(denial.namespace.as_deref(), denial.user.as_deref()))
+    }
 }
 
 /// A snapshot, or that nothing has changed.

@@ -169,8 +169,8 @@ impl Poller {
 
     fn take(&mut self, answer: Result<(Id, Result<Fetched, FetchError>), tokio::task::JoinError>) {
         let (task, answer) = match answer {
-            Ok((task, answer)) => (task, answer.map_err(|error| error.to_string())),
-            Err(error) => (error.id(), Err("could not be asked (its task ended early)".to_owned())),
+            Ok((task, answer)) => (task, answer.map_err(|error| (error.to_string(), error.remedy()))),
+            Err(error) => (error.id(), Err(("could not be asked (its task ended early)".to_owned(), None))),
         };
         let Some(agent) = self.asking.remove(&task).and_then(|id| self.agents.get_mut(&id)) else { return };
         if agent.gone {
@@ -186,11 +186,12 @@ impl Poller {
                 }
                 (change, self.plan.interval.mul_f64(1.0 + (self.jitter.next() - 0.5) / 10.0))
             }
-            Err(reason) => {
+            Err((reason, remedy)) => {
                 let sentence = format!("{} {reason}", agent.target.name);
                 let (change, wait) = agent.fail(sentence.clone(), self.plan.interval, now, self.jitter.next());
                 if change.turned {
-                    news = Some(News::Error { at: now, node: agent.status.node.clone(), message: sentence });
+                    let message = remedy.map_or(sentence.clone(), |remedy| format!("{sentence}\n{remedy}"));
+                    news = Some(News::Error { at: now, node: agent.status.node.clone(), message });
                 }
                 (change, wait)
             }

@@ -1,4 +1,4 @@
-//! The ways to an agent.
+//! The ways to an agent: straight, through the API server's pod proxy, or through a port-forward.
 
 use std::sync::Arc;
 
@@ -8,13 +8,19 @@ use khan_api::Timestamp;
 
 use super::url::AgentUrl;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply, collect};
-use crate::source::http_config::HttpConfig;
+use crate::source::http_config::{HttpConfig, HttpConfigError};
+
+pub mod forward;
+pub mod pod;
+pub mod proxy;
 
 /// How HTTP requests reach one agent.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Route {
     /// Straight to a URL.
     Url(Direct),
+    /// To a pod, by the best way that is open.
+    Pod(Box<pod::PodRoute>),
 }
 
 impl Route {
@@ -23,6 +29,7 @@ impl Route {
         let answer = async {
             match self {
                 Self::Url(direct) => direct.exchange(ask, bounds).await,
+                Self::Pod(pod) => pod.exchange(ask, bounds).await,
             }
         };
         let late = |_| Err(ExchangeError::Timeout(bounds.deadline));
@@ -39,7 +46,7 @@ pub struct DirectClient {
 
 impl DirectClient {
     /// A client with these settings.
-    pub fn new(config: HttpConfig) -> Result<Self, crate::source::http_config::HttpConfigError> {
+    pub fn new(config: HttpConfig) -> Result<Self, HttpConfigError> {
         Ok(Self { client: config.client()?, config: Arc::new(config) })
     }
 

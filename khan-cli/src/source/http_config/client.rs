@@ -44,7 +44,7 @@ impl HttpConfig {
 }
 
 /// The process's cryptography, installed when nobody did so before.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     if CryptoProvider::get_default().is_none() {
         // Loses only against another thread that does the same.
         drop(rustls::crypto::ring::default_provider().install_default());

@@ -1,0 +1,278 @@
+//! kubeconfig and flags to a client of the API server.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::header::{ACCEPT_ENCODING, HeaderValue};
+use http::{Request, StatusCode};
+use khan_api::Timestamp;
+use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use serde::Deserialize;
+
+use super::exchange::{Ask, Bounds, ExchangeError, Reply, collect, first_line};
+
+/// What the flags of kubectl say. `None` and empty where a flag is absent.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterOptions {
+    /// `--kubeconfig`; else `KUBECONFIG`, else `~/.kube/config`, else the service account of a pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// `--context`.
+    pub context: Option<String>,
+    /// `--cluster`.
+    pub cluster: Option<String>,
+    /// `--user`.
+    pub user: Option<String>,
+    /// `--as`.
+    pub impersonate: Option<String>,
+    /// `--as-group`.
+    pub impersonate_groups: Vec<String>,
+    /// `--token`, instead of the user's credentials.
+    pub token: Option<String>,
+    /// `--insecure-skip-tls-verify`.
+    pub insecure_skip_tls_verify: bool,
+    /// `--request-timeout`.
+    pub request_timeout: Option<Duration>,
+    /// Whether exec plugins may talk to the user. Never while a terminal interface runs.
+    pub interactive: bool,
+}
+
+/// An API server and who we are there.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The client.
+    pub client: Client,
+    /// The context's name; empty inside a pod.
+    pub context: String,
+    /// The context's namespace.
+    pub namespace: String,
+    /// The server's URL.
+    pub url: String,
+    /// Bounds of one answer of the server itself.
+    pub bounds: Bounds,
+    /// Whether we run in a pod of this cluster.
+    pub inside: bool,
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("context", &self.context).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no cluster to ask.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Neither a kubeconfig nor a pod's service account.
+    #[error("no kubeconfig was found: give --kubeconfig FILE, set KUBECONFIG, or put one at ~/.kube/config")]
+    Absent,
+    /// The kubeconfig cannot be used.
+    #[error("{name}: {reason}")]
+    Kubeconfig {
+        /// Its file, or how it was looked for.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The credentials cannot be had.
+    #[error("the credentials for {context} cannot be had: {reason}")]
+    Credentials {
+        /// The context.
+        context: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Cluster {
+    /// Reads the kubeconfig and gets credentials, which runs an exec plugin where one is configured. Asks nothing of the
+    /// server yet.
+    pub async fn open(options: &ClusterOptions) -> Result<Self, ClusterError> {
+        super::http_config::client::provider();
+        let (mut config, context) = load(options).await?;
+        config.default_retry = false;
+        config.accept_invalid_certs |= options.insecure_skip_tls_verify;
+        let inside = context.is_empty();
+        let (namespace, url) = (config.default_namespace.clone(), config.cluster_url.to_string());
+        // An exec plugin is run synchronously while the client is made.
+        let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
+        let reason = match made {
+            Ok(Ok(client)) => {
+                let deadline = options.request_timeout.filter(|timeout| !timeout.is_zero());
+                let bounds = Bounds { deadline: deadline.unwrap_or(Duration::from_secs(30)), ..Bounds::default() };
+                let url = url.trim_end_matches('/').to_owned();
+                return Ok(Self { client, context, namespace, url, bounds, inside });
+            }
+            Ok(Err(error)) => credentials(&error).unwrap_or_else(|| error.to_string()),
+            Err(error) => error.to_string(),
+        };
+        let context = if inside { "the pod's service account".to_owned() } else { format!("context {context:?}") };
+        Err(ClusterError::Credentials { context, reason })
+    }
+
+    /// Asks the API server, or what it leads to.
+    pub async fn exchange(&self, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+        let mut request = Request::builder().method(ask.method.clone()).uri(&ask.path);
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(ask.headers.clone());
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        let body = kube::client::Body::from(ask.body.to_vec());
+        let request = request.body(body).map_err(|error| ExchangeError::Other(error.to_string()))?;
+        let sent = Timestamp::now();
+        let answer = async {
+            let response = self.client.send(request).await;
+            let response = response.map_err(|error| match credentials(&error) {
+                Some(reason) => ExchangeError::Credentials(reason),
+                None => ExchangeError::find(&error),
+            })?;
+            collect(response, sent, bounds).await
+        };
+        let late = |_| Err(ExchangeError::Timeout(bounds.deadline));
+        tokio::time::timeout(bounds.deadline, answer).await.unwrap_or_else(late)
+    }
+}
+
+async fn load(options: &ClusterOptions) -> Result<(Config, String), ClusterError> {
+    let name =
+        options.kubeconfig.as_deref().map_or_else(name_of_default, |file| format!("kubeconfig {}", file.display()));
+    let refuse = |error: KubeconfigError| ClusterError::Kubeconfig { name: name.clone(), reason: explain(&error) };
+    let read = match &options.kubeconfig {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let mut kubeconfig = match read {
+        Ok(kubeconfig) => kubeconfig,
+        Err(error) if options.kubeconfig.is_none() && nothing_there(&error) => {
+            let config = Config::incluster().map_err(|_| ClusterError::Absent)?;
+            return Ok((override_user(config, options), String::new()));
+        }
+        Err(error) => return Err(refuse(error)),
+    };
+    for exec in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()?.exec.as_mut()) {
+        if !options.interactive {
+            exec.interactive_mode = Some(ExecInteractiveMode::Never);
+        }
+    }
+    let context = options.context.clone().or_else(|| kubeconfig.current_context.clone()).unwrap_or_default();
+    let choice = KubeConfigOptions {
+        context: options.context.clone(),
+        cluster: options.cluster.clone(),
+        user: options.user.clone(),
+    };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &choice).await.map_err(refuse)?;
+    Ok((override_user(config, options), context))
+}
+
+fn name_of_default() -> String {
+    match std::env::var("KUBECONFIG") {
+        Ok(files) if !files.is_empty() => format!("KUBECONFIG={files}"),
+        _ => "~/.kube/config".to_owned(),
+    }
+}
+
+/// Whether no kubeconfig exists at the default place; one that KUBECONFIG names must exist.
+fn nothing_there(error: &KubeconfigError) -> bool {
+    let absent = match error {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    };
+    absent && std::env::var_os("KUBECONFIG").is_none_or(|files| files.is_empty())
+}
+
+/// kube's own words, without the file's name, which the sentence has already.
+fn explain(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::CurrentContextNotSet => "it names no current context: give --context NAME".to_owned(),
+        KubeconfigError::LoadContext(name) => format!("it has no context {name:?}"),
+        KubeconfigError::LoadClusterOfContext(name) => format!("it has no cluster {name:?}"),
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        error => first_line(error.to_string().as_bytes()),
+    }
+}
+
+fn override_user(mut config: Config, options: &ClusterOptions) -> Config {
+    if let Some(token) = &options.token {
+        let token = serde_json::json!({ "token": token });
+        config.auth_info = serde_json::from_value::<AuthInfo>(token).unwrap_or_default();
+    }
+    if options.impersonate.is_some() {
+        config.auth_info.impersonate.clone_from(&options.impersonate);
+    }
+    if !options.impersonate_groups.is_empty() {
+        config.auth_info.impersonate_groups = Some(options.impersonate_groups.clone());
+    }
+    config
+}
+
+/// Why credentials cannot be had, when that is what went wrong.
+fn credentials(error: &kube::Error) -> Option<String> {
+    use kube::client::AuthError;
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(kube::Error::Auth(auth)) = error.downcast_ref::<kube::Error>() {
+            return Some(plugin(auth));
+        }
+        if let Some(auth) = error.downcast_ref::<AuthError>() {
+            return Some(plugin(auth));
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn plugin(error: &kube::client::AuthError) -> String {
+    use kube::client::AuthError;
+    match error {
+        AuthError::AuthExecRun { cmd, out } => {
+            let name = cmd.split(' ').find(|word| !word.contains('=')).unwrap_or(cmd).trim_matches('"');
+            let said = first_line(&out.stderr);
+            let said = if said.is_empty() { "it said nothing".to_owned() } else { said };
+            format!("{} failed with {}: {said}", Path::new(name).display(), out.status)
+        }
+        error => error.to_string(),
+    }
+}
+
+/// The answer of the API server itself when it refuses: `kind: Status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ApiStatus {
+    kind: String,
+    /// For programs: `Forbidden`, `NotFound`, ...
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// What it is about.
+    pub details: ApiStatusDetails,
+}
+
+/// Part of an [`ApiStatus`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ApiStatusDetails {
+    /// The object's name.
+    pub name: String,
+    /// The resource in plural.
+    pub kind: String,
+}
+
+impl ApiStatus {
+    /// Whether the API server itself refused, and not whatever it leads to.
+    pub fn of(reply: &Reply) -> Option<Self> {
+        let refused = reply.status.is_client_error() || reply.status.is_server_error();
+        let status: Self = serde_json::from_slice(&reply.body).ok().filter(|_| refused)?;
+        (status.kind == "Status").then_some(status)
+    }
+
+    /// The user that the message names: `User "jane" cannot list resource ...`.
+    pub fn user(&self) -> Option<&str> {
+        self.message.split_once("User \"")?.1.split_once('"').map(|(user, _)| user)
+    }
+}
+
+/// Whether the API server does not know who we are.
+pub fn unknown_to_server(reply: &Reply) -> bool {
+    reply.status == StatusCode::UNAUTHORIZED && ApiStatus::of(reply).is_some()
+}
