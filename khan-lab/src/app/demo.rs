@@ -1,0 +1,101 @@
+//! `khan-lab demo`: a two-node cluster with real traffic, Khan on it, and `khan top` in front.
+
+mod apps;
+mod interrupt;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use interrupt::Interrupt;
+use khan_lab::cluster::node_name;
+use khan_lab::{Cluster, Host, Khan, Lab, LabError, Program, Result, until};
+
+/// The leaker opens one connection a second, so this is also about how many seconds it takes.
+const VISIBLE: u64 = 12;
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Print one table as soon as the leak is the largest edge, and end
+    #[arg(long)]
+    once: bool,
+    /// Open a shell on the host outside of the cluster instead of `khan top`
+    #[arg(long, conflicts_with = "once")]
+    shell: bool,
+    /// Further arguments for `khan top`
+    #[arg(last = true, value_name = "ARGUMENT")]
+    top: Vec<String>,
+}
+
+impl Demo {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let lab = Lab::new()?;
+        let interrupt = Interrupt::watch()?;
+        let ended = self.show(&lab, &interrupt);
+        // What failed after a signal failed because of it.
+        interrupt.code().map_or(ended, |code| Ok(ExitCode::from(code)))
+    }
+
+    fn show(&self, lab: &Lab, interrupt: &Interrupt) -> Result<ExitCode> {
+        say("Building two nodes and their pods out of network namespaces");
+        let mut cluster = Cluster::start(lab, apps::plan())?;
+        let (desk, _) = cluster.outside(lab, "desk")?;
+        interrupt.check()?;
+        let own = std::env::current_exe().map_err(LabError::io("cannot find this program's own file"))?;
+        let _apps = apps::start(lab, &mut cluster, &own)?;
+        interrupt.check()?;
+        say("Starting khan-controller and one khan-agent on each node");
+        let khan = Khan::start(lab, &cluster, &["--interval", "2s"])?;
+        let top = self.top(&desk, &cluster)?;
+        if self.once {
+            say("Waiting for the leak to become the largest edge");
+            wait_for_the_leak(&khan, interrupt)?;
+        }
+        let status = interrupt.on_this_terminal(&top)?;
+        Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    }
+
+    fn top(&self, desk: &Host, cluster: &Cluster) -> Result<Program> {
+        let agents = (1..=cluster.plan().nodes).map(Khan::agent_url);
+        if self.shell {
+            let agents: Vec<String> = agents.map(|url| format!("--agent {url}")).collect();
+            say(&format!("For example: khan top {}", agents.join(" ")));
+            for node in 1..=cluster.plan().nodes {
+                say(&format!(
+                    "The table of {}: nsenter --net={} conntrack -L",
+                    node_name(node),
+                    cluster.node(node).path()
+                ));
+            }
+            let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
+            return Ok(Program::new(Path::new(&shell)).inside(desk));
+        }
+        let mut top = Program::workspace("khan")?.args(["top"]).inside(desk).without_env("KUBECONFIG");
+        if self.once {
+            top = top.args(["--once"]);
+        }
+        Ok(top.args(agents.flat_map(|url| ["--agent".to_owned(), url])).args(&self.top))
+    }
+}
+
+/// Progress, kept apart from the table on standard output.
+fn say(what: &str) {
+    eprintln!("demo: {what}");
+}
+
+fn wait_for_the_leak(khan: &Khan, interrupt: &Interrupt) -> Result {
+    let mut edges = BTreeMap::new();
+    let waited = until("the leak to become the largest edge", PATIENCE, || {
+        if interrupt.code().is_some() {
+            return Some(());
+        }
+        edges = khan.edges().ok()?;
+        let (largest, count) = edges.iter().max_by_key(|(_, count)| **count)?;
+        ((largest.0.as_str(), largest.1.as_str()) == apps::LEAK && *count >= VISIBLE).then_some(())
+    });
+    waited.map_err(|error| LabError::Malformed(format!("{error}; the edges are {edges:?}")))?;
+    interrupt.check()
+}
