@@ -95,6 +95,9 @@ impl Resolver {
                 return Err(error("it holds no certificate in PEM".into()));
             }
             client = client.tls_certs_only(certificates);
+        } else if endpoint.scheme() == "http" {
+            // The image holds no certificates, and looking for the system's would fail before it is clear that none is needed.
+            client = client.tls_certs_only([]);
         }
         Ok(Self { client: client.build()?, endpoint, token: controller.token.clone(), identities })
     }
