@@ -1,0 +1,13 @@
+//! The agent against a real kernel's table, in network namespaces of the test's own. `conntrack -L -o xml` is the witness.
+
+mod direction;
+mod ghosts;
+mod idle;
+mod nat;
+mod once;
+mod page;
+mod program;
+mod rows;
+mod states;
+mod support;
+mod zones;

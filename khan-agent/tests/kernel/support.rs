@@ -1,0 +1,131 @@
+//! Scans inside a namespace, and what the witness says of the same table.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use khan_agent::conntrack::DumpError;
+use khan_agent::exposition::fold::Folder;
+use khan_agent::exposition::{self, Page};
+use khan_agent::identities::{ExternalNames, Identities};
+use khan_agent::scan::Scanner;
+use khan_agent::snapshot::{Origin, Snapshot, build};
+use khan_agent::table;
+use khan_api::{Identity, Kind, ResolveAnswer, Timestamp};
+use khan_lab::{Entry, Host};
+
+use crate::page::{Labels, lines};
+
+/// How the agent of a test works.
+pub(crate) struct Agent {
+    pub(crate) node: &'static str,
+    pub(crate) table: table::Settings,
+    pub(crate) exposition: exposition::Settings,
+    pub(crate) identities: Identities,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self::on("n1")
+    }
+}
+
+impl Agent {
+    pub(crate) fn on(node: &'static str) -> Self {
+        Self {
+            node,
+            table: table::Settings::default(),
+            exposition: exposition::Settings::default(),
+            identities: Identities::new(node, "", ExternalNames::default()),
+        }
+    }
+
+    /// Knows these addresses, as from a controller.
+    pub(crate) fn knowing(mut self, known: impl IntoIterator<Item = (IpAddr, Identity)>) -> Self {
+        let identities: BTreeMap<_, _> = known.into_iter().collect();
+        let ranges = vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
+        self.identities.apply(&[], &[], ResolveAnswer { identities, ranges, ..ResolveAnswer::default() });
+        self
+    }
+
+    /// One scan of the host's table, named.
+    pub(crate) fn scan(&self, host: &Host) -> Snapshot {
+        self.try_scan(host).expect("the table of a namespace of ours can be read")
+    }
+
+    pub(crate) fn try_scan(&self, host: &Host) -> Result<Snapshot, DumpError> {
+        host.enter(|| {
+            let mut scanner = Scanner::new(self.table.clone());
+            let scan = scanner.scan(self.identities.cuts(Timestamp::now()))?;
+            let origin = Origin::here(self.node);
+            Ok(build::build(&origin, 1, Duration::from_secs(30), &scan, scanner.table(), &self.identities))
+        })
+    }
+
+    /// The page of one scan.
+    pub(crate) fn page(&self, host: &Host) -> String {
+        self.page_of(&self.scan(host))
+    }
+
+    pub(crate) fn page_of(&self, snapshot: &Snapshot) -> String {
+        text(&Page::new(snapshot, &self.exposition, &mut Folder::default()))
+    }
+}
+
+/// The whole page as text.
+pub(crate) fn text(page: &Page) -> String {
+    let (mut writer, mut text, mut chunk) = (page.writer(), Vec::new(), Vec::new());
+    while writer.fill(page, &mut chunk) {
+        text.append(&mut chunk);
+    }
+    String::from_utf8(text).expect("the page is UTF-8")
+}
+
+/// `khan_connection` by these labels, summed.
+pub(crate) fn sum_by<const N: usize>(page: &str, names: [&str; N]) -> BTreeMap<[String; N], u64> {
+    let mut sums = BTreeMap::new();
+    for (labels, value) in lines(page, "khan_connection") {
+        *sums.entry(names.map(|name| label(&labels, name))).or_default() += value;
+    }
+    sums
+}
+
+fn label(labels: &Labels, name: &str) -> String {
+    labels.get(name).unwrap_or_else(|| panic!("no label {name}")).clone()
+}
+
+/// Whether Khan counts the entry's protocol.
+pub(crate) fn counted(entry: &Entry) -> bool {
+    [6, 17, 132].contains(&entry.protocol)
+}
+
+/// What the witness says of the counted entries, by whatever `key` takes from each.
+pub(crate) fn witnessed<K: Ord>(entries: &[Entry], key: impl Fn(&Entry) -> K) -> BTreeMap<K, u64> {
+    let mut counts = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| counted(entry)) {
+        *counts.entry(key(entry)).or_default() += 1;
+    }
+    counts
+}
+
+/// A pod of the app `app` in the namespace `shop`.
+pub(crate) fn pod(app: &str, node: &str) -> Identity {
+    Identity {
+        kind: Kind::Pod,
+        ns: "shop".into(),
+        app: app.into(),
+        workload: app.into(),
+        name: format!("{app}-6d4cf56db6-abcde"),
+        node: node.into(),
+        ..Identity::default()
+    }
+}
+
+/// Something else than a pod, with a name.
+pub(crate) fn named(kind: Kind, name: &str, node: &str) -> Identity {
+    Identity { kind, name: name.into(), node: node.into(), ..Identity::default() }
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
