@@ -12,6 +12,7 @@ use khan_serve::exit::Failure;
 use khan_serve::readiness::Readiness;
 use khan_serve::server::{Bound, Limits, Server};
 use khan_serve::shutdown::Shutdown;
+use khan_serve::web_config::WebConfig;
 use khan_serve::{health, listen};
 use tracing::info;
 
@@ -30,6 +31,7 @@ const EXPIRY_PERIOD: Duration = Duration::from_mins(1);
 
 /// Starts the whole program; it stops when `shutdown` is requested. Configuration that cannot work is refused here.
 pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shutdown) -> Result<Bound, Failure> {
+    let web = arguments.web_config.as_deref().map(WebConfig::open).transpose().map_err(Failure::configuration)?;
     let settings = Settings { app_labels: app_labels(arguments)?, ..Settings::default() };
     let directory = Arc::new(Directory::new(Index::new(settings, epoch())));
     let metrics = Arc::new(Metrics::new());
@@ -57,7 +59,7 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
     let listener = listen::bind("--listen", arguments.listen).await?;
     // Every agent keeps a connection, and there are up to 5,000.
     let limits = Limits { connections: 10_000, ..Limits::default() };
-    Ok(Server::new(router).limits(limits).start(listener, shutdown)?)
+    Ok(Server::new(router).limits(limits).web_config(web).start(listener, shutdown)?)
 }
 
 /// A number that no two starts share, replicas that start together included: the time, and 20 random bits.

@@ -38,6 +38,10 @@ pub struct Arguments {
     #[arg(long, env = "KHAN_EXTERNAL_NAMES", value_name = "FILE")]
     pub external_names: Option<PathBuf>,
 
+    /// TLS, client certificates and passwords, in the format of Prometheus' exporter-toolkit; read again when it changes
+    #[arg(long, env = "KHAN_WEB_CONFIG", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
+
     /// How to log.
     #[command(flatten)]
     pub log: LogArguments,

@@ -13,5 +13,6 @@ pub mod logging;
 pub mod readiness;
 pub mod server;
 pub mod shutdown;
+pub mod web_config;
 
 mod connection;

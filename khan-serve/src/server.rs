@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -23,6 +24,7 @@ use tracing::{debug, info, warn};
 
 use crate::connection::{Phase, RequestBody, ResponseBody, Socket, State};
 use crate::shutdown::Shutdown;
+use crate::web_config::WebConfig;
 
 /// How much of the server one peer, or all together, may hold.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,7 @@ impl Default for Limits {
 pub struct Server {
     router: Router,
     limits: Limits,
+    web: Option<Arc<WebConfig>>,
 }
 
 /// A running server.
@@ -81,13 +84,20 @@ impl Bound {
 impl Server {
     /// Serves `router` with the default limits.
     pub fn new(router: Router) -> Self {
-        Self { router, limits: Limits::default() }
+        Self { router, limits: Limits::default(), web: None }
     }
 
     /// Serves with other limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Encrypts and authenticates as the file says; without one, neither.
+    #[must_use]
+    pub fn web_config(mut self, web: Option<WebConfig>) -> Self {
+        self.web = web.map(Arc::new);
         self
     }
 
@@ -134,7 +144,8 @@ impl Server {
             number += 1;
             let state = State::new();
             states.insert(number, Arc::clone(&state));
-            let connection = Connection { router: self.router.clone(), limits: self.limits, peer, state };
+            let (router, web, limits) = (self.router.clone(), self.web.clone(), self.limits);
+            let connection = Connection { router, web, limits, peer, certified: false, state };
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 connection.run(stream, shutdown).await;
@@ -169,6 +180,9 @@ fn longest_idle(states: &BTreeMap<u64, Arc<State>>) -> Option<u64> {
 
 struct Connection {
     router: Router,
+    web: Option<Arc<WebConfig>>,
+    // The peer showed a client certificate that was asked for and taken.
+    certified: bool,
     limits: Limits,
     peer: SocketAddr,
     state: Arc<State>,
@@ -178,19 +192,33 @@ impl Connection {
     async fn run(self, stream: TcpStream, shutdown: Shutdown) {
         // Answers are written whole, so waiting for more to send only delays them.
         let _ = stream.set_nodelay(true);
-        self.serve(stream, shutdown).await;
+        let Some(acceptor) = self.web.as_ref().and_then(|web| web.acceptor()) else {
+            return self.serve(stream, shutdown).await;
+        };
+        let handshake = tokio::time::timeout(self.limits.head, acceptor.accept(stream));
+        let accepted = tokio::select! {
+            accepted = handshake => accepted,
+            () = shutdown.requested() => return,
+            () = self.state.closed() => return,
+        };
+        match accepted {
+            Ok(Ok(stream)) => {
+                let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+                Self { certified, ..self }.serve(stream, shutdown).await;
+            }
+            Ok(Err(error)) => debug!(peer = %self.peer, %error, "TLS handshake failed"),
+            Err(_) => debug!(peer = %self.peer, "TLS handshake took too long"),
+        }
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, shutdown: Shutdown) {
-        let Self { router, limits, peer, state } = self;
+        let (limits, peer, state) = (self.limits, self.peer, Arc::clone(&self.state));
         let socket = TokioIo::new(Socket::new(stream, Arc::clone(&state), limits));
-        let service = {
-            let state = Arc::clone(&state);
-            service_fn(move |request: Request<Incoming>| {
-                state.enter(Phase::Serving);
-                answer(router.clone(), request, peer, Arc::clone(&state), limits)
-            })
-        };
+        let this = Arc::new(self);
+        let service = service_fn(move |request: Request<Incoming>| {
+            this.state.enter(Phase::Serving);
+            Arc::clone(&this).answer(request)
+        });
         // The socket's own deadlines tell idle from slow, which hyper's header timeout does not.
         let connection =
             http1::Builder::new().header_read_timeout(None).max_buf_size(64 * 1024).serve_connection(socket, service);
@@ -212,17 +240,26 @@ impl Connection {
             }
         }
     }
-}
 
-async fn answer(
-    router: Router,
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    state: Arc<State>,
-    limits: Limits,
-) -> Result<Response<ResponseBody>, Infallible> {
-    let mut request = request.map(|body| axum::body::Body::new(RequestBody::new(body, Arc::clone(&state), limits)));
-    request.extensions_mut().insert(ConnectInfo(peer));
-    let response = router.oneshot(request).await?;
-    Ok(response.map(|body| ResponseBody::new(body, state)))
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+        let state = Arc::clone(&self.state);
+        let mut response = match &self.web {
+            Some(web) => match web.refuse(request.uri().path(), request.headers(), self.certified).await {
+                Some(refusal) => refusal.map(Body::from),
+                None => self.route(request).await?,
+            },
+            None => self.route(request).await?,
+        };
+        if let Some(web) = &self.web {
+            web.decorate(response.headers_mut());
+        }
+        Ok(response.map(|body| ResponseBody::new(body, state)))
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let wrap = |body| Body::new(RequestBody::new(body, Arc::clone(&self.state), self.limits));
+        let mut request = request.map(wrap);
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        self.router.clone().oneshot(request).await
+    }
 }

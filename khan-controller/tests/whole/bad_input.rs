@@ -88,6 +88,14 @@ fn external_names() {
 }
 
 #[test]
+fn web_configs() {
+    let cluster = file(&pod("shop", "web", &["10.244.1.7"]).to_string());
+    let web = file("tls_server_config: {cert_file: a.pem, key_file: b.pem, colour: blue}\n");
+    let arguments = ["--from-file", text(cluster.path()), "--web-config", text(web.path())];
+    refused(&arguments, 64, &[text(web.path()), "--web-config", "unknown field `colour`"]);
+}
+
+#[test]
 fn a_port_in_use() {
     let cluster = file(&pod("shop", "web", &["10.244.1.7"]).to_string());
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,0 +1,198 @@
+//! `--web-config`: TLS, client certificates, basic authentication and response headers, in the file format of Prometheus'
+//! exporter-toolkit (`docs/web-configuration.md` there), read again when it or a file that it names changes.
+//!
+//! `/livez` and `/readyz` ask for neither a password nor a client certificate, because the kubelet has none: a client
+//! certificate that is required is requested in the handshake and its absence refused with 403 everywhere else. With TLS the
+//! probes need `scheme: HTTPS`.
+//!
+//! Differences from the exporter-toolkit: HTTP/1.1 only (`http2` is accepted and has no effect), TLS 1.2 and 1.3 only, and
+//! TLS cannot be switched on or off while running.
+
+mod basic;
+mod settings;
+mod tls;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use basic::Users;
+use settings::Settings;
+
+/// How often the files are looked at, at most.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// Why a web configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WebConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {} ({field})", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// `--web-config`, or the field that names the file.
+        field: &'static str,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// The file is not YAML, or holds a field that does not exist or has the wrong type.
+    #[error("{} (--web-config) is not usable", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The place and the reason.
+        source: serde_yaml_ng::Error,
+    },
+    /// A field has a value that does not work.
+    #[error("{} (--web-config): {field}: {reason}", path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A web configuration that follows its files.
+#[derive(Debug)]
+pub struct WebConfig {
+    path: PathBuf,
+    with_tls: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    loaded: Arc<Loaded>,
+    stamps: Vec<Option<Stamp>>,
+    looked: Instant,
+}
+
+type Stamp = (SystemTime, u64);
+
+/// One version of the configuration.
+#[derive(Debug)]
+struct Loaded {
+    tls: Option<tls::Tls>,
+    users: Users,
+    headers: HeaderMap,
+    files: Vec<PathBuf>,
+}
+
+impl WebConfig {
+    /// Reads the file and the files that it names.
+    pub fn open(path: &Path) -> Result<Self, WebConfigError> {
+        let loaded = Loaded::read(path)?;
+        let with_tls = loaded.tls.is_some();
+        let state = State { stamps: stamps(&loaded.files), loaded: Arc::new(loaded), looked: Instant::now() };
+        Ok(Self { path: path.to_owned(), with_tls, state: Mutex::new(state) })
+    }
+
+    /// Whether connections are encrypted.
+    pub const fn with_tls(&self) -> bool {
+        self.with_tls
+    }
+
+    pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.current().tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)))
+    }
+
+    /// `None` lets the request pass.
+    pub(crate) async fn refuse(&self, path: &str, headers: &HeaderMap, certified: bool) -> Option<Response<String>> {
+        if matches!(path, crate::health::LIVEZ | crate::health::READYZ) {
+            return None;
+        }
+        let loaded = self.current();
+        if loaded.tls.as_ref().is_some_and(|tls| tls.require_client) && !certified {
+            return Some(refusal(StatusCode::FORBIDDEN, "a client certificate is required"));
+        }
+        if loaded.users.is_empty() || loaded.users.admit(headers.get(header::AUTHORIZATION)).await {
+            return None;
+        }
+        let mut response = refusal(StatusCode::UNAUTHORIZED, "user and password are required (basic authentication)");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+        Some(response)
+    }
+
+    /// Adds the configured headers to a response.
+    pub(crate) fn decorate(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.current().headers {
+            headers.insert(name, value.clone());
+        }
+    }
+
+    fn current(&self) -> Arc<Loaded> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked.elapsed() >= PERIOD {
+            state.looked = Instant::now();
+            let now = stamps(&state.loaded.files);
+            if state.stamps != now {
+                state.stamps = now;
+                match self.reread() {
+                    Ok(loaded) => {
+                        info!(path = %self.path.display(), "Read the web configuration again");
+                        state.stamps = stamps(&loaded.files);
+                        state.loaded = Arc::new(loaded);
+                    }
+                    Err(error) => {
+                        warn!(error = crate::exit::chain(&error), "Kept the web configuration as it was");
+                    }
+                }
+            }
+        }
+        Arc::clone(&state.loaded)
+    }
+
+    fn reread(&self) -> Result<Loaded, WebConfigError> {
+        let loaded = Loaded::read(&self.path)?;
+        if loaded.tls.is_some() != self.with_tls {
+            let reason = "TLS cannot be switched on or off without a restart".into();
+            return Err(WebConfigError::Field { path: self.path.clone(), field: "tls_server_config", reason });
+        }
+        Ok(loaded)
+    }
+}
+
+impl Loaded {
+    fn read(path: &Path) -> Result<Self, WebConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| WebConfigError::Read {
+            path: path.to_owned(),
+            field: "--web-config",
+            source,
+        })?;
+        let settings: Settings =
+            Settings::parse(&text).map_err(|source| WebConfigError::Syntax { path: path.to_owned(), source })?;
+        let users = Users::new(settings.basic_auth_users.unwrap_or_default())
+            .map_err(|reason| WebConfigError::Field { path: path.to_owned(), field: "basic_auth_users", reason })?;
+        let mut files = vec![path.to_owned()];
+        let tls = settings.tls_server_config.map(|settings| tls::Tls::new(path, &settings, &mut files)).transpose()?;
+        let headers = settings.http_server_config.map(|settings| settings.headers()).transpose();
+        let headers = headers.map_err(|reason| WebConfigError::Field {
+            path: path.to_owned(),
+            field: "http_server_config.headers",
+            reason,
+        })?;
+        Ok(Self { tls, users, headers: headers.unwrap_or_default(), files })
+    }
+}
+
+fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
+    let stamp = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    files.iter().map(stamp).collect()
+}
+
+fn refusal(status: StatusCode, reason: &str) -> Response<String> {
+    let mut response = Response::new(format!("{{\"error\":\"{reason}\"}}\n"));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
