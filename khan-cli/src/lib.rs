@@ -9,3 +9,4 @@
 pub mod feed;
 pub mod model;
 pub mod source;
+pub mod tui;
