@@ -1,12 +1,42 @@
 //! The live screen of `khan top`.
+//!
+//! ```text
+//! terminal events, feed, clock, signals ─▶ Msg ─▶ update(&mut App) ─▶ Effect ─▶ terminal, feed, files
+//!                                                      │
+//!                                           view(&App, &mut Frame)        once per turn, if something changed
+//! ```
+//!
+//! [`update`] is the only place where [`app::App`] changes, [`view`] only reads it, and [`run`] is the only file that
+//! knows a terminal, a clock or a channel.
+
+pub mod input;
 
 pub mod actions;
+pub mod keymap;
+
+pub mod columns;
+pub mod errors;
+pub mod fill;
+pub mod list;
+pub mod page;
+pub mod prompt;
+pub mod table;
+
+pub mod drill;
+pub mod overlay;
+pub mod reader;
+pub mod takeaway;
+
+pub mod app;
+pub mod command;
+pub mod msg;
+mod perform;
+pub mod update;
+
 pub mod format;
 pub mod glyphs;
-pub mod input;
-pub mod keymap;
-pub mod prompt;
 pub mod styles;
-pub mod terminal;
 pub mod text;
 pub mod view;
+
+pub mod terminal;

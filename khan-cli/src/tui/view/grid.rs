@@ -104,7 +104,10 @@ mod tests {
         assert_eq!(shown(76), "sdpc");
         assert_eq!(shown(40), "sdc");
         let slots = solve(&columns, 60, 2);
-        assert_eq!(slots.iter().map(|slot| (slot.x, slot.width)).collect::<Vec<_>>(), [(2, 22), (25, 21), (47, 5), (53, 7)]);
+        assert_eq!(
+            slots.iter().map(|slot| (slot.x, slot.width)).collect::<Vec<_>>(),
+            [(2, 22), (25, 21), (47, 5), (53, 7)]
+        );
     }
 
     proptest! {

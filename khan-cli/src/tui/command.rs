@@ -1,0 +1,173 @@
+//! The command line behind `:`. Every action has its name here; some commands take an argument.
+
+use std::time::{Duration, Instant};
+
+use crate::model::{GroupBy, Sort};
+
+use super::actions::ACTIONS;
+use super::app::App;
+use super::columns::Choice;
+use super::msg::Effect;
+use super::perform::{perform, sort_by};
+use super::prompt::Prompt;
+use super::styles::{Styles, Theme};
+use super::update::{context, set_filter};
+
+/// Commands with an argument, and an example of it.
+pub const COMMANDS: [(&str, &str); 9] = [
+    ("filter", "src:shop/* port:5432"),
+    ("ns", "shop,data"),
+    ("group", "src,dst,port"),
+    ("sort", "-conns"),
+    ("limit", "500"),
+    ("span", "5m"),
+    ("interval", "10s"),
+    ("theme", "cvd"),
+    ("columns", "source,conns,idle"),
+];
+
+/// Runs a line.
+pub fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
+    let (name, argument) = line.split_once(' ').unwrap_or((line, ""));
+    let argument = argument.trim();
+    if name.is_empty() {
+        return Vec::new();
+    }
+    if COMMANDS.iter().any(|(known, _)| *known == name) && (!argument.is_empty() || matches!(name, "filter" | "ns")) {
+        match with_argument(app, name, argument) {
+            Ok(effects) => return effects,
+            Err(reason) => app.say(now, reason),
+        }
+        return Vec::new();
+    }
+    let here = context(app);
+    let named = |action: &&super::actions::Action| action.name == name || (name == "q" && action.name == "quit");
+    match ACTIONS.iter().filter(named).max_by_key(|action| action.contexts.contains(&here)) {
+        Some(action) if action.contexts.contains(&here) => perform(app, action.id, now),
+        Some(action) => {
+            app.say(now, format!(":{} does nothing here", action.name));
+            Vec::new()
+        }
+        None => {
+            let example = COMMANDS.iter().find(|(known, _)| *known == name);
+            app.say(
+                now,
+                match example {
+                    Some((known, example)) => format!(":{known} needs a value, for example :{known} {example}"),
+                    None => format!("no command is called {name:?}; Tab completes"),
+                },
+            );
+            Vec::new()
+        }
+    }
+}
+
+fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect>, String> {
+    match name {
+        "filter" => {
+            set_filter(app, argument);
+            return app.prompt_error.take().map_or(Ok(Vec::new()), Err);
+        }
+        "ns" => {
+            let all = matches!(argument, "" | "*" | "all");
+            let names = argument.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+            app.base.namespaces = if all { Vec::new() } else { names.collect() };
+            app.refresh(true);
+        }
+        "group" => {
+            let by: GroupBy = argument.parse().map_err(|error: crate::model::group::GroupByError| error.to_string())?;
+            app.list_mut().own = Some(by);
+            app.list_mut().cursor.release();
+            app.refresh(false);
+        }
+        "sort" => {
+            let sort: Sort = argument.parse().map_err(|error: crate::model::query::SortError| error.to_string())?;
+            sort_by(app, sort);
+        }
+        "limit" => {
+            app.base.limit = argument.parse().map_err(|_| format!("{argument:?} is not a number of rows"))?;
+            app.refresh(false);
+        }
+        "span" => {
+            app.base.window = duration(argument)?;
+            app.refresh(false);
+        }
+        "interval" => {
+            app.interval = duration(argument)?;
+            return Ok(vec![Effect::Interval(app.interval)]);
+        }
+        "theme" => {
+            let names = Theme::ALL.map(Theme::as_str).join(", ");
+            app.theme =
+                Theme::from_name(argument).ok_or_else(|| format!("no theme is called {argument:?}: {names}"))?;
+            app.styles = Styles::new(app.theme, app.setup.depth);
+        }
+        _ => {
+            let names: Vec<_> = argument.split(',').map(|name| name.trim().to_owned()).collect();
+            app.columns = Choice::only(&names).map_err(|name| format!("no column is called {name:?}"))?;
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// `90`, `90s`, `5m`, `2h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit = match &text[digits..] {
+        "" | "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let number = text[..digits].parse::<u32>().ok().filter(|n| *n > 0);
+    let seconds = number.zip(unit).map(|(number, unit)| u64::from(number) * unit);
+    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no time; write for example 30s, 5m, 1h"))
+}
+
+/// Completes a command's name as far as it is certain.
+pub fn complete(prompt: &mut Prompt) {
+    let head = prompt.text().to_owned();
+    if head.contains(' ') {
+        return;
+    }
+    let names = COMMANDS.iter().map(|(name, _)| *name).chain(ACTIONS.iter().map(|action| action.name));
+    let mut fitting: Vec<_> = names.filter(|name| name.starts_with(&head)).collect();
+    fitting.sort_unstable();
+    fitting.dedup();
+    let Some(first) = fitting.first() else { return };
+    let common = (0..=first.len()).rev().find(|end| fitting.iter().all(|name| name.starts_with(&first[..*end])));
+    let mut completed = first[..common.unwrap_or(0)].to_owned();
+    if fitting.len() == 1 && COMMANDS.iter().any(|(name, _)| *name == completed) {
+        completed.push(' ');
+    }
+    prompt.set(completed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prompt::Purpose;
+    use super::*;
+
+    #[test]
+    fn names_complete_as_far_as_they_are_certain() {
+        let completed = |text: &str| {
+            let mut prompt = Prompt::new(Purpose::Command, text);
+            complete(&mut prompt);
+            prompt.text().to_owned()
+        };
+        assert_eq!(completed("colu"), "columns");
+        assert_eq!(completed("fil"), "filter ");
+        assert_eq!(completed("bas"), "baseline");
+        assert_eq!(completed("zz"), "zz");
+        assert_eq!(completed("filter s"), "filter s");
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_mins(5)));
+        for bad in ["", "0s", "m", "5 days", "99999999999h"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What happens to the program, and what it does outside of itself.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use khan_api::{ConnectionSample, Timestamp};
+
+use crate::feed::{News, SampleRequest};
+use crate::model::View;
+
+use super::input::Key;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Msg {
+    /// A key.
+    Key(Key),
+    /// Text pasted.
+    Paste(String),
+    /// The wheel, by lines; down is positive.
+    Wheel(isize),
+    /// A click on a cell, counted from 0.
+    Click(u16, u16),
+    /// The terminal's new size.
+    Resize(u16, u16),
+    /// A new view.
+    View(Arc<View>),
+    /// News from the source.
+    News(News),
+    /// The source's task is gone.
+    SourceGone,
+    /// An answer to the question with this number.
+    Sample(u64, Result<Vec<ConnectionSample>, String>),
+    /// A file was written, or could not be.
+    Written(Result<PathBuf, String>),
+    /// A second has passed; the wall clock.
+    Tick(Timestamp),
+}
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// As the user wished.
+    Quit,
+    /// As the user wished, leaving the last screen on the terminal.
+    Keep,
+    /// Ctrl-c.
+    Interrupt,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// End.
+    Quit(Exit),
+    /// Give the terminal back and stop until continued.
+    Suspend,
+    /// Paint everything again.
+    Repaint,
+    /// Report mouse events, or do not.
+    Mouse(bool),
+    /// Put this on the clipboard.
+    Copy(String),
+    /// Write this into a new file with this extension.
+    Write(&'static str, String),
+    /// Ask the source for new data now.
+    Refresh,
+    /// Tell the source how old data may be.
+    Interval(Duration),
+    /// Ask for single connections; the answer carries this number. A question before it is cancelled.
+    Sample(u64, SampleRequest),
+    /// Nobody waits for an answer any more.
+    Cancel,
+}

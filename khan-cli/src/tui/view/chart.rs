@@ -1,0 +1,104 @@
+//! A row's past as columns of blocks, with a scale and a clock.
+
+use crate::model::history::{Point, Trend};
+use crate::tui::app::App;
+use crate::tui::format;
+
+use super::pen::{Pen, cells};
+use super::spark::squeeze;
+
+/// Cells for the scale's numbers.
+const SCALE: u16 = 5;
+
+/// Draws it: `height - 1` lines of blocks above one line of clock.
+pub(super) fn draw(app: &App, trend: &Trend, pen: &mut Pen<'_>) {
+    let (glyphs, styles) = (app.setup.glyphs, &app.styles);
+    let rows = pen.height().saturating_sub(1);
+    let width = pen.width().saturating_sub(SCALE + 3);
+    if rows == 0 || width < 8 {
+        return;
+    }
+    let points = squeeze(&trend.points, width.into());
+    let top = points.iter().filter_map(|p| if let Point::Value(n) = p { Some(*n) } else { None }).max().unwrap_or(0);
+    let scale = round_up(top.max(1));
+    let levels = u64::from(rows) * 8;
+    for y in 0..rows {
+        let from = u64::from(rows - 1 - y) * 8;
+        let mark = scale * (from + 8) / levels;
+        let label = if y == 0 || rows <= 4 || y == rows / 2 { format::short(mark) } else { String::new() };
+        pen.put_right(SCALE, y, &label, styles.dim);
+        pen.put(SCALE + 1, y, glyphs.axis_tick, styles.dim);
+        for (x, point) in (SCALE + 3..).zip(&points) {
+            let cell = match point {
+                Point::Before => continue,
+                Point::Missing if y == rows - 1 => glyphs.missing,
+                Point::Missing => continue,
+                Point::Value(n) => {
+                    let filled = (n * levels).div_ceil(scale).saturating_sub(from);
+                    match usize::try_from(filled.min(8)).unwrap_or(8) {
+                        0 => continue,
+                        step => glyphs.ramp[step - 1],
+                    }
+                }
+            };
+            pen.put_in(x, y, 1, cell.encode_utf8(&mut [0; 4]), styles.accent);
+        }
+    }
+    clock(app, trend, points.len(), pen, rows);
+}
+
+fn clock(app: &App, trend: &Trend, drawn: usize, pen: &mut Pen<'_>, y: u16) {
+    let (glyphs, styles) = (app.setup.glyphs, &app.styles);
+    pen.put(SCALE + 1, y, glyphs.axis_corner, styles.dim);
+    let mut x = SCALE + 2;
+    while x < pen.width().saturating_sub(1) {
+        pen.put(x, y, glyphs.rule, styles.dim);
+        x += 1;
+    }
+    if trend.at.is_empty() || drawn == 0 {
+        return;
+    }
+    let marks = if drawn >= 60 {
+        4
+    } else if drawn >= 24 {
+        2
+    } else {
+        1
+    };
+    for i in 0..marks {
+        let cell = i * drawn / marks;
+        let at = (cell * trend.at.len() / drawn).min(trend.at.len() - 1);
+        let label = format!(" {} ", format::clock_minutes(trend.at[at], &app.setup.zone));
+        let x = SCALE + 2 + u16::try_from(cell).unwrap_or(0);
+        if x + cells(&label) < pen.width() {
+            pen.put(x, y, &label, styles.dim);
+        }
+    }
+}
+
+/// The next number of the form 1, 2, 3, 4, 5, 6, 8 times a power of ten.
+fn round_up(n: u64) -> u64 {
+    let mut power = 1;
+    loop {
+        for step in [1, 2, 3, 4, 5, 6, 8] {
+            if step * power >= n {
+                return step * power;
+            }
+        }
+        match power.checked_mul(10) {
+            Some(next) if next < u64::MAX / 80 => power = next,
+            _ => return n,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_up;
+
+    #[test]
+    fn scales_are_round() {
+        assert_eq!([1, 7, 9, 11, 450, 9_871].map(round_up), [1, 8, 10, 20, 500, 10_000]);
+        assert!(round_up(u64::MAX) >= u64::MAX / 2);
+    }
+}

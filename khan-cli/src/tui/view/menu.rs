@@ -1,0 +1,44 @@
+//! A short list over the screen.
+
+use crate::tui::app::App;
+use crate::tui::overlay::Menu;
+
+use super::footer;
+use super::pen::{Pen, cells};
+
+/// Draws it in the middle.
+pub(super) fn draw(app: &App, menu: Menu, pen: &mut Pen<'_>) {
+    let styles = &app.styles;
+    let glyphs = app.setup.glyphs;
+    let entries = menu.entries(app);
+    let name = entries.iter().map(|entry| cells(entry.name)).max().unwrap_or(0);
+    let meaning = entries.iter().map(|entry| cells(entry.meaning)).max().unwrap_or(0);
+    let width = (name + meaning + 12).min(pen.width().saturating_sub(4));
+    let height = u16::try_from(entries.len()).unwrap_or(0).saturating_add(3).min(pen.height().saturating_sub(2));
+    let (x, y) = ((pen.width() - width) / 2, (pen.height() - height) / 2);
+    let mut part = pen.part(x, y, width, height);
+    part.clear();
+    part.rule(0, glyphs.rule, styles.dim);
+    part.put(2, 0, &format!(" {} ", menu.title()), styles.strong);
+    let rows = usize::from(height.saturating_sub(2));
+    let offset = (menu.at + 1).saturating_sub(rows);
+    for (row, (i, entry)) in (1..).zip(entries.iter().enumerate().skip(offset).take(rows)) {
+        let mark = match entry.chosen {
+            Some(true) => "[x]",
+            Some(false) => "[ ]",
+            None => "",
+        };
+        part.put(1, row, if i == menu.at { ">" } else { " " }, styles.accent);
+        part.put(3, row, mark, styles.text);
+        part.put(7, row, entry.name, styles.strong);
+        part.put(9 + name, row, entry.meaning, styles.text);
+        if i == menu.at {
+            part.style(0, row, width, styles.selected);
+        }
+    }
+    part.rule(height.saturating_sub(1), glyphs.rule, styles.dim);
+    let last = pen.height().saturating_sub(1);
+    let mut line = pen.part(0, last, pen.width(), 1);
+    line.clear();
+    footer::hints(app, &mut line, 0);
+}

@@ -1,0 +1,176 @@
+//! The cells of a row of connections.
+
+use khan_api::Kind;
+use ratatui::style::Style;
+
+use crate::model::filter::Flag;
+use crate::model::{Party, Projected};
+use crate::tui::app::{App, Delta};
+use crate::tui::columns::Column;
+use crate::tui::format;
+use crate::tui::text;
+
+use super::grid::{Align, Col, Slot};
+use super::spark::sparkline;
+
+/// The columns as the grid places them. Names share what is left; the rest goes in the order of TREND, EST%, /MIN, PORT,
+/// D as the names would get too narrow.
+pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>> {
+    let wide = width >= 100;
+    let sorted = app.list().sort.by;
+    let col = |id: &Column| {
+        let (cells, needs, rank) = match id {
+            Column::Source | Column::Destination | Column::Node => (0, 0, 0),
+            Column::Protocol => (5, 16, 2),
+            Column::State => (11, 0, 0),
+            Column::Port => (5, 16, 2),
+            Column::Conns => (7, 0, 0),
+            Column::Delta => (if wide { 8 } else { 7 }, 11, 1),
+            Column::Rate => (7, 22, 3),
+            Column::Est => (5, 22, 4),
+            Column::Idle | Column::HalfClosed | Column::Opening | Column::Addresses => (7, 18, 5),
+            Column::Trend => (15, 22, 6),
+            Column::Flags => (
+                if width < 72 {
+                    5
+                } else if wide {
+                    9
+                } else {
+                    10
+                },
+                0,
+                0,
+            ),
+        };
+        let left = matches!(
+            id,
+            Column::Source
+                | Column::Destination
+                | Column::Node
+                | Column::Protocol
+                | Column::State
+                | Column::Trend
+                | Column::Flags
+        );
+        let needs = if id.sort() == Some(sorted) { 0 } else { needs };
+        Col { id: *id, width: cells, needs, rank, align: if left { Align::Left } else { Align::Right } }
+    };
+    columns.iter().map(col).collect()
+}
+
+/// A column's head.
+pub(super) fn head(app: &App, column: Column) -> String {
+    match column {
+        Column::Source => "SOURCE".into(),
+        Column::Destination => "DESTINATION".into(),
+        Column::Node => "NODE".into(),
+        Column::Protocol => "PROTO".into(),
+        Column::State => "STATE".into(),
+        Column::Port => "PORT".into(),
+        Column::Conns => "CONNS".into(),
+        Column::Delta => match app.delta {
+            Delta::Window => format!("D {}", format::span(app.base.window)),
+            Delta::Baseline => "D base".into(),
+            Delta::Rate => "D /MIN".into(),
+        },
+        Column::Rate => "/MIN".into(),
+        Column::Est => "EST%".into(),
+        Column::Idle => "IDLE".into(),
+        Column::HalfClosed => "HALF".into(),
+        Column::Opening => "OPENING".into(),
+        Column::Addresses => "ADDRS".into(),
+        Column::Trend => format!("TREND {}", format::span(app.base.trend)),
+        Column::Flags => "FLAGS".into(),
+    }
+}
+
+/// An end's text, with how many addresses of the outside it stands for.
+pub(super) fn party(party: Option<&Party>, cells: usize, ellipsis: &str) -> String {
+    let Some(party) = party else { return String::new() };
+    if party.kind == Kind::External && party.addresses > 1 {
+        let count = format!(" ({} addrs)", format::count(party.addresses.into()));
+        let name = text::fit(&party.text, cells.saturating_sub(count.len()), ellipsis);
+        return text::fit(&format!("{name}{count}"), cells, ellipsis).into_owned();
+    }
+    if party.name.is_empty() {
+        text::fit(&party.text, cells, ellipsis).into_owned()
+    } else {
+        text::fit_middle(&party.text, cells, ellipsis).into_owned()
+    }
+}
+
+/// A cell and how it looks.
+pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, Style) {
+    let styles = &app.styles;
+    let cells = usize::from(slot.width);
+    let glyphs = app.setup.glyphs;
+    let plain = |text: String| (text, styles.text);
+    let dash = || ("-".to_owned(), styles.dim);
+    let many = |n: u64| if n == 0 { ("0".to_owned(), styles.dim) } else { (format::count_in(n, cells), styles.text) };
+    match slot.id {
+        Column::Source => plain(party(row.src.as_ref(), cells, glyphs.ellipsis)),
+        Column::Destination => plain(party(row.dst.as_ref(), cells, glyphs.ellipsis)),
+        Column::Node => plain(text::fit(row.node.as_deref().unwrap_or("-"), cells, glyphs.ellipsis).into_owned()),
+        Column::Protocol => row.protocol.map_or_else(dash, |protocol| plain(protocol.to_string())),
+        Column::State => row.state.map_or_else(dash, |state| plain(state.to_string())),
+        Column::Port => row.port.map_or_else(dash, |port| plain(port.to_string())),
+        Column::Conns => (format::count_in(row.sum.connections, cells), styles.strong),
+        Column::Delta if app.delta == Delta::Rate => rate(app, row, cells),
+        Column::Delta => match row.change {
+            None => dash(),
+            Some(change) => {
+                let number = format::signed_in(change.delta, if row.sum.stale > 0 { cells - 2 } else { cells });
+                (stale(row, number), sign(app, change.delta))
+            }
+        },
+        Column::Rate => rate(app, row, cells),
+        Column::Est => row.sum.states.established_percent().map_or_else(dash, |share| plain(share.to_string())),
+        Column::Idle => many(row.sum.idle_connections),
+        Column::HalfClosed => many(row.sum.half_closed()),
+        Column::Opening => many(row.sum.states.opening()),
+        Column::Addresses => {
+            let ends = [&row.src, &row.dst].into_iter().flatten();
+            many(ends.map(|party| u64::from(party.addresses)).sum())
+        }
+        Column::Trend => plain(sparkline(&row.trend, cells, glyphs)),
+        Column::Flags => flags(app, row, cells),
+    }
+}
+
+fn stale(row: &Projected, number: String) -> String {
+    if row.sum.stale > 0 { format!("~ {number}") } else { number }
+}
+
+fn rate(app: &App, row: &Projected, cells: usize) -> (String, Style) {
+    match row.change {
+        None => ("-".into(), app.styles.dim),
+        Some(_) if row.has(Flag::New) => ("new".into(), app.styles.warn),
+        Some(_) if row.sum.stale > 0 => ("~".into(), app.styles.dim),
+        Some(change) => (format::rate(change.per_minute(), cells), sign(app, change.delta)),
+    }
+}
+
+/// Growth warns, its opposite does not; small changes say nothing.
+pub(super) fn sign(app: &App, delta: i64) -> Style {
+    match delta {
+        20.. => app.styles.warn,
+        ..=-20 => app.styles.good,
+        0 => app.styles.dim,
+        _ => app.styles.text,
+    }
+}
+
+fn flags(app: &App, row: &Projected, cells: usize) -> (String, Style) {
+    let words: Vec<_> = row.flags().map(Flag::as_str).collect();
+    let style = match row.flags().next() {
+        Some(Flag::Rising) => app.styles.bad,
+        Some(Flag::New | Flag::Unknown) => app.styles.warn,
+        Some(Flag::Stale | Flag::Ghost) => app.styles.dim,
+        None => app.styles.text,
+    };
+    let full = words.join(" ");
+    if full.len() <= cells && cells > 5 {
+        return (full, style);
+    }
+    (words.iter().map(|word| &word[..1]).collect::<Vec<_>>().join(if cells > 5 { " " } else { "" }), style)
+}

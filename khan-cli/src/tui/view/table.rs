@@ -1,0 +1,160 @@
+//! The lists of connections: heads, and of the rows only those on the screen.
+
+use ratatui::style::Style;
+
+use crate::model::Projected;
+use crate::tui::app::App;
+use crate::tui::columns::Column;
+use crate::tui::drill::title;
+use crate::tui::format;
+use crate::tui::table::{Item, What, is_bundle};
+
+use super::grid::{Align, Slot, solve};
+use super::pen::Pen;
+use super::row;
+
+/// Cells before the first column: the sign of a row.
+pub(super) const LEAD: u16 = 2;
+
+/// Draws heads and visible rows.
+pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
+    let slots = slots(app, pen.width());
+    heads(app, &slots, pen);
+    let list = app.list();
+    let height = usize::from(pen.height()).saturating_sub(1);
+    for (y, item) in (1..).zip(app.items.iter().skip(list.cursor.offset).take(height)) {
+        draw_item(app, item, &slots, y, pen);
+        if list.cursor.key == Some(item.key) {
+            pen.style(0, y, pen.width(), app.styles.selected);
+        }
+    }
+}
+
+/// Columns scrolled away are left out, except that one always stays.
+fn slots(app: &App, width: u16) -> Vec<Slot<Column>> {
+    let columns = app.columns.of(&app.group_by());
+    let shift = app.list().shift.min(columns.len().saturating_sub(1));
+    solve(&row::grid(app, &columns[shift..], width), width, LEAD)
+}
+
+fn heads(app: &App, slots: &[Slot<Column>], pen: &mut Pen<'_>) {
+    let sort = app.list().sort;
+    for slot in slots {
+        let sorted = slot.id.sort() == Some(sort.by);
+        let mut head = row::head(app, slot.id);
+        if sorted {
+            let down = sort.reverse == sort.by.ascends();
+            head.push_str(if down { " v" } else { " ^" });
+        }
+        let style = if sorted { app.styles.head_sorted } else { app.styles.head };
+        put(pen, slot, 0, &head, style);
+    }
+}
+
+/// Writes into a column's cells.
+pub(super) fn put<C: Copy>(pen: &mut Pen<'_>, slot: &Slot<C>, y: u16, text: &str, style: Style) {
+    match slot.align {
+        Align::Left => drop(pen.put_in(slot.x, y, slot.width, text, style)),
+        Align::Right => {
+            let mut part = pen.part(slot.x, y, slot.width, 1);
+            let end = part.width();
+            part.put_right(end, 0, text, style);
+        }
+    }
+}
+
+/// The sign before a row.
+pub(super) fn mark(app: &App, item: &Item, bundle: bool) -> &'static str {
+    let selected = app.list().cursor.key == Some(item.key);
+    let pinned = app.pins.contains(&item.key);
+    match (selected, pinned) {
+        (true, true) => ">*",
+        (true, false) => ">",
+        (false, true) => "*",
+        (false, false) if app.expanded.contains(&item.key) => "-",
+        (false, false) if bundle => "+",
+        (false, false) => "",
+    }
+}
+
+fn draw_item(app: &App, item: &Item, slots: &[Slot<Column>], y: u16, pen: &mut Pen<'_>) {
+    if item.what == What::Other {
+        return other(app, slots, y, pen);
+    }
+    let Some(row) = app.row(item) else { return };
+    let child = matches!(item.what, What::Child(..));
+    pen.put(0, y, mark(app, item, !child && is_bundle(row)), app.styles.accent);
+    for slot in slots {
+        let (text, style) = row::cell(app, row, *slot);
+        let style =
+            if row.sum.stale == row.sum.connections && slot.id != Column::Flags { app.styles.dim } else { style };
+        if child && slot.align == Align::Left && slot.width > 4 && slot.id != Column::Trend && slot.id != Column::Flags
+        {
+            let inner = Slot { x: slot.x + 2, width: slot.width - 2, ..*slot };
+            let (text, style) = row::cell(app, row, inner);
+            put(pen, &inner, y, &text, style);
+        } else {
+            put(pen, slot, y, &text, style);
+        }
+    }
+}
+
+/// The sum of what is not listed, so that the column adds up to the total.
+fn other(app: &App, slots: &[Slot<Column>], y: u16, pen: &mut Pen<'_>) {
+    let projection = &app.projection;
+    let rest = projection.rest.unwrap_or_default();
+    let groups = projection.hidden_groups() as u64;
+    let connections = projection.hidden.connections + rest.connections;
+    let mut named = false;
+    for slot in slots {
+        let text = match slot.id {
+            Column::Conns => format::count_in(connections, slot.width.into()),
+            _ if slot.align == Align::Left && slot.id != Column::Trend && slot.id != Column::Flags && !named => {
+                named = true;
+                if rest.rows > 0 {
+                    format!("(other: {} and more)", format::count(groups))
+                } else {
+                    format!("(other: {})", format::count(groups))
+                }
+            }
+            _ => continue,
+        };
+        put(pen, slot, y, &text, app.styles.dim);
+    }
+}
+
+/// More about the row under the cursor.
+pub(super) fn draw_details(app: &App, pen: &mut Pen<'_>) {
+    pen.rule(0, app.setup.glyphs.rule, app.styles.dim);
+    let Some(row) = app.current().or(app.items.first()).and_then(|item| app.row(item)) else { return };
+    pen.put(1, 1, &title(row), app.styles.strong);
+    for (y, line) in (2..).zip(details(row)) {
+        pen.put(1, y, &line, app.styles.text);
+    }
+}
+
+fn details(row: &Projected) -> Vec<String> {
+    let sum = &row.sum;
+    let states: Vec<_> =
+        sum.states.ranked().iter().map(|(state, n)| format!("{state} {}", format::count(*n))).collect();
+    let mut lines = vec![format!("{} conns   {}", format::count(sum.connections), states.join("  "))];
+    lines.push(format!("idle {}", idle(&sum.idle)));
+    if sum.half_closed() > 0 {
+        lines.push(format!(
+            "half-closed: {} wait for the client to close, {} for the server",
+            format::count(sum.client_unclosed),
+            format::count(sum.server_unclosed)
+        ));
+    }
+    if sum.ghosts > 0 {
+        lines.push(format!("{} outlived the owner of an address", format::count(sum.ghosts)));
+    }
+    lines
+}
+
+/// Established connections by time since the last packet.
+pub(super) fn idle(buckets: &[u64; 5]) -> String {
+    let words = ["<1m", "<10m", "<1h", "<6h", ">6h"];
+    let parts = words.iter().zip(buckets).map(|(word, n)| format!("{word} {}", format::count(*n)));
+    parts.collect::<Vec<_>>().join("  ")
+}
