@@ -39,4 +39,10 @@ pub mod styles;
 pub mod text;
 pub mod view;
 
+pub mod options;
+pub mod run;
+pub mod signals;
 pub mod terminal;
+
+pub use options::Options;
+pub use run::{Ending, Error};

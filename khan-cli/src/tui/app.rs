@@ -78,6 +78,7 @@ pub struct Notice {
 
 /// The state of the program.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub struct App {
     /// See there.
     pub setup: Setup,

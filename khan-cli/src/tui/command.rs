@@ -137,7 +137,8 @@ pub fn complete(prompt: &mut Prompt) {
     let Some(first) = fitting.first() else { return };
     let common = (0..=first.len()).rev().find(|end| fitting.iter().all(|name| name.starts_with(&first[..*end])));
     let mut completed = first[..common.unwrap_or(0)].to_owned();
-    if fitting.len() == 1 && COMMANDS.iter().any(|(name, _)| *name == completed) {
+    let known = |name: &str| ACTIONS.iter().any(|action| action.name == name);
+    if fitting.len() == 1 && COMMANDS.iter().any(|(name, _)| *name == completed) && !known(&completed) {
         completed.push(' ');
     }
     prompt.set(completed);
@@ -156,7 +157,8 @@ mod tests {
             prompt.text().to_owned()
         };
         assert_eq!(completed("colu"), "columns");
-        assert_eq!(completed("fil"), "filter ");
+        assert_eq!(completed("fil"), "filter");
+        assert_eq!(completed("interv"), "interval ");
         assert_eq!(completed("bas"), "baseline");
         assert_eq!(completed("zz"), "zz");
         assert_eq!(completed("filter s"), "filter s");

@@ -1,12 +1,13 @@
 //! An opened row: the same connections told apart more finely, their past, and a sample of single ones.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use khan_api::ConnectionSample;
 
 use crate::feed::SampleRequest;
-use crate::model::{GroupBy, History, Projected, Projection, Query, RowKey, Sort, View, project};
+use crate::model::{GroupBy, History, Projected, Projection, Query, RowKey, Sort, State, View, project};
 
 use super::list::Cursor;
 use super::page::{Grouping, panes};
@@ -127,7 +128,7 @@ impl Drill {
         let mut ports: Vec<u16> = Vec::new();
         crate::model::pivot::each(view, &self.query, |row, _, sum| {
             let connections = sum.connections;
-            let mut note = |ends: &mut BTreeMap<IpAddr, u64>, at: u32| {
+            let note = |ends: &mut BTreeMap<IpAddr, u64>, at: u32| {
                 if let Some(ip) = view.endpoints[at as usize].ip {
                     *ends.entry(ip).or_default() += connections;
                 }
@@ -168,9 +169,9 @@ pub fn title(row: &Projected) -> String {
         (source, destination) => format!("{source} -> {destination}"),
     };
     if let Some(port) = row.port {
-        title.push_str(&format!(":{port}"));
+        let _ = write!(title, ":{port}");
     }
-    let words = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(|s| s.as_str())];
+    let words = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(State::as_str)];
     for word in words.into_iter().flatten() {
         title = if title.is_empty() { word.to_owned() } else { format!("{title} {word}") };
     }

@@ -17,12 +17,11 @@ impl Cursor {
     /// Follows the cursor's row through a changed list. A row that is gone hands over to the one in its place.
     pub fn settle(&mut self, keys: &[RowKey], height: usize) {
         if let Some(key) = self.key {
-            match keys.iter().position(|k| *k == key) {
-                Some(at) => self.at = at,
-                None => {
-                    self.at = self.at.min(keys.len().saturating_sub(1));
-                    self.key = keys.get(self.at).copied();
-                }
+            if let Some(at) = keys.iter().position(|k| *k == key) {
+                self.at = at;
+            } else {
+                self.at = self.at.min(keys.len().saturating_sub(1));
+                self.key = keys.get(self.at).copied();
             }
         } else {
             self.at = 0;

@@ -25,12 +25,12 @@ const WINDOWS: [u64; 5] = [5, 15, 30, 60, 120];
 const SHARES: [f64; 4] = [0.7, 0.8, 0.9, 1.0];
 
 /// The action that shows a view.
-pub fn view_id(page: Page) -> Id {
+pub(super) fn view_id(page: Page) -> Id {
     [Id::View1, Id::View2, Id::View3, Id::View4, Id::View5, Id::View6, Id::View7][page.index()]
 }
 
 /// Does it.
-pub fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
+pub(super) fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
     app.dirty = true;
     match id {
         Id::Down | Id::Up | Id::First | Id::Last | Id::HalfDown | Id::HalfUp | Id::PageDown | Id::PageUp => {
@@ -71,6 +71,26 @@ pub fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
         Id::Filter => app.prompt = Some(Prompt::new(Purpose::Filter, &app.filter_text)),
         Id::Search => app.prompt = Some(Prompt::new(Purpose::Search, "")),
         Id::Command => app.prompt = Some(Prompt::new(Purpose::Command, "")),
+        Id::Help => read(app, Text::Help(context(app))),
+        Id::Errors => read(app, Text::Errors),
+        Id::Repaint => return vec![Effect::Repaint],
+        Id::Quit => {
+            if app.overlay.is_some() || !app.drills.is_empty() {
+                return back(app);
+            }
+            return vec![Effect::Quit(Exit::Quit)];
+        }
+        Id::QuitKeep => return vec![Effect::Quit(Exit::Keep)],
+        Id::Interrupt => return vec![Effect::Quit(Exit::Interrupt)],
+        Id::Suspend => return vec![Effect::Suspend],
+        id => return change(app, id, now),
+    }
+    Vec::new()
+}
+
+/// What changes the rows, the time, or what is taken away.
+fn change(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
+    match id {
         Id::Invert => invert(app, now),
         Id::Pin => pin(app, now),
         Id::UnpinAll => {
@@ -129,18 +149,7 @@ pub fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
             app.styles = super::styles::Styles::new(app.theme, app.setup.depth);
             app.say(now, format!("theme {}", app.theme.as_str()));
         }
-        Id::Help => read(app, Text::Help(context(app))),
-        Id::Errors => read(app, Text::Errors),
-        Id::Repaint => return vec![Effect::Repaint],
-        Id::Quit => {
-            if app.overlay.is_some() || !app.drills.is_empty() {
-                return back(app);
-            }
-            return vec![Effect::Quit(Exit::Quit)];
-        }
-        Id::QuitKeep => return vec![Effect::Quit(Exit::Keep)],
-        Id::Interrupt => return vec![Effect::Quit(Exit::Interrupt)],
-        Id::Suspend => return vec![Effect::Suspend],
+        _ => {}
     }
     Vec::new()
 }

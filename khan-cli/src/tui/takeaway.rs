@@ -99,7 +99,7 @@ impl Cell {
     }
 }
 
-fn cells(by: &GroupBy, row: &Projected) -> Vec<(&'static str, Cell)> {
+fn cells(by: GroupBy, row: &Projected) -> Vec<(&'static str, Cell)> {
     let text = |text: &str| if text.is_empty() { Cell::Nothing } else { Cell::Text(text.to_owned()) };
     let number = |n: u64| Cell::Number(i64::try_from(n).unwrap_or(i64::MAX));
     let mut cells = Vec::new();
@@ -136,7 +136,7 @@ fn cells(by: &GroupBy, row: &Projected) -> Vec<(&'static str, Cell)> {
 /// Writes what is shown into a file.
 pub fn export(app: &mut App, form: &'static str) -> Vec<Effect> {
     let (by, rows) = shown(app);
-    let table: Vec<_> = rows.iter().map(|row| cells(&by, row)).collect();
+    let table: Vec<_> = rows.iter().map(|row| cells(by, row)).collect();
     let text = match form {
         "csv" => csv(&table),
         "json" => json_text(app, &table),

@@ -170,3 +170,10 @@ impl Drop for Screen {
 pub fn alive() -> bool {
     io::stdout().is_terminal()
 }
+
+/// The request that puts `text` on the clipboard (OSC 52), which also works through ssh.
+pub fn clipboard(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+    format!("\x1b]52;c;{encoded}\x07").into_bytes()
+}

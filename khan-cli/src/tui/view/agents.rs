@@ -79,9 +79,8 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
                 }
                 Column::State => (node.state.as_str().to_owned(), state_style(app, node.state)),
                 Column::Age => node.age(app.clock).map_or_else(dash, |age| (format::age(age), styles.text)),
-                Column::Scan if node.interval.is_zero() => dash(),
+                Column::Scan | Column::Interval if node.interval.is_zero() => dash(),
                 Column::Scan => (format!("{}ms", node.scan.as_millis()), styles.text),
-                Column::Interval if node.interval.is_zero() => dash(),
                 Column::Interval => (format::age(node.interval), styles.text),
                 Column::Version if node.version.is_empty() => dash(),
                 Column::Version => (text::fit(&node.version, cells, ellipsis).into_owned(), styles.text),

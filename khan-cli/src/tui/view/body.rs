@@ -11,7 +11,7 @@ use super::pen::{Pen, cells};
 /// Draws the message, if there is one to draw instead of the list.
 pub(super) fn draw(app: &App, pen: &mut Pen<'_>) -> bool {
     let Some(lines) = message(app) else { return false };
-    let width = pen.width().saturating_sub(4).min(76).max(1);
+    let width = pen.width().saturating_sub(4).clamp(1, 76);
     let lines: Vec<_> = lines.iter().flat_map(|line| text::wrap(line, width.into())).collect();
     let widest = lines.iter().map(|line| cells(line)).max().unwrap_or(0);
     let x = pen.width().saturating_sub(widest) / 2;

@@ -30,9 +30,8 @@ pub(super) fn draw(app: &App, trend: &Trend, pen: &mut Pen<'_>) {
         pen.put(SCALE + 1, y, glyphs.axis_tick, styles.dim);
         for (x, point) in (SCALE + 3..).zip(&points) {
             let cell = match point {
-                Point::Before => continue,
                 Point::Missing if y == rows - 1 => glyphs.missing,
-                Point::Missing => continue,
+                Point::Before | Point::Missing => continue,
                 Point::Value(n) => {
                     let filled = (n * levels).div_ceil(scale).saturating_sub(from);
                     match usize::try_from(filled.min(8)).unwrap_or(8) {

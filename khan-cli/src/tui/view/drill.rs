@@ -1,5 +1,7 @@
 //! One row, opened: its numbers and past, what it consists of, its states, and single connections.
 
+use std::fmt::Write as _;
+
 use khan_api::Connection;
 use ratatui::style::Style;
 
@@ -331,10 +333,10 @@ fn tuple(c: &Connection) -> String {
     let socket = |ip: std::net::IpAddr, port: u16| std::net::SocketAddr::new(ip, port);
     let mut text = format!("{} {} {} -> {}", c.protocol, c.state, socket(c.src, c.src_port), socket(c.dst, c.dst_port));
     if (c.reply_src, c.reply_src_port) != (c.dst, c.dst_port) {
-        text.push_str(&format!(" = {}", socket(c.reply_src, c.reply_src_port)));
+        let _ = write!(text, " = {}", socket(c.reply_src, c.reply_src_port));
     }
     if (c.reply_dst, c.reply_dst_port) != (c.src, c.src_port) {
-        text.push_str(&format!(" as {}", socket(c.reply_dst, c.reply_dst_port)));
+        let _ = write!(text, " as {}", socket(c.reply_dst, c.reply_dst_port));
     }
     text
 }

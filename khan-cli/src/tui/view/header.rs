@@ -177,6 +177,14 @@ fn pace(app: &App) -> Option<String> {
     Some(format!("{}/min", format::rate(change.per_minute(), 9)))
 }
 
+fn growth(app: &App, pace: &str) -> Style {
+    match pace.as_bytes().first() {
+        Some(b'+') => app.styles.warn,
+        Some(b'-') => app.styles.good,
+        _ => app.styles.text,
+    }
+}
+
 /// How much of everything the rows show.
 fn share(app: &App, short: bool) -> String {
     let (projection, rows) = (&app.projection, app.rows_are());
@@ -215,8 +223,8 @@ fn totals(app: &App, pen: &mut Pen<'_>) {
     let states = &app.projection.total.states;
     let mut words = vec![(format!("{} conns", format::count(total(app))), styles.strong, 2)];
     if let Some(pace) = pace(app) {
-        let style = if pace.starts_with('+') { styles.warn } else { styles.good };
-        words.push((pace, style, 3));
+        let look = growth(app, &pace);
+        words.push((pace, look, 3));
     }
     let (established, told) = (states.established(), states.told());
     if told > 0 {
@@ -296,8 +304,7 @@ fn compact(app: &App, pen: &mut Pen<'_>) {
     }
     let mut x = pen.put(1, y, &conns, styles.strong) + 1;
     if let Some(pace) = pace(app).filter(|pace| x + cells(pace) + 1 < end) {
-        let style = if pace.starts_with('+') { styles.warn } else { styles.good };
-        x = pen.put(x, y, &pace, style) + 1;
+        x = pen.put(x, y, &pace, growth(app, &pace)) + 1;
     }
     if app.page == Page::Leaks {
         let rule = format!(" window {}, {} snapshots", format::span(app.rule.window), app.report.samples);

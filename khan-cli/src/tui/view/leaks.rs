@@ -72,7 +72,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
             What::Leak(at) => {
                 pen.put(0, y, mark(app, item, false), app.styles.accent);
                 for slot in &slots {
-                    let (text, style) = cell(app, &app.report.leaks[at], slot);
+                    let (text, style) = cell(app, &app.report.leaks[at], *slot);
                     put(pen, slot, y, &text, style);
                 }
             }
@@ -89,7 +89,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
     }
 }
 
-fn cell(app: &App, leak: &Leak, slot: &Slot<Column>) -> (String, ratatui::style::Style) {
+fn cell(app: &App, leak: &Leak, slot: Slot<Column>) -> (String, ratatui::style::Style) {
     let (styles, cells, row) = (&app.styles, usize::from(slot.width), &leak.row);
     let growth = &row.growth;
     let base = app

@@ -7,30 +7,30 @@ use ratatui::style::Style;
 use crate::tui::text;
 
 /// A rectangle of the frame. Coordinates are relative to its corner; what lies outside is not written.
-pub struct Pen<'a> {
+pub(super) struct Pen<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
 }
 
 impl<'a> Pen<'a> {
     /// The part of the buffer inside `area`.
-    pub fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
+    pub(super) fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
         let area = area.intersection(buffer.area);
         Self { buffer, area }
     }
 
     /// Cells across.
-    pub fn width(&self) -> u16 {
+    pub(super) fn width(&self) -> u16 {
         self.area.width
     }
 
     /// Lines.
-    pub fn height(&self) -> u16 {
+    pub(super) fn height(&self) -> u16 {
         self.area.height
     }
 
     /// A part of this part.
-    pub fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Pen<'_> {
+    pub(super) fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Pen<'_> {
         let (x, y) = (x.min(self.area.width), y.min(self.area.height));
         let area = Rect {
             x: self.area.x + x,
@@ -42,12 +42,12 @@ impl<'a> Pen<'a> {
     }
 
     /// Writes `text` and returns the column after it.
-    pub fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+    pub(super) fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         self.put_in(x, y, self.area.width.saturating_sub(x), text, style)
     }
 
     /// Writes `text` into at most `width` cells and returns the column after it.
-    pub fn put_in(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+    pub(super) fn put_in(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         if y >= self.area.height || x >= self.area.width {
             return x;
         }
@@ -57,7 +57,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Writes `text` so that it ends before column `end`, cut on its left if it must be, and returns where it begins.
-    pub fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
+    pub(super) fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
         let end = end.min(self.area.width);
         let start = end.saturating_sub(cells(text));
         self.put_in(start, y, end - start, text, style);
@@ -65,20 +65,20 @@ impl<'a> Pen<'a> {
     }
 
     /// Adds a style to cells.
-    pub fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
+    pub(super) fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
         let part = self.part(x, y, width, 1);
         part.buffer.set_style(part.area, style);
     }
 
     /// A rule across a line.
-    pub fn rule(&mut self, y: u16, glyph: &str, style: Style) {
+    pub(super) fn rule(&mut self, y: u16, glyph: &str, style: Style) {
         for x in 0..self.area.width {
             self.put_in(x, y, 1, glyph, style);
         }
     }
 
     /// Blanks everything.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         for y in self.area.top()..self.area.bottom() {
             for x in self.area.left()..self.area.right() {
                 self.buffer[(x, y)].reset();

@@ -21,9 +21,8 @@ pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>
     let col = |id: &Column| {
         let (cells, needs, rank) = match id {
             Column::Source | Column::Destination | Column::Node => (0, 0, 0),
-            Column::Protocol => (5, 16, 2),
             Column::State => (11, 0, 0),
-            Column::Port => (5, 16, 2),
+            Column::Port | Column::Protocol => (5, 16, 2),
             Column::Conns => (7, 0, 0),
             Column::Delta => (if wide { 8 } else { 7 }, 11, 1),
             Column::Rate => (7, 22, 3),

@@ -14,7 +14,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
     let (width, height) = (pen.width(), pen.height());
     let view = &app.shown;
     let pace = app.projection.change.map(|change| format!(" {}/min", format::rate(change.per_minute(), 7)));
-    let mut lines = vec![
+    let mut lines = [
         format!("Terminal {width}x{height}, need {}x{}", SMALLEST.0, SMALLEST.1),
         format!(
             "{} conns{} {}/{} agents",

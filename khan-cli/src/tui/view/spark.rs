@@ -12,7 +12,8 @@ pub(super) fn sparkline(trend: &Trend, cells: usize, glyphs: &Glyphs) -> String 
     let values = || points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });
     let (low, high) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
     let range = (high - low).max(high / 5).max(1);
-    let floor = low.saturating_sub((range - (high - low)) / 2);
+    // What hardly moves lies on the middle of a step, so that it does not flicker between two.
+    let floor = low.saturating_sub((range - (high - low)) * 3 / 7);
     let bar = |point: &Point| match point {
         Point::Before => ' ',
         Point::Missing => glyphs.missing,
@@ -56,7 +57,7 @@ mod tests {
     fn growth_climbs_and_steadiness_lies_flat() {
         assert_eq!(sparkline(&values(&[7000, 8000, 9000, 10000]), 4, &UTF8), "▁▃▆█");
         assert_eq!(sparkline(&values(&[7000, 8000, 9000, 10000]), 4, &ASCII), "_-*@");
-        assert_eq!(sparkline(&values(&[4310, 4298, 4310, 4305]), 4, &UTF8), "▅▅▅▅");
+        assert_eq!(sparkline(&values(&[4310, 4298, 4310, 4305]), 4, &UTF8), "▄▄▄▄");
         assert_eq!(sparkline(&values(&[0, 0, 0]), 3, &UTF8), "▁▁▁");
     }
 

@@ -1,0 +1,76 @@
+//! From what the command line asks to a screen that runs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::feed::Feed;
+use crate::model::{LeakRule, Query};
+
+use super::app::{App, Setup};
+use super::columns::Choice;
+use super::glyphs::Glyphs;
+use super::keymap::{Keymap, KeymapError};
+use super::run::{Ending, Error, run};
+use super::styles::{ColorChoice, Depth, Theme};
+
+/// What the screen begins with.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Grouping, filter, scope, order, limit and windows.
+    pub query: Query,
+    /// What counts as a leak.
+    pub rule: LeakRule,
+    /// Colours.
+    pub theme: Theme,
+    /// Whether colours may be used.
+    pub color: ColorChoice,
+    /// Draw with ASCII only.
+    pub ascii: bool,
+    /// Report mouse events from the start.
+    pub mouse: bool,
+    /// How old data may be, as it was asked of the source.
+    pub interval: Duration,
+    /// Names of the columns to show; empty for the usual ones.
+    pub columns: Vec<String>,
+    /// Keys of actions by name, in place of the usual ones.
+    pub keys: Vec<(String, Vec<String>)>,
+}
+
+/// Why the options cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// A binding is wrong.
+    #[error("keys: {0}")]
+    Keys(#[from] KeymapError),
+    /// A column does not exist.
+    #[error("--columns: there is no column {0:?} on the screen; columns are {names}", names = super::columns::COLUMNS.map(|(_, name, _)| name).join(", "))]
+    Column(String),
+}
+
+impl Options {
+    /// The state of the screen before the first view.
+    pub fn app(self) -> Result<App, OptionsError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let keys = self.keys.iter().map(|(name, keys)| (name.as_str(), keys.iter().map(String::as_str).collect()));
+        let setup = Setup {
+            keymap: Keymap::new(keys)?,
+            glyphs: Glyphs::detect(self.ascii, variable),
+            depth: Depth::detect(self.color, variable),
+            zone: TimeZone::system(),
+            directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+        };
+        let mut app = App::new(setup, self.query, self.rule, self.theme, self.interval);
+        app.mouse = self.mouse;
+        if !self.columns.is_empty() {
+            app.columns = Choice::only(&self.columns).map_err(OptionsError::Column)?;
+        }
+        Ok(app)
+    }
+
+    /// Shows the feed until the user, a signal or the terminal ends it.
+    pub async fn show(self, feed: Feed) -> Result<Ending, Error> {
+        run(self.app()?, feed).await
+    }
+}

@@ -1,0 +1,317 @@
+//! The event loop: the only place that knows the terminal, the clock, the signals and the feed.
+//!
+//! One turn waits for something to happen, takes everything else that is ready too, and draws once if the screen must
+//! change. Two draws are at least 33 ms apart; nothing is drawn while nothing happens, except that ages tick.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use khan_api::{ConnectionSample, Timestamp};
+use ratatui::crossterm::event::{Event, EventStream, MouseButton, MouseEventKind};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use crate::feed::{Feed, News};
+use crate::model::View;
+
+use super::app::App;
+use super::input::Key;
+use super::msg::{Effect, Exit, Msg};
+use super::signals::{Signal, Signals};
+use super::terminal::{self, Screen};
+use super::update::update;
+use super::view;
+
+/// Two draws are at least so far apart.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Why the screen cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The terminal refused to be used.
+    #[error("cannot use the terminal: {0}")]
+    Terminal(#[from] io::Error),
+    /// An option is wrong.
+    #[error(transparent)]
+    Options(#[from] super::options::OptionsError),
+    /// A panic on another thread gave the terminal back.
+    #[error("stopped after an internal error; the message above says where")]
+    Panicked,
+}
+
+/// How the screen ended; as an exit code: 0, 130 for Ctrl-c, 128 plus the number of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As the user wished.
+    Quit,
+    /// Ctrl-c or SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// SIGHUP, or the terminal is gone.
+    HungUp,
+}
+
+impl Ending {
+    /// The process's exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Quit => 0,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+            Self::HungUp => 129,
+        }
+    }
+}
+
+/// Shows the feed until the user, a signal or the terminal ends it.
+pub async fn run(mut app: App, feed: Feed) -> Result<Ending, Error> {
+    terminal::install_panic_hook();
+    let signals = Signals::listen()?;
+    let screen = Screen::enter(app.mouse)?;
+    let (width, height) = ratatui::crossterm::terminal::size()?;
+    app.clock = Timestamp::now();
+    app.size = (width, height);
+    let (answers, answered) = mpsc::channel(16);
+    let mut turn = Turn { app, feed, screen, signals, answers, answered, question: None, drawn: None };
+    let ending = turn.go().await;
+    let Turn { screen, question, .. } = turn;
+    if let Some(question) = question {
+        question.abort();
+    }
+    drop(screen);
+    ending
+}
+
+/// What the loop holds.
+struct Turn {
+    app: App,
+    feed: Feed,
+    screen: Screen,
+    signals: Signals,
+    answers: mpsc::Sender<Msg>,
+    answered: mpsc::Receiver<Msg>,
+    /// The question for single connections that is on its way.
+    question: Option<JoinHandle<()>>,
+    drawn: Option<Instant>,
+}
+
+/// What woke the loop.
+enum Wake {
+    Event(Option<io::Result<Event>>),
+    View(Option<Arc<View>>),
+    News(Option<News>),
+    Answer(Msg),
+    Signal(Signal),
+    Clock,
+    Draw,
+    Panic,
+}
+
+impl Turn {
+    async fn go(&mut self) -> Result<Ending, Error> {
+        // Created only now: it reads whatever the terminal sends, answers to queries included.
+        let mut events = EventStream::new();
+        let mut clock = interval(Duration::from_secs(1));
+        clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (mut views_open, mut news_open) = (true, true);
+        self.feed.views.mark_changed();
+        loop {
+            let due = self.app.dirty.then(|| self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME));
+            let wake = tokio::select! {
+                () = terminal::panicked() => Wake::Panic,
+                signal = self.signals.next() => Wake::Signal(signal),
+                event = events.next() => Wake::Event(event),
+                Some(answer) = self.answered.recv() => Wake::Answer(answer),
+                changed = self.feed.views.changed(), if views_open => {
+                    Wake::View(changed.ok().map(|()| Arc::clone(&self.feed.views.borrow_and_update())))
+                }
+                news = self.feed.news.recv(), if news_open => Wake::News(news),
+                _ = clock.tick() => Wake::Clock,
+                () = async { sleep_until(due.unwrap_or_else(Instant::now).into()).await }, if due.is_some() => Wake::Draw,
+            };
+            let ended = match wake {
+                Wake::Panic => return Err(Error::Panicked),
+                Wake::Signal(signal) => self.signalled(signal).await?,
+                Wake::Event(event) => {
+                    let mut ended = self.event(event).await?;
+                    // A storm of resizes, or a pasted text typed by hand, costs one draw.
+                    while let (None, Poll::Ready(event)) = (&ended, futures::poll!(events.next())) {
+                        ended = self.event(event).await?;
+                    }
+                    ended
+                }
+                Wake::Answer(msg) => self.tell(msg).await?,
+                Wake::View(Some(view)) => self.tell(Msg::View(view)).await?,
+                Wake::View(None) => {
+                    views_open = false;
+                    self.tell(Msg::SourceGone).await?
+                }
+                Wake::News(Some(news)) => self.tell(Msg::News(news)).await?,
+                Wake::News(None) => {
+                    news_open = false;
+                    None
+                }
+                Wake::Clock if !terminal::alive() => Some(Ending::HungUp),
+                Wake::Clock => self.tell(Msg::Tick(Timestamp::now())).await?,
+                Wake::Draw => {
+                    self.draw()?;
+                    None
+                }
+            };
+            if let Some(ending) = ended {
+                return Ok(ending);
+            }
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), Error> {
+        let (width, height) = ratatui::crossterm::terminal::size()?;
+        update(&mut self.app, Msg::Resize(width, height), Instant::now());
+        self.app.dirty = false;
+        self.drawn = Some(Instant::now());
+        let app = &self.app;
+        match self.screen.draw(|frame| view::draw(app, frame)) {
+            Ok(()) => Ok(()),
+            // The clock notices within a second whether it is gone.
+            Err(_) if !terminal::alive() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn event(&mut self, event: Option<io::Result<Event>>) -> Result<Option<Ending>, Error> {
+        let msg = match event {
+            None => return Ok(Some(Ending::HungUp)),
+            Some(Err(_)) if !terminal::alive() => return Ok(Some(Ending::HungUp)),
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(event)) => match event {
+                Event::Key(key) => Key::from_event(key).map(Msg::Key),
+                Event::Paste(text) => Some(Msg::Paste(text)),
+                Event::Resize(width, height) => Some(Msg::Resize(width, height)),
+                Event::Mouse(mouse) => match mouse.kind {
+                    MouseEventKind::ScrollDown => Some(Msg::Wheel(1)),
+                    MouseEventKind::ScrollUp => Some(Msg::Wheel(-1)),
+                    MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.column, mouse.row)),
+                    _ => None,
+                },
+                Event::FocusGained | Event::FocusLost => None,
+            },
+        };
+        match msg {
+            Some(msg) => self.tell(msg).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn signalled(&mut self, signal: Signal) -> Result<Option<Ending>, Error> {
+        match signal {
+            Signal::Interrupt => Ok(Some(Ending::Interrupted)),
+            Signal::Terminate => Ok(Some(Ending::Terminated)),
+            Signal::HangUp => Ok(Some(Ending::HungUp)),
+            Signal::Stop => {
+                self.suspend().await?;
+                Ok(None)
+            }
+            Signal::Continue => {
+                self.screen.reenter()?;
+                self.app.dirty = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gives the terminal back, stops, and takes it again when somebody says so.
+    async fn suspend(&mut self) -> Result<(), Error> {
+        terminal::restore(&[]);
+        self.signals.stop().await;
+        self.screen.reenter()?;
+        self.app.dirty = true;
+        Ok(())
+    }
+
+    async fn tell(&mut self, msg: Msg) -> Result<Option<Ending>, Error> {
+        for effect in update(&mut self.app, msg, Instant::now()) {
+            match effect {
+                Effect::Quit(Exit::Quit) => return Ok(Some(Ending::Quit)),
+                Effect::Quit(Exit::Interrupt) => return Ok(Some(Ending::Interrupted)),
+                Effect::Quit(Exit::Keep) => {
+                    let app = &self.app;
+                    let lines = self.screen.lines(|frame| view::draw(app, frame))?;
+                    terminal::restore(&lines);
+                    return Ok(Some(Ending::Quit));
+                }
+                Effect::Suspend => self.suspend().await?,
+                Effect::Repaint => self.screen.repaint()?,
+                Effect::Mouse(on) => self.screen.set_mouse(on)?,
+                Effect::Copy(text) => self.screen.write(&terminal::clipboard(&text))?,
+                Effect::Write(extension, text) => self.write(extension, text),
+                Effect::Refresh => self.feed.handle.refresh(),
+                Effect::Interval(interval) => self.feed.handle.set_interval(interval),
+                Effect::Cancel => self.cancel(),
+                Effect::Sample(number, request) => {
+                    self.cancel();
+                    let (handle, answers) = (self.feed.handle.clone(), self.answers.clone());
+                    self.question = Some(tokio::spawn(async move {
+                        let answer: Result<Vec<ConnectionSample>, _> = handle.sample(request).await;
+                        let _ = answers.send(Msg::Sample(number, answer.map_err(|error| error.to_string()))).await;
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn cancel(&mut self) {
+        if let Some(question) = self.question.take() {
+            question.abort();
+        }
+    }
+
+    fn write(&self, extension: &'static str, text: String) {
+        let (answers, directory) = (self.answers.clone(), self.app.setup.directory.clone());
+        let stamp = self.app.clock;
+        tokio::spawn(async move {
+            let written = tokio::task::spawn_blocking(move || export(&directory, stamp, extension, &text)).await;
+            let written = written.unwrap_or_else(|error| Err(error.to_string()));
+            let _ = answers.send(Msg::Written(written)).await;
+        });
+    }
+}
+
+/// Writes into a file that was not there before.
+fn export(directory: &std::path::Path, stamp: Timestamp, extension: &str, text: &str) -> Result<PathBuf, String> {
+    let stamp: String = stamp.to_string().chars().filter(char::is_ascii_alphanumeric).take(15).collect();
+    for attempt in 0..100_u32 {
+        let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
+        let path = directory.join(format!("khan-{stamp}{suffix}.{extension}"));
+        match std::fs::File::create_new(&path) {
+            Ok(mut file) => {
+                io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(format!("{}: {error}", path.display())),
+        }
+    }
+    Err(format!("{} already holds a hundred exports of this second", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_never_overwrite() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = "2026-11-22T14:17:03.5Z".parse().unwrap();
+        let paths: Vec<_> = (0..2).map(|_| export(directory.path(), at, "csv", "a,b\n").unwrap()).collect();
+        let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["khan-20261122T141703.csv", "khan-20261122T141703-1.csv"]);
+        assert!(export(&directory.path().join("absent"), at, "csv", "").is_err());
+    }
+}
