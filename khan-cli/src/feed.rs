@@ -160,6 +160,14 @@ impl Handle {
     }
 }
 
+/// The next request. Waits for ever once every [`Handle`] is gone, because whoever watches may keep watching.
+pub async fn next(requests: &mut mpsc::Receiver<Request>) -> Request {
+    match requests.recv().await {
+        Some(request) => request,
+        None => std::future::pending().await,
+    }
+}
+
 impl Feeder {
     /// Shows a view.
     pub fn show(&self, view: Arc<View>) {

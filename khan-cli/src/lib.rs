@@ -3,10 +3,22 @@
 //! interface shows it live.
 //!
 //! ```text
-//! source/*  ->  feed (watch<Arc<View>>, status, requests)  ->  model::project  ->  output/* | tui/*
+//! source/*  ->  feed (watch<Arc<View>>, news, requests)  ->  model::project  ->  command/* -> output/*  |  tui/*
 //! ```
 
+pub mod app;
+pub mod cli;
+pub mod command;
+pub mod connect;
+pub mod failure;
 pub mod feed;
 pub mod model;
+pub mod output;
 pub mod source;
 pub mod tui;
+
+/// Chooses the cryptography behind TLS, once per process; every HTTP client takes it from there.
+pub fn install_tls() {
+    // An error means that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -26,11 +26,14 @@ pub struct Limits {
     pub view_rows: usize,
     /// Query shapes.
     pub shapes: usize,
+    /// Samples are at least this far apart. Agents answer one after the other, each answer makes a view, and a sample of
+    /// each would fill the history with next to nothing.
+    pub spacing: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { samples: 720, keys: 5_000, view_rows: 1_000_000, shapes: 8 }
+        Self { samples: 720, keys: 5_000, view_rows: 1_000_000, shapes: 8, spacing: Duration::from_secs(4) }
     }
 }
 
@@ -89,6 +92,8 @@ pub struct History {
     /// Sequence number of the first stamp.
     first: u64,
     latest: Option<u64>,
+    /// When the latest sample's view was assembled.
+    pushed: Option<Timestamp>,
     /// Boot id of each node that the latest sample counted.
     boots: HashMap<String, String>,
     shapes: Vec<Series>,
@@ -140,9 +145,13 @@ impl History {
 
     /// Takes a sample of `view` if it is settled and not the one before; says whether it did.
     pub fn push(&mut self, view: Arc<View>) -> bool {
-        if !view.settled || self.latest == Some(view.id) {
+        // A clock that was set back must not stop the history.
+        let soon = |pushed: Timestamp| view.assembled >= pushed && view.assembled.since(pushed) < self.limits.spacing;
+        let early = self.pushed.is_some_and(soon);
+        if !view.settled || self.latest == Some(view.id) || early {
             return false;
         }
+        self.pushed = Some(view.assembled);
         let broken = self.breaks(&view);
         self.latest = Some(view.id);
         self.stamps.push_back(Stamp { at: view.newest.unwrap_or(view.assembled), broken });
@@ -535,7 +544,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_old_samples_go() {
-        let limits = Limits { samples: 3, keys: 1, view_rows: 4, shapes: 1 };
+        let limits = Limits { samples: 3, keys: 1, view_rows: 4, shapes: 1, ..Limits::default() };
         let query = Query::default();
         let mut history = History::with_limits(limits);
         history.track(&query);

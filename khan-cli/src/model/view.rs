@@ -131,6 +131,11 @@ pub struct RowRef<'view> {
 }
 
 impl View {
+    /// Nothing yet.
+    pub fn empty(source: SourceInfo) -> Self {
+        Self { source, ..Self::default() }
+    }
+
     /// Every row that counts: with side `client`, or with side `server` when the client's node does not report.
     pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
         self.parts.iter().flat_map(move |part| {

@@ -85,7 +85,8 @@ pub async fn snapshot(
     }
     let reply = route.exchange(&ask, bounds).await?;
     let clock_skew_millis = reply.clock_skew_millis();
-    if reply.status == StatusCode::NOT_MODIFIED {
+    // "Not modified" answers only those who said what they have.
+    if reply.status == StatusCode::NOT_MODIFIED && etag.is_some() {
         return Ok(Fetched { snapshot: None, etag: etag.cloned(), clock_skew_millis });
     }
     let etag = reply.headers.get(ETAG).cloned();
@@ -95,6 +96,9 @@ pub async fn snapshot(
     }
     if snapshot.schema != SCHEMA {
         return Err(FetchError::Schema { theirs: snapshot.schema, version: snapshot.version.clone() });
+    }
+    if snapshot.id.is_empty() || snapshot.node.is_empty() {
+        return Err(FetchError::Garbage { what: "a snapshot", reason: "it lacks an id or a node".into() });
     }
     Ok(Fetched { snapshot: Some(snapshot), etag, clock_skew_millis })
 }

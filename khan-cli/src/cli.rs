@@ -1,0 +1,119 @@
+//! The command line, as clap reads it. Flags keep kubectl's spelling where kubectl has them, and each has a `KHAN_`
+//! variable.
+
+pub mod duration;
+pub mod kube_args;
+pub mod output_args;
+pub mod prom_args;
+pub mod query_args;
+pub mod source_args;
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::USAGE;
+use kube_args::KubeArgs;
+use output_args::OutputArgs;
+use prom_args::PromArgs;
+use query_args::{LeakArgs, QueryArgs};
+use source_args::SourceArgs;
+
+/// Who holds these connections?
+#[derive(Debug, Parser)]
+#[command(
+    name = "khan",
+    version,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    about = "Who holds these connections? Kubernetes names for the kernel's connection tracking table",
+    after_help = "Examples:\n  \
+        khan top                                  who holds connections, live\n  \
+        khan top --source local                   the same for this host alone, without a cluster\n  \
+        khan top app/checkout -n shop             one app, either end\n  \
+        khan top --once -o json --agent http://10.0.0.7:14718\n  \
+        khan leaks --window 15m --exit-code       for a cron job: exit code 5 when a leak is likely\n  \
+        khan who 10.40.7.19                       whose address is this, and who talks to it?\n\n\
+        Exit codes: 0 fine, 1 failed, 3 partial data with --strict, 4 nothing reachable, 5 leak found with --exit-code,\n\
+        64 wrong flag or configuration, 130 interrupted, 143 terminated."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub kube: KubeArgs,
+    /// Where connections are known.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Prometheus.
+    #[command(flatten)]
+    pub prometheus: PromArgs,
+    /// What is printed, and how.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Prints help and version where they were asked for, else one sentence about what is wrong.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    // A closed pipe behind --help is not worth a message.
+    match error.kind() {
+        DisplayHelp | DisplayVersion => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+        }
+        _ => eprintln!("khan: {}; see khan --help", sentence(error)),
+    }
+    ExitCode::from(USAGE)
+}
+
+/// clap's message as one sentence, without its headline, usage and line breaks.
+pub fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let mut sentence = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(ContextValue::String(similar)) = error.get(ContextKind::SuggestedArg) {
+        sentence = format!("{sentence}, did you mean {similar}?");
+    }
+    sentence
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Connections by source and destination, live on a terminal, once into a pipe
+    #[command(after_help = "Examples:\n  \
+        khan top                                       all namespaces, largest first\n  \
+        khan top ns/shop                               either end in a namespace\n  \
+        khan top --to app/data/postgres                who talks to postgres\n  \
+        khan top --group-by dst --sort-by delta -w     what grows, block after block\n  \
+        khan top --filter 'dst:postgres conns>100 -src:shop/*'\n  \
+        khan top --once -o custom-columns=FROM:.source.text,N:.connections\n\n\
+        Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle\n\
+        halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
+    Top(TopArgs),
+}
+
+/// Arguments of `khan top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// Which connections: app/NAME, pod/NAME, svc/NAME, ns/NAME, node/NAME, ip/ADDRESS, ip/CIDR, or part of a name
+    #[arg(value_name = "SELECTOR")]
+    pub selectors: Vec<String>,
+    /// Filter and shape.
+    #[command(flatten)]
+    pub query: QueryArgs,
+    /// The leak rule.
+    #[command(flatten)]
+    pub leak: LeakArgs,
+    /// Print once instead of opening the terminal interface
+    #[arg(long, env = "KHAN_ONCE", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub once: bool,
+}

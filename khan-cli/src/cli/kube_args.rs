@@ -1,0 +1,61 @@
+//! kubectl's own flags. kubectl drops global flags that stand before a plugin's name, so they must be ours.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+/// How to reach the cluster; spelled as in `kubectl options`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Kubernetes")]
+pub struct KubeArgs {
+    /// Kubeconfig file
+    #[arg(long, global = true, env = "KHAN_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Kubeconfig context
+    #[arg(long, global = true, env = "KHAN_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
+    /// Kubeconfig cluster
+    #[arg(long, global = true, env = "KHAN_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// Kubeconfig user
+    #[arg(long, global = true, env = "KHAN_USER", value_name = "NAME")]
+    pub user: Option<String>,
+    /// Only connections with an end in this namespace (repeatable)
+    #[arg(short, long, global = true, env = "KHAN_NAMESPACE", value_name = "NAME", value_delimiter = ',')]
+    pub namespace: Vec<String>,
+    /// All namespaces: the default, and stronger than --namespace
+    #[arg(short = 'A', long, global = true, env = "KHAN_ALL_NAMESPACES")]
+    pub all_namespaces: bool,
+    /// User to impersonate
+    #[arg(long = "as", global = true, env = "KHAN_AS", value_name = "NAME")]
+    pub impersonate: Option<String>,
+    /// Group to impersonate (repeatable)
+    #[arg(long = "as-group", global = true, env = "KHAN_AS_GROUP", value_name = "NAME")]
+    pub impersonate_groups: Vec<String>,
+    /// How long one request to the API server may take
+    #[arg(long, global = true, env = "KHAN_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "10s",
+        value_parser = super::duration::parse)]
+    pub request_timeout: Duration,
+    /// Do not check the API server's certificate
+    #[arg(long, global = true, env = "KHAN_INSECURE_SKIP_TLS_VERIFY")]
+    pub insecure_skip_tls_verify: bool,
+    /// Bearer token for the API server; prefer the kubeconfig, since others on this host can read arguments
+    #[arg(long, global = true, env = "KHAN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// File with a bearer token for the API server
+    #[arg(long, global = true, env = "KHAN_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
+    pub token_file: Option<PathBuf>,
+}
+
+impl KubeArgs {
+    /// Whether the user asked for a certain cluster.
+    pub fn is_explicit(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some() || self.cluster.is_some() || self.user.is_some()
+    }
+
+    /// The namespaces that narrow the view; empty for all.
+    pub fn scope(&self) -> Vec<String> {
+        if self.all_namespaces { Vec::new() } else { self.namespace.clone() }
+    }
+}

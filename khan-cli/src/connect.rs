@@ -1,0 +1,123 @@
+//! Flags to a started source: explicit addresses beat discovery, discovery beats Prometheus, Prometheus beats this host.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::cli::Cli;
+use crate::cli::kube_args::KubeArgs;
+use crate::cli::source_args::SourceChoice;
+use crate::failure::{Failure, USAGE};
+use crate::feed::{Feed, channel};
+use crate::model::{SourceInfo, SourceKind, View};
+use crate::source::agents::discovery::{DiscoveryError, DiscoveryOptions, discover};
+use crate::source::agents::poll::{self, Plan};
+use crate::source::agents::roster::Roster;
+use crate::source::agents::route::DirectClient;
+use crate::source::agents::route::pod::Connect;
+use crate::source::agents::{self, url::AgentUrl};
+use crate::source::cluster::{Cluster, ClusterError, ClusterOptions};
+use crate::source::exchange::Bounds;
+use crate::source::http_config::HttpConfig;
+
+/// Starts the source that the flags ask for.
+pub async fn start(cli: &Cli) -> Result<Feed, Failure> {
+    match cli.source.source {
+        SourceChoice::Agents => agents(cli).await,
+        SourceChoice::Auto if !cli.source.agent.is_empty() => agents(cli).await,
+        SourceChoice::Auto => auto(cli).await,
+        SourceChoice::Prometheus => Err(Failure::usage("--source prometheus needs --prometheus-url")),
+        SourceChoice::Local => Err(Failure::usage("--source local is not part of this build")),
+    }
+}
+
+async fn auto(cli: &Cli) -> Result<Feed, Failure> {
+    match agents(cli).await {
+        Ok(feed) => Ok(feed),
+        Err(failure) if cli.kube.is_explicit() || failure.code == USAGE => Err(failure),
+        Err(failure) => Err(Failure::unreachable(format_args!(
+            "no source of connections: {failure}; give --agent URL or a kubeconfig that leads to khan-agents, \
+             or --prometheus-url URL, or read this host alone with --source local"
+        ))),
+    }
+}
+
+async fn agents(cli: &Cli) -> Result<Feed, Failure> {
+    let http = HttpConfig::default();
+    let mut source = SourceInfo { kind: SourceKind::Agents, ..SourceInfo::default() };
+    let roster = if cli.source.agent.is_empty() {
+        let cluster = cluster(&cli.kube).await?;
+        source.context.clone_from(&cluster.context);
+        if cli.source.connect != Connect::Auto {
+            cli.source.connect.as_str().clone_into(&mut source.detail);
+        }
+        discovered(cli, cluster, http).await?
+    } else {
+        watch::channel(named(cli, http)?).1
+    };
+    let plan = Plan {
+        interval: cli.source.interval,
+        max_in_flight: cli.source.max_in_flight,
+        bounds: Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() },
+    };
+    let (feeder, feed) = channel(View::empty(source.clone()));
+    tokio::spawn(poll::run(feeder, roster, plan, source));
+    Ok(feed)
+}
+
+fn named(cli: &Cli, http: HttpConfig) -> Result<Roster, Failure> {
+    let urls: Result<Vec<AgentUrl>, _> = cli.source.agent.iter().map(|text| text.parse()).collect();
+    let urls = urls.map_err(|error| Failure::usage(format_args!("--agent {error}")))?;
+    agents::fixed(&urls, http).map_err(Failure::usage)
+}
+
+async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<watch::Receiver<Roster>, Failure> {
+    let options = DiscoveryOptions {
+        namespace: cli.source.khan_namespace.clone(),
+        selector: cli.source.khan_selector.clone(),
+        port: cli.source.agent_port,
+        connect: cli.source.connect,
+        nodes: cli.source.node.clone(),
+        client: DirectClient::new(http).map_err(Failure::usage)?,
+    };
+    let roster = discover(Arc::new(cluster), options).await.map_err(|error| explain(&error))?;
+    let nobody = roster.borrow().targets.is_empty().then(|| roster.borrow().notes.join("; "));
+    nobody.map_or(Ok(roster), |nobody| Err(Failure::unreachable(nobody)))
+}
+
+fn explain(error: &DiscoveryError) -> Failure {
+    let remedy = error.remedy().map(|manifest| format!("\nthis would allow it (kubectl apply -f -):\n{manifest}"));
+    Failure::unreachable(format_args!("{error}{}", remedy.unwrap_or_default()))
+}
+
+/// The cluster that kubectl's flags lead to.
+pub async fn cluster(args: &KubeArgs) -> Result<Cluster, Failure> {
+    let token = match (&args.token, &args.token_file) {
+        (Some(token), _) => Some(token.clone()),
+        (None, Some(path)) => {
+            let read = std::fs::read_to_string(path);
+            let text =
+                read.map_err(|error| Failure::usage(format_args!("--token-file {}: {error}", path.display())))?;
+            Some(text.trim().to_owned())
+        }
+        (None, None) => None,
+    };
+    let options = ClusterOptions {
+        kubeconfig: args.kubeconfig.clone(),
+        context: args.context.clone(),
+        cluster: args.cluster.clone(),
+        user: args.user.clone(),
+        impersonate: args.impersonate.clone(),
+        impersonate_groups: args.impersonate_groups.clone(),
+        token,
+        insecure_skip_tls_verify: args.insecure_skip_tls_verify,
+        request_timeout: Some(args.request_timeout),
+        interactive: std::io::stdin().is_terminal(),
+    };
+    Cluster::open(&options).await.map_err(|error| match error {
+        ClusterError::Absent => Failure::unreachable(error),
+        ClusterError::Kubeconfig { .. } => Failure::usage(error),
+        ClusterError::Credentials { .. } => Failure::runtime(error),
+    })
+}

@@ -1,0 +1,60 @@
+//! `-o custom-columns`: paths into the JSON items, as kubectl does it.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use super::Layout;
+use super::report::Report;
+use super::table::{align, clean};
+
+pub(super) fn write(
+    report: &Report,
+    columns: &[(String, Vec<String>)],
+    layout: &Layout,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut lines = Vec::with_capacity(report.rows.len() + 1);
+    if !layout.no_headers {
+        lines.push(columns.iter().map(|(header, _)| clean(header)).collect());
+    }
+    lines.extend(
+        report.rows.iter().map(|row| columns.iter().map(|(_, path)| text(&row.item, path)).collect::<Vec<_>>()),
+    );
+    align(&lines, &vec![false; columns.len()], layout.width, out)
+}
+
+fn text(item: &Value, path: &[String]) -> String {
+    let found = path.iter().try_fold(item, |value, name| match value {
+        Value::Array(all) => name.parse::<usize>().ok().and_then(|at| all.get(at)),
+        object => object.get(name),
+    });
+    match found {
+        None | Some(Value::Null) => "<none>".to_owned(),
+        Some(Value::String(text)) if text.is_empty() => "<none>".to_owned(),
+        Some(Value::String(text)) => clean(text),
+        Some(Value::Array(all)) => {
+            let texts = all.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            clean(&texts.collect::<Vec<_>>().join(","))
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Format, Line, write};
+
+    #[test]
+    fn paths_lead_into_items() {
+        let item = serde_json::json!({"source": {"text": "shop/web"}, "connections": 7, "flags": ["NEW", "UNK"]});
+        let report = Report { rows: vec![Line { item, ..Line::default() }], ..Report::default() };
+        let format: Format =
+            "custom-columns=FROM:.source.text,N:connections,F:.flags,F0:.flags[0],X:.no.way".parse().unwrap();
+        let mut out = Vec::new();
+        write(&report, &Layout { format, ..Layout::default() }, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "FROM       N   F         F0    X\nshop/web   7   NEW,UNK   NEW   <none>\n");
+    }
+}

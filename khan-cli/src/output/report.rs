@@ -1,0 +1,154 @@
+//! What a command found, before it has a format: columns for people, items for programs.
+
+use serde_json::Value;
+
+/// A command's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// `ConnectionList` and the like.
+    pub kind: &'static str,
+    /// Everything that is not a row; partial data must be visible here.
+    pub metadata: Value,
+    /// Columns; as many as each row has cells.
+    pub columns: Vec<Column>,
+    /// Rows.
+    pub rows: Vec<Line>,
+    /// One sentence for stderr when there are no rows.
+    pub empty: String,
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// As `--columns` takes it.
+    pub name: &'static str,
+    /// Its header.
+    pub header: &'static str,
+    /// Numbers stand on the right.
+    pub right: bool,
+    /// Only with `-o wide`, or when asked for by name.
+    pub wide: bool,
+}
+
+impl Column {
+    /// A column of text.
+    pub const fn text(name: &'static str, header: &'static str) -> Self {
+        Self { name, header, right: false, wide: false }
+    }
+
+    /// A column of numbers.
+    pub const fn number(name: &'static str, header: &'static str) -> Self {
+        Self { name, header, right: true, wide: false }
+    }
+
+    /// The same, only with `-o wide`.
+    #[must_use]
+    pub const fn wide(self) -> Self {
+        Self { wide: true, ..self }
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// One for each column.
+    pub cells: Vec<Cell>,
+    /// The row for programs.
+    pub item: Value,
+    /// What `-o name` prints.
+    pub name: String,
+}
+
+/// A cell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// Text.
+    Text(String),
+    /// A count.
+    Count(u64),
+    /// A change; a plus sign stands before a rise.
+    Change(i64),
+    /// A change per minute, one digit after the point below ten.
+    Rate(f64),
+    /// Percent.
+    Percent(u8),
+    /// Not applicable, or not known.
+    Missing,
+}
+
+impl Cell {
+    /// Text, or nothing when it is empty.
+    pub fn text(text: impl Into<String>) -> Self {
+        let text = text.into();
+        if text.is_empty() { Self::Missing } else { Self::Text(text) }
+    }
+
+    /// For a person; `separators` puts commas between thousands.
+    pub fn show(&self, separators: bool) -> String {
+        let digits = |n: u64| if separators { grouped(n) } else { n.to_string() };
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Count(n) => digits(*n),
+            Self::Change(0) => "0".to_owned(),
+            Self::Change(n) => format!("{}{}", if *n < 0 { '-' } else { '+' }, digits(n.unsigned_abs())),
+            Self::Rate(rate) => rate_text(*rate, separators),
+            Self::Percent(n) => n.to_string(),
+            Self::Missing => "-".to_owned(),
+        }
+    }
+
+    /// For a program that reads columns: no signs before rises, nothing where nothing is known.
+    pub fn raw(&self) -> String {
+        match self {
+            Self::Change(n) => n.to_string(),
+            Self::Rate(rate) => format!("{}", (rate * 1000.0).round() / 1000.0),
+            Self::Missing => String::new(),
+            other => other.show(false),
+        }
+    }
+}
+
+fn rate_text(rate: f64, separators: bool) -> String {
+    let size = rate.abs();
+    let sign = if rate < 0.0 { '-' } else { '+' };
+    if size < 0.05 {
+        "0".to_owned()
+    } else if size < 9.95 && (size - size.round()).abs() >= 0.05 {
+        format!("{sign}{size:.1}")
+    } else {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, and saturating is fine")]
+        let whole = size.round() as u64;
+        format!("{sign}{}", if separators { grouped(whole) } else { whole.to_string() })
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_read_well_and_parse_well() {
+        let shown = |cell: Cell| (cell.show(true), cell.raw());
+        assert_eq!(shown(Cell::Count(1_234_567)), ("1,234,567".into(), "1234567".into()));
+        assert_eq!(shown(Cell::Change(2_114)), ("+2,114".into(), "2114".into()));
+        assert_eq!(shown(Cell::Change(-3)), ("-3".into(), "-3".into()));
+        assert_eq!(shown(Cell::Rate(0.4)), ("+0.4".into(), "0.4".into()));
+        assert_eq!(shown(Cell::Rate(2.0)), ("+2".into(), "2".into()));
+        assert_eq!(shown(Cell::Rate(-1423.4)), ("-1,423".into(), "-1423.4".into()));
+        assert_eq!(shown(Cell::Missing), ("-".into(), String::new()));
+        assert_eq!(grouped(999), "999");
+    }
+}
