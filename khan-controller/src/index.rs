@@ -122,6 +122,11 @@ impl Index {
         Counts { tombstones: self.graveyard.len(), ..self.counts }
     }
 
+    /// Distinct workloads and node names that are held.
+    pub fn names(&self) -> usize {
+        self.names.len()
+    }
+
     /// Adds an object or replaces what was known of it.
     pub fn apply(&mut self, object: Object, now: Timestamp) {
         let draft = Draft::new(object, &self.settings.app_labels);
@@ -252,7 +257,7 @@ impl Index {
                 Some(_) => {}
             }
         }
-        if renamed || old.ranges != ranges {
+        if renamed || aged || old.ranges != ranges {
             self.remove_ranges(slot, &old.ranges);
             self.add_ranges(slot, &ranges);
         }

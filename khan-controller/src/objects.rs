@@ -144,7 +144,7 @@ fn parse_uuid(text: &str) -> Option<u128> {
     })
 }
 
-/// What all three kinds have.
+/// What all three kinds have: `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Identity of this life of the object.
@@ -210,6 +210,3 @@ where
     }
     Ok(elements)
 }
-
-#[cfg(test)]
-mod tests;

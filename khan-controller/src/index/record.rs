@@ -186,6 +186,10 @@ impl Names {
         })
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.groups.len() + self.nodes.len()
+    }
+
     /// Gives names back; the last one to do so frees them.
     #[expect(clippy::needless_pass_by_value, reason = "who gives a name back must not use it again")]
     pub(super) fn release(&mut self, group: Arc<Group>, node: Arc<str>) {

@@ -1,4 +1,5 @@
 //! Small builders of manifests.
+#![allow(dead_code, reason = "shared by test programs that each use some of it")]
 
 use serde_json::{Value, json};
 
