@@ -51,7 +51,7 @@ def rendered():
 def main():
     if sys.argv[1:] == ["--write"]:
         OBJECT.write_text(rendered())
-    elif not OBJECT.exists() or OBJECT.read_text() != rendered():
+    if not OBJECT.exists() or OBJECT.read_text() != rendered():
         sys.exit(f"{OBJECT} is not what deploy/prometheus says: run deploy/check --write")
     else:
         print("PrometheusRule: in step with deploy/prometheus")
