@@ -17,6 +17,7 @@ use khan_serve::{health, listen};
 use tracing::info;
 
 use crate::arguments::Arguments;
+use crate::auth::Authenticator;
 use crate::directory::Directory;
 use crate::external::ExternalNamesFile;
 use crate::file::ClusterFile;
@@ -41,7 +42,10 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
         let names = ExternalNamesFile::open(path, Arc::clone(&directory), Arc::clone(&metrics));
         tokio::spawn(names.map_err(Failure::configuration)?.follow());
     }
-    let mut heard = None;
+    if let Some(reason) = audience_conflict(arguments, web.as_ref()) {
+        return Err(Failure::configuration(reason));
+    }
+    let (mut heard, mut authenticator) = (None, None);
     if let Some(path) = &arguments.from_file {
         let file = ClusterFile::open(path, Arc::clone(&directory), Arc::clone(&metrics));
         tokio::spawn(file.map_err(Failure::configuration)?.follow());
@@ -49,11 +53,15 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
         let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
         info!(url = connection.url, "Watches a cluster");
         watch::start(&connection, &directory, &metrics, watching, &readiness);
+        authenticator = arguments
+            .require_token_audience
+            .clone()
+            .map(|audience| Authenticator::new(connection.client, audience, Arc::clone(&metrics)));
         heard = Some(connection.heard);
     }
     tokio::spawn(expire(Arc::clone(&directory)));
 
-    let router = resolve::routes(Arc::clone(&directory), Arc::clone(&metrics))
+    let router = resolve::routes(Arc::clone(&directory), Arc::clone(&metrics), authenticator)
         .route(routes::METRICS, get(async move || page(&directory, &metrics, heard.as_deref())))
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
     let listener = listen::bind("--listen", arguments.listen).await?;
@@ -74,6 +82,17 @@ fn app_labels(arguments: &Arguments) -> Result<Vec<String>, Failure> {
         return Err(Failure::configuration("--app-labels holds an empty label"));
     }
     Ok(labels)
+}
+
+fn audience_conflict(arguments: &Arguments, web: Option<&WebConfig>) -> Option<&'static str> {
+    arguments.require_token_audience.as_ref()?;
+    if arguments.from_file.is_some() {
+        return Some("--require-token-audience needs a cluster to ask, not --from-file");
+    }
+    web.filter(|web| web.with_users()).map(|_| {
+        "--require-token-audience and basic_auth_users (--web-config) exclude each other: a request has one \
+         Authorization header"
+    })
 }
 
 async fn expire(directory: Arc<Directory>) {

@@ -42,6 +42,10 @@ pub struct Arguments {
     #[arg(long, env = "KHAN_WEB_CONFIG", value_name = "FILE")]
     pub web_config: Option<PathBuf>,
 
+    /// Let in only callers with a service account token for this audience, as the API server says (TokenReview)
+    #[arg(long, env = "KHAN_REQUIRE_TOKEN_AUDIENCE", value_name = "NAME")]
+    pub require_token_audience: Option<String>,
+
     /// How to log.
     #[command(flatten)]
     pub log: LogArguments,

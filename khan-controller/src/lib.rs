@@ -14,6 +14,7 @@ pub mod external;
 pub mod file;
 pub mod watch;
 
+pub mod auth;
 pub mod resolve;
 
 pub mod app;

@@ -29,6 +29,7 @@ pub struct Metrics {
     resolve_seconds: Histogram,
     resolved_addresses: IntCounter,
     reloads: IntCounterVec,
+    reviews: IntCounterVec,
 }
 
 impl Metrics {
@@ -87,6 +88,11 @@ impl Metrics {
                 &registry,
                 IntCounter::new("khan_controller_resolve_addresses_total", "Addresses asked for in resolve requests."),
             ),
+            reviews: counts(
+                "khan_controller_token_reviews_total",
+                "Questions to the API server about tokens, by result.",
+                &["result"],
+            ),
             reloads: counts(
                 "khan_controller_file_reloads_total",
                 "Times that a watched file was read again, by flag and result.",
@@ -141,8 +147,16 @@ impl Metrics {
     }
 
     pub(crate) fn reloaded(&self, flag: &str, worked: bool) {
-        self.reloads.with_label_values(&[flag, if worked { "success" } else { "failure" }]).inc();
+        self.reloads.with_label_values(&[flag, result(worked)]).inc();
     }
+
+    pub(crate) fn reviewed(&self, worked: bool) {
+        self.reviews.with_label_values(&[result(worked)]).inc();
+    }
+}
+
+const fn result(worked: bool) -> &'static str {
+    if worked { "success" } else { "failure" }
 }
 
 impl Default for Metrics {

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use khan_api::routes;
 use tokio::sync::Semaphore;
 
+use crate::auth::{self, Authenticator};
 use crate::directory::Directory;
 use crate::metrics::Metrics;
 
@@ -31,14 +33,20 @@ pub(crate) struct Api {
 }
 
 /// `POST /v1/resolve`, `GET /v1/identities/{ip}`, `GET /cache`.
-pub fn routes(directory: Arc<Directory>, metrics: Arc<Metrics>) -> Router {
+///
+/// With an `authenticator`, only to callers that it lets in.
+pub fn routes(directory: Arc<Directory>, metrics: Arc<Metrics>, authenticator: Option<Authenticator>) -> Router {
     let api = Api { directory, metrics, answers: Arc::new(Semaphore::new(ANSWERS_AT_ONCE)) };
-    Router::new()
+    let router = Router::new()
         .route(routes::RESOLVE, post(request::resolve))
         .route(routes::IDENTITY, get(identity::identity))
         .route(routes::CACHE, get(original::cache))
         .layer(DefaultBodyLimit::max(request::MOST_BYTES))
-        .with_state(api)
+        .with_state(api);
+    match authenticator {
+        Some(authenticator) => router.layer(from_fn_with_state(Arc::new(authenticator), auth::require)),
+        None => router,
+    }
 }
 
 /// A refusal that says why, as `{"error": "..."}`.

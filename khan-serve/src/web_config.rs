@@ -99,6 +99,11 @@ impl WebConfig {
         self.with_tls
     }
 
+    /// Whether passwords are asked for.
+    pub fn with_users(&self) -> bool {
+        !self.current().users.is_empty()
+    }
+
     pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
         self.current().tls.as_ref().map(|tls| TlsAcceptor::from(Arc::clone(&tls.config)))
     }

@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -76,6 +76,8 @@ struct Stock {
 struct Shared {
     version: u64,
     stocks: BTreeMap<String, Stock>,
+    reviews: Vec<(String, Value)>,
+    asked_reviews: usize,
 }
 
 /// A running server; stops when it is dropped.
@@ -111,7 +113,10 @@ impl ApiServer {
     }
 
     fn serve(&self, listener: TcpListener) {
-        let router = Router::new().route("/api/v1/{resource}", get(collection)).with_state(self.clone());
+        let router = Router::new()
+            .route("/api/v1/{resource}", get(collection))
+            .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
+            .with_state(self.clone());
         let stop = Arc::clone(&self.stop);
         tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
@@ -203,6 +208,15 @@ impl ApiServer {
 
     pub(crate) fn asked(&self, resource: &str) -> Asked {
         self.shared.lock().unwrap().stocks.get(resource).map(|stock| stock.asked).unwrap_or_default()
+    }
+
+    /// Accepts `token`, with the status of a `TokenReview` as the answer.
+    pub(crate) fn accept_token(&self, token: &str, status: Value) {
+        self.shared.lock().unwrap().reviews.push((token.into(), status));
+    }
+
+    pub(crate) fn asked_reviews(&self) -> usize {
+        self.shared.lock().unwrap().asked_reviews
     }
 
     /// A kubeconfig for this server.
@@ -431,4 +445,16 @@ impl Watching {
         let r#type = if selected(&change.object, &self.parameters) { change.r#type } else { "DELETED" };
         Some(json!({"type": r#type, "object": change.object}))
     }
+}
+
+async fn review(State(server): State<ApiServer>, body: Bytes) -> Response {
+    let request: Value = serde_json::from_slice(&body).unwrap();
+    let token = request["spec"]["token"].as_str().unwrap_or_default().to_owned();
+    let mut shared = server.shared.lock().unwrap();
+    shared.asked_reviews += 1;
+    let accepted = shared.reviews.iter().find(|(known, _)| *known == token).map(|(_, status)| status.clone());
+    let status = accepted.unwrap_or_else(|| json!({"authenticated": false, "error": "invalid bearer token"}));
+    let mut answer = request;
+    answer["status"] = status;
+    (StatusCode::CREATED, axum::Json(answer)).into_response()
 }

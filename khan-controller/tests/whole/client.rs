@@ -34,7 +34,7 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: String) -> (Stat
     (answer.status(), answer.text().await.unwrap())
 }
 
-fn http() -> reqwest::Client {
+pub(crate) fn http() -> reqwest::Client {
     khan_controller::app::install_tls_provider();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
