@@ -122,6 +122,12 @@ def references(objects):
     """Names that lead nowhere within the kustomization."""
     named = {(o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]) for o in objects}
     namespaces = {name for kind, _, name in named if kind == "Namespace"}
+    for obj in objects:
+        if obj["kind"] in WORKLOADS:
+            for volume in obj["spec"]["template"]["spec"].get("volumes", []):
+                wanted = volume.get("configMap", {}).get("name")
+                if wanted and ("ConfigMap", obj["metadata"]["namespace"], wanted) not in named:
+                    yield f"{obj['kind']} {obj['metadata']['name']}: ConfigMap {wanted} is not created"
     pods = [(o["metadata"]["namespace"], o["spec"]["template"]) for o in objects if o["kind"] in WORKLOADS]
 
     for obj in objects:
