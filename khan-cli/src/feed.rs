@@ -17,7 +17,7 @@ use std::time::Duration;
 use khan_api::{ConnectionSample, Protocol, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::model::View;
+use crate::model::{Query, View};
 
 /// What a screen or a one-shot command holds.
 #[derive(Debug)]
@@ -92,6 +92,8 @@ pub enum Request {
     Refresh,
     /// How old data may be.
     Interval(Duration),
+    /// This is asked of views from now on: a source that sums on a server asks for nothing that no question needs.
+    Question(Box<Query>),
     /// Read single connections.
     Sample(SampleRequest, oneshot::Sender<Result<Vec<ConnectionSample>, DetailError>>),
 }
@@ -150,6 +152,11 @@ impl Handle {
     /// Changes how old data may be.
     pub fn set_interval(&self, interval: Duration) {
         let _ = self.requests.try_send(Request::Interval(interval));
+    }
+
+    /// Tells what is asked of views, whenever that changes.
+    pub fn ask(&self, query: &Query) {
+        let _ = self.requests.try_send(Request::Question(Box::new(query.clone())));
     }
 
     /// Reads single connections from the nodes that hold them. Drop the future to cancel.

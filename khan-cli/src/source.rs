@@ -11,4 +11,7 @@ pub mod agents;
 pub mod cluster;
 pub mod exchange;
 pub mod http_config;
+pub mod prometheus;
 pub mod rbac;
+mod retry;
+mod trust;

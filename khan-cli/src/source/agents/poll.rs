@@ -1,7 +1,6 @@
 //! Asks every agent of a roster again and again, and shows the merged answers as they come.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::watched::Watched;
 use crate::feed::{Feeder, Link, News, Request};
 use crate::model::{NodeState, Pool, SourceInfo, SourceKind, merge};
 use crate::source::exchange::Bounds;
+use crate::source::retry::Jitter;
 
 /// How agents are asked.
 #[derive(Clone, Copy, Debug)]
@@ -219,6 +219,8 @@ impl Poller {
                 let latest = Instant::now() + self.plan.interval;
                 self.due.values_mut().for_each(|due| *due = latest.min(*due));
             }
+            // Agents tell everything anyway.
+            Request::Question(_) => {}
             Request::Sample(request, answer) => {
                 let agents = details::owners(&request, self.agents.values().filter(|agent| !agent.gone));
                 let (permits, bounds) = (Arc::clone(&self.permits), self.plan.bounds);
@@ -266,18 +268,4 @@ fn dropped(nodes: &[crate::model::NodeStatus]) -> Option<String> {
     let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
     let nodes = if names.len() == 1 { "node" } else { "nodes" };
     (!names.is_empty()).then(|| format!("totals exclude {} {nodes}: {}{more}", names.len(), listed.join(", ")))
-}
-
-/// Numbers between 0 and 1 without a pattern.
-#[derive(Default)]
-struct Jitter {
-    seed: RandomState,
-    drawn: u64,
-}
-
-impl Jitter {
-    fn next(&mut self) -> f64 {
-        self.drawn += 1;
-        f64::from((self.seed.hash_one(self.drawn) >> 32) as u32) / f64::from(u32::MAX)
-    }
 }

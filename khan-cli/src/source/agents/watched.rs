@@ -10,13 +10,8 @@ use super::fetch::Fetched;
 use super::roster::Target;
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool};
+use crate::source::trust::Evidence;
 
-/// Data older than so many intervals is marked.
-const STALE_AFTER: u32 = 2;
-/// Data older than so many intervals is not counted any more.
-const DROPPED_AFTER: u32 = 3;
-/// A snapshot may be late by so much without a word.
-const GRACE: Duration = Duration::from_secs(5);
 /// The first retry comes after so long, each further one after twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Retries are never further apart.
@@ -102,21 +97,21 @@ impl Watched {
     /// Decides how far its data can be trusted at `now`. True when that differs from before.
     pub(crate) fn judge(&mut self, interval: Duration, now: Timestamp) -> bool {
         let before = (self.status.state, self.table.is_some());
-        let interval = self.status.interval.max(interval);
-        let bound = |intervals: u32| interval * intervals + self.status.scan + GRACE;
-        let age = self.status.age(now);
-        if self.table.is_some() && age.is_none_or(|age| age > bound(DROPPED_AFTER)) {
+        let evidence = Evidence {
+            failing: self.status.failure.is_some(),
+            answered: self.status.answered.is_some(),
+            rows: self.table.is_some(),
+            age: self.status.age(now),
+            interval: self.status.interval.max(interval),
+            scan: self.status.scan,
+        };
+        let (state, rows) = evidence.judge();
+        self.status.state = state;
+        if !rows {
             self.table = None;
-            // The rows are wanted anew, even if they should be the same.
+            // They are wanted anew, even if they should be the same.
             self.etag = None;
         }
-        let old = age.is_some_and(|age| age > bound(STALE_AFTER));
-        self.status.state = match (&self.status.failure, self.table.is_some(), self.status.answered) {
-            (Some(_), false, _) => NodeState::Failed,
-            (None, _, None) => NodeState::Waiting,
-            (None, true, Some(_)) if !old => NodeState::Ok,
-            (Some(_), true, _) | (None, _, Some(_)) => NodeState::Stale,
-        };
         before != (self.status.state, self.table.is_some())
     }
 

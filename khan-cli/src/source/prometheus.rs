@@ -1,0 +1,14 @@
+//! A server that speaks Prometheus's HTTP API is asked for sums of the agents' series; it makes the same views as the
+//! agents themselves, for clusters that are larger than one terminal can poll, and it knows the past.
+//!
+//! ```text
+//! Query ─▶ Need (labels) ─▶ promql ─▶ client ─▶ answer ─▶ rows of nodes ─▶ merge ─▶ feed
+//! ```
+
+pub mod answer;
+pub mod client;
+pub mod need;
+pub mod promql;
+mod round;
+mod rows;
+pub mod run;

@@ -1,0 +1,171 @@
+//! Sums of series to the rows of each node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use khan_api::snapshot::{Endpoint as Wire, Side};
+use khan_api::{Kind, Protocol};
+
+use super::answer::Labels;
+use crate::model::table::Count;
+use crate::model::{Endpoint, NodeTable, Pool, State};
+
+/// The app of the sum of all that the agent's bound on series left out.
+const OTHER: &str = "__other__";
+
+/// The rows of one node, as they come.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    endpoints: Vec<Arc<Endpoint>>,
+    numbers: HashMap<Arc<Endpoint>, u32>,
+    counts: Vec<Count>,
+    /// Where each row is, so that its idle connections find it.
+    places: HashMap<Place, usize>,
+}
+
+type Place = (u32, u32, u16, Option<Protocol>, State, Side);
+
+impl Rows {
+    /// The nodes' rows, by name.
+    pub(super) fn of<'a>(
+        connections: impl Iterator<Item = (&'a Labels, u64)>,
+        idle: impl Iterator<Item = (&'a Labels, u64)>,
+        pool: &mut Pool,
+    ) -> BTreeMap<String, Self> {
+        let mut nodes = BTreeMap::<String, Self>::new();
+        for (labels, n) in connections.filter(|(_, n)| *n > 0) {
+            let rows = nodes.entry(labels.get("node").to_owned()).or_default();
+            let (place, count) = rows.count(labels, n, pool);
+            rows.places.insert(place, rows.counts.len());
+            rows.counts.push(count);
+        }
+        for (labels, n) in idle {
+            let Some(rows) = nodes.get_mut(labels.get("node")) else { continue };
+            let (place, _) = rows.count(labels, n, pool);
+            if let Some(at) = rows.places.get(&place) {
+                rows.counts[*at].idle_connections = n;
+            }
+        }
+        nodes
+    }
+
+    /// The table; `snapshot` must differ whenever the rows do.
+    pub(super) fn table(self, snapshot: String) -> NodeTable {
+        NodeTable::from_counts(snapshot, self.endpoints, self.counts)
+    }
+
+    /// How many connections the rows hold.
+    pub(super) fn connections(&self) -> u64 {
+        self.counts.iter().map(|count| count.connections).sum()
+    }
+
+    fn count(&mut self, labels: &Labels, connections: u64, pool: &mut Pool) -> (Place, Count) {
+        let side = if labels.get("side") == "server" { Side::Server } else { Side::Client };
+        let (src, dst) = (self.number(labels, &SRC, side, pool), self.number(labels, &DST, side, pool));
+        let port = labels.get("dst_port").parse().unwrap_or(0);
+        let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == labels.get("transport"));
+        let state = State::from_name(labels.get("state"));
+        let count = Count { src, dst, port, protocol, state, side, connections, idle_connections: 0 };
+        ((src, dst, port, protocol, state, side), count)
+    }
+
+    fn number(&mut self, labels: &Labels, end: &End, side: Side, pool: &mut Pool) -> u32 {
+        let endpoint = pool.endpoint(&end.read(labels, side));
+        let endpoints = &mut self.endpoints;
+        *self.numbers.entry(endpoint).or_insert_with_key(|endpoint| {
+            endpoints.push(Arc::clone(endpoint));
+            u32::try_from(endpoints.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+/// The labels of one end.
+struct End {
+    source: bool,
+    kind: &'static str,
+    ip: &'static str,
+    ns: &'static str,
+    app: &'static str,
+    workload: &'static str,
+    name: &'static str,
+}
+
+const SRC: End = End {
+    source: true,
+    kind: "src_type",
+    ip: "src_ip",
+    ns: "src_ns",
+    app: "src_app",
+    workload: "src_workload",
+    name: "src_name",
+};
+const DST: End = End {
+    source: false,
+    kind: "dst_type",
+    ip: "dst_ip",
+    ns: "dst_ns",
+    app: "dst_app",
+    workload: "dst_workload",
+    name: "dst_name",
+};
+
+impl End {
+    fn read(&self, labels: &Labels, side: Side) -> Wire {
+        let text = |label: &str| labels.get(label).to_owned();
+        let kind = labels.get(self.kind).parse().unwrap_or(Kind::Unknown);
+        let other = labels.get(self.app) == OTHER;
+        let node = match kind {
+            Kind::Node | Kind::Network | Kind::Gateway => text(self.name),
+            // No label says where a pod lives, but a client that is counted here and is a pod lives here.
+            Kind::Pod if self.source && side == Side::Client => text("node"),
+            _ => String::new(),
+        };
+        Wire {
+            ip: labels.get(self.ip).parse().ok(),
+            kind,
+            ns: text(self.ns),
+            app: if other { String::new() } else { text(self.app) },
+            workload: text(self.workload),
+            name: if other { String::new() } else { text(self.name) },
+            node,
+            gone: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn series_become_rows_of_their_nodes() {
+        let web = labels(&[
+            ("node", "n1"),
+            ("side", "client"),
+            ("src_type", "pod"),
+            ("src_ns", "shop"),
+            ("src_app", "web"),
+            ("dst_type", "service"),
+            ("dst_ns", "data"),
+            ("dst_app", "db"),
+            ("dst_port", "5432"),
+            ("state", "ESTABLISHED"),
+        ]);
+        let other = labels(&[("node", "n2"), ("side", "client"), ("src_app", OTHER), ("dst_app", OTHER)]);
+        let connections = [(&web, 7), (&other, 3)];
+        let nodes = Rows::of(connections.into_iter(), [(&web, 2)].into_iter(), &mut Pool::default());
+        let tables: Vec<_> = nodes.into_iter().map(|(node, rows)| (node, rows.table(String::new()))).collect();
+        let (name, first) = &tables[0];
+        let row = first.rows()[0];
+        assert_eq!((name.as_str(), row.connections, row.idle_connections, row.port), ("n1", 7, 2, 5432));
+        let (src, dst) = (&first.endpoints[row.src as usize], &first.endpoints[row.dst as usize]);
+        assert_eq!((&*src.app, &*src.node, &*dst.app, &*dst.node), ("web", "n1", "db", ""));
+        let (_, second) = &tables[1];
+        assert!(NodeTable::is_sum(&second.endpoints[0]));
+        assert_eq!((second.rows()[0].port, second.endpoints.len()), (0, 1));
+    }
+}

@@ -1,0 +1,316 @@
+//! A real Prometheus scrapes what agents would serve, and gives the same answers as the agents themselves.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use khan_api::snapshot::{Endpoint, Side};
+use khan_api::{Snapshot, Timestamp};
+use khan_cli::feed::{self, Feed, News};
+use khan_cli::model::{GroupBy, History, NodeState, Projected, Query, SourceInfo, View, project};
+use khan_cli::source::agents;
+use khan_cli::source::agents::route::DirectClient;
+use khan_cli::source::exchange::Bounds;
+use khan_cli::source::http_config::HttpConfig;
+use khan_cli::source::prometheus::client::Client;
+use khan_cli::source::prometheus::need::Need;
+use khan_cli::source::prometheus::promql::TAKEN;
+use khan_cli::source::prometheus::run::{self, Plan};
+use khan_lab::Lab;
+use khan_lab::prometheus::{Job, Prometheus};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use server::{Answer, Server};
+
+#[path = "sources/forward.rs"]
+mod forward;
+#[expect(dead_code, reason = "what the other tests of sources use")]
+#[path = "sources/server.rs"]
+mod server;
+
+type World = Arc<Mutex<BTreeMap<&'static str, Snapshot>>>;
+
+fn end(ip: &str, kind: &str, ns: &str, app: &str, name: &str, node: &str) -> Value {
+    json!({"ip": ip, "type": kind, "ns": ns, "app": app, "name": name, "node": node})
+}
+
+/// Two nodes with agents and one without, and every kind of client and destination.
+fn world() -> World {
+    let ends = [
+        end("10.0.1.1", "pod", "shop", "web", "web-1", "n1"),
+        end("10.0.1.2", "pod", "shop", "web", "web-2", "n1"),
+        end("10.0.1.3", "pod", "shop", "", "debug", "n1"),
+        end("10.0.2.1", "pod", "data", "db", "db-0", "n2"),
+        end("10.0.3.1", "pod", "ops", "cron", "cron-1", "n3"),
+        end("10.9.0.1", "service", "data", "db", "db", ""),
+        end("192.168.0.1", "node", "", "", "n1", "n1"),
+        end("192.168.0.3", "node", "", "", "n3", "n3"),
+        end("198.51.100.7", "external", "", "", "", ""),
+        end("203.0.113.9", "external", "", "", "partner", ""),
+        end("10.0.1.99", "unknown", "", "", "", "n1"),
+        end("10.0.2.0", "network", "", "", "n2", "n2"),
+    ];
+    let row = |src: u32, dst: u32, backend: u32, port: u16, side: &str, established: u64, waiting: u64| {
+        let mut states = BTreeMap::from([("ESTABLISHED", established), ("TIME_WAIT", waiting)]);
+        states.retain(|_, n| *n > 0);
+        json!({"src": src, "dst": dst, "backend": backend, "port": port, "backend_port": port, "protocol": "tcp",
+            "side": side, "connections": established + waiting, "states": states, "idle_connections": established / 2})
+    };
+    let first = vec![
+        row(0, 5, 3, 5432, "client", 40, 2),
+        row(1, 5, 3, 5432, "client", 8, 0),
+        row(2, 3, 3, 5432, "client", 1, 0),
+        row(6, 3, 3, 9100, "client", 3, 0),
+        row(8, 0, 0, 443, "client", 11, 30),
+        row(9, 0, 0, 443, "client", 6, 0),
+        row(10, 3, 3, 5432, "client", 5, 0),
+    ];
+    let second = vec![
+        // Counted on n1.
+        row(0, 3, 3, 5432, "server", 40, 2),
+        row(1, 3, 3, 5432, "server", 8, 0),
+        row(2, 3, 3, 5432, "server", 1, 0),
+        row(10, 3, 3, 5432, "server", 5, 0),
+        // A client from outside, masqueraded by n1, which has counted it.
+        row(6, 3, 3, 443, "server", 17, 0),
+        // Nobody else can count these.
+        row(4, 3, 3, 5432, "server", 13, 0),
+        row(7, 3, 3, 9100, "server", 2, 0),
+        row(3, 8, 8, 53, "client", 4, 0),
+        row(11, 3, 3, 80, "client", 1, 0),
+    ];
+    let snapshot = |node: &str, rows: Vec<Value>| -> Snapshot {
+        let total: u64 = rows.iter().map(|row| row["connections"].as_u64().unwrap()).sum();
+        serde_json::from_value(json!({"schema": 1, "id": format!("{node}-1"), "node": node, "boot_id": "b",
+            "version": "0.1.0", "taken": Timestamp::now(), "interval_millis": 30_000, "scan_millis": 20,
+            "connections": total, "table": {"entries": total + 9, "limit": 262_144, "protocols": {"tcp": total, "icmp": 9}},
+            "endpoints": ends, "rows": rows}))
+        .unwrap()
+    };
+    Arc::new(Mutex::new(BTreeMap::from([("n1", snapshot("n1", first)), ("n2", snapshot("n2", second))])))
+}
+
+/// The page of an agent with `--extra-labels dst_port,state`, written without any of Khan's own code.
+fn page(snapshot: &Snapshot) -> String {
+    let (mut lines, mut idle) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+    let label = |name: &str, of: &Endpoint| {
+        let ip = of.ip.map(|ip| ip.to_string()).unwrap_or_default();
+        format!(
+            "{name}_type=\"{}\",{name}_ip=\"{ip}\",{name}_ns=\"{}\",{name}_app=\"{}\",{name}_name=\"{}\"",
+            of.kind, of.ns, of.app, of.name
+        )
+    };
+    for row in &snapshot.rows {
+        for (state, n) in &row.states {
+            let labels = format!(
+                "node=\"{}\",{},{},side=\"{}\",dst_port=\"{}\",state=\"{state}\"",
+                snapshot.node,
+                label("src", &snapshot.endpoints[row.src as usize]),
+                label("dst", &snapshot.endpoints[row.dst as usize]),
+                if row.side == Side::Client { "client" } else { "server" },
+                row.port,
+            );
+            *lines.entry(labels.clone()).or_default() += n;
+            if state == "ESTABLISHED" && row.idle_connections > 0 {
+                *idle.entry(labels).or_default() += row.idle_connections;
+            }
+        }
+    }
+    let mut text = String::new();
+    for (metric, lines) in [("khan_connection", &lines), ("khan_connection_idle", &idle)] {
+        writeln!(text, "# TYPE {metric} gauge").unwrap();
+        for (labels, n) in lines {
+            writeln!(text, "{metric}{{{labels}}} {n}").unwrap();
+        }
+    }
+    let age = Timestamp::now().since(snapshot.taken).as_secs_f64();
+    writeln!(text, "khan_agent_build_info{{version=\"{}\"}} 1", snapshot.version).unwrap();
+    writeln!(text, "khan_agent_snapshot_age_seconds {age}").unwrap();
+    writeln!(text, "khan_agent_scan_interval_seconds {}", snapshot.interval_millis / 1000).unwrap();
+    for (protocol, n) in &snapshot.table.protocols {
+        writeln!(text, "khan_conntrack_entries{{protocol=\"{protocol}\"}} {n}").unwrap();
+    }
+    writeln!(text, "khan_conntrack_entries_limit {}", snapshot.table.limit).unwrap();
+    text
+}
+
+async fn agent(world: &World, node: &'static str) -> Server {
+    let world = Arc::clone(world);
+    Server::start(move |request| {
+        let world = world.lock().unwrap();
+        let Some(snapshot) = world.get(node) else { return Answer::text(503, "gone") };
+        match request.path.split('?').next() {
+            Some("/v1/snapshot") => Answer::json(snapshot),
+            Some("/metrics") => {
+                Answer::Http(200, vec![("content-type", "text/plain; version=0.0.4".into())], page(snapshot).into())
+            }
+            _ => Answer::text(404, "no such page"),
+        }
+    })
+    .await
+}
+
+struct Bench {
+    world: World,
+    agents: [Server; 2],
+    prometheus: Prometheus,
+    _lab: Lab,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let lab = Lab::new().unwrap();
+        let world = world();
+        let agents = [agent(&world, "n1").await, agent(&world, "n2").await];
+        let targets = agents.each_ref().map(|agent| agent.address.to_string());
+        let (lab, prometheus) = tokio::task::spawn_blocking(move || {
+            let targets = targets.each_ref().map(String::as_str);
+            let prometheus = Prometheus::start(&lab, None, &[Job { name: "khan", targets: &targets }], &[]).unwrap();
+            let both = |samples: &[khan_lab::prometheus::Sample]| samples.iter().any(|sample| sample.value >= 2.0);
+            prometheus.query_until("count(khan_conntrack_entries_limit)", Duration::from_mins(1), both).unwrap();
+            (lab, prometheus)
+        })
+        .await
+        .unwrap();
+        Self { world, agents, prometheus, _lab: lab }
+    }
+
+    fn client(&self) -> Client {
+        let http = DirectClient::new(HttpConfig::default()).unwrap();
+        let bounds = Bounds { deadline: Duration::from_secs(10), ..Bounds::default() };
+        Client::http(self.prometheus.url().unwrap().parse().unwrap(), http, bounds)
+    }
+
+    fn ask_prometheus(&self, query: &Query, window: Duration) -> Feed {
+        let (feeder, feed) = feed::channel(View::default());
+        let plan = Plan { interval: Duration::from_secs(1), window, need: Need::of(query) };
+        tokio::spawn(run::run(feeder, self.client(), plan, SourceInfo::default()));
+        feed
+    }
+
+    fn ask_agents(&self) -> Feed {
+        let (feeder, feed) = feed::channel(View::default());
+        let urls = self.agents.each_ref().map(|agent| agent.url().parse().unwrap());
+        let roster = watch::channel(agents::fixed(&urls, HttpConfig::default()).unwrap()).1;
+        let plan = agents::poll::Plan { interval: Duration::from_secs(1), ..agents::poll::Plan::default() };
+        tokio::spawn(agents::poll::run(feeder, roster, plan, SourceInfo::default()));
+        feed
+    }
+}
+
+async fn view(feed: &mut Feed, what: &str, right: impl Fn(&View) -> bool) -> Arc<View> {
+    let latest = feed.views.clone();
+    let found = tokio::time::timeout(Duration::from_mins(1), feed.views.wait_for(|view| right(view))).await;
+    let found = found.unwrap_or_else(|_| panic!("never: {what}; the last view is {:#?}", latest.borrow().nodes));
+    Arc::clone(&found.unwrap_or_else(|_| panic!("the source ended before: {what}")))
+}
+
+fn whole(view: &View) -> bool {
+    view.settled && view.counted_nodes() == 2 && view.count(NodeState::Ok) == 2
+}
+
+fn table(view: &View, query: &Query) -> Vec<String> {
+    let row = |row: &Projected| {
+        let (port, established) = (row.port.unwrap_or(0), row.sum.states.established());
+        let node = row.node.as_deref().unwrap_or("-");
+        let (connections, idle) = (row.sum.connections, row.sum.idle_connections);
+        format!(
+            "{} -> {}:{port} on {node}: {connections}, {established} established, {idle} idle",
+            row.source(),
+            row.destination()
+        )
+    };
+    let mut rows: Vec<_> = project(view, query, &History::default()).rows.iter().map(row).collect();
+    rows.sort();
+    rows
+}
+
+/// Rows that only Prometheus's node can tell are told without the idle ones.
+fn without_idle(rows: Vec<String>) -> Vec<String> {
+    rows.into_iter().map(|row| row.rsplit_once(", ").unwrap().0.to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_and_prometheus_give_the_same_answers() {
+    let bench = Bench::start().await;
+    let directly = view(&mut bench.ask_agents(), "both agents", whole).await;
+    assert_eq!(directly.connections(), 126);
+    let group = |text: &str| Query { group_by: text.parse::<GroupBy>().unwrap(), limit: 0, ..Query::default() };
+    let filter = |text: &str| Query { filter: text.parse().unwrap(), ..group("src,dst") };
+    let questions = [
+        Query { limit: 0, ..Query::default() },
+        group("src"),
+        group("dst"),
+        group("node"),
+        group("src-ns,dst-ns"),
+        group("src-pod"),
+        group("src-ip,dst-ip,port"),
+        group("src-type,dst-type"),
+        group("state"),
+        filter("src:10.0.1.0/24"),
+        filter("dst:data/db port:5432 -src:external"),
+        filter("state:time_wait"),
+        Query { namespaces: vec!["ops".into()], ..group("src") },
+    ];
+    for query in &questions {
+        let summed = view(&mut bench.ask_prometheus(query, Duration::ZERO), "both targets", whole).await;
+        let (expected, found) = (table(&directly, query), table(&summed, query));
+        assert!(!expected.is_empty(), "{query:?}");
+        assert_eq!(without_idle(found), without_idle(expected), "{query:?}");
+        assert_eq!(summed.connections(), 126);
+    }
+    let query = filter("src:web");
+    let summed = view(&mut bench.ask_prometheus(&query, Duration::ZERO), "both targets", whole).await;
+    assert_eq!(table(&summed, &query), table(&directly, &query), "idle connections too");
+    let node = &summed.nodes[0];
+    assert_eq!((node.node.as_str(), node.version.as_str(), node.interval), ("n1", "0.1.0", Duration::from_secs(30)));
+    let table = node.table.as_ref().unwrap();
+    assert_eq!((table.entries, table.limit), (115, 262_144));
+    let apart = node.taken.unwrap().millis() - directly.nodes[0].taken.unwrap().millis();
+    assert!(apart.abs() < 2_000, "the snapshot's own time, not the scrape's: {apart} ms apart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_comes_first_and_a_lost_node_fades() {
+    let bench = Bench::start().await;
+    let client = bench.client();
+    // The latest snapshots have to be younger than the newest moment of the past, which is ten seconds old.
+    let scraped = async |expression: &str| {
+        let deadline = tokio::time::Instant::now() + Duration::from_mins(1);
+        while client.query(expression, None).await.unwrap().series.len() < 2 {
+            assert!(tokio::time::Instant::now() < deadline, "never: {expression}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    scraped("max by (node) (count_over_time(khan_connection[1m])) > 11").await;
+    let taken = Timestamp::now();
+    bench.world.lock().unwrap().values_mut().for_each(|snapshot| snapshot.taken = taken);
+    scraped(&format!("{TAKEN} > {}", taken.seconds() - 1)).await;
+    let query = Query::default();
+    let mut feed = bench.ask_prometheus(&query, Duration::from_mins(1));
+    let now = view(&mut feed, "both targets", whole).await;
+    let past = loop {
+        if let News::Past(past) = feed.news.recv().await.unwrap() {
+            break past;
+        }
+    };
+    assert!(past.iter().all(|view| view.assembled < now.assembled));
+    let latest = past.last().unwrap();
+    assert_eq!(latest.connections(), 126);
+    assert_eq!(table(latest, &query).len(), table(&now, &query).len());
+    let mut history = History::default();
+    history.track(&query);
+    history.push(Arc::clone(&now));
+    history.backfill(past);
+    let projection = project(&now, &query, &history);
+    assert_eq!(projection.rows[0].change.unwrap().delta, 0, "a trend at once");
+
+    bench.world.lock().unwrap().remove("n2");
+    let fading = view(&mut feed, "n2 fades", |view| view.count(NodeState::Stale) == 1).await;
+    let lost = fading.nodes.iter().find(|node| node.state == NodeState::Stale).unwrap();
+    let url = bench.prometheus.url().unwrap();
+    assert_eq!(lost.failure.as_ref().unwrap().reason, format!("{url} has no fresh series of node n2"));
+    assert_eq!(fading.connections(), 126, "its last rows are still there");
+}
