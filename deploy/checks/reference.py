@@ -1,7 +1,8 @@
 """Keeps the flag tables in README.md and deploy/docs/reference.md in step with the programs' own --help.
 
 reference.py FOLDER compares, reference.py FOLDER --write writes; FOLDER holds the built programs. Tables stand between
-`<!-- flags of NAME -->` and `<!-- end -->`.
+`<!-- flags of NAME -->` and `<!-- end -->`; between `<!-- commands of NAME -->` and that, each command with the flags that it
+has beyond the program's own.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 FILES = ("README.md", "deploy/docs/reference.md")
-BLOCK = re.compile(r"(<!-- flags of ([a-z -]+) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (?:flags|commands) of ([a-z -]+) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
 FLAG = re.compile(r"^ {2,6}(-\w, )?(--[a-z0-9-]+)?(?:[ =]?(\[?<.*?))?(?:\.\.\.)?$")
 
 
@@ -84,6 +85,18 @@ def table(found):
     return "\n".join(rows).strip("\n") + "\n"
 
 
+def commands(folder, program):
+    """Each command with what it is for and its own flags; how completions and man pages are made says --help."""
+    page = help_of(folder, program)
+    everywhere = {flag.names for flag in flags(page)}
+    listed = re.search(r"^Commands:\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)[1]
+    parts = []
+    for name, purpose in re.findall(r"^  (\w+) +(.*)$", listed, re.MULTILINE):
+        own = [flag for flag in flags(help_of(folder, f"{program} {name}")) if flag.names not in everywhere]
+        parts.append(f"### `{program} {name}`\n\n{purpose}.\n" + (f"\n{table(own)}" if own else ""))
+    return "\n".join(parts)
+
+
 def main():
     folder, write = sys.argv[1], "--write" in sys.argv[2:]
     behind, checked = [], []
@@ -92,6 +105,8 @@ def main():
         before = path.read_text()
 
         def fresh(match, name=name):
+            if match[1].startswith("<!-- commands"):
+                return f"{match[1]}\n{commands(folder, match[2])}\n{match[4]}"
             found = flags(help_of(folder, match[2]))
             if len(found) < 3:
                 sys.exit(f"{name}: the --help of {match[2]} could not be read")
