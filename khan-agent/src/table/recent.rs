@@ -3,67 +3,59 @@
 //! The kernel dumps bucket after bucket, each under its lock, and an entry never leaves its bucket while the table keeps
 //! its size. Between two datagrams it remembers the entry to go on with; when that one is gone, it begins the bucket anew
 //! (`ctnetlink_dump_table`). So a duplicate stands in one of the datagrams just before, in the same bucket, and it is
-//! enough to remember the entries of the last few: 32 KiB hold at most 216 entries, and a bucket has a handful.
+//! enough to remember the entries of the last few: 32 KiB hold about 200 entries, and a bucket has a handful.
 
-/// How many datagrams back an entry is remembered.
-const DATAGRAMS: u32 = 4;
-/// Slots; several times the entries of that many datagrams.
-const SLOTS: usize = 4096;
-/// How far a slot may be from where its hash says.
-const REACH: usize = 16;
+/// How many datagrams are remembered, the present one included.
+const DATAGRAMS: usize = 4;
+/// Marks; each stands for the fingerprints that share its number.
+const MARKS: usize = 16 * 1024;
+/// Marks in a word: one bit for each datagram.
+const IN_WORD: usize = 64 / DATAGRAMS;
 
-/// Fingerprints of the latest entries.
+/// Fingerprints of the latest entries, and a coarse picture of them that says "new" of nearly every new one at a glance.
 #[derive(Debug)]
 pub(super) struct Recent {
-    slots: Box<[Slot]>,
-    datagram: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    fingerprint: u64,
-    datagram: u32,
+    marks: Box<[u64]>,
+    datagrams: [Vec<u64>; DATAGRAMS],
+    present: usize,
 }
 
 impl Default for Recent {
     fn default() -> Self {
-        Self { slots: vec![Slot::default(); SLOTS].into_boxed_slice(), datagram: DATAGRAMS }
+        Self {
+            marks: vec![0; MARKS / IN_WORD].into_boxed_slice(),
+            datagrams: [const { Vec::new() }; DATAGRAMS],
+            present: 0,
+        }
     }
 }
 
 impl Recent {
     /// Forgets everything.
     pub(super) fn clear(&mut self) {
-        if self.datagram > u32::MAX / 2 {
-            *self = Self::default();
-        }
-        self.datagram += DATAGRAMS;
+        self.marks.fill(0);
+        self.datagrams.iter_mut().for_each(Vec::clear);
     }
 
-    /// A datagram begins.
+    /// A datagram begins; the oldest is forgotten.
     pub(super) fn datagram(&mut self) {
-        self.datagram += 1;
+        self.present = (self.present + 1) % DATAGRAMS;
+        self.datagrams[self.present].clear();
+        let others = !(u64::MAX / 15 << self.present);
+        self.marks.iter_mut().for_each(|word| *word &= others);
     }
 
     /// Whether the entry came a moment ago; remembers it.
     #[inline]
     pub(super) fn seen(&mut self, fingerprint: u64) -> bool {
-        let home = (fingerprint >> 20) as usize;
-        let mut free = None;
-        for step in 0..REACH {
-            let slot = &mut self.slots[(home + step) & (SLOTS - 1)];
-            if slot.datagram + DATAGRAMS <= self.datagram {
-                // Stale: free, and nothing of the present window lies beyond the first slot that never was in use.
-                free = free.or(Some(step));
-                if slot.datagram == 0 {
-                    break;
-                }
-            } else if slot.fingerprint == fingerprint {
-                return true;
-            }
+        #[expect(clippy::cast_possible_truncation, reason = "masked")]
+        let mark = (fingerprint >> 20) as usize % MARKS;
+        let (word, shift) = (&mut self.marks[mark / IN_WORD], mark % IN_WORD * DATAGRAMS);
+        if *word >> shift & 15 != 0 && self.datagrams.iter().any(|datagram| datagram.contains(&fingerprint)) {
+            return true;
         }
-        let step = free.unwrap_or(0);
-        self.slots[(home + step) & (SLOTS - 1)] = Slot { fingerprint, datagram: self.datagram };
+        *word |= 1 << (shift + self.present);
+        self.datagrams[self.present].push(fingerprint);
         false
     }
 }
@@ -76,14 +68,20 @@ mod tests {
     fn remembers_the_last_datagrams_and_no_more() {
         let mut recent = Recent::default();
         let hash = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        recent.datagram();
-        assert!((0..200).all(|n| !recent.seen(hash(n))));
-        for datagram in 1..4 {
+        for round in 0..10 {
             recent.datagram();
-            assert!((0..200).all(|n| !recent.seen(hash(n + datagram * 1000))));
+            let entries = || (0..200).map(|n| hash(n + 1000 * round));
+            assert!(entries().all(|n| !recent.seen(n)));
+            recent.datagram();
+            assert!(entries().all(|n| recent.seen(n)), "in the next datagram");
+            recent.datagram();
+            recent.datagram();
+            assert!(entries().all(|n| recent.seen(n)), "three datagrams later");
+            recent.datagram();
+            assert!(entries().all(|n| !recent.seen(n)), "four datagrams later");
+            recent.clear();
+            assert!(entries().all(|n| !recent.seen(n)), "in another dump");
+            recent.clear();
         }
-        assert!((0..200).all(|n| recent.seen(hash(n))), "three datagrams later");
-        recent.clear();
-        assert!((0..200).all(|n| !recent.seen(hash(n))), "in another dump");
     }
 }
