@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use khan_agent::conntrack::link::{Kernel, Link};
-use khan_agent::conntrack::{Dump, request, sysctl};
+use khan_agent::conntrack::sysctl::Buckets;
+use khan_agent::conntrack::{Dump, request};
 use khan_agent::table::{Settings, Table};
 use khan_lab::{Host, Lab, Seed};
 
@@ -48,11 +49,12 @@ fn measure(node: &Host, name: &str, size: u32) -> Outcome<String> {
     let mut table = Table::new(Settings::default());
     let mut dump = Dump::default();
     let replay = node.enter(record)?;
+    let buckets = Buckets::open();
     let (mut raw, mut scan, mut user, mut list) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         raw.push(node.enter(|| cpu(|| drain(&mut Kernel::open()?, |_| {})))?);
         scan.push(node.enter(|| {
-            cpu(|| dump.run(Kernel::open, sysctl::buckets, &mut table).map(drop).map_err(io::Error::other))
+            cpu(|| dump.run(Kernel::open, || buckets.read(), &mut table).map(drop).map_err(io::Error::other))
         })?);
         user.push(cpu(|| dump.run(|| Ok(replay.link()), || None, &mut table).map(drop).map_err(io::Error::other))?);
         if list.len() < 3 {
@@ -88,7 +90,7 @@ fn usual(n: u32, size: u32) -> Seed {
     let seed = match pair % 10 {
         0 => Seed::udp(client, ([10, 96, 0, 10], 53)).backend((backend, 53)),
         1..=5 => Seed::tcp(client, ([10, 96, 1, low % 50], 443)).backend((backend, 8443)),
-        6..=7 => Seed::tcp(client, ([203, 0, 113, low % 16], 443)).masqueraded_as(([10, 9, high, middle], port)),
+        6..=7 => Seed::tcp(client, ([203, 0, 113, low % 16], 443)).masqueraded_as(([10, 20 + high, middle, low], port)),
         _ => Seed::tcp(client, (backend, 5432)),
     };
     seed.timeout(86_000)
@@ -187,7 +189,7 @@ fn conntrack() -> io::Result<Duration> {
     if !status.success() {
         return Err(io::Error::other("conntrack -L failed"));
     }
-    Ok(children() - before)
+    Ok(children().saturating_sub(before))
 }
 
 fn children() -> Duration {
@@ -206,7 +208,7 @@ fn cpu(work: impl FnOnce() -> io::Result<()>) -> io::Result<Duration> {
     };
     let before = now();
     work()?;
-    Ok(now() - before)
+    Ok(now().saturating_sub(before))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

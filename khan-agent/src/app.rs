@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use khan_api::Timestamp;
 use khan_serve::exit::Failure;
 use khan_serve::readiness::Readiness;
 use khan_serve::server::{Bound, Server};
 use khan_serve::shutdown::Shutdown;
+use khan_serve::web_config::WebConfig;
 use khan_serve::{listen, logging};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
@@ -78,6 +80,7 @@ pub struct Parts {
     table: table::Settings,
     exposition: exposition::Settings,
     metrics: Arc<Metrics>,
+    web: Option<WebConfig>,
 }
 
 impl Parts {
@@ -113,7 +116,8 @@ impl Parts {
             split_zones: splits_zones(&exposition),
         };
         let metrics = Arc::new(Metrics::new()?);
-        Ok(Self { origin: Origin::here(&node), identities, resolver, table, exposition, metrics })
+        let web = arguments.web_config.as_deref().map(WebConfig::open).transpose()?;
+        Ok(Self { origin: Origin::here(&node), identities, resolver, table, exposition, metrics, web })
     }
 }
 
@@ -156,7 +160,7 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
         max_cpu: arguments.max_scan_cpu / 100.0,
     };
     let router = api::router(api, readiness);
-    let bound = Server::new(router).start(listener, shutdown)?;
+    let bound = Server::new(router).web_config(parts.web).start(listener, shutdown)?;
     Ok(Agent { bound, scans, first: outcome })
 }
 
@@ -185,7 +189,7 @@ async fn answer(resolver: Resolver, mut asked: mpsc::UnboundedReceiver<Ask>, met
 async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     let mut scanner = Scanner::new(parts.table);
     let began = std::time::Instant::now();
-    let scan = scanner.scan(Cuts::default())?;
+    let mut scan = scanner.scan(Cuts::default())?;
     parts.metrics.scanned(&scan, scanner.table().counts());
     parts.metrics.interval(arguments.interval);
     if let Some(resolver) = &parts.resolver {
@@ -194,6 +198,10 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
             parts.metrics.controller_errors.inc();
             warn!(error = khan_serve::exit::chain(&error), "The controller does not answer; addresses have no names");
         }
+    }
+    let cuts = parts.identities.lock().unwrap_or_else(PoisonError::into_inner).cuts(Timestamp::now());
+    if scanner.table().outdated(&cuts) {
+        scan = scanner.scan(cuts)?;
     }
     let snapshot = {
         let identities = parts.identities.lock().unwrap_or_else(PoisonError::into_inner);

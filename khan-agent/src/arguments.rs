@@ -58,6 +58,9 @@ pub struct Arguments {
     /// Names for addresses outside the cluster: a file with lines of `CIDR NAME`
     #[arg(long, env = "KHAN_EXTERNAL_NAMES", value_name = "FILE")]
     pub external_names: Option<PathBuf>,
+    /// Serve with TLS, client certificates or passwords as this file says (the format of Prometheus's exporter-toolkit)
+    #[arg(long, env = "KHAN_WEB_CONFIG", value_name = "FILE")]
+    pub web_config: Option<PathBuf>,
     /// Print one page of metrics and exit
     #[arg(long)]
     pub once: bool,

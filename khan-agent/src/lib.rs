@@ -17,6 +17,8 @@ pub mod exposition;
 
 pub mod metrics;
 
+pub mod blind;
+
 pub mod publish;
 
 pub mod schedule;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use khan_api::Timestamp;
 
 use crate::conntrack::link::Kernel;
-use crate::conntrack::{Dump, DumpError, Dumped, Retries, Stats, Timeouts, sysctl};
+use crate::conntrack::sysctl::Buckets;
+use crate::conntrack::{Dump, DumpError, Dumped, Retries, Stats, Timeouts};
 use crate::table::{Cuts, Settings, Table};
 
 /// Scans again and again with the same memory.
@@ -55,8 +56,9 @@ impl Scanner {
     /// Scans. On an error the table is empty.
     pub fn scan(&mut self, cuts: Cuts) -> Result<Scan, DumpError> {
         let (taken, began, cpu) = (Timestamp::now(), Instant::now(), cpu_time());
+        let buckets = Buckets::open();
         self.table.prepare(Timeouts::read(), cuts);
-        let dumped = self.dump.run(Kernel::open, sysctl::buckets, &mut self.table)?;
+        let dumped = self.dump.run(Kernel::open, || buckets.read(), &mut self.table)?;
         let (wall, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu));
         let stats = stats().map_err(|source| DumpError::Socket { what: "read the table's statistics", source })?;
         Ok(Scan { taken, wall, cpu, dumped, stats })

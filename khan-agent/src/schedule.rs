@@ -11,13 +11,14 @@ use khan_api::Timestamp;
 use khan_serve::readiness::Guard;
 use tracing::{error, info, warn};
 
+use crate::blind::Blind;
 use crate::conntrack::{Address, DumpError};
 use crate::exposition::fold::Folder;
 use crate::exposition::{self, Page};
 use crate::identities::Identities;
 use crate::metrics::Metrics;
 use crate::publish::{Board, Published};
-use crate::scan::Scanner;
+use crate::scan::{Scan, Scanner};
 use crate::snapshot::{Origin, build};
 use crate::table::{self, Table};
 
@@ -145,6 +146,7 @@ impl Schedule {
                     schedule: self,
                     scanner,
                     folder: Folder::default(),
+                    blind: Blind::default(),
                     number: 0,
                     interval,
                     firsts,
@@ -161,6 +163,7 @@ struct Scans {
     schedule: Schedule,
     scanner: Scanner,
     folder: Folder,
+    blind: Blind,
     number: u64,
     interval: Duration,
     firsts: Firsts,
@@ -190,7 +193,8 @@ impl Scans {
             }
             failing = outcome.is_err();
             let cpu = outcome.as_ref().map_or(Duration::ZERO, |cpu| *cpu);
-            if outcome.is_err() {
+            if let Err(error) = &outcome {
+                self.blind.failed(error, &self.schedule.metrics);
                 self.schedule.metrics.scans.with_label_values(&["failure"]).inc();
                 self.schedule.board.failed(2 * self.interval);
             }
@@ -235,24 +239,39 @@ impl Scans {
 
     /// One scan, named and published; its CPU time.
     fn scan(&mut self, began: Instant) -> Result<Duration, DumpError> {
+        let mut scan = self.dump()?;
+        self.blind.saw(&scan.stats, scan.dumped.flows, &self.schedule.metrics);
+        self.refresh_names();
+        let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
+        if self.scanner.table().outdated(&cuts) {
+            // An address changed hands, and connections of its previous owner were counted for the present one.
+            let first = scan.cpu;
+            scan = self.dump()?;
+            scan.cpu += first;
+        }
+        self.number += 1;
+        let Schedule { origin, identities, exposition, board, .. } = &self.schedule;
+        let mut snapshot = {
+            let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
+            build::build(origin, self.number, self.interval, &scan, self.scanner.table(), &identities)
+        };
+        snapshot.warnings = self.blind.reasons().map(|reason| reason.sentence().to_owned()).collect();
+        self.scanner.clear();
+        let page = Page::new(&snapshot, exposition, &mut self.folder);
+        board.publish(Published { snapshot, page, began });
+        self.firsts.scan = None;
+        Ok(scan.cpu)
+    }
+
+    /// One dump, folded and counted.
+    fn dump(&mut self) -> Result<Scan, DumpError> {
         let retries = *self.scanner.retries();
         let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
         let scan = self.scanner.scan(cuts);
         self.schedule.metrics.retried(&retries, self.scanner.retries());
         let scan = scan?;
         self.schedule.metrics.scanned(&scan, self.scanner.table().counts());
-        self.refresh_names();
-        self.number += 1;
-        let Schedule { origin, identities, exposition, board, .. } = &self.schedule;
-        let snapshot = {
-            let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
-            build::build(origin, self.number, self.interval, &scan, self.scanner.table(), &identities)
-        };
-        self.scanner.clear();
-        let page = Page::new(&snapshot, exposition, &mut self.folder);
-        board.publish(Published { snapshot, page, began });
-        self.firsts.scan = None;
-        Ok(scan.cpu)
+        Ok(scan)
     }
 
     fn identities<R>(&self, read: impl FnOnce(&Identities) -> R) -> R {

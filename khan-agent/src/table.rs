@@ -115,9 +115,18 @@ impl Table {
         &self.counts
     }
 
-    /// The cuts that the rows were made with.
-    pub const fn cuts(&self) -> &Cuts {
-        &self.cuts
+    /// Whether rows count connections for present owners that, by these cuts, are older than the owner: the owner became
+    /// known only after the dump.
+    pub fn outdated(&self, cuts: &Cuts) -> bool {
+        fn any<A: Copy>(cells: &[Cell<A>], cuts: &Cuts, address: impl Fn(A) -> Address) -> bool {
+            cells.iter().filter(|cell| cell.count > 0 && cuts.any_within(cell.oldest)).any(|cell| {
+                let ends = [cell.client, cell.service, cell.backend];
+                ends.into_iter()
+                    .zip(cell.class.gone())
+                    .any(|(end, gone)| !gone && cuts.before(address(end), cell.oldest))
+            })
+        }
+        any(self.v4(), cuts, Address::from_v4) || any(self.v6(), cuts, Address::from_v6)
     }
 
     /// Forgets the rows, and gives back memory that a table of the present size does not need.

@@ -17,7 +17,8 @@ use tokio::sync::Mutex;
 use super::Api;
 use crate::conntrack::attribute::{self as attr, Attributes};
 use crate::conntrack::link::Kernel;
-use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts, sysctl};
+use crate::conntrack::sysctl::Buckets;
+use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts};
 use crate::table::State as FlowState;
 
 const DEFAULT_LIMIT: usize = 50;
@@ -70,7 +71,8 @@ pub(super) async fn answer(State(sampler): State<Arc<Sampler>>, RawQuery(query):
 pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpError> {
     let taken = Timestamp::now();
     let mut sample = Sample { filter, taken, timeouts: Timeouts::read(), matched: 0, listed: BinaryHeap::new() };
-    Dump::default().run(Kernel::open, sysctl::buckets, &mut sample)?;
+    let buckets = Buckets::open();
+    Dump::default().run(Kernel::open, || buckets.read(), &mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
     Ok(ConnectionSample { node, taken, matched: sample.matched, connections })
 }

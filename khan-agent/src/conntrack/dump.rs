@@ -3,7 +3,7 @@
 //! A dump that the kernel or the socket spoiled is begun again, a bounded number of times, after the sink has forgotten
 //! what it got. Conntrack dumps carry no consistency check of their own (`NLM_F_DUMP_INTR` is honoured, but the kernel
 //! does not raise it for them), and a hash table that is resized meanwhile loses and doubles entries without a word:
-//! so the number of buckets is compared before and after.
+//! so the number of buckets is looked at with every datagram.
 
 use std::io;
 
@@ -181,15 +181,8 @@ impl Dump {
             let before = buckets();
             sink.begin();
             let link = open().map_err(|source| DumpError::Socket { what: "open a netlink socket", source })?;
-            let outcome = self.attempt(link, sink).and_then(|dumped| {
-                if sink.again() {
-                    Err(Failure::Again(Spoiled::Zones))
-                } else if buckets() != before {
-                    Err(Failure::Again(Spoiled::Resized))
-                } else {
-                    Ok(Dumped { buckets: before.unwrap_or(0), ..dumped })
-                }
-            });
+            let outcome = self.attempt(link, sink, || buckets() == before);
+            let outcome = outcome.map(|dumped| Dumped { buckets: before.unwrap_or(0), ..dumped });
             match outcome {
                 Ok(dumped) => return Ok(dumped),
                 Err(Failure::Final(error)) => return Err(error),
@@ -217,7 +210,12 @@ impl Dump {
         *counter += 1;
     }
 
-    fn attempt(&mut self, mut link: impl Link, sink: &mut impl Sink) -> Result<Dumped, Failure> {
+    fn attempt(
+        &mut self,
+        mut link: impl Link,
+        sink: &mut impl Sink,
+        mut same_size: impl FnMut() -> bool,
+    ) -> Result<Dumped, Failure> {
         self.sequence = self.sequence.wrapping_add(1).max(1);
         let sequence = self.sequence;
         link.send(&request::dump(sequence)).map_err(|error| failure("send a dump request", error))?;
@@ -228,7 +226,14 @@ impl Dump {
             dumped.datagrams += 1;
             dumped.bytes += len as u64;
             sink.datagram();
-            if datagram_into(datagram, sequence, sink, &mut dumped)? {
+            let done = datagram_into(datagram, sequence, sink, &mut dumped)?;
+            if !same_size() {
+                return Err(Spoiled::Resized.into());
+            }
+            if sink.again() {
+                return Err(Spoiled::Zones.into());
+            }
+            if done {
                 return Ok(dumped);
             }
         }
@@ -290,3 +295,6 @@ fn failure(what: &'static str, error: io::Error) -> Failure {
         _ => Failure::Final(DumpError::Socket { what, source: error }),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! `/proc/sys/net/netfilter`: how long each state lasts, and how large the hash table is. Read only.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 
 use khan_api::TcpState;
 
@@ -11,9 +12,23 @@ pub fn read(name: &str) -> Option<u64> {
     fs::read_to_string(format!("/proc/sys/net/netfilter/{name}")).ok()?.trim().parse().ok()
 }
 
-/// `nf_conntrack_buckets`: the size of the hash table, which all network namespaces share.
-pub fn buckets() -> Option<u64> {
-    read("nf_conntrack_buckets")
+/// `nf_conntrack_buckets`: the size of the hash table, which all network namespaces share. The file stays open, since a
+/// dump asks again with every datagram.
+#[derive(Debug)]
+pub struct Buckets(Option<File>);
+
+impl Buckets {
+    /// Opens the file, where there is one.
+    pub fn open() -> Self {
+        Self(File::open("/proc/sys/net/netfilter/nf_conntrack_buckets").ok())
+    }
+
+    /// The number now; none where the kernel does not tell.
+    pub fn read(&self) -> Option<u64> {
+        let mut text = [0; 24];
+        let len = self.0.as_ref()?.read_at(&mut text, 0).ok()?;
+        str::from_utf8(text.get(..len)?).ok()?.trim().parse().ok()
+    }
 }
 
 /// The timeouts that entries start with, in seconds; none where the kernel does not tell.

@@ -28,9 +28,4 @@ impl Cuts {
     pub fn before(&self, address: Address, idle: u32) -> bool {
         self.ages.get(&address).is_some_and(|age| *age < idle)
     }
-
-    /// The age that was used for an address.
-    pub fn age(&self, address: Address) -> Option<u32> {
-        self.ages.get(&address).copied()
-    }
 }

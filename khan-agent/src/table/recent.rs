@@ -41,14 +41,13 @@ impl Recent {
     pub(super) fn datagram(&mut self) {
         self.present = (self.present + 1) % DATAGRAMS;
         self.datagrams[self.present].clear();
-        let others = !(u64::MAX / 15 << self.present);
+        let others = !((u64::MAX / 15) << self.present);
         self.marks.iter_mut().for_each(|word| *word &= others);
     }
 
     /// Whether the entry came a moment ago; remembers it.
     #[inline]
     pub(super) fn seen(&mut self, fingerprint: u64) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "masked")]
         let mark = (fingerprint >> 20) as usize % MARKS;
         let (word, shift) = (&mut self.marks[mark / IN_WORD], mark % IN_WORD * DATAGRAMS);
         if *word >> shift & 15 != 0 && self.datagrams.iter().any(|datagram| datagram.contains(&fingerprint)) {

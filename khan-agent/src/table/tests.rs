@@ -139,6 +139,35 @@ fn a_flow_picked_up_the_wrong_way_round_is_turned() {
 }
 
 #[test]
+fn what_is_older_than_the_owner_of_its_address_counts_apart() {
+    let mut tcp = [None; 10];
+    tcp[TcpState::Established as usize] = Some(1000);
+    let timeouts = Timeouts { tcp, ..Timeouts::default() };
+    let idle = |seconds: u32, n| Flow { timeout: Some(1000 - seconds), ..flow("10.1.0.1", n, "10.96.0.1", "10.1.0.2") };
+    let flows = [idle(5, 1), idle(50, 2), idle(51, 3), idle(500, 4)];
+    let cuts = |ages: &[(&str, u32)]| Cuts::new(ages.iter().map(|(ip, age)| (address(ip), *age)).collect());
+    let gone = |table: &Table| -> Vec<_> { table.v4().iter().map(|row| (row.class.gone(), row.count)).collect() };
+
+    let mut table = Table::new(Settings { idle_threshold: 5000, ..Settings::default() });
+    table.prepare(timeouts.clone(), Cuts::default());
+    fold(&mut table, &[&flows]);
+    assert!(gone(&table).iter().all(|(gone, _)| *gone == [false; 3]));
+    // The owner became known after the dump: too young for some, old enough for all, somebody else's.
+    let young = cuts(&[("10.1.0.1", 50), ("10.1.0.2", 400)]);
+    assert!(table.outdated(&young));
+    assert!(!table.outdated(&cuts(&[("10.1.0.1", 500)])));
+    assert!(!table.outdated(&cuts(&[("10.1.0.9", 1)])));
+
+    table.prepare(timeouts, young.clone());
+    fold(&mut table, &[&flows]);
+    let mut rows = gone(&table);
+    rows.sort_unstable();
+    let both = [true, false, true];
+    assert_eq!(rows, [([false; 3], 1), ([false; 3], 1), ([true, false, false], 1), (both, 1)]);
+    assert!(!table.outdated(&young));
+}
+
+#[test]
 fn memory_comes_back_after_a_peak() {
     let mut table = Table::new(Settings::default());
     let peak: Vec<Flow> = (0..40_000_u32)

@@ -1,6 +1,9 @@
 //! The agent against a real kernel's table, in network namespaces of the test's own. `conntrack -L -o xml` is the witness.
 
+mod blind;
+mod churn;
 mod direction;
+mod folding;
 mod ghosts;
 mod idle;
 mod nat;

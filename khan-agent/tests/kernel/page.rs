@@ -1,6 +1,6 @@
 //! A reading of the Prometheus text format that shares nothing with what writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The labels of a line.
 pub(crate) type Labels = BTreeMap<String, String>;
@@ -8,7 +8,7 @@ pub(crate) type Labels = BTreeMap<String, String>;
 /// Every line of `metric`: its labels and its value. Panics on what is not the text format, and on a label set that
 /// appears twice.
 pub(crate) fn lines(page: &str, metric: &str) -> Vec<(Labels, u64)> {
-    let mut lines = Vec::new();
+    let (mut lines, mut known) = (Vec::new(), BTreeSet::new());
     for line in page.lines().filter(|line| !line.starts_with('#')) {
         let Some(rest) = line.strip_prefix(metric) else { continue };
         let (labels, rest) = match rest.strip_prefix('{') {
@@ -17,7 +17,7 @@ pub(crate) fn lines(page: &str, metric: &str) -> Vec<(Labels, u64)> {
             None => continue,
         };
         let value = rest.trim().parse().unwrap_or_else(|_| panic!("no number in {line:?}"));
-        assert!(!lines.iter().any(|(known, _)| *known == labels), "twice on one page: {line}");
+        assert!(known.insert(labels.clone()), "twice on one page: {line}");
         lines.push((labels, value));
     }
     lines
