@@ -183,11 +183,9 @@ impl Bench {
         Client::http(self.prometheus.url().unwrap().parse().unwrap(), http, bounds)
     }
 
-    fn ask_prometheus(&self, query: &Query, window: Duration) -> Feed {
-        let (feeder, feed) = feed::channel(View::default());
+    async fn ask_prometheus(&self, query: &Query, window: Duration) -> Feed {
         let plan = Plan { interval: Duration::from_secs(1), window, need: Need::of(query) };
-        tokio::spawn(run::run(feeder, self.client(), plan, SourceInfo::default()));
-        feed
+        run::start(self.client(), plan, SourceInfo::default()).await.unwrap()
     }
 
     fn ask_agents(&self) -> Feed {
@@ -255,14 +253,14 @@ async fn agents_and_prometheus_give_the_same_answers() {
         Query { namespaces: vec!["ops".into()], ..group("src") },
     ];
     for query in &questions {
-        let summed = view(&mut bench.ask_prometheus(query, Duration::ZERO), "both targets", whole).await;
+        let summed = view(&mut bench.ask_prometheus(query, Duration::ZERO).await, "both targets", whole).await;
         let (expected, found) = (table(&directly, query), table(&summed, query));
         assert!(!expected.is_empty(), "{query:?}");
         assert_eq!(without_idle(found), without_idle(expected), "{query:?}");
         assert_eq!(summed.connections(), 126);
     }
     let query = filter("src:web");
-    let summed = view(&mut bench.ask_prometheus(&query, Duration::ZERO), "both targets", whole).await;
+    let summed = view(&mut bench.ask_prometheus(&query, Duration::ZERO).await, "both targets", whole).await;
     assert_eq!(table(&summed, &query), table(&directly, &query), "idle connections too");
     let node = &summed.nodes[0];
     assert_eq!((node.node.as_str(), node.version.as_str(), node.interval), ("n1", "0.1.0", Duration::from_secs(30)));
@@ -289,7 +287,7 @@ async fn the_past_comes_first_and_a_lost_node_fades() {
     bench.world.lock().unwrap().values_mut().for_each(|snapshot| snapshot.taken = taken);
     scraped(&format!("{TAKEN} > {}", taken.seconds() - 1)).await;
     let query = Query::default();
-    let mut feed = bench.ask_prometheus(&query, Duration::from_mins(1));
+    let mut feed = bench.ask_prometheus(&query, Duration::from_mins(1)).await;
     let now = view(&mut feed, "both targets", whole).await;
     let past = loop {
         if let News::Past(past) = feed.news.recv().await.unwrap() {

@@ -5,5 +5,6 @@ mod sources {
     mod fetch;
     mod forward;
     mod poll;
+    mod prom;
     mod server;
 }

@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use khan_api::Timestamp;
 
-use super::rbac::Denial;
+use super::rbac::{Denial, manifest};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -156,6 +156,18 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// Whether permissions are missing.
+    pub const fn is_denied(&self) -> bool {
+        matches!(self, Self::Denied(_))
+    }
+
+    /// What makes it work, to be piped into `kubectl apply -f -`, when permissions are missing.
+    pub fn remedy(&self) -> Option<String> {
+        let Self::Denied(denials) = self else { return None };
+        let denial = denials.first()?;
+        Some(manifest(denial.namespace.as_deref(), denial.user.as_deref()))
+    }
+
     /// Finds the reason in an error's chain of causes.
     pub fn find(error: &(dyn Error + 'static)) -> Self {
         let mut innermost = String::new();

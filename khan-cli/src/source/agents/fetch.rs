@@ -10,7 +10,6 @@ use serde::de::DeserializeOwned;
 
 use super::route::Route;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply};
-use crate::source::rbac;
 
 /// Why an agent gave no data. Written as the rest of a sentence that begins with the agent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +51,7 @@ pub enum FetchError {
 impl FetchError {
     /// What makes it work, to be piped into `kubectl apply -f -`, when permissions are missing.
     pub fn remedy(&self) -> Option<String> {
-        let Self::Exchange(ExchangeError::Denied(denials)) = self else { return None };
-        let denial = denials.first()?;
-        Some(rbac::manifest(denial.namespace.as_deref(), denial.user.as_deref()))
+        if let Self::Exchange(error) = self { error.remedy() } else { None }
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::{Url, form_urlencoded};
 
 use super::answer::{Answer, Failed, Series};
@@ -23,18 +23,21 @@ use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply, first_line};
 pub enum PrometheusUrl {
     /// `http://` or `https://`, with a path prefix and parameters for every request, if any.
     Http(Url),
-    /// `svc://NAMESPACE/SERVICE:PORT[/PREFIX]`: through the API server's service proxy. A port's name that begins with
-    /// `https` means HTTPS.
-    Service {
-        /// Namespace.
-        namespace: String,
-        /// Name of the service.
-        name: String,
-        /// Port, by number or name.
-        port: String,
-        /// Path prefix without a slash at its end.
-        prefix: String,
-    },
+    /// `svc://NAMESPACE/SERVICE:PORT[/PREFIX]`.
+    Service(ServiceUrl),
+}
+
+/// A server behind the API server's service proxy. A port's name that begins with `https` means HTTPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceUrl {
+    /// Namespace.
+    pub namespace: String,
+    /// Name of the service.
+    pub name: String,
+    /// Port, by number or name.
+    pub port: String,
+    /// Path prefix without a slash at its end.
+    pub prefix: String,
 }
 
 /// The text is no URL of a Prometheus.
@@ -67,7 +70,8 @@ impl FromStr for PrometheusUrl {
             }
             let prefix = prefix.trim_matches('/');
             let prefix = if prefix.is_empty() { String::new() } else { format!("/{prefix}") };
-            return Ok(Self::Service { namespace: namespace.into(), name: name.into(), port: port.into(), prefix });
+            let (namespace, name, port) = (namespace.into(), name.into(), port.into());
+            return Ok(Self::Service(ServiceUrl { namespace, name, port, prefix }));
         }
         let url = Url::parse(text).map_err(|error| PrometheusUrlError::Syntax(text.to_owned(), error))?;
         if matches!(url.scheme(), "http" | "https") {
@@ -89,7 +93,9 @@ impl fmt::Display for PrometheusUrl {
                 }
                 f.pad(url.as_str().trim_end_matches('/'))
             }
-            Self::Service { namespace, name, port, prefix } => write!(f, "svc://{namespace}/{name}:{port}{prefix}"),
+            Self::Service(ServiceUrl { namespace, name, port, prefix }) => {
+                write!(f, "svc://{namespace}/{name}:{port}{prefix}")
+            }
         }
     }
 }
@@ -126,6 +132,12 @@ pub enum PromError {
     /// Another status.
     #[error("answered {0}{1}")]
     Status(StatusCode, Line),
+    /// An answer without anything in it.
+    #[error(
+        "has no series khan_connection: it does not scrape khan-agent, or keeps that under another tenant \
+         (--prometheus-header 'X-Scope-OrgID: NAME')"
+    )]
+    NoSeries,
     /// 200, and not an answer to a query.
     #[error("answered something that is not Prometheus's JSON ({0})")]
     Garbage(String),
@@ -145,7 +157,15 @@ impl fmt::Display for Line {
 #[derive(Clone, Debug)]
 enum Way {
     Http(Url, DirectClient),
-    Service(Arc<Cluster>, Proxied, String),
+    Service(Box<Service>),
+}
+
+#[derive(Clone, Debug)]
+struct Service {
+    cluster: Arc<Cluster>,
+    proxied: Proxied,
+    prefix: String,
+    headers: HeaderMap,
 }
 
 /// A server that can be asked.
@@ -168,18 +188,21 @@ impl Client {
         Self { way: Way::Http(url, client), url: shown, bounds, get_only: Arc::default() }
     }
 
-    /// A server behind the API server's service proxy, where only GET is sure to be allowed.
-    pub fn service(cluster: Arc<Cluster>, url: &PrometheusUrl, bounds: Bounds) -> Option<Self> {
-        let PrometheusUrl::Service { namespace, name, port, prefix } = url else { return None };
+    /// A server behind the API server's service proxy, where only GET is sure to be allowed. The API server passes all
+    /// headers on but `Authorization`, which is for itself.
+    pub fn service(cluster: Arc<Cluster>, url: &ServiceUrl, headers: HeaderMap, bounds: Bounds) -> Self {
         let proxied = Proxied {
             resource: "services",
-            namespace: namespace.clone(),
-            name: name.clone(),
-            port: port.clone(),
-            https: port.starts_with("https"),
+            namespace: url.namespace.clone(),
+            name: url.name.clone(),
+            port: url.port.clone(),
+            https: url.port.starts_with("https"),
         };
-        let way = Way::Service(cluster, proxied, prefix.clone());
-        Some(Self { way, url: url.to_string(), bounds, get_only: Arc::new(AtomicBool::new(true)) })
+        let shown = PrometheusUrl::Service(url.clone()).to_string();
+        let mut headers = headers;
+        headers.remove(AUTHORIZATION);
+        let way = Way::Service(Box::new(Service { cluster, proxied, prefix: url.prefix.clone(), headers }));
+        Self { way, url: shown, bounds, get_only: Arc::new(AtomicBool::new(true)) }
     }
 
     /// The server's URL, without its password.
@@ -241,9 +264,10 @@ impl Client {
         let answer = async {
             match &self.way {
                 Way::Http(base, client) => client.send(below(base, &ask.path), &ask, self.bounds).await,
-                Way::Service(cluster, proxied, prefix) => {
-                    ask.path.insert_str(0, prefix);
-                    proxied.exchange(cluster, &ask, self.bounds).await
+                Way::Service(service) => {
+                    ask.path.insert_str(0, &service.prefix);
+                    ask.headers.extend(service.headers.clone());
+                    service.proxied.exchange(&service.cluster, &ask, self.bounds).await
                 }
             }
         };

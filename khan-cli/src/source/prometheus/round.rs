@@ -48,13 +48,18 @@ impl Round {
         Ok(Self { connections, idle, scraped, taken, about })
     }
 
+    /// Whether it knows no node at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.scraped.series.is_empty()
+    }
+
     /// What the server wants known.
     pub(super) fn warnings(&self) -> impl Iterator<Item = &String> {
         [&self.connections, &self.idle, &self.scraped].into_iter().flat_map(|answer| &answer.warnings)
     }
 
     /// Every node that it knows of, by name.
-    pub(super) fn nodes(self, need: &Need, url: &str, pool: &mut Pool) -> Vec<Node> {
+    pub(super) fn nodes(&self, need: &Need, url: &str, pool: &mut Pool) -> Vec<Node> {
         let skew = self.connections.clock_skew_millis;
         let mut nodes = BTreeMap::<String, NodeStatus>::new();
         let mut by_target = HashMap::<(String, String), String>::new();

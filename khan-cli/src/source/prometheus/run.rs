@@ -11,7 +11,7 @@ use super::client::{Client, PromError};
 use super::need::Need;
 use super::promql;
 use super::round::{self, Node, Round};
-use crate::feed::{DetailError, Feeder, Link, News, Request};
+use crate::feed::{DetailError, Feed, Feeder, Link, News, Request, channel};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 use crate::source::retry::Jitter;
@@ -39,10 +39,17 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Prometheus scrapes at most so often, where nothing else is known.
 const USUAL_SCRAPE: Duration = Duration::from_secs(30);
 
-/// Runs until nobody looks at the feed any more.
-pub async fn run(feeder: Feeder, client: Client, plan: Plan, source: SourceInfo) {
+/// Asks once, so that whoever starts it learns at once what is wrong, and then again and again until nobody looks at the
+/// feed any more. Failures after the first answer are told by the feed, and what was known is kept.
+pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Feed, PromError> {
     let source = SourceInfo { kind: SourceKind::Prometheus, detail: client.url().to_owned(), ..source };
-    let state = Runner {
+    let begun = Instant::now();
+    let first = Round::ask(&client, &plan.need).await?;
+    if first.is_empty() {
+        return Err(PromError::NoSeries);
+    }
+    let (feeder, feed) = channel(View::empty(source.clone()));
+    let runner = Runner {
         feeder,
         client,
         plan,
@@ -52,9 +59,9 @@ pub async fn run(feeder: Feeder, client: Client, plan: Plan, source: SourceInfo)
         failure: None,
         notes: Vec::new(),
         jitter: Jitter::default(),
-        answered: false,
     };
-    state.run().await;
+    tokio::spawn(runner.run(first, begun));
+    Ok(feed)
 }
 
 /// What a node said last.
@@ -75,25 +82,23 @@ struct Runner {
     failure: Option<Failure>,
     notes: Vec<String>,
     jitter: Jitter,
-    answered: bool,
 }
 
 impl Runner {
-    async fn run(mut self) {
+    async fn run(mut self, first: Round, mut begun: Instant) {
         let mut unasked = false;
+        let mut asked = Ok(first);
+        let mut past_due = !self.plan.window.is_zero();
         loop {
-            let begun = Instant::now();
-            let asked = tokio::select! {
-                answer = Round::ask(&self.client, &self.plan.need) => answer,
-                () = self.feeder.views.closed() => return,
-            };
             let wait = match asked {
-                Ok(round) => self.take(round, begun.elapsed()).await,
+                Ok(round) => self.take(&round, begun.elapsed()),
                 Err(error) => self.fail(&error),
             };
             self.show();
-            let next = Instant::now() + wait;
-            let mut at = next;
+            if std::mem::take(&mut past_due) {
+                self.tell_past().await;
+            }
+            let mut at = Instant::now() + wait;
             while Instant::now() < at {
                 tokio::select! {
                     () = sleep_until(at) => {}
@@ -118,21 +123,22 @@ impl Runner {
                     },
                 }
             }
+            begun = Instant::now();
+            asked = tokio::select! {
+                answer = Round::ask(&self.client, &self.plan.need) => answer,
+                () = self.feeder.views.closed() => return,
+            };
         }
     }
 
-    async fn take(&mut self, round: Round, took: Duration) -> Duration {
+    fn take(&mut self, round: &Round, took: Duration) -> Duration {
         self.notes = round.warnings().map(|warning| format!("{} warns: {warning}", self.client.url())).collect();
         self.notes.sort();
         self.notes.dedup();
         let nodes = round.nodes(&self.plan.need, self.client.url(), &mut self.pool);
         let now = Timestamp::now();
         if nodes.is_empty() {
-            self.notes.push(format!(
-                "{} has no series khan_connection: does it scrape khan-agent, and is --prometheus-header X-Scope-OrgID \
-                 needed?",
-                self.client.url()
-            ));
+            self.notes.push(format!("{} {}", self.client.url(), PromError::NoSeries));
         }
         let mut missing = std::mem::take(&mut self.nodes);
         for node in nodes {
@@ -144,11 +150,9 @@ impl Runner {
             fail(&mut kept.status, &reason, now, None);
             self.nodes.insert(name, kept);
         }
-        if self.failure.take().is_some() || !self.answered {
+        if self.failure.take().is_some() {
             self.feeder.tell(News::Link(Link::Up));
-        }
-        if !std::mem::replace(&mut self.answered, true) && !self.plan.window.is_zero() {
-            self.tell_past().await;
+            self.feeder.tell(News::Recovered { at: now, node: String::new() });
         }
         self.plan.interval.max(took * REST_PER_ROUND)
     }
