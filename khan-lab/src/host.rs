@@ -10,7 +10,7 @@ use std::time::Duration;
 
 pub use links::{Link, link};
 
-use crate::http::{self, Answer};
+use crate::http::Answer;
 use crate::seed::{self, Seed};
 use crate::witness::{self, Entry};
 use crate::{LabError, Result};
@@ -154,12 +154,12 @@ impl Host {
 
     /// `GET` from inside the namespace.
     pub fn get(&self, url: &str) -> Result<Answer> {
-        self.enter(|| http::get(url))
+        self.0.inside.http()?.get(url)
     }
 
     /// `GET` until the answer's status is 200.
     pub fn get_when_ready(&self, url: &str, deadline: Duration) -> Result<Answer> {
-        self.enter(|| http::get_when_ready(url, deadline))
+        self.0.inside.http()?.get_when_ready(url, deadline)
     }
 }
 

@@ -34,34 +34,37 @@ impl Answer {
     }
 }
 
-// A new client each time: its threads live in the namespace in which it was made.
-fn client() -> Result<Client> {
-    static PROVIDER: OnceLock<()> = OnceLock::new();
-    PROVIDER.get_or_init(|| {
-        // Somebody else in this process may have installed one, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
-    Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(|error| LabError::Malformed(sentence(&error)))
-}
+/// Keeps its connections open, so that asking again and again leaves no trail of closed ones in the table.
+#[derive(Debug)]
+pub(crate) struct Http(Client);
 
-pub(crate) fn get(url: &str) -> Result<Answer> {
-    ask(&client()?, url)
-}
+impl Http {
+    /// Its threads, and so its sockets, live in the namespace that the calling thread is in.
+    pub(crate) fn new() -> Result<Self> {
+        static PROVIDER: OnceLock<()> = OnceLock::new();
+        PROVIDER.get_or_init(|| {
+            // Somebody else in this process may have installed one, which serves as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        let client = Client::builder().timeout(TIMEOUT).no_proxy().build();
+        client.map(Self).map_err(|error| LabError::Malformed(sentence(&error)))
+    }
 
-pub(crate) fn get_when_ready(url: &str, deadline: Duration) -> Result<Answer> {
-    let client = client()?;
-    until(&format!("status 200 from {url}"), deadline, || ask(&client, url).ok().filter(|answer| answer.status == 200))
-}
+    pub(crate) fn get(&self, url: &str) -> Result<Answer> {
+        let failed = |error: reqwest::Error| LabError::Malformed(format!("GET {url}: {}", sentence(&error)));
+        let response = self.0.get(url).send().map_err(failed)?;
+        let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: response.text().map_err(failed)?,
+        })
+    }
 
-fn ask(client: &Client, url: &str) -> Result<Answer> {
-    let failed = |error: reqwest::Error| LabError::Malformed(format!("GET {url}: {}", sentence(&error)));
-    let response = client.get(url).send().map_err(failed)?;
-    let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    Ok(Answer {
-        status: response.status().as_u16(),
-        headers: response.headers().iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-        body: response.text().map_err(failed)?,
-    })
+    pub(crate) fn get_when_ready(&self, url: &str, deadline: Duration) -> Result<Answer> {
+        let ready = || self.get(url).ok().filter(|answer| answer.status == 200);
+        until(&format!("status 200 from {url}"), deadline, ready)
+    }
 }
 
 /// The error with all its causes.

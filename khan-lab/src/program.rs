@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::host::thread::{Inside, dying_with_parent};
-use crate::http::{self, Answer};
+use crate::http::Answer;
 use crate::{Host, LabError, Result, binaries, until};
 use log::{Log, Stream};
 
@@ -111,10 +111,7 @@ impl Program {
     }
 
     fn spawn(&self, command: Command) -> Result<Child> {
-        let inside = match &self.host {
-            Some(host) => host.inside(),
-            None => outside()?,
-        };
+        let inside = inside(self.host.as_ref())?;
         let failed = format!("cannot start {} through setpriv (util-linux)", self.path.display());
         inside.spawn(command).map_err(LabError::io(failed))
     }
@@ -127,9 +124,12 @@ impl Program {
     }
 }
 
-/// A thread for children outside of any host, which has to live as long as they do.
-fn outside() -> Result<&'static Inside> {
+/// The host's thread, or one outside of any host, which has to live as long as the children that it starts.
+fn inside(host: Option<&Host>) -> Result<&Inside> {
     static OUTSIDE: OnceLock<io::Result<Inside>> = OnceLock::new();
+    if let Some(host) = host {
+        return Ok(host.inside());
+    }
     OUTSIDE
         .get_or_init(Inside::this_namespace)
         .as_ref()
@@ -195,20 +195,18 @@ impl Running {
     /// `GET` from where it runs.
     pub fn get(&self, path: &str) -> Result<Answer> {
         let url = self.url(path)?;
-        match &self.host {
-            Some(host) => host.get(&url),
-            None => http::get(&url),
-        }
+        self.inside()?.http()?.get(&url)
     }
 
     /// Waits until a path answers with status 200.
     pub fn get_when_ready(&self, path: &str) -> Result<Answer> {
         let url = self.url(path)?;
-        let answer = match &self.host {
-            Some(host) => host.get_when_ready(&url, START),
-            None => http::get_when_ready(&url, START),
-        };
+        let answer = self.inside()?.http()?.get_when_ready(&url, START);
         answer.map_err(|error| LabError::Malformed(format!("{error}; log of {}:\n{}", self.name, self.log())))
+    }
+
+    fn inside(&self) -> Result<&Inside> {
+        inside(self.host.as_ref())
     }
 
     /// Sends a signal.

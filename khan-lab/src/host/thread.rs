@@ -6,10 +6,14 @@ use std::os::fd::AsFd;
 use std::panic;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+
+use crate::Result;
+use crate::http::Http;
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -19,6 +23,7 @@ pub(crate) struct Inside {
     path: String,
     namespace: File,
     work: Sender<Work>,
+    http: OnceLock<Http>,
 }
 
 impl Inside {
@@ -50,7 +55,7 @@ impl Inside {
             }
         })?;
         let (path, namespace) = started.recv().map_err(io::Error::other)??;
-        Ok(Self { path, namespace, work })
+        Ok(Self { path, namespace, work, http: OnceLock::new() })
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -64,6 +69,15 @@ impl Inside {
             work()
         };
         thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|cause| panic::resume_unwind(cause))
+    }
+
+    /// A client in the namespace; one for all requests.
+    pub(crate) fn http(&self) -> Result<&Http> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = self.enter(Http::new)?;
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// Starts a child from the long-lived thread: the kernel's parent-death signal is tied to the thread that forked.
