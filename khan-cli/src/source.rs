@@ -4,11 +4,13 @@
 //! cluster    kubeconfig and flags -> a client of the API server
 //! exchange   one bounded HTTP exchange, and in words why it failed
 //! agents     agents, by URL or found through the API server -> snapshots
+//! controller whose is this address?
 //! prometheus a server with Prometheus's HTTP API -> sums of series
 //! ```
 
 pub mod agents;
 pub mod cluster;
+pub mod controller;
 pub mod exchange;
 pub mod http_config;
 pub mod prometheus;

@@ -15,6 +15,7 @@ use khan_cli::source::agents::roster::Roster;
 use khan_cli::source::agents::route::DirectClient;
 use khan_cli::source::agents::route::pod::Connect;
 use khan_cli::source::cluster::{Cluster, ClusterError, ClusterOptions};
+use khan_cli::source::controller::Controller;
 use khan_cli::source::exchange::Bounds;
 use khan_cli::source::http_config::HttpConfig;
 use serde_json::{Value, json};
@@ -152,6 +153,12 @@ fn serve(request: &Request, state: &State, agents: [SocketAddr; 2]) -> Answer {
         }
         ["api", "v1", "pods"] | ["api", "v1", "namespaces", "khan", "pods"] => {
             assert!(query.contains("labelSelector=app.kubernetes.io%2Fname%3Dkhan"), "{query}");
+            if query.contains("component%3Dcontroller") {
+                let pod = json!({"metadata": {"name": "khan-controller-1", "namespace": "khan", "uid": "c"},
+                    "spec": {"nodeName": "n1", "containers": [{"ports": [{"name": "http", "containerPort": 14719}]}]},
+                    "status": {"phase": "Running"}});
+                return Answer::json(json!({"kind": "PodList", "items": [pod]}));
+            }
             let items: Vec<_> = live().map(|(name, address)| pod(name, address)).collect();
             // One pod a page.
             let (first, rest) = if query.contains("continue=more") { (1, "") } else { (0, "more") };
@@ -162,6 +169,9 @@ fn serve(request: &Request, state: &State, agents: [SocketAddr; 2]) -> Answer {
         ["api", "v1", "namespaces", _, "pods"] => Answer::json(json!({"kind": "PodList", "items": []})),
         ["api", "v1", "namespaces", "khan", "pods", _, "proxy", ..] if state.forbidden.contains("get pods/proxy") => {
             forbid("get", "pods/proxy", "in the namespace \"khan\"")
+        }
+        ["api", "v1", "namespaces", "khan", "pods", "khan-controller-1:14719", "proxy", "v1", "identities", ip] => {
+            Answer::json(story(ip))
         }
         ["api", "v1", "namespaces", "khan", "pods", target, "proxy", rest @ ..] => {
             let (name, port) = target.split_once(':').unwrap();
@@ -190,8 +200,45 @@ fn serve(request: &Request, state: &State, agents: [SocketAddr; 2]) -> Answer {
             Some(address) => Answer::Forward(address),
             None => refuse(404, "NotFound", "no such pod", &json!({"name": name, "kind": "pods"})),
         },
+        ["api", "v1", "namespaces", "khan", "services", "khan-controller:http", "proxy", "v1", "identities", ip] => {
+            if state.forbidden.contains("get services/proxy") {
+                return forbid("get", "services/proxy", "in the namespace \"khan\"");
+            }
+            Answer::json(story(ip))
+        }
         _ => refuse(404, "NotFound", "the server could not find the requested resource", &json!({})),
     }
+}
+
+fn story(ip: &str) -> Value {
+    json!({"ip": ip, "type": "pod", "ns": "shop", "app": "web", "workload": "web", "name": "web-1", "node": "n1",
+        "since": "2026-11-22T10:00:00Z",
+        "previous": [{"type": "pod", "ns": "shop", "name": "web-0", "until": "2026-11-22T09:59:00Z"}],
+        "claimants": [{"type": "pod", "ns": "shop", "name": "web-1", "node": "n1"}]})
+}
+
+#[tokio::test]
+async fn the_controller_tells_whose_an_address_is_and_was() {
+    let world = World::start().await;
+    let client = DirectClient::new(HttpConfig::default()).unwrap();
+    let controller = Controller::of(world.cluster().await, None, client.clone(), Bounds::default());
+    let ip = "10.0.1.1".parse().unwrap();
+    let found = controller.identity(ip).await.unwrap();
+    assert_eq!((found.identity.name.as_str(), found.identity.previous[0].name.as_str()), ("web-1", "web-0"));
+    assert_eq!((found.claimants.len(), world.asked("services/khan-controller:http")), (1, 1));
+    // Whoever may ask agents through the pod proxy may ask the controller's pod, too.
+    world.change(|state| state.forbidden.insert("get services/proxy"));
+    assert_eq!(controller.identity(ip).await.unwrap(), found);
+    assert_eq!(world.asked("pods/khan-controller-1:14719/proxy/v1/identities/10.0.1.1"), 1);
+
+    let direct = Server::start(|request| Answer::json(story(request.path.rsplit('/').next().unwrap()))).await;
+    let controller = Controller::at(&direct.url(), client.clone(), Bounds::default()).unwrap();
+    assert_eq!(controller.identity(ip).await.unwrap(), found);
+    assert_eq!(direct.requests()[0].path, "/v1/identities/10.0.1.1");
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = Controller::at(&free.to_string(), client, Bounds::default()).unwrap();
+    let error = nobody.identity(ip).await.unwrap_err().to_string();
+    assert_eq!(error, format!("http://{free} refused the connection"));
 }
 
 fn whole(view: &View) -> bool {

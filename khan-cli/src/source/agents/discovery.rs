@@ -113,12 +113,17 @@ pub async fn discover(
     cluster: Arc<Cluster>,
     options: DiscoveryOptions,
 ) -> Result<watch::Receiver<Roster>, DiscoveryError> {
-    let mut discovery = Discovery { cluster, options, known: HashMap::new(), proxy_closed: Arc::default() };
+    let mut discovery = Discovery::new(cluster, options);
     let begun = Instant::now();
     let (sender, receiver) = watch::channel(discovery.look().await?);
     let rest = REST.max(begun.elapsed() * REST_PER_LIST);
     tokio::spawn(async move { discovery.keep_looking(sender, rest).await });
     Ok(receiver)
+}
+
+/// Looks for them once.
+pub async fn look(cluster: Arc<Cluster>, options: DiscoveryOptions) -> Result<Roster, DiscoveryError> {
+    Discovery::new(cluster, options).look().await
 }
 
 struct Discovery {
@@ -130,6 +135,10 @@ struct Discovery {
 }
 
 impl Discovery {
+    fn new(cluster: Arc<Cluster>, options: DiscoveryOptions) -> Self {
+        Self { cluster, options, known: HashMap::new(), proxy_closed: Arc::default() }
+    }
+
     async fn keep_looking(mut self, roster: watch::Sender<Roster>, mut rest: Duration) {
         let mut attempt = 0;
         loop {

@@ -46,6 +46,13 @@ impl FromStr for AgentUrl {
 
     /// A URL; `http://` and the agent's port are added where they are missing.
     fn from_str(text: &str) -> Result<Self, AgentUrlError> {
+        Self::with_port(text, AGENT_PORT)
+    }
+}
+
+impl AgentUrl {
+    /// A URL; `http://` and this port are added where they are missing.
+    pub fn with_port(text: &str, port: u16) -> Result<Self, AgentUrlError> {
         let bare = !text.contains("://");
         let full = if bare { format!("http://{text}") } else { text.to_owned() };
         let mut url = Url::parse(&full).map_err(|error| AgentUrlError::Syntax(text.to_owned(), error))?;
@@ -57,7 +64,7 @@ impl FromStr for AgentUrl {
         }
         // `http://host` is a URL with the port 80 of its own; `host` alone is an agent.
         if bare && url.port().is_none() && !text.ends_with(":80") {
-            let set = url.set_port(Some(AGENT_PORT));
+            let set = url.set_port(Some(port));
             debug_assert!(set.is_ok(), "http URLs have ports");
         }
         Ok(Self(url))

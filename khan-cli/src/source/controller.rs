@@ -1,0 +1,154 @@
+//! Questions to khan-controller: whose is this address, and whose was it?
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use khan_api::{Identity, routes};
+use serde::Deserialize;
+
+use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions, NAMESPACE};
+use super::agents::fetch::{self, FetchError};
+use super::agents::roster::Target;
+use super::agents::route::pod::Connect;
+use super::agents::route::proxy::Proxied;
+use super::agents::route::{Direct, DirectClient, Route};
+use super::agents::url::{AgentUrl, AgentUrlError};
+use super::cluster::Cluster;
+use super::exchange::{Ask, Bounds, ExchangeError};
+
+/// What `deploy/` labels the controller's pods with.
+pub const SELECTOR: &str = "app.kubernetes.io/name=khan,app.kubernetes.io/component=controller";
+/// What `deploy/` calls its service.
+pub const SERVICE: &str = "khan-controller";
+
+/// An address with its owner and history.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Story {
+    /// Its present owner, and those before.
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// Everybody who claims it now, the owner first.
+    #[serde(default)]
+    pub claimants: Vec<Claimant>,
+}
+
+/// Somebody who claims an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Claimant {
+    /// What kind of object.
+    #[serde(rename = "type")]
+    pub kind: khan_api::Kind,
+    /// Its namespace.
+    pub ns: String,
+    /// Its name.
+    pub name: String,
+    /// The node it lives on.
+    pub node: String,
+}
+
+/// Why the controller cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControllerError {
+    /// It answered badly or not at all.
+    #[error("{name} {error}")]
+    Fetch {
+        /// Its URL, or `NAMESPACE/NAME`.
+        name: String,
+        /// What went wrong.
+        error: FetchError,
+    },
+    /// Its pods cannot be looked for.
+    #[error("{0}")]
+    Discovery(#[from] DiscoveryError),
+    /// There is none.
+    #[error("no khan-controller runs {0}: give --controller URL or --khan-namespace")]
+    Absent(String),
+}
+
+/// A controller that can be asked.
+#[derive(Clone, Debug)]
+pub struct Controller {
+    ways: Ways,
+    bounds: Bounds,
+}
+
+#[derive(Clone, Debug)]
+enum Ways {
+    Url(String, Arc<Route>),
+    Cluster { cluster: Arc<Cluster>, namespace: Option<String>, client: DirectClient },
+}
+
+impl Controller {
+    /// The one at `url`; the scheme and the controller's port are added where they are missing.
+    pub fn at(url: &str, client: DirectClient, bounds: Bounds) -> Result<Self, AgentUrlError> {
+        let url = AgentUrl::with_port(url, routes::CONTROLLER_PORT)?;
+        Ok(Self { ways: Ways::Url(url.to_string(), Arc::new(Route::Url(Direct { url, client }))), bounds })
+    }
+
+    /// The one that runs in a cluster.
+    pub fn of(cluster: Arc<Cluster>, namespace: Option<String>, client: DirectClient, bounds: Bounds) -> Self {
+        Self { ways: Ways::Cluster { cluster, namespace, client }, bounds }
+    }
+
+    /// `GET /v1/identities/{ip}`: through the API server's service proxy, and where that is closed through one of the
+    /// controller's pods, which whoever may ask agents may ask too.
+    pub async fn identity(&self, ip: IpAddr) -> Result<Story, ControllerError> {
+        let ask = Ask::get(routes::IDENTITY.replace("{ip}", &ip.to_string()));
+        match &self.ways {
+            Ways::Url(name, route) => self.over(name, route, &ask).await,
+            Ways::Cluster { cluster, namespace, client } => {
+                let service = Proxied {
+                    resource: "services",
+                    namespace: namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned()),
+                    name: SERVICE.to_owned(),
+                    port: "http".to_owned(),
+                    https: false,
+                };
+                let error = match service.exchange(cluster, &ask, self.bounds).await {
+                    Ok(reply) => match fetch::parse("an identity", reply).await {
+                        Ok(story) => return Ok(story),
+                        Err(error) => error,
+                    },
+                    Err(error) => error.into(),
+                };
+                let closed = |error: &ExchangeError| {
+                    matches!(error, ExchangeError::Denied(_) | ExchangeError::NoProxy(_) | ExchangeError::Behind(_))
+                };
+                match &error {
+                    FetchError::Exchange(reason) if closed(reason) || *reason == ExchangeError::Gone => {}
+                    _ => {
+                        return Err(ControllerError::Fetch { name: format!("{}/{SERVICE}", service.namespace), error });
+                    }
+                }
+                let pod = pod(cluster, namespace.clone(), client).await?;
+                self.over(&pod.name, &pod.route, &ask).await
+            }
+        }
+    }
+
+    async fn over(&self, name: &str, route: &Route, ask: &Ask) -> Result<Story, ControllerError> {
+        let asked = async { fetch::parse("an identity", route.exchange(ask, self.bounds).await?).await };
+        asked.await.map_err(|error| ControllerError::Fetch { name: name.to_owned(), error })
+    }
+}
+
+async fn pod(
+    cluster: &Arc<Cluster>,
+    namespace: Option<String>,
+    client: &DirectClient,
+) -> Result<Target, ControllerError> {
+    let place = namespace
+        .as_ref()
+        .map_or_else(|| "in any namespace visible to you".to_owned(), |namespace| format!("in namespace {namespace}"));
+    let options = DiscoveryOptions {
+        namespace,
+        selector: SELECTOR.to_owned(),
+        port: None,
+        connect: Connect::Auto,
+        nodes: Vec::new(),
+        client: client.clone(),
+    };
+    let roster = discovery::look(Arc::clone(cluster), options).await?;
+    roster.targets.into_iter().next().ok_or(ControllerError::Absent(place))
+}
