@@ -8,11 +8,14 @@ pub mod prom_args;
 pub mod query_args;
 pub mod source_args;
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::completion::Shell;
 use crate::failure::USAGE;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
@@ -99,6 +102,64 @@ pub enum Command {
         Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle\n\
         halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
     Top(TopArgs),
+    /// Which rows look like leaks, and why
+    #[command(after_help = "Examples:\n  \
+        khan leaks --prometheus-url http://prometheus:9090     at once, from the recorded past\n  \
+        khan leaks --window 10m --exit-code                    watch for ten minutes; exit code 5 when a leak is likely\n  \
+        khan leaks ns/shop -o json\n\n\
+        LIKELY: grows in most steps, over the whole window, and one pod holds most of it, or it lies idle, or one side\n\
+        does not close, or it grows much faster than ever before. WATCH: it grows, without such evidence.")]
+    Leaks(LeaksArgs),
+    /// Health of the agent on every node
+    #[command(after_help = "Examples:\n  \
+        khan agents                     version, snapshot age, table fill, last error per node\n  \
+        khan agents -o wide --strict    exit code 3 when one is missing or old")]
+    Agents,
+    /// Completion script for a shell
+    #[command(after_help = "Examples:\n  \
+        source <(khan completion bash)\n  \
+        khan completion zsh > \"${fpath[1]}/_khan\"\n  \
+        khan completion kubectl > ~/bin/kubectl_complete-khan && chmod +x ~/bin/kubectl_complete-khan")]
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Candidates for kubectl
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// Words typed so far; the last one may be empty
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Man pages
+    #[command(after_help = "Examples:\n  \
+        khan man | man -l -\n  \
+        khan man --directory ~/.local/share/man/man1")]
+    Man {
+        /// Write one page per command here
+        #[arg(long, env = "KHAN_MAN_DIRECTORY", value_name = "FOLDER")]
+        directory: Option<PathBuf>,
+    },
+    /// Version of this program
+    Version,
+}
+
+/// Arguments of `khan leaks`.
+#[derive(Debug, Args)]
+pub struct LeaksArgs {
+    /// Which connections, as for khan top
+    #[arg(value_name = "SELECTOR")]
+    pub selectors: Vec<String>,
+    /// Exit code 5 when a leak is likely
+    #[arg(long, env = "KHAN_EXIT_CODE")]
+    pub exit_code: bool,
+    /// Filter and shape.
+    #[command(flatten)]
+    pub query: QueryArgs,
+    /// The leak rule.
+    #[command(flatten)]
+    pub leak: LeakArgs,
 }
 
 /// Arguments of `khan top`.
@@ -114,6 +175,6 @@ pub struct TopArgs {
     #[command(flatten)]
     pub leak: LeakArgs,
     /// Print once instead of opening the terminal interface
-    #[arg(long, env = "KHAN_ONCE", value_parser = clap::builder::BoolishValueParser::new(), action = clap::ArgAction::SetTrue)]
+    #[arg(long, env = "KHAN_ONCE")]
     pub once: bool,
 }

@@ -28,18 +28,37 @@ pub async fn start(cli: &Cli) -> Result<Feed, Failure> {
         SourceChoice::Auto if !cli.source.agent.is_empty() => agents(cli).await,
         SourceChoice::Auto => auto(cli).await,
         SourceChoice::Prometheus => Err(Failure::usage("--source prometheus needs --prometheus-url")),
-        SourceChoice::Local => Err(Failure::usage("--source local is not part of this build")),
+        SourceChoice::Local => local(cli).await,
     }
+}
+
+/// This host's own table.
+#[cfg(target_os = "linux")]
+async fn local(cli: &Cli) -> Result<Feed, Failure> {
+    crate::source::local::start(cli.source.interval).await.map_err(Failure::runtime)
+}
+
+/// This host's own table.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unused_async, reason = "as on Linux")]
+async fn local(_: &Cli) -> Result<Feed, Failure> {
+    Err(Failure::usage("--source local reads the kernel's connection tracking table, which only Linux has"))
 }
 
 async fn auto(cli: &Cli) -> Result<Feed, Failure> {
     match agents(cli).await {
         Ok(feed) => Ok(feed),
         Err(failure) if cli.kube.is_explicit() || failure.code == USAGE => Err(failure),
-        Err(failure) => Err(Failure::unreachable(format_args!(
-            "no source of connections: {failure}; give --agent URL or a kubeconfig that leads to khan-agents, \
-             or --prometheus-url URL, or read this host alone with --source local"
-        ))),
+        Err(failure) => match local(cli).await {
+            Ok(feed) => {
+                eprintln!("note: this host's own table is shown, because of agents: {failure}");
+                Ok(feed)
+            }
+            Err(here) => Err(Failure::unreachable(format_args!(
+                "no source of connections: {failure}; this host: {here}; give --agent URL or a kubeconfig that leads to \
+                 khan-agents, or --prometheus-url URL, or read this host alone with --source local as root"
+            ))),
+        },
     }
 }
 

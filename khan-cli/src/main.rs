@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::runtime);
     match runtime.and_then(|runtime| runtime.block_on(khan_cli::app::run(cli))) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             if !failure.message.is_empty() {
                 eprintln!("khan: {failure}");

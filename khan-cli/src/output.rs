@@ -9,8 +9,6 @@ pub mod table;
 
 use std::io::{self, Write};
 
-use serde_json::json;
-
 pub use format::Format;
 pub use report::{Cell, Column, Line, Report};
 
@@ -57,7 +55,17 @@ pub fn write(report: &Report, layout: &Layout, out: &mut dyn Write) -> io::Resul
     }
 }
 
-fn list(report: &Report) -> serde_json::Value {
-    let items: Vec<_> = report.rows.iter().map(|row| &row.item).collect();
-    json!({ "apiVersion": "khan.dev/v1", "kind": report.kind, "metadata": report.metadata, "items": items })
+/// The whole document, in the order in which people read it.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: &'a serde_json::Value,
+    items: Vec<&'a serde_json::Value>,
+}
+
+fn list(report: &Report) -> List<'_> {
+    let items = report.rows.iter().map(|row| &row.item).collect();
+    List { api_version: "khan.dev/v1", kind: report.kind, metadata: &report.metadata, items }
 }

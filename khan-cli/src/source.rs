@@ -5,6 +5,7 @@
 //! exchange   one bounded HTTP exchange, and in words why it failed
 //! agents     agents, by URL or found through the API server -> snapshots
 //! controller whose is this address?
+//! local      this host's own table -> snapshots
 //! prometheus a server with Prometheus's HTTP API -> sums of series
 //! ```
 
@@ -13,6 +14,8 @@ pub mod cluster;
 pub mod controller;
 pub mod exchange;
 pub mod http_config;
+#[cfg(target_os = "linux")]
+pub mod local;
 pub mod prometheus;
 pub mod rbac;
 mod retry;

@@ -1,201 +1,89 @@
-//! `khan top` when it prints: a projection as a report.
+//! `khan top`: live on a terminal, printed everywhere else.
 
-use serde_json::{Value, json};
+pub mod report;
 
-use crate::model::filter::Flag;
-use crate::model::view::COUNTING_RULE;
-use crate::model::{NodeState, Party, Projected, Projection, Query, State, Sum, View};
-use crate::output::{Cell, Column, Line, Report};
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
 
-/// The report of a projection of `view`.
-pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
-    let by = query.group_by;
-    let mut columns = Vec::new();
-    let named = [
-        (by.src.is_some(), Column::text("source", "SOURCE")),
-        (by.dst.is_some(), Column::text("destination", "DESTINATION")),
-        (by.node, Column::text("node", "NODE")),
-        (by.port, Column::number("port", "PORT")),
-        (by.protocol, Column::text("protocol", "PROTOCOL")),
-        (by.state, Column::text("state", "STATE")),
-    ];
-    columns.extend(named.into_iter().filter(|(grouped, _)| *grouped).map(|(_, column)| column));
-    columns.extend([
-        Column::number("conns", "CONNS"),
-        Column::number("delta", "DELTA"),
-        Column::number("rate", "/MIN"),
-        Column::number("est", "EST%"),
-        Column::number("idle", "IDLE"),
-        Column::number("halfclosed", "HALF-CLOSED").wide(),
-        Column::number("opening", "OPENING").wide(),
-        Column::number("ghosts", "GHOSTS").wide(),
-        Column::text("first-seen", "FIRST-SEEN").wide(),
-        Column::text("flags", "FLAGS"),
-    ]);
-    let mut rows: Vec<_> = projection.rows.iter().map(|row| line(&columns, row)).collect();
-    if projection.hidden_groups() > 0 {
-        rows.push(other(&columns, projection));
-    }
-    Report { kind: "ConnectionList", metadata: metadata(view, query, projection), columns, rows, empty: empty(query) }
+use super::printer::Printer;
+use super::session;
+use crate::cli::output_args::{ColorChoice, ThemeChoice};
+use crate::cli::{Cli, TopArgs};
+use crate::connect;
+use crate::failure::Failure;
+use crate::model::{History, Query, project};
+use crate::tui;
+
+fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
+    args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)
 }
 
-fn empty(query: &Query) -> String {
-    let scope = match &query.namespaces[..] {
-        [] => String::new(),
-        [one] => format!(" in namespace {one}"),
-        many => format!(" in namespaces {}", many.join(", ")),
-    };
-    let filter = if query.filter.is_empty() { String::new() } else { format!(" that match {}", query.filter) };
-    format!("No connections found{scope}{filter}.")
+/// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
+pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
+    let output = &cli.output;
+    let text = args.once || output.output.is_some() || output.watch || output.count.is_some() || output.no_tui;
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let dumb = variable("TERM").is_none_or(|term| term == "dumb") || variable("CI").is_some();
+    let tty = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    !text && tty && (output.tui || !dumb)
 }
 
-fn line(columns: &[Column], row: &Projected) -> Line {
-    let flags: Vec<_> = row.flags().map(Flag::as_str).collect();
-    let cell = |column: &Column| match column.name {
-        "source" => Cell::text(row.source()),
-        "destination" => Cell::text(row.destination()),
-        "node" => Cell::text(row.node.as_deref().unwrap_or_default()),
-        "port" => row.port.map_or(Cell::Missing, |port| Cell::Count(port.into())),
-        "protocol" => row.protocol.map_or(Cell::Missing, |protocol| Cell::text(protocol.as_str())),
-        "state" => row.state.map_or(Cell::Missing, |state| Cell::text(state.as_str())),
-        "delta" => row.change.map_or(Cell::Missing, |change| Cell::Change(change.delta)),
-        "rate" => row.change.map_or(Cell::Missing, |change| Cell::Rate(change.per_minute())),
-        "first-seen" => row.first_seen.map_or(Cell::Missing, |seen| Cell::text(seen.to_string())),
-        "flags" => Cell::text(flags.join(" ")),
-        name => count(&row.sum, name),
-    };
-    Line { cells: columns.iter().map(cell).collect(), item: item(row), name: name(row) }
-}
-
-fn count(sum: &Sum, column: &str) -> Cell {
-    match column {
-        "conns" => Cell::Count(sum.connections),
-        "est" => sum.states.established_percent().map_or(Cell::Missing, Cell::Percent),
-        "idle" => Cell::Count(sum.idle_connections),
-        "halfclosed" => Cell::Count(sum.half_closed()),
-        "opening" => Cell::Count(sum.states.opening()),
-        "ghosts" => Cell::Count(sum.ghosts),
-        _ => Cell::Missing,
-    }
-}
-
-fn name(row: &Projected) -> String {
-    let ends: Vec<_> = [row.source(), row.destination()].into_iter().filter(|text| !text.is_empty()).collect();
-    let mut name = ends.join("->");
-    if let Some(port) = row.port {
-        name = format!("{name}:{port}");
-    }
-    let rest = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(State::as_str)];
-    let parts = std::iter::once(&*name).filter(|name| !name.is_empty()).chain(rest.into_iter().flatten());
-    parts.collect::<Vec<_>>().join(" ")
-}
-
-/// The row for programs: raw numbers, seconds, RFC 3339; fields that are not known are null.
-pub fn item(row: &Projected) -> Value {
-    let mut item = sums(&row.sum);
-    let more = json!({
-        "key": format!("{:032x}", row.key.0),
-        "source": row.src.as_ref().map(party),
-        "destination": row.dst.as_ref().map(party),
-        "node": row.node,
-        "port": row.port,
-        "protocol": row.protocol,
-        "state": row.state.map(State::as_str),
-        "delta": row.change.map(|change| change.delta),
-        "deltaSeconds": row.change.map(|change| change.over.as_secs_f64()),
-        "ratePerMinute": row.change.map(|change| (change.per_minute() * 1000.0).round() / 1000.0),
-        "firstSeen": row.first_seen,
-        "flags": row.flags().map(Flag::as_str).collect::<Vec<_>>(),
-    });
-    if let (Some(item), Value::Object(more)) = (item.as_object_mut(), more) {
-        item.extend(more);
-    }
-    item
-}
-
-fn sums(sum: &Sum) -> Value {
-    let states: serde_json::Map<_, _> =
-        sum.states.ranked().into_iter().map(|(state, n)| (state.as_str().to_owned(), n.into())).collect();
-    json!({
-        "connections": sum.connections,
-        "states": states,
-        "establishedPercent": sum.states.established_percent(),
-        "idleConnections": sum.idle_connections,
-        "idleHistogram": sum.idle,
-        "clientUnclosed": sum.client_unclosed,
-        "serverUnclosed": sum.server_unclosed,
-        "opening": sum.states.opening(),
-        "ghosts": sum.ghosts,
-        "stale": sum.stale,
-    })
-}
-
-/// One end for programs.
-pub fn party(party: &Party) -> Value {
-    json!({
-        "text": party.text,
-        "type": party.kind,
-        "namespace": party.ns,
-        "app": party.app,
-        "name": party.name,
-        "node": party.node,
-        "ip": party.ip,
-        "addresses": party.addresses,
-    })
-}
-
-fn other(columns: &[Column], projection: &Projection) -> Line {
-    let first = columns.first().map_or("", |column| column.name);
-    let label = format!("(other: {} rows)", projection.hidden_groups());
-    let cell = |column: &Column| match column.name {
-        name if name == first => Cell::text(label.clone()),
-        "delta" | "rate" | "flags" | "first-seen" => Cell::Missing,
-        name => count(&projection.hidden, name),
-    };
-    let mut item = sums(&projection.hidden);
-    if let Some(item) = item.as_object_mut() {
-        item.insert("other".into(), true.into());
-        item.insert("rows".into(), projection.hidden_groups().into());
-    }
-    Line { cells: columns.iter().map(cell).collect(), item, name: "(other)".to_owned() }
-}
-
-fn metadata(view: &View, query: &Query, projection: &Projection) -> Value {
-    let of_state = |state| view.nodes.iter().filter(move |node| node.state == state);
-    let names = |state| of_state(state).map(|node| node.node.as_str()).collect::<Vec<_>>();
-    let failed: Vec<_> = of_state(NodeState::Failed)
-        .map(|node| {
-            let reason = node.failure.as_ref().map_or("no answer", |failure| &failure.reason);
-            json!({ "node": node.node, "agent": node.agent, "reason": reason })
-        })
-        .collect();
-    json!({
-        "snapshotTime": view.newest,
-        "window": query.window.as_secs(),
-        "source": view.source.kind.as_str(),
-        "context": view.source.context,
-        "detail": view.source.detail,
-        "scope": query.namespaces,
-        "groupBy": query.group_by.to_string(),
-        "sortBy": query.sort.to_string(),
-        "filter": query.filter.to_string(),
-        "agents": {
-            "total": view.nodes.len(),
-            "ok": of_state(NodeState::Ok).count(),
-            "stale": names(NodeState::Stale),
-            "waiting": names(NodeState::Waiting),
-            "failed": failed,
+/// Opens the terminal interface.
+pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+    let output = &cli.output;
+    let query = query(cli, args)?;
+    let options = tui::Options {
+        query,
+        rule: args.leak.rule(None),
+        theme: match output.theme.unwrap_or_default() {
+            ThemeChoice::Ansi => tui::styles::Theme::Ansi,
+            ThemeChoice::Light => tui::styles::Theme::Light,
+            ThemeChoice::Dark => tui::styles::Theme::Dark,
+            ThemeChoice::Cvd => tui::styles::Theme::Cvd,
+            ThemeChoice::Mono => tui::styles::Theme::Mono,
         },
-        "totals": {
-            "connections": projection.total.connections,
-            "rows": projection.matching,
-            "delta": projection.change.map(|change| change.delta),
+        color: match output.color {
+            ColorChoice::Auto => tui::styles::ColorChoice::Auto,
+            ColorChoice::Always => tui::styles::ColorChoice::Always,
+            ColorChoice::Never => tui::styles::ColorChoice::Never,
         },
-        "truncated": projection.hidden_groups() > 0 || projection.rest.is_some(),
-        "leftOutByAgents": projection.rest.map(|rest| json!({
-            "rows": rest.rows, "connections": rest.connections, "connectionsElsewhere": rest.elsewhere,
-        })),
-        "notes": view.notes,
-        "countingRule": COUNTING_RULE,
-    })
+        ascii: output.ascii,
+        mouse: output.mouse,
+        interval: cli.source.interval,
+        columns: output.columns.clone(),
+        keys: Vec::new(),
+    };
+    let feed = connect::start(cli).await?;
+    match options.show(feed).await {
+        Ok(ending) => Ok(ExitCode::from(ending.code())),
+        Err(error @ tui::Error::Options(_)) => Err(Failure::usage(error)),
+        Err(error) => Err(Failure::runtime(error)),
+    }
+}
+
+/// Prints a table, once or again and again.
+pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+    let mut query = query(cli, args)?;
+    let mut printer = Printer::new(cli)?;
+    query.limit = args.query.limit.unwrap_or(0);
+    let mut feed = connect::start(cli).await?;
+    let mut history = History::default();
+    history.track(&query);
+    let mut left = if cli.output.watch { cli.output.count.unwrap_or(u64::MAX) } else { 1 };
+    let mut view = session::settled(&mut feed, &mut history).await?;
+    loop {
+        history.push(Arc::clone(&view));
+        printer.print(&report::report(&view, &query, &project(&view, &query, &history)))?;
+        printer.explain(&view);
+        left -= 1;
+        if left == 0 {
+            printer.judge(&view)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        match session::next(&mut feed, view.id).await {
+            Some(next) => view = next,
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
 }

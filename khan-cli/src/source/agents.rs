@@ -6,7 +6,7 @@
 //! discovery ──┘          └ route: how requests get there
 //! ```
 
-mod details;
+pub(crate) mod details;
 pub mod discovery;
 pub mod fetch;
 pub mod poll;

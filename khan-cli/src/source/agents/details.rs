@@ -88,7 +88,7 @@ async fn ask(
     Ok(found)
 }
 
-fn query(request: &SampleRequest) -> String {
+pub(crate) fn query(request: &SampleRequest) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for (name, addresses) in [("src", &request.src), ("dst", &request.dst), ("any", &request.any)] {
         query.extend_pairs(addresses.iter().map(|address| (name, address.to_string())));

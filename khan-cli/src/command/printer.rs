@@ -1,0 +1,105 @@
+//! Reports to stdout, and what is wrong with them to stderr.
+
+use std::io::{IsTerminal, Write};
+
+use khan_api::Timestamp;
+
+use crate::cli::Cli;
+use crate::failure::Failure;
+use crate::model::{NodeState, View};
+use crate::output::{self, Format, Layout, Report};
+
+/// Prints as the output flags say.
+#[derive(Debug)]
+pub struct Printer {
+    layout: Layout,
+    quiet: bool,
+    strict: bool,
+    timestamps: bool,
+    blocks: u64,
+}
+
+impl Printer {
+    /// Fails when a flag is wrong.
+    pub fn new(cli: &Cli) -> Result<Self, Failure> {
+        let output = &cli.output;
+        let format: Format = output.output.as_deref().unwrap_or_default().parse().map_err(Failure::usage)?;
+        let tty = std::io::stdout().is_terminal();
+        let width = crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|n| *n > 0);
+        Ok(Self {
+            layout: Layout {
+                format,
+                columns: output.columns.clone(),
+                no_headers: output.no_headers,
+                separators: tty && !output.raw_numbers,
+                width: width.filter(|_| tty && !output.no_truncate),
+            },
+            quiet: output.quiet,
+            strict: output.strict,
+            timestamps: output.timestamps || output.watch,
+            blocks: 0,
+        })
+    }
+
+    /// The format.
+    pub fn format(&self) -> &Format {
+        &self.layout.format
+    }
+
+    /// Prints a report; when it is empty, says so on stderr.
+    pub fn print(&mut self, report: &Report) -> Result<(), Failure> {
+        let known = |name: &String| report.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        if let Some(unknown) = self.layout.columns.iter().find(|name| !known(name)) {
+            let names: Vec<_> = report.columns.iter().map(|column| column.name).collect();
+            let names = names.join(", ");
+            return Err(Failure::usage(format_args!("--columns: there is no column {unknown:?}; columns are {names}")));
+        }
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        if self.timestamps && matches!(self.layout.format, Format::Table | Format::Wide) {
+            let blank = if self.blocks > 0 { "\n" } else { "" };
+            writeln!(out, "{blank}{}", Timestamp::from_seconds(Timestamp::now().seconds()))?;
+        }
+        output::write(report, &self.layout, &mut out)?;
+        out.flush()?;
+        self.blocks += 1;
+        if report.rows.is_empty() {
+            self.note(&report.empty);
+        }
+        Ok(())
+    }
+
+    /// One sentence for whoever reads stderr.
+    pub fn note(&self, text: &str) {
+        if !self.quiet && !text.is_empty() {
+            eprintln!("{}", output::table::clean(text));
+        }
+    }
+
+    /// What the reader of a table would miss: nodes that are not in it, data that is old.
+    pub fn explain(&self, view: &View) {
+        for note in &view.notes {
+            self.note(&format!("note: {note}"));
+        }
+        for node in view.nodes.iter().filter(|node| node.state != NodeState::Ok) {
+            let reason = node.failure.as_ref().map_or("its snapshot is old", |failure| &failure.reason);
+            let effect = if node.counted { "shown with old data" } else { "not counted" };
+            self.note(&format!("note: node {} is {effect}: {reason}", node.node));
+        }
+        if let Some(rest) = view.rest {
+            let (connections, rows) = (rest.connections, rest.rows);
+            self.note(&format!(
+                "note: agents left out {connections} connections in {rows} small rows; totals hold them"
+            ));
+        }
+    }
+
+    /// `--strict`.
+    pub fn judge(&self, view: &View) -> Result<(), Failure> {
+        let missing = view.nodes.iter().filter(|node| node.state != NodeState::Ok).count();
+        if self.strict && missing > 0 {
+            let total = view.nodes.len();
+            return Err(Failure::partial(format_args!("{missing} of {total} nodes are missing or old (--strict)")));
+        }
+        Ok(())
+    }
+}
