@@ -103,7 +103,9 @@ mod tests {
         let map = Keymap::default();
         for (i, action) in ACTIONS.iter().enumerate() {
             assert!(ACTIONS[..i].iter().all(|other| other.name != action.name), "{}", action.name);
-            assert!(!action.help.is_empty() && !action.contexts.is_empty());
+            // Two columns of help fit 80 cells.
+            assert!((1..=21).contains(&action.help.len()), "{}: {}", action.name, action.help);
+            assert!(!action.contexts.is_empty());
         }
         for context in Context::ALL {
             for (ids, _) in footer(context) {

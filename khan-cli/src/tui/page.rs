@@ -177,7 +177,7 @@ pub fn panes(row: &GroupBy) -> Vec<Grouping> {
     }
     if panes.is_empty() {
         panes.push(by("source address", GroupBy { src: Some(Grain::Address), ..NONE }));
-        panes.push(by("address that answers", GroupBy { dst: Some(Grain::Address), backend: true, ..NONE }));
+        panes.push(by("answering address", GroupBy { dst: Some(Grain::Address), backend: true, ..NONE }));
     }
     panes
 }

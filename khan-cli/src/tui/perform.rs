@@ -60,10 +60,10 @@ pub(super) fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
             let sort = app.list().sort;
             sort_by(app, Sort { reverse: !sort.reverse, ..sort });
         }
-        Id::SortConns => sort_by(app, Sort { by: SortBy::Connections, reverse: false }),
-        Id::SortDelta => sort_by(app, Sort { by: SortBy::Delta, reverse: false }),
-        Id::SortSource => sort_by(app, Sort { by: SortBy::Source, reverse: false }),
-        Id::SortTarget => sort_by(app, Sort { by: SortBy::Destination, reverse: false }),
+        Id::SortConns => sort_at(app, SortBy::Connections, now),
+        Id::SortDelta => sort_at(app, SortBy::Delta, now),
+        Id::SortSource => sort_at(app, SortBy::Source, now),
+        Id::SortTarget => sort_at(app, SortBy::Destination, now),
         Id::SortMenu => menu(app, MenuKind::Sort),
         Id::Columns => menu(app, MenuKind::Columns),
         Id::Export => menu(app, MenuKind::Export),
@@ -326,10 +326,20 @@ fn regroup(app: &mut App, by: isize) {
     app.refresh(false);
 }
 
-/// Orders the present list; choosing the order that it has turns it round.
+/// Orders the present list.
 pub(super) fn sort_by(app: &mut App, sort: Sort) {
     app.list_mut().sort = sort;
     app.refresh(false);
+}
+
+/// Orders by a column that the list may not have.
+fn sort_at(app: &mut App, by: SortBy, now: Instant) {
+    let group = app.group_by();
+    if COLUMNS.iter().any(|(column, ..)| column.sort() == Some(by) && column.applies(&group)) {
+        sort_by(app, Sort { by, reverse: false });
+    } else {
+        app.say(now, format!("these rows have no {}", by.as_str()));
+    }
 }
 
 fn sort_beside(app: &mut App, by: isize) {

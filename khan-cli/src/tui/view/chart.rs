@@ -5,7 +5,7 @@ use crate::tui::app::App;
 use crate::tui::format;
 
 use super::pen::{Pen, cells};
-use super::spark::squeeze;
+use super::spark::stretch;
 
 /// Cells for the scale's numbers.
 const SCALE: u16 = 5;
@@ -18,7 +18,7 @@ pub(super) fn draw(app: &App, trend: &Trend, pen: &mut Pen<'_>) {
     if rows == 0 || width < 8 {
         return;
     }
-    let points = squeeze(&trend.points, width.into());
+    let points = stretch(&trend.points, width.into());
     let top = points.iter().filter_map(|p| if let Point::Value(n) = p { Some(*n) } else { None }).max().unwrap_or(0);
     let scale = round_up(top.max(1));
     let levels = u64::from(rows) * 8;

@@ -114,7 +114,10 @@ fn summary(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     let counts: Vec<_> = drill
         .panes
         .iter()
-        .map(|(grouping, rows)| format!("{} {}s", format::count(rows.matching as u64), grouping.name))
+        .map(|(grouping, rows)| {
+            let plural = if rows.matching == 1 { "" } else { "s" };
+            format!("{} {}{plural}", format::count(rows.matching as u64), grouping.name)
+        })
         .collect();
     let counts = counts.join(", ");
     if x + cells(&counts) + 1 < pen.width() {

@@ -5,6 +5,7 @@ use crate::tui::actions::{Context, Id, footer};
 use crate::tui::app::App;
 use crate::tui::drill::Sample;
 use crate::tui::format;
+use crate::tui::page::Page;
 use crate::tui::text;
 use crate::tui::update::context;
 
@@ -139,8 +140,16 @@ pub(super) fn hints(app: &App, pen: &mut Pen<'_>, y: u16) {
         end = pen.put_right(end, y, keys, styles.accent).saturating_sub(2);
     }
     let room = pen.width().saturating_sub(needed + 1);
-    let mut shown: Vec<_> =
-        footer(context).iter().filter_map(|(ids, rank)| Some((keys(app, context, ids)?, *rank))).collect();
+    let idle = |ids: &[Id]| match ids[0] {
+        Id::NextGroup => app.page.groupings().len() < 2,
+        Id::SortLeft | Id::Reverse => app.page == Page::Agents,
+        _ => false,
+    };
+    let mut shown: Vec<_> = footer(context)
+        .iter()
+        .filter(|(ids, _)| context != Context::Table || !idle(ids))
+        .filter_map(|(ids, rank)| Some((keys(app, context, ids)?, *rank)))
+        .collect();
     while shown.iter().map(|(hint, _)| wide(hint) + 2).sum::<u16>() > room {
         let Some(last) = (0..shown.len()).max_by_key(|i| shown[*i].1) else { break };
         shown.remove(last);

@@ -53,6 +53,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
     for slot in &slots {
         let head = match slot.id {
             Column::Source => "SOURCE",
+            Column::Destination if slot.width < 11 => "DEST",
             Column::Destination => "DESTINATION",
             Column::Port => "PORT",
             Column::Now => "NOW",

@@ -14,7 +14,7 @@ pub(super) fn draw(app: &App, menu: Menu, pen: &mut Pen<'_>) {
     let name = entries.iter().map(|entry| cells(entry.name)).max().unwrap_or(0);
     let meaning = entries.iter().map(|entry| cells(entry.meaning)).max().unwrap_or(0);
     let width = (name + meaning + 12).min(pen.width().saturating_sub(4));
-    let height = u16::try_from(entries.len()).unwrap_or(0).saturating_add(3).min(pen.height().saturating_sub(2));
+    let height = u16::try_from(entries.len()).unwrap_or(0).saturating_add(2).min(pen.height().saturating_sub(2));
     let (x, y) = ((pen.width() - width) / 2, (pen.height() - height) / 2);
     let mut part = pen.part(x, y, width, height);
     part.clear();
@@ -30,8 +30,9 @@ pub(super) fn draw(app: &App, menu: Menu, pen: &mut Pen<'_>) {
         };
         part.put(1, row, if i == menu.at { ">" } else { " " }, styles.accent);
         part.put(3, row, mark, styles.text);
-        part.put(7, row, entry.name, styles.strong);
-        part.put(9 + name, row, entry.meaning, styles.text);
+        let x = if entry.chosen.is_some() { 7 } else { 3 };
+        part.put(x, row, entry.name, styles.strong);
+        part.put(x + 2 + name, row, entry.meaning, styles.text);
         if i == menu.at {
             part.style(0, row, width, styles.selected);
         }

@@ -32,6 +32,14 @@ pub(super) fn squeeze(points: &[Point], cells: usize) -> Vec<Point> {
     (0..cells).map(|i| points[cut(i)..cut(i + 1)].iter().copied().max_by_key(rank).unwrap_or(Point::Before)).collect()
 }
 
+/// As many points as there are cells: fewer are held until the next, more are squeezed.
+pub(super) fn stretch(points: &[Point], cells: usize) -> Vec<Point> {
+    if points.len() >= cells || points.is_empty() {
+        return squeeze(points, cells);
+    }
+    (0..cells).map(|cell| points[cell * points.len() / cells]).collect()
+}
+
 fn rank(point: &Point) -> (u8, u64) {
     match point {
         Point::Before => (0, 0),

@@ -42,6 +42,9 @@ fn heads(app: &App, slots: &[Slot<Column>], pen: &mut Pen<'_>) {
     for slot in slots {
         let sorted = slot.id.sort() == Some(sort.by);
         let mut head = row::head(app, slot.id);
+        if slot.width < 11 && slot.id == Column::Destination {
+            head.truncate(4);
+        }
         if sorted {
             let down = sort.reverse == sort.by.ascends();
             head.push_str(if down { " v" } else { " ^" });

@@ -1,0 +1,124 @@
+//! What the screens look like at several sizes, and that no size and no data make them panic.
+
+#[path = "tui/shop.rs"]
+mod shop;
+
+#[path = "tui/stage.rs"]
+mod stage;
+
+use khan_cli::tui::styles::Theme;
+use stage::Stage;
+
+const SIZES: [(u16, u16); 4] = [(120, 30), (80, 24), (60, 15), (40, 10)];
+
+/// Compares a screen at every size and in both character sets with what is kept.
+fn compare(name: &str, keys: &str) {
+    for (width, height) in SIZES {
+        for (set, ascii) in [("utf8", false), ("ascii", true)] {
+            let mut stage = Stage::new(width, height, ascii);
+            stage.play(0..31);
+            stage.press(keys);
+            insta::assert_snapshot!(format!("{name}_{width}x{height}_{set}"), stage.frame());
+        }
+    }
+}
+
+#[test]
+fn edges() {
+    compare("edges", "j j");
+}
+
+#[test]
+fn details() {
+    compare("details", "Enter");
+}
+
+#[test]
+fn leaks() {
+    compare("leaks", "6");
+}
+
+#[test]
+fn help() {
+    compare("help", "?");
+}
+
+/// The other screens, at the sizes that people have.
+#[test]
+fn other_screens() {
+    let screens = [
+        ("sources", "2"),
+        ("destinations", "3 S"),
+        ("nodes", "4 j"),
+        ("external", "5"),
+        ("agents", "7"),
+        ("filter", "/ d s t : p o s t g r e s"),
+        ("filter_error", "/ p o r t : x"),
+        ("filter_empty", "/ z z z z Enter"),
+        ("sort_menu", "s j"),
+        ("columns_menu", "c"),
+        ("export_menu", "e"),
+        ("paused", "p"),
+        ("baseline", "b"),
+        ("expanded", "j j Right"),
+        ("pinned", "j j j Space g"),
+        ("details_pane", "d j"),
+        ("wide", "w"),
+        ("promql", "j o"),
+        ("kubectl", "j K"),
+        ("errors", "E"),
+        ("pod", "Enter j Enter"),
+        ("by_state", "Tab Tab Tab Tab Tab Tab Tab"),
+    ];
+    for (name, keys) in screens {
+        for (width, height) in [(120, 30), (80, 24)] {
+            let mut stage = Stage::new(width, height, false);
+            stage.play(0..31);
+            stage.press(keys);
+            insta::assert_snapshot!(format!("{name}_{width}x{height}"), stage.frame());
+        }
+    }
+}
+
+#[test]
+fn before_the_first_answer_and_when_nothing_is_found() {
+    let mut stage = Stage::new(80, 24, false);
+    insta::assert_snapshot!("connecting", stage.frame());
+    stage.show(&[], 0);
+    insta::assert_snapshot!("no_agents", stage.frame());
+}
+
+#[test]
+fn trouble_is_said_where_it_is_seen() {
+    let mut stage = Stage::new(120, 30, false);
+    stage.play(0..10);
+    stage.fail_one(10);
+    stage.press("j");
+    insta::assert_snapshot!("one_stale_120x30", stage.frame());
+    stage.resize(80, 24);
+    insta::assert_snapshot!("one_stale_80x24", stage.frame());
+    stage.fail_all(11);
+    insta::assert_snapshot!("all_failed_80x24", stage.frame());
+    stage.press("7");
+    insta::assert_snapshot!("all_failed_agents_80x24", stage.frame());
+}
+
+#[test]
+fn a_terminal_too_small_still_answers() {
+    for (width, height) in [(34, 8), (20, 3), (12, 1)] {
+        let mut stage = Stage::new(width, height, false);
+        stage.play(0..31);
+        insta::assert_snapshot!(format!("small_{width}x{height}"), stage.frame());
+    }
+}
+
+#[test]
+fn themes_colour_what_the_words_already_say() {
+    for theme in Theme::ALL {
+        let mut stage = Stage::new(80, 12, false);
+        stage.theme(theme);
+        stage.play(0..31);
+        stage.press("j");
+        insta::assert_snapshot!(format!("theme_{}", theme.as_str()), stage.styled());
+    }
+}
