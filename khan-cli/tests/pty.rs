@@ -1,0 +1,270 @@
+//! `khan top` in a real terminal: it draws, it listens, and it gives the terminal back whatever ends it.
+
+#[path = "tui/session.rs"]
+mod session;
+#[path = "tui/shop.rs"]
+mod shop;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use portable_pty::CommandBuilder;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use session::{Session, agent};
+
+const SIZE: (u16, u16) = (80, 24);
+
+fn first() -> khan_api::Snapshot {
+    shop::snapshots(0).swap_remove(0)
+}
+
+/// A session whose first frame is there.
+fn started() -> Session {
+    let mut session = Session::top(agent(first()), &[], SIZE);
+    session.wait("the first row", |text| text.contains("shop/checkout") && text.contains("q quit"));
+    session
+}
+
+#[test]
+fn quitting_leaves_the_terminal_as_it_was() {
+    let mut session = started();
+    assert!(session.is_changed(), "raw mode was never entered");
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn ctrl_c_ends_it() {
+    let mut session = started();
+    session.send("\x03");
+    assert_eq!(session.end_restored(), 130);
+}
+
+#[test]
+fn signals_end_it_and_restore_the_terminal() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut session = started();
+        session.signal(signal);
+        assert_eq!(session.end_restored(), code, "{signal:?}");
+    }
+}
+
+#[test]
+fn the_last_screen_can_be_kept() {
+    let mut session = started();
+    session.send("Q");
+    assert_eq!(session.end_restored(), 0);
+    let left = session.raw.windows(8).rposition(|bytes| bytes == b"\x1b[?1049l").expect("the screen was left");
+    assert!(String::from_utf8_lossy(&session.raw[left..]).contains("shop/checkout"));
+}
+
+fn is_stopped(session: &Session) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", session.pid().as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+}
+
+#[test]
+fn suspending_gives_the_terminal_away_and_takes_it_back() {
+    for keyed in [true, false] {
+        let mut session = started();
+        if keyed {
+            session.send("\x1a");
+        } else {
+            session.signal(Signal::TSTP);
+        }
+        let start = Instant::now();
+        while !is_stopped(&session) {
+            session.watch(Duration::from_millis(20));
+            assert!(start.elapsed() < Duration::from_secs(20), "it never stopped");
+        }
+        session.wait_restored();
+        session.watch(Duration::from_millis(50));
+        session.assert_modes_reset();
+        session.signal(Signal::CONT);
+        session.wait("the screen after the pause", |text| text.contains("shop/checkout") && text.contains("q quit"));
+        assert!(session.is_changed(), "raw mode was not entered again");
+        session.send("q");
+        assert_eq!(session.end_restored(), 0);
+    }
+}
+
+#[test]
+fn a_resized_terminal_is_filled() {
+    let mut session = started();
+    session.resize(120, 30);
+    session.wait("the wide header", |text| text.contains("1 Edges  2 Sources") && text.contains("e export"));
+    session.resize(34, 8);
+    session.wait("the summary", |text| text.contains("Terminal 34x8, need 40x10"));
+    session.resize(80, 24);
+    session.wait("the list again", |text| text.contains("DESTINATION") && text.contains("q quit"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+/// No signal tells it: the terminal that closes is not its controlling one.
+#[test]
+fn it_ends_with_its_terminal() {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pseudo-terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other end");
+    let size = rustix::termios::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&master, size).expect("a size");
+    let name = ptsname(&master, Vec::new()).expect("a name").into_string().expect("UTF-8");
+    let open = || std::fs::File::options().read(true).write(true).open(&name).expect("its other end");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--tui", "--agent", &format!("http://{}", agent(first()))]);
+    command.env("TERM", "xterm").env_remove("CI").stdin(open()).stdout(open()).stderr(open());
+    let mut child = command.spawn().expect("khan starts");
+    drop(command);
+    let (start, patience) = (Instant::now(), Duration::from_secs(20));
+    let mut raw = Vec::new();
+    while !String::from_utf8_lossy(&raw).contains("quit") {
+        let timeout = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+        let ready = poll(&mut [PollFd::new(&master, PollFlags::IN)], Some(&timeout)).expect("waiting");
+        let mut buffer = [0; 4096];
+        if ready > 0 {
+            let n = rustix::io::read(&master, &mut buffer).expect("reading");
+            raw.extend_from_slice(&buffer[..n]);
+        }
+        assert!(start.elapsed() < patience, "no frame came");
+    }
+    drop(master);
+    let closed = Instant::now();
+    while child.try_wait().expect("waiting").is_none() {
+        if closed.elapsed() > Duration::from_secs(3) {
+            child.kill().expect("it runs");
+            panic!("it outlived its terminal");
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn keys_reach_every_part() {
+    let mut session = started();
+    session.send("/checkout\r");
+    session.wait("the filtered list", |text| !text.contains("shop/cart") && text.contains("/checkout"));
+    session.send("\x1b");
+    session.wait("the whole list", |text| text.contains("shop/cart"));
+    session.send("\t");
+    session.wait("sources", |text| text.contains("sources") && !text.contains("DESTINATION"));
+    session.send("\x1b[Z");
+    session.wait("edges", |text| text.contains("DESTINATION"));
+    session.send("\r");
+    session.wait("the details", |text| text.contains("by source pod") && text.contains("none is left"));
+    session.send("q?");
+    session.wait("help", |text| text.contains("Help") && text.contains("next row"));
+    session.send("qq");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn without_colour_no_colour_is_written() {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--agent", &format!("http://{}", agent(first()))]);
+    command.env("NO_COLOR", "1");
+    command.env("KHAN_TEST_KEEP", "NO_COLOR");
+    let mut session = Session::start(command, SIZE);
+    session.wait("the first row", |text| text.contains("shop/checkout"));
+    session.send("jq");
+    assert_eq!(session.end_restored(), 0);
+    let raw = String::from_utf8_lossy(&session.raw);
+    for sequence in raw.split('\x1b').filter_map(|rest| rest.strip_prefix('[')) {
+        let Some(end) = sequence.find(|c: char| c.is_ascii_alphabetic()) else { continue };
+        let (codes, kind) = sequence.split_at(end);
+        let coloured = |code: &str| code.parse::<u8>().is_ok_and(|n| matches!(n, 30..=38 | 40..=48 | 90..=107));
+        assert!(!kind.starts_with('m') || !codes.split([';', ':']).any(coloured), "{codes:?} sets a colour");
+    }
+}
+
+#[test]
+fn nothing_but_text_goes_into_a_pipe() {
+    let output = Command::new(env!("CARGO_BIN_EXE_khan"))
+        .args(["top", "--agent", &format!("http://{}", agent(first()))])
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::null())
+        .output()
+        .expect("khan runs");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(output.status.success() && text.contains("shop/checkout"), "{text}");
+    assert!(!text.contains('\x1b'), "{text:?}");
+}
+
+/// Four thousand rows, nothing happens: it must cost nothing worth mentioning.
+#[test]
+fn idling_is_cheap() {
+    let mut node = shop::Node::new("node-01", 0);
+    for i in 0..4_000_u64 {
+        node = node.row(&format!("ns{}/pod-{i}:app-{i}@node-01", i % 40), "svc:data/db", 5432, 10 + i, 10 + i);
+    }
+    let mut session = Session::top(agent(node.snapshot()), &[], SIZE);
+    session.wait("the first row", |text| text.contains("app-3999"));
+    session.watch(Duration::from_secs(3));
+    let (bytes, cpu) = (session.raw.len(), cpu_seconds(&session));
+    let watched = Duration::from_secs(15);
+    session.watch(watched);
+    let written = (session.raw.len() - bytes) as f64 / watched.as_secs_f64();
+    let share = (cpu_seconds(&session) - cpu) / watched.as_secs_f64();
+    println!("idle: {:.2} % of a core, {written:.0} bytes/s to the terminal", share * 100.0);
+    assert!(written < 1024.0, "{written:.0} bytes/s");
+    // An unoptimised build on a busy machine; an optimised one stays below 1 %.
+    assert!(share < if cfg!(debug_assertions) { 0.04 } else { 0.01 }, "{:.2} % of a core", share * 100.0);
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+/// User and system time of the process so far.
+fn cpu_seconds(session: &Session) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", session.pid().as_raw_nonzero())).expect("it runs");
+    let fields: Vec<_> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+    let ticks: f64 = [11, 12].iter().map(|i| fields[*i].parse::<f64>().expect("ticks")).sum();
+    // USER_HZ, which is 100 on every architecture that Khan is built for.
+    ticks / 100.0
+}
+
+/// Runs one of the ignored tests below in a terminal: they are programs that fail.
+fn failing(name: &str) -> Session {
+    let mut command = CommandBuilder::new(std::env::current_exe().expect("this test's program"));
+    command.args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"]);
+    Session::start(command, SIZE)
+}
+
+#[test]
+fn a_panic_anywhere_restores_the_terminal_before_it_is_told() {
+    for name in ["panics_in_a_task", "panics_on_the_screens_own_thread"] {
+        let mut session = failing(name);
+        assert_ne!(session.end_restored(), 0, "{name}");
+        let raw = String::from_utf8_lossy(&session.raw);
+        let (left, told) = (raw.find("\x1b[?1049l"), raw.find("on purpose"));
+        assert!(left.is_some() && told > left, "{name}: the message was written to the screen that goes away:\n{raw}");
+    }
+}
+
+/// Shows an empty screen until `then` has happened.
+fn show(then: impl Future<Output = ()> + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let ended = runtime.block_on(async {
+        let (_feeder, feed) = khan_cli::feed::channel(khan_cli::model::View::default());
+        tokio::spawn(then);
+        khan_cli::tui::Options::default().show(feed).await
+    });
+    panic!("{ended:?}");
+}
+
+#[test]
+#[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
+fn panics_in_a_task() {
+    show(async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        panic!("on purpose");
+    });
+}
+
+#[test]
+#[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
+fn panics_on_the_screens_own_thread() {
+    khan_cli::tui::terminal::install_panic_hook();
+    let _screen = khan_cli::tui::terminal::Screen::enter(true).expect("a terminal");
+    panic!("on purpose");
+}

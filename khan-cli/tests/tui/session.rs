@@ -1,0 +1,236 @@
+//! `khan top` in a terminal of its own, on an agent made of one thread and a snapshot.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use khan_api::{ConnectionSample, Snapshot, Timestamp};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves `snapshot` as an agent does, until the test ends.
+pub(crate) fn agent(mut snapshot: Snapshot) -> SocketAddr {
+    snapshot.taken = Timestamp::now();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let body = Arc::new(serde_json::to_vec(&snapshot).expect("a snapshot is JSON"));
+    let sample = ConnectionSample { node: snapshot.node, taken: snapshot.taken, matched: 0, connections: Vec::new() };
+    let sample = Arc::new(serde_json::to_vec(&sample).expect("a sample is JSON"));
+    let tag: Arc<str> = format!("\"{}\"", snapshot.id).into();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (body, sample, tag) = (Arc::clone(&body), Arc::clone(&sample), Arc::clone(&tag));
+            std::thread::spawn(move || answer(stream, &body, &sample, &tag));
+        }
+    });
+    address
+}
+
+/// Answers the requests of one connection.
+fn answer(stream: TcpStream, body: &[u8], sample: &[u8], tag: &str) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut stream = stream;
+    loop {
+        let mut request = String::new();
+        while !request.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut request).ok()? == 0 {
+                return None;
+            }
+        }
+        let (status, body) = if request.starts_with("GET /v1/connections") {
+            ("200 OK", sample)
+        } else if request.to_lowercase().contains("if-none-match: ") {
+            ("304 Not Modified", &[][..])
+        } else {
+            ("200 OK", body)
+        };
+        let head = format!(
+            "HTTP/1.1 {status}\r\nETag: {tag}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body).ok()?;
+    }
+}
+
+fn some(cells: u16) -> NonZero<u16> {
+    NonZero::new(cells).expect("a terminal has cells")
+}
+
+/// A running program and what its terminal shows.
+pub(crate) struct Session {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    output: Receiver<Vec<u8>>,
+    screen: vt100::Parser,
+    /// Everything that was written to the terminal.
+    pub(crate) raw: Vec<u8>,
+    /// The terminal's settings before the program started.
+    before: String,
+}
+
+impl Session {
+    /// Starts `khan top` on an agent.
+    pub(crate) fn top(agent: SocketAddr, more: &[&str], size: (u16, u16)) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+        command.args(["top", "--agent", &format!("http://{agent}")]);
+        command.args(more);
+        Self::start(command, size)
+    }
+
+    /// Starts a program.
+    pub(crate) fn start(mut command: CommandBuilder, (width, height): (u16, u16)) -> Self {
+        for name in ["NO_COLOR", "CI", "COLORTERM", "CLICOLOR_FORCE", "KUBECONFIG", "KHAN_AGENT"] {
+            if command.get_env("KHAN_TEST_KEEP").is_none_or(|keep| keep != name) {
+                command.env_remove(name);
+            }
+        }
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        let size = PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let before = format!("{:?}", pair.master.get_termios());
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().expect("its output");
+        let keys = pair.master.take_writer().expect("its input");
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65_536];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..n].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let screen = vt100::Parser::new(some(height), some(width), 0);
+        Self { child, master: pair.master, keys, output, screen, raw: Vec::new(), before }
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> Pid {
+        let pid = self.child.process_id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        pid.expect("a process id")
+    }
+
+    /// Reads what comes within `time`; false when the terminal has ended.
+    fn read(&mut self, time: Duration) -> bool {
+        match self.output.recv_timeout(time) {
+            Ok(bytes) => {
+                self.screen.process(&bytes);
+                self.raw.extend_from_slice(&bytes);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    /// Waits until `shown` holds for the screen's text.
+    pub(crate) fn wait(&mut self, what: &str, shown: impl Fn(&str) -> bool) {
+        let start = Instant::now();
+        while !shown(&self.text()) {
+            let more = self.read(Duration::from_millis(50));
+            assert!(more && start.elapsed() < PATIENCE, "{what} never came; the screen shows:\n{}", self.text());
+        }
+    }
+
+    /// Reads for `time`.
+    pub(crate) fn watch(&mut self, time: Duration) {
+        let start = Instant::now();
+        while let Some(left) = time.checked_sub(start.elapsed())
+            && self.read(left.max(Duration::from_millis(1)))
+        {}
+    }
+
+    /// Waits until the terminal's settings are as they were before the program started.
+    pub(crate) fn wait_restored(&mut self) {
+        let start = Instant::now();
+        while self.settings() != self.before {
+            self.read(Duration::from_millis(20));
+            assert!(start.elapsed() < PATIENCE, "the terminal's settings were not restored");
+        }
+    }
+
+    fn settings(&self) -> String {
+        format!("{:?}", self.master.get_termios())
+    }
+
+    /// Whether the terminal is in raw mode or otherwise changed.
+    pub(crate) fn is_changed(&self) -> bool {
+        self.settings() != self.before
+    }
+
+    /// What the screen shows.
+    pub(crate) fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// Types.
+    pub(crate) fn send(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).expect("typing");
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the process is there");
+    }
+
+    /// Changes the terminal's size.
+    pub(crate) fn resize(&mut self, width: u16, height: u16) {
+        let size = PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).expect("resizing");
+        self.screen.screen_mut().set_size(some(height), some(width));
+    }
+
+    /// Waits for the end; the exit code.
+    pub(crate) fn end(&mut self, within: Duration) -> u32 {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
+                while self.read(Duration::from_millis(100)) && start.elapsed() < PATIENCE {}
+                return status.exit_code();
+            }
+            if start.elapsed() > within {
+                let _ = self.child.kill();
+                panic!("it did not end within {within:?}; the screen shows:\n{}", self.text());
+            }
+            if !self.read(Duration::from_millis(20)) {
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+    }
+
+    /// Waits for the end and for a terminal that is as it was before; the exit code.
+    pub(crate) fn end_restored(&mut self) -> u32 {
+        let code = self.end(PATIENCE);
+        assert!(!self.is_changed(), "the terminal's settings were not restored");
+        self.assert_modes_reset();
+        code
+    }
+
+    /// The last word about every mode that was switched on is that it is off.
+    pub(crate) fn assert_modes_reset(&self) {
+        let raw = String::from_utf8_lossy(&self.raw);
+        let last = |text: &str| raw.rfind(text);
+        for (on, off) in [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?2004h", "\x1b[?2004l"), ("\x1b[?25l", "\x1b[?25h")] {
+            assert!(last(on).is_some(), "{on:?} was never written");
+            assert!(last(off) > last(on), "{off:?} does not follow {on:?}");
+        }
+        assert!(last("\x1b[?1000h") <= last("\x1b[?1000l"), "mouse events are still reported");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
