@@ -138,6 +138,8 @@ pub struct App {
     pub overlay: Option<Overlay>,
     /// The line being typed.
     pub prompt: Option<Prompt>,
+    /// The list's cursor when a filter began to be typed: half a filter must not move it for good.
+    pub held: Option<Cursor>,
     /// Why the line cannot be used.
     pub prompt_error: Option<String>,
     /// Filters typed before.
@@ -206,6 +208,7 @@ impl App {
             drills: Vec::new(),
             overlay: None,
             prompt: None,
+            held: None,
             prompt_error: None,
             recent_filters: Vec::new(),
             recent_commands: Vec::new(),

@@ -68,7 +68,10 @@ pub(super) fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
         Id::Columns => menu(app, MenuKind::Columns),
         Id::Export => menu(app, MenuKind::Export),
         Id::Toggle => return choose(app, false),
-        Id::Filter => app.prompt = Some(Prompt::new(Purpose::Filter, &app.filter_text)),
+        Id::Filter => {
+            app.held = Some(app.list().cursor);
+            app.prompt = Some(Prompt::new(Purpose::Filter, &app.filter_text));
+        }
         Id::Search => app.prompt = Some(Prompt::new(Purpose::Search, "")),
         Id::Command => app.prompt = Some(Prompt::new(Purpose::Command, "")),
         Id::Help => read(app, Text::Help(context(app))),

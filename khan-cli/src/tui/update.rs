@@ -169,6 +169,7 @@ fn write(app: &mut App, key: Key, now: Instant) -> Vec<Effect> {
         Outcome::Cancelled => {
             if prompt.purpose == Purpose::Filter {
                 set_filter(app, &prompt.before);
+                app.held = None;
             }
             app.prompt_error = None;
         }
@@ -185,6 +186,7 @@ fn accept(app: &mut App, prompt: super::prompt::Prompt, now: Instant) -> Vec<Eff
             if app.prompt_error.is_some() {
                 app.prompt = Some(prompt);
             } else {
+                app.held = None;
                 remember(&mut app.recent_filters, text);
             }
         }
@@ -229,6 +231,9 @@ pub(super) fn set_filter(app: &mut App, text: &str) {
                     app.base.inverted = false;
                 }
                 app.filter = filter;
+                if let Some(held) = app.held {
+                    app.list_mut().cursor = held;
+                }
                 app.refresh(false);
             }
         }

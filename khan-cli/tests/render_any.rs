@@ -1,0 +1,254 @@
+//! No size, no data and no sequence of keys makes the screens panic or lose their footing.
+
+#[path = "tui/shop.rs"]
+mod shop;
+#[path = "tui/stage.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod stage;
+
+use khan_api::snapshot::Snapshot;
+use khan_cli::model::RowKey;
+use khan_cli::tui::msg::{Effect, Exit, Msg};
+use proptest::prelude::*;
+use proptest::sample::select;
+use stage::Stage;
+
+const KEYS: &[&str] = &[
+    "j",
+    "k",
+    "g",
+    "G",
+    "Ctrl-d",
+    "Ctrl-u",
+    "PgDn",
+    "PgUp",
+    "Enter",
+    "Esc",
+    "Tab",
+    "Shift-Tab",
+    "1",
+    "2",
+    "3",
+    "4",
+    "5",
+    "6",
+    "7",
+    "<",
+    ">",
+    "R",
+    "s",
+    "C",
+    "D",
+    "S",
+    "/",
+    "!",
+    "Space",
+    "X",
+    "p",
+    "b",
+    "B",
+    "a",
+    "d",
+    "w",
+    "c",
+    "y",
+    "e",
+    "o",
+    "K",
+    "m",
+    "T",
+    ":",
+    "?",
+    "E",
+    "Right",
+    "Left",
+    "n",
+    "t",
+    "Up",
+    "Down",
+    "x",
+    "-",
+    "+",
+    "Backspace",
+    "End",
+];
+
+/// Names as a hostile cluster could have them.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![Just("db".to_owned()), "[a-z]{1,40}", "\\PC{0,12}", "[\\x00-\\x1f\\x7f-\\x9f漢é]{1,6}"]
+}
+
+prop_compose! {
+    fn snapshot()(
+        rows in prop::collection::vec((name(), name(), any::<u16>(), 0..u64::from(u32::MAX), any::<bool>()), 0..40),
+        step in 0_i64..40,
+        limit in prop_oneof![Just(0_u64), any::<u64>()],
+    ) -> (i64, Snapshot) {
+        let node = rows.into_iter().fold(shop::Node::new("node-03", step), |node, (src, dst, port, n, outside)| {
+            let clean = |text: &str| text.replace(['/', ':', '@', '?'], "_");
+            let src = if outside { "198.51.100.7".to_owned() } else { format!("ns/{}@node-03", clean(&src)) };
+            node.row(&src, &format!("svc:{}/{}", clean(&dst), clean(&dst)), port, n, n / 2)
+        });
+        let mut snapshot = node.snapshot();
+        snapshot.table.limit = limit;
+        (step, snapshot)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_panics(
+        sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 1..4),
+        mut snapshots in prop::collection::vec(snapshot(), 0..5),
+        keys in prop::collection::vec(select(KEYS), 0..30),
+        ascii in any::<bool>(),
+    ) {
+        let mut stage = Stage::new(sizes[0].0, sizes[0].1, ascii);
+        stage.frame();
+        snapshots.sort_by_key(|(step, _)| *step);
+        for (step, snapshot) in &snapshots {
+            stage.show(std::slice::from_ref(snapshot), *step);
+        }
+        for (i, key) in keys.iter().enumerate() {
+            let _ = stage.press(key);
+            let (width, height) = sizes[i % sizes.len()];
+            stage.resize(width, height);
+            stage.frame();
+            if let Some(key) = stage.app.list().cursor.key {
+                prop_assert!(stage.app.items.iter().any(|item| item.key == key), "the cursor is on a row that is not listed");
+            }
+        }
+    }
+}
+
+/// Every size once, on every screen, with real data.
+#[test]
+fn every_small_size_has_a_frame() {
+    for keys in ["", "Enter", "6", "4", "7", "?", "c", "/ a", "d j"] {
+        let mut stage = Stage::new(80, 24, false);
+        stage.play(0..3);
+        stage.press(keys);
+        for width in (1..=60).chain([79, 99, 100, 120, 300]) {
+            for height in [1, 2, 3, 5, 9, 10, 11, 13, 20, 24, 100] {
+                stage.resize(width, height);
+                assert_eq!(stage.frame().lines().count(), usize::from(height));
+            }
+        }
+    }
+}
+
+fn shop() -> Stage {
+    let mut stage = Stage::new(120, 30, false);
+    stage.play(0..10);
+    stage
+}
+
+fn cursor(stage: &Stage) -> Option<RowKey> {
+    stage.app.list().cursor.key
+}
+
+#[test]
+fn escape_closes_clears_and_goes_back_but_never_quits() {
+    let mut stage = shop();
+    stage.press("/ c a r t Enter j Enter ?");
+    assert!(stage.app.overlay.is_some() && stage.app.drills.len() == 1);
+    stage.press("Esc");
+    assert!(stage.app.overlay.is_none() && stage.app.drills.len() == 1);
+    assert_eq!(stage.press("Esc"), [Effect::Cancel]);
+    assert_eq!((stage.app.drills.len(), &*stage.app.filter_text), (0, "cart"));
+    stage.press("Esc");
+    assert_eq!(stage.app.filter_text, "");
+    for _ in 0..5 {
+        assert_eq!(stage.press("Esc"), []);
+    }
+    assert_eq!(stage.press("q"), [Effect::Quit(Exit::Quit)]);
+}
+
+#[test]
+fn the_cursor_follows_its_row_through_order_filter_and_data() {
+    let mut stage = shop();
+    stage.press("j j j");
+    let key = cursor(&stage);
+    stage.press("R");
+    assert_eq!(cursor(&stage), key);
+    stage.show(&shop::snapshots(20), 20);
+    assert_eq!(cursor(&stage), key);
+    stage.press("/ d s t : i n g r e s s Enter");
+    assert_eq!((cursor(&stage), stage.app.list().cursor.at), (key, 0));
+    stage.press("Esc g");
+    assert_eq!(cursor(&stage), None);
+}
+
+#[test]
+fn a_pause_keeps_the_screen_and_loses_no_sample() {
+    let mut stage = shop();
+    let samples = stage.app.history.len();
+    stage.press("p");
+    // The age of what is shown goes on.
+    let rows = |stage: &mut Stage| stage.frame().lines().skip(1).collect::<Vec<_>>().join("\n");
+    let before = rows(&mut stage);
+    stage.show(&shop::snapshots(10), 10);
+    stage.show(&shop::snapshots(11), 11);
+    assert_eq!(rows(&mut stage), before);
+    stage.press("p");
+    assert_eq!(stage.app.history.len(), samples + 2);
+    assert_ne!(rows(&mut stage), before);
+}
+
+#[test]
+fn a_baseline_counts_from_now() {
+    let mut stage = shop();
+    stage.press("b");
+    stage.show(&shop::snapshots(12), 12);
+    let first = stage.app.projection.rows[0].change.expect("a change");
+    assert_eq!(first.delta, 3 * 92 + 2, "three steps of the leak, and two pods that hover");
+    stage.press("B");
+    assert_eq!(stage.app.history.baseline_at(), None);
+}
+
+#[test]
+fn pins_stay_on_top_and_enter_opens_what_the_cursor_is_on() {
+    let mut stage = shop();
+    stage.press("G Space g");
+    let pinned = stage.app.items[0].key;
+    assert_eq!(stage.app.pins, [pinned]);
+    let effects = stage.press("j Enter");
+    assert!(
+        matches!(&effects[..], [Effect::Sample(1, request)] if request.nodes == ["node-03"] && !request.src.is_empty())
+    );
+    assert_eq!(stage.app.drills[0].from, pinned);
+    stage.tell(Msg::Sample(1, Err("agent timeout".into())));
+    assert!(stage.frame().contains("agent timeout"));
+    stage.press("n");
+    assert_ne!(stage.app.drills[0].from, pinned);
+}
+
+#[test]
+fn what_is_exported_is_what_is_shown() {
+    let mut stage = shop();
+    stage.press("/ p o s t g r e s Enter");
+    let effects = stage.press("e Enter");
+    let [Effect::Write("csv", text)] = &effects[..] else { panic!("{effects:?}") };
+    let mut lines = text.lines();
+    assert!(lines.next().is_some_and(|head| head.starts_with("source,destination,port,connections,delta")));
+    assert!(lines.next().is_some_and(|row| row.starts_with("shop/checkout,data/postgres-main,5432,")));
+    assert_eq!(lines.count(), 1);
+}
+
+#[test]
+fn commands_have_names_and_say_what_is_wrong() {
+    let mut stage = shop();
+    let run = |stage: &mut Stage, line: &str| {
+        let keys: Vec<_> = line.chars().map(|c| if c == ' ' { "Space".to_owned() } else { c.to_string() }).collect();
+        stage.press(&format!(": {} Enter", keys.join(" ")))
+    };
+    run(&mut stage, "sort -conns");
+    assert!(stage.app.list().sort.reverse);
+    run(&mut stage, "group node");
+    assert_eq!(stage.app.items.len(), 2);
+    run(&mut stage, "warp");
+    assert!(stage.app.notice.as_ref().is_some_and(|notice| notice.text.contains("\"warp\"")));
+    assert_eq!(run(&mut stage, "q"), [Effect::Quit(Exit::Quit)]);
+}
