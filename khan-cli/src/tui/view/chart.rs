@@ -1,5 +1,7 @@
 //! A row's past as columns of blocks, with a scale and a clock.
 
+use std::time::Duration;
+
 use crate::model::history::{Point, Trend};
 use crate::tui::app::App;
 use crate::tui::format;
@@ -57,6 +59,8 @@ fn clock(app: &App, trend: &Trend, drawn: usize, pen: &mut Pen<'_>, y: u16) {
     if trend.at.is_empty() || drawn == 0 {
         return;
     }
+    let span = trend.at.last().map_or(Duration::ZERO, |newest| newest.since(trend.at[0]));
+    let brief = span < Duration::from_mins(8);
     let marks = if drawn >= 60 {
         4
     } else if drawn >= 24 {
@@ -67,7 +71,8 @@ fn clock(app: &App, trend: &Trend, drawn: usize, pen: &mut Pen<'_>, y: u16) {
     for i in 0..marks {
         let cell = i * drawn / marks;
         let at = (cell * trend.at.len() / drawn).min(trend.at.len() - 1);
-        let label = format!(" {} ", format::clock_minutes(trend.at[at], &app.setup.zone));
+        let label = if brief { format::clock } else { format::clock_minutes }(trend.at[at], &app.setup.zone);
+        let label = format!(" {label} ");
         let x = SCALE + 2 + u16::try_from(cell).unwrap_or(0);
         if x + cells(&label) < pen.width() {
             pen.put(x, y, &label, styles.dim);
