@@ -123,6 +123,8 @@ impl Follower {
     ) -> End {
         // While a list is being read: when it must be complete.
         let mut complete_by = Some(Instant::now() + self.settings.streaming);
+        // A server that has not even begun to answer tells nothing about what it can do.
+        let mut begun = false;
         loop {
             let event = match complete_by {
                 None => tokio::select! {
@@ -142,7 +144,7 @@ impl Follower {
                     }
                     match timeout_at(deadline, events.next()).await {
                         Ok(event) => event,
-                        Err(_) if listing == Listing::Streamed => return End::NoStreaming,
+                        Err(_) if listing == Listing::Streamed && begun => return End::NoStreaming,
                         Err(_) => return End::Silence,
                     }
                 }
@@ -150,7 +152,10 @@ impl Follower {
             match event.expect("a watcher never ends") {
                 Ok(event) => {
                     match event {
-                        Event::Init => complete_by = Some(Instant::now() + self.settings.streaming),
+                        Event::Init => {
+                            complete_by = Some(Instant::now() + self.settings.streaming);
+                            begun = true;
+                        }
                         Event::InitDone => complete_by = None,
                         _ => {}
                     }
@@ -220,7 +225,10 @@ impl Follower {
             }
         }
         let pause = self.backoff.pause();
-        if self.trouble.as_ref().is_none_or(|trouble| trouble.sentence != sentence) {
+        if reason == "gone" {
+            // Routine: the server forgets old versions, and a new list brings everything back.
+            info!(resource = %self.resource, "Lists anew: the server no longer knows the version that was read last");
+        } else if self.trouble.as_ref().is_none_or(|trouble| trouble.sentence != sentence) {
             warn!(resource = %self.resource, reason, retry_in = ?pause, "Lost the API server: {sentence}");
         }
         let shown = self.pending.is_none().then(|| {

@@ -1,0 +1,43 @@
+//! What a pod costs in memory: fails when it grows by more than a tenth.
+
+use khan_api::Timestamp;
+use khan_controller::index::{Index, Settings};
+use khan_controller::objects::{Object, Resource};
+
+#[path = "../benches/cluster/generate.rs"]
+#[allow(dead_code, reason = "the benchmark uses the rest")]
+mod generate;
+
+#[global_allocator]
+static HEAP: dhat::Alloc = dhat::Alloc;
+
+/// Just below the count at which the hash tables double, so that their spare room is the same in each run.
+const PODS: usize = 3_500;
+/// Measured when this was last changed on purpose; a change for the better belongs here too.
+const BYTES_A_POD: usize = 260;
+
+#[test]
+fn the_index_holds_a_pod_in_a_few_hundred_bytes() {
+    let pods: Vec<Object> = (0..PODS)
+        .map(|n| Object::read(Resource::Pods, serde_json::from_str(&generate::pod(n, 0, 1)).unwrap()).unwrap())
+        .collect();
+    // Started only now: what reading the JSON takes has gone when the next page comes.
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let mut index = Index::new(Settings::default(), 1);
+    for pod in &pods {
+        index.apply(pod.clone(), Timestamp::from_seconds(1_795_341_600));
+    }
+    let held = dhat::HeapStats::get().curr_bytes / PODS;
+    assert_eq!(index.counts().objects[Resource::Pods as usize], PODS);
+    println!("{held} bytes a pod");
+    assert!(held * 10 <= BYTES_A_POD * 11, "{held} bytes a pod, {BYTES_A_POD} before");
+
+    // A new list of what is known holds nothing more, and needs little while it is read.
+    index.reset(Resource::Pods);
+    for pod in &pods {
+        index.apply(pod.clone(), Timestamp::from_seconds(1_795_341_600));
+    }
+    index.settle(Resource::Pods, Timestamp::from_seconds(1_795_341_600));
+    let stats = dhat::HeapStats::get();
+    assert!(stats.curr_bytes / PODS <= held, "{} bytes a pod after a new list", stats.curr_bytes / PODS);
+}
