@@ -1,5 +1,7 @@
 //! Flags to a started source: explicit addresses beat discovery, discovery beats Prometheus, Prometheus beats this host.
 
+pub mod prometheus;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use crate::cli::kube_args::KubeArgs;
 use crate::cli::source_args::SourceChoice;
 use crate::failure::{Failure, USAGE};
 use crate::feed::{Feed, channel};
-use crate::model::{SourceInfo, SourceKind, View};
+use crate::model::{Query, SourceInfo, SourceKind, View};
 use crate::source::agents::discovery::{DiscoveryError, DiscoveryOptions, discover};
 use crate::source::agents::poll::{self, Plan};
 use crate::source::agents::roster::Roster;
@@ -21,14 +23,20 @@ use crate::source::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::source::exchange::Bounds;
 use crate::source::http_config::HttpConfig;
 
-/// Starts the source that the flags ask for.
-pub async fn start(cli: &Cli) -> Result<Feed, Failure> {
-    match cli.source.source {
-        SourceChoice::Agents => agents(cli).await,
-        SourceChoice::Auto if !cli.source.agent.is_empty() => agents(cli).await,
-        SourceChoice::Auto => auto(cli).await,
-        SourceChoice::Prometheus => Err(Failure::usage("--source prometheus needs --prometheus-url")),
-        SourceChoice::Local => local(cli).await,
+/// Starts the source that the flags ask for. `query` is what is asked of it first: Prometheus is asked for no more.
+pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
+    match (cli.source.source, &cli.prometheus.prometheus_url) {
+        (SourceChoice::Agents, _) => Box::pin(agents(cli)).await,
+        (SourceChoice::Auto, _) if !cli.source.agent.is_empty() => Box::pin(agents(cli)).await,
+        (SourceChoice::Auto | SourceChoice::Prometheus, Some(url)) => {
+            Box::pin(prometheus::start(cli, url, query)).await
+        }
+        (SourceChoice::Auto, None) => Box::pin(auto(cli, query)).await,
+        (SourceChoice::Prometheus, None) => match usual_prometheus() {
+            Some(url) => Box::pin(prometheus::start(cli, &url, query)).await,
+            None => Err(Failure::usage("--source prometheus needs --prometheus-url (or PROMETHEUS_URL)")),
+        },
+        (SourceChoice::Local, _) => local(cli).await,
     }
 }
 
@@ -45,20 +53,36 @@ async fn local(_: &Cli) -> Result<Feed, Failure> {
     Err(Failure::usage("--source local reads the kernel's connection tracking table, which only Linux has"))
 }
 
-async fn auto(cli: &Cli) -> Result<Feed, Failure> {
+/// What other tools of the trade read, too.
+fn usual_prometheus() -> Option<String> {
+    std::env::var("PROMETHEUS_URL").ok().filter(|url| !url.is_empty())
+}
+
+async fn auto(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     match agents(cli).await {
         Ok(feed) => Ok(feed),
         Err(failure) if cli.kube.is_explicit() || failure.code == USAGE => Err(failure),
-        Err(failure) => match local(cli).await {
-            Ok(feed) => {
-                eprintln!("note: this host's own table is shown, because of agents: {failure}");
-                Ok(feed)
+        Err(failure) => match (usual_prometheus(), local(cli)) {
+            (Some(url), _) => {
+                eprintln!("note: the Prometheus at {url} is asked, because of agents: {failure}");
+                Box::pin(prometheus::start(cli, &url, query)).await
             }
-            Err(here) => Err(Failure::unreachable(format_args!(
-                "no source of connections: {failure}; this host: {here}; give --agent URL or a kubeconfig that leads to \
-                 khan-agents, or --prometheus-url URL, or read this host alone with --source local as root"
-            ))),
+            (None, local) => here(local.await, &failure),
         },
+    }
+}
+
+/// This host's table where there is nothing else, and where it can be read.
+fn here(local: Result<Feed, Failure>, agents: &Failure) -> Result<Feed, Failure> {
+    match local {
+        Ok(feed) => {
+            eprintln!("note: this host's own table is shown, because of agents: {agents}");
+            Ok(feed)
+        }
+        Err(here) => Err(Failure::unreachable(format_args!(
+            "no source of connections: {agents}; this host: {here}; give --agent URL or a kubeconfig that leads to \
+                 khan-agents, or --prometheus-url URL, or read this host alone with --source local as root"
+        ))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `khan agents`: is every node's agent well?
 
+use std::time::Duration;
+
 use khan_api::Timestamp;
 use serde_json::{Value, json};
 
@@ -8,13 +10,14 @@ use super::session;
 use crate::cli::{Cli, duration};
 use crate::connect;
 use crate::failure::Failure;
-use crate::model::{History, NodeState, NodeStatus, View};
+use crate::model::{GroupBy, History, NodeState, NodeStatus, Query, View};
 use crate::output::{Cell, Column, Line, Report};
 
 /// Prints one row per node.
 pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
-    let mut feed = connect::start(cli).await?;
+    let query = Query { group_by: GroupBy::NODES, trend: Duration::ZERO, window: Duration::ZERO, ..Query::default() };
+    let mut feed = connect::start(cli, &query).await?;
     let mut left = if cli.output.watch { cli.output.count.unwrap_or(u64::MAX) } else { 1 };
     let mut view = match session::settled(&mut feed, &mut History::default()).await {
         Ok(view) => view,

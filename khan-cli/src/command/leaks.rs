@@ -23,7 +23,9 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     query.limit = 0;
     let rule = args.leak.rule(args.query.window);
     let mut printer = Printer::new(cli)?;
-    let mut feed = connect::start(cli).await?;
+    query.window = rule.window;
+    query.trend = rule.window;
+    let mut feed = connect::start(cli, &query).await?;
     let mut history = History::default();
     history.track(&query);
     let first = session::settled(&mut feed, &mut history).await?;

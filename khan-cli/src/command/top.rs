@@ -54,7 +54,7 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
         columns: output.columns.clone(),
         keys: Vec::new(),
     };
-    let feed = connect::start(cli).await?;
+    let feed = connect::start(cli, &options.query).await?;
     match options.show(feed).await {
         Ok(ending) => Ok(ExitCode::from(ending.code())),
         Err(error @ tui::Error::Options(_)) => Err(Failure::usage(error)),
@@ -67,7 +67,7 @@ pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let mut query = query(cli, args)?;
     let mut printer = Printer::new(cli)?;
     query.limit = args.query.limit.unwrap_or(0);
-    let mut feed = connect::start(cli).await?;
+    let mut feed = connect::start(cli, &query).await?;
     let mut history = History::default();
     history.track(&query);
     let mut left = if cli.output.watch { cli.output.count.unwrap_or(u64::MAX) } else { 1 };
