@@ -186,6 +186,11 @@ impl History {
         }
     }
 
+    /// The queries that are followed.
+    pub fn tracked(&self) -> impl Iterator<Item = &Query> {
+        self.shapes.iter().map(|series| &series.query)
+    }
+
     /// Follows the query's shape from now on, and as far back as kept views reach.
     pub fn track(&mut self, query: &Query) {
         let shape = query.shape();

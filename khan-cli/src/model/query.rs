@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::filter::Filter;
 use super::group::GroupBy;
 use super::hash::fingerprint;
+use super::party::Grain;
 
 /// A question. Everything about it is in here, so that two equal queries on one view give equal projections.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +49,13 @@ impl Default for Query {
 }
 
 impl Query {
+    /// The same question told apart by source pod, as the leak rule needs it to say whether one pod holds most of a row.
+    #[must_use]
+    pub fn by_pod(mut self) -> Self {
+        self.group_by.src = Some(Grain::Name);
+        self
+    }
+
     /// Names what is counted into which groups. Queries of one shape share history; order, limit and window are not part.
     pub fn shape(&self) -> u128 {
         let inverted = self.inverted && !self.filter.rows.is_empty();

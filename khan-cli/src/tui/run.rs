@@ -3,6 +3,7 @@
 //! One turn waits for something to happen, takes everything else that is ready too, and draws once if the screen must
 //! change. Two draws are at least 33 ms apart; nothing is drawn while nothing happens, except that ages tick.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::model::View;
 use super::app::App;
 use super::input::Key;
 use super::msg::{Effect, Exit, Msg};
+use super::page::Page;
 use super::signals::{Signal, Signals};
 use super::terminal::{self, Screen};
 use super::update::update;
@@ -78,7 +80,8 @@ pub async fn run(mut app: App, feed: Feed) -> Result<Ending, Error> {
     app.clock = Timestamp::now();
     app.size = (width, height);
     let (answers, answered) = mpsc::channel(16);
-    let mut turn = Turn { app, feed, screen, signals, answers, answered, question: None, drawn: None };
+    let mut turn =
+        Turn { app, feed, screen, signals, answers, answered, question: None, drawn: None, asked: HashSet::new() };
     let ending = turn.go().await;
     let Turn { screen, question, .. } = turn;
     if let Some(question) = question {
@@ -99,6 +102,8 @@ struct Turn {
     /// The question for single connections that is on its way.
     question: Option<JoinHandle<()>>,
     drawn: Option<Instant>,
+    /// What the source was told that is asked of its views.
+    asked: HashSet<u128>,
 }
 
 /// What woke the loop.
@@ -175,12 +180,23 @@ impl Turn {
         update(&mut self.app, Msg::Resize(width, height), Instant::now());
         self.app.dirty = false;
         self.drawn = Some(Instant::now());
+        self.ask();
         let app = &self.app;
         match self.screen.draw(|frame| view::draw(app, frame)) {
             Ok(()) => Ok(()),
             // The clock notices within a second whether it is gone.
             Err(_) if !terminal::alive() => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the source what is asked of its views now, so that one that sums on a server sums finely enough.
+    fn ask(&mut self) {
+        let leaks = (self.app.page == Page::Leaks).then(|| self.app.leak_query().by_pod());
+        for query in self.app.history.tracked().chain(leaks.as_ref()) {
+            if self.asked.insert(query.shape()) {
+                self.feed.handle.ask(query);
+            }
         }
     }
 
