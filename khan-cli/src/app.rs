@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Cli, Command};
-use crate::command::{agents, completion, leaks, top, version};
+use crate::command::{agents, completion, config, conns, doctor, leaks, top, version, who};
 use crate::failure::Failure;
 
 /// Does what the command line says. The terminal interface handles signals of its own.
@@ -24,6 +24,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Completion { shell } => done(completion::run(*shell)),
             Command::Complete { words } => done(completion::complete(words)),
             Command::Man { directory } => done(completion::man(directory.as_deref())),
+            Command::Conns(args) => done(conns::run(&cli, args).await),
+            Command::Who(args) => done(who::run(&cli, args).await),
+            Command::Doctor => done(doctor::run(&cli).await),
+            Command::Config { action } => done(config::run(&cli, *action)),
             Command::Version => done(version::run(&cli)),
         }
     };

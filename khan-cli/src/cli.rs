@@ -9,13 +9,14 @@ pub mod query_args;
 pub mod source_args;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::completion::Shell;
+use crate::config::{self, ConfigError};
 use crate::failure::USAGE;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
@@ -57,6 +58,49 @@ pub struct Cli {
     /// What is printed, and how.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Keys of the terminal interface; only the configuration file has them.
+    #[arg(skip)]
+    pub keys: Vec<(String, Vec<String>)>,
+}
+
+/// Reads the command line, the environment and the configuration file. `Err` is how the process ends instead.
+pub fn parse() -> Result<Cli, ExitCode> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let unusable = |error: ConfigError| {
+        eprintln!("khan: {error}");
+        ExitCode::from(USAGE)
+    };
+    let path = config::path(named(&words).as_deref());
+    let settings = config::read(path.as_deref()).map_err(unusable)?;
+    let mut command = Cli::command();
+    if let Some(path) = &path {
+        command = config::apply(command, &settings, path).map_err(unusable)?;
+    }
+    // As a plugin of kubectl, usage lines must be what the user types.
+    let plugin = words
+        .first()
+        .and_then(|word| Path::new(word).file_name())
+        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
+    if plugin {
+        command = command.bin_name("kubectl khan");
+    }
+    let parsed = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = parsed.map_err(|error| refuse(&error))?;
+    Ok(Cli { keys: settings.keys, ..cli })
+}
+
+/// `--config`, before anything else is read.
+fn named(words: &[OsString]) -> Option<PathBuf> {
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        if word == "--config" {
+            return words.next().map(|file| PathBuf::from(&*file));
+        }
+        if let Some(file) = word.strip_prefix("--config=") {
+            return Some(PathBuf::from(file));
+        }
+    }
+    std::env::var_os("KHAN_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
 /// Prints help and version where they were asked for, else one sentence about what is wrong.
@@ -110,6 +154,27 @@ pub enum Command {
         LIKELY: grows in most steps, over the whole window, and one pod holds most of it, or it lies idle, or one side\n\
         does not close, or it grows much faster than ever before. WATCH: it grows, without such evidence.")]
     Leaks(LeaksArgs),
+    /// Single connections, read now from the nodes that hold them
+    #[command(after_help = "Examples:\n  \
+        khan conns app/shop/checkout --to app/data/postgres\n  \
+        khan conns --from 10.1.0.4 --state close_wait --limit 200 -o wide\n  \
+        khan conns --source local --port 5432")]
+    Conns(ConnsArgs),
+    /// Whose address is this, whose was it, and who talks to it?
+    #[command(after_help = "Examples:\n  \
+        khan who 10.40.7.19               owner with history, peers\n  \
+        khan who 192.168.0.11:40312       the real client behind a node that masquerades\n  \
+        khan who pod/checkout-6d9f7c-x2k4p\n  \
+        khan who app/shop/checkout -o json")]
+    Who(WhoArgs),
+    /// What works from here, what does not, and what would mend it
+    Doctor,
+    /// The configuration file
+    Config {
+        /// What to do
+        #[arg(value_enum)]
+        action: ConfigAction,
+    },
     /// Health of the agent on every node
     #[command(after_help = "Examples:\n  \
         khan agents                     version, snapshot age, table fill, last error per node\n  \
@@ -143,6 +208,54 @@ pub enum Command {
     },
     /// Version of this program
     Version,
+}
+
+/// What `khan config` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ConfigAction {
+    /// Print where it is
+    Path,
+    /// Print what it says, and which variables come before it
+    View,
+    /// Write one in which every flag is explained
+    Init,
+}
+
+/// Arguments of `khan conns`.
+#[derive(Debug, Args)]
+pub struct ConnsArgs {
+    /// Either end: app/NAME, pod/NAME, ns/NAME, node/NAME, ip/ADDRESS, or part of a name
+    #[arg(value_name = "SELECTOR")]
+    pub selectors: Vec<String>,
+    /// Client's end
+    #[arg(long, env = "KHAN_FROM", value_name = "SELECTOR")]
+    pub from: Vec<String>,
+    /// Destination's end, dialled or answering
+    #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
+    pub to: Vec<String>,
+    /// State, for example established or close_wait
+    #[arg(long, env = "KHAN_STATE", value_name = "STATE")]
+    pub state: Option<String>,
+    /// tcp, udp or sctp
+    #[arg(long, env = "KHAN_PROTO", value_name = "NAME")]
+    pub proto: Option<String>,
+    /// Port dialled or answering
+    #[arg(long, env = "KHAN_PORT", value_name = "PORT")]
+    pub port: Option<u16>,
+    /// At most so many connections per node, up to 1000
+    #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// Arguments of `khan who`.
+#[derive(Debug, Args)]
+pub struct WhoArgs {
+    /// ADDRESS, ADDRESS:PORT, pod/NAME, app/NAME, svc/NAME, node/NAME
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+    /// At most so many peers in each direction
+    #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 10)]
+    pub limit: usize,
 }
 
 /// Arguments of `khan leaks`.

@@ -2,8 +2,12 @@
 
 pub mod agents;
 pub mod completion;
+pub mod config;
+pub mod conns;
+pub mod doctor;
 pub mod leaks;
 pub mod printer;
 pub mod session;
 pub mod top;
 pub mod version;
+pub mod who;

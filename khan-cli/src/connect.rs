@@ -22,9 +22,22 @@ use crate::source::agents::{self, url::AgentUrl};
 use crate::source::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::source::exchange::Bounds;
 use crate::source::http_config::HttpConfig;
+use crate::source::recording;
 
-/// Starts the source that the flags ask for. `query` is what is asked of it first: Prometheus is asked for no more.
+/// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
+/// for no more.
 pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
+    if let Some(file) = &cli.source.replay {
+        return recording::replay(file).map_err(|error| Failure::usage(format_args!("--replay {error}")));
+    }
+    let feed = source(cli, query).await?;
+    match &cli.source.record {
+        Some(file) => recording::record(feed, file).map_err(|error| Failure::usage(format_args!("--record {error}"))),
+        None => Ok(feed),
+    }
+}
+
+async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     match (cli.source.source, &cli.prometheus.prometheus_url) {
         (SourceChoice::Agents, _) => Box::pin(agents(cli)).await,
         (SourceChoice::Auto, _) if !cli.source.agent.is_empty() => Box::pin(agents(cli)).await,
@@ -54,7 +67,7 @@ async fn local(_: &Cli) -> Result<Feed, Failure> {
 }
 
 /// What other tools of the trade read, too.
-fn usual_prometheus() -> Option<String> {
+pub fn usual_prometheus() -> Option<String> {
     std::env::var("PROMETHEUS_URL").ok().filter(|url| !url.is_empty())
 }
 
@@ -86,7 +99,8 @@ fn here(local: Result<Feed, Failure>, agents: &Failure) -> Result<Feed, Failure>
     }
 }
 
-async fn agents(cli: &Cli) -> Result<Feed, Failure> {
+/// Agents, and nothing else.
+pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
     let http = HttpConfig::default();
     let mut source = SourceInfo { kind: SourceKind::Agents, ..SourceInfo::default() };
     let roster = if cli.source.agent.is_empty() {

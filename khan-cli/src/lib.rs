@@ -9,6 +9,7 @@
 pub mod app;
 pub mod cli;
 pub mod command;
+pub mod config;
 pub mod connect;
 pub mod failure;
 pub mod feed;

@@ -2,15 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use khan_cli::cli::Cli;
 use khan_cli::failure::Failure;
 
 fn main() -> ExitCode {
     khan_cli::install_tls();
-    let cli = match Cli::try_parse() {
+    let cli = match khan_cli::cli::parse() {
         Ok(cli) => cli,
-        Err(error) => return khan_cli::cli::refuse(&error),
+        Err(code) => return code,
     };
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::runtime);
     match runtime.and_then(|runtime| runtime.block_on(khan_cli::app::run(cli))) {

@@ -6,6 +6,7 @@
 //! agents     agents, by URL or found through the API server -> snapshots
 //! controller whose is this address?
 //! local      this host's own table -> snapshots
+//! recording  what was seen before
 //! prometheus a server with Prometheus's HTTP API -> sums of series
 //! ```
 
@@ -18,5 +19,6 @@ pub mod http_config;
 pub mod local;
 pub mod prometheus;
 pub mod rbac;
+pub mod recording;
 mod retry;
 mod trust;

@@ -52,7 +52,7 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
         mouse: output.mouse,
         interval: cli.source.interval,
         columns: output.columns.clone(),
-        keys: Vec::new(),
+        keys: cli.keys.clone(),
     };
     let feed = connect::start(cli, &options.query).await?;
     match options.show(feed).await {

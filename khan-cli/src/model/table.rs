@@ -1,5 +1,7 @@
 //! One node's snapshot in the form that stays in memory: fixed-size rows, states in one list, endpoints shared.
 
+pub mod frame;
+
 use std::sync::Arc;
 
 use khan_api::Snapshot;

@@ -154,6 +154,11 @@ impl View {
         })
     }
 
+    /// The tables that it is made of, each with its node's number.
+    pub fn tables(&self) -> impl Iterator<Item = (u32, &Arc<NodeTable>)> {
+        self.parts.iter().map(|part| (part.node, &part.table))
+    }
+
     /// How many rows its nodes hold, counted or not: what keeping it costs.
     pub fn weight(&self) -> usize {
         self.parts.iter().map(|part| part.table.rows().len()).sum()

@@ -1,0 +1,315 @@
+//! `khan doctor`: what works from here, what does not, and what would mend it.
+
+use std::io::IsTerminal;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::agents::problems;
+use super::printer::Printer;
+use super::session;
+use crate::cli::Cli;
+use crate::connect;
+use crate::failure::Failure;
+use crate::model::{GroupBy, History, NodeState, Query};
+use crate::output::{Cell, Column, Line, Report};
+use crate::source::cluster::Cluster;
+use crate::source::exchange::Ask;
+use crate::source::rbac;
+
+/// One thing that was looked at.
+struct Finding {
+    check: &'static str,
+    state: State,
+    found: String,
+    remedy: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Ok,
+    Warn,
+    Fail,
+    Skip,
+}
+
+impl State {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skip => "-",
+        }
+    }
+}
+
+fn finding(check: &'static str, state: State, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding { check, state, found: found.into(), remedy: remedy.into() }
+}
+
+/// Looks at everything, prints, and fails when nothing can show connections.
+pub async fn run(cli: &Cli) -> Result<(), Failure> {
+    let mut printer = Printer::new(cli)?;
+    let mut findings = Vec::new();
+    let mut manifest = None;
+    match connect::cluster(&cli.kube).await {
+        Ok(cluster) => {
+            findings.push(finding("kubeconfig", State::Ok, place(&cluster), ""));
+            if api_server(&cluster, &mut findings).await {
+                manifest = permissions(cli, &cluster, &mut findings).await;
+            }
+        }
+        Err(failure) => {
+            let state = if cli.source.agent.is_empty() { State::Warn } else { State::Skip };
+            let remedy = "give --kubeconfig FILE, set KUBECONFIG, or name agents with --agent URL";
+            findings.push(finding("kubeconfig", state, failure.message, remedy));
+        }
+    }
+    let agents = agents(cli, &mut findings).await;
+    let prometheus = prometheus(cli, &mut findings).await;
+    let local = local(&mut findings);
+    terminal(&mut findings);
+    let fine = agents || prometheus || local;
+    printer.print(&report(&findings, manifest.as_deref()))?;
+    if let Some(manifest) = manifest {
+        printer.note("this would allow what is missing (kubectl apply -f -):");
+        for line in manifest.lines() {
+            printer.note(line);
+        }
+    }
+    if fine { Ok(()) } else { Err(Failure::unreachable("no source of connections works from here")) }
+}
+
+fn place(cluster: &Cluster) -> String {
+    if cluster.inside {
+        return format!("this is a pod of the cluster at {}", cluster.url);
+    }
+    format!("context {} leads to {}", cluster.context, cluster.url)
+}
+
+async fn api_server(cluster: &Cluster, findings: &mut Vec<Finding>) -> bool {
+    let asked = cluster.exchange(&Ask::get("/version"), cluster.bounds).await;
+    let (state, found, remedy) = match asked {
+        Ok(reply) if reply.status.is_success() => {
+            let version: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let version = version.get("gitVersion").and_then(Value::as_str).unwrap_or("an unknown version").to_owned();
+            (State::Ok, format!("answers, {version}"), "")
+        }
+        Ok(reply) => (
+            State::Fail,
+            format!("answered {}: {}", reply.status, reply.first_line()),
+            "log in again, or check the kubeconfig's user",
+        ),
+        Err(error) => (State::Fail, error.to_string(), "check the network, a VPN, and the kubeconfig's server"),
+    };
+    findings.push(finding("API server", state, found, remedy));
+    state == State::Ok
+}
+
+/// Asks the API server itself what is allowed. Returns a manifest when something is not.
+async fn permissions(cli: &Cli, cluster: &Cluster, findings: &mut Vec<Finding>) -> Option<String> {
+    let namespace = cli.source.khan_namespace.as_deref();
+    let wanted = [
+        ("list", "pods", "", "agents cannot be looked up"),
+        ("get", "pods", "proxy", "agents are reached by port-forward only"),
+        ("get", "pods", "portforward", "agents are reached by pod proxy only"),
+        ("create", "pods", "portforward", "from Kubernetes 1.35 on agents are reached by pod proxy only"),
+        ("get", "services", "proxy", "svc:// URLs and the controller's history are out of reach"),
+    ];
+    let (mut denied, mut proxy, mut forward) = (Vec::new(), true, true);
+    for (verb, resource, subresource, effect) in wanted {
+        let what = if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") };
+        match allowed(cluster, verb, resource, subresource, namespace.unwrap_or_default()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                proxy &= subresource != "proxy" || resource != "pods";
+                forward &= subresource != "portforward";
+                denied.push((format!("{verb} {what}"), effect));
+            }
+            Err(reason) => {
+                findings.push(finding("permissions", State::Warn, format!("cannot be asked for: {reason}"), ""));
+                return None;
+            }
+        }
+    }
+    if denied.is_empty() {
+        findings.push(finding("permissions", State::Ok, "everything that Khan needs is allowed", ""));
+        return None;
+    }
+    let blocked = denied.iter().any(|(what, _)| what == "list pods") || !(proxy || forward);
+    for (what, effect) in &denied {
+        let state = if blocked { State::Fail } else { State::Warn };
+        findings.push(finding("permissions", state, format!("{what} is not allowed: {effect}"), "see the manifest"));
+    }
+    Some(rbac::manifest(namespace, None))
+}
+
+async fn allowed(
+    cluster: &Cluster,
+    verb: &str,
+    resource: &str,
+    subresource: &str,
+    namespace: &str,
+) -> Result<bool, String> {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": { "resourceAttributes": {
+            "verb": verb, "resource": resource, "subresource": subresource, "namespace": namespace,
+        } },
+    });
+    let mut ask = Ask::get("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+    ask.method = Method::POST;
+    ask.headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    ask.body = review.to_string().into();
+    let reply = cluster.exchange(&ask, cluster.bounds).await.map_err(|error| error.to_string())?;
+    if !reply.status.is_success() {
+        return Err(format!("{}: {}", reply.status, reply.first_line()));
+    }
+    let answer: Value = serde_json::from_slice(&reply.body).map_err(|error| error.to_string())?;
+    Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
+}
+
+async fn agents(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
+    let asked = async {
+        let mut feed = connect::agents(cli).await?;
+        let _ = feed.views.wait_for(|view| view.settled).await;
+        let view = feed.views.borrow().clone();
+        Ok::<_, Failure>(view)
+    };
+    let view = match asked.await {
+        Ok(view) => view,
+        Err(failure) => {
+            let first = failure.message.lines().next().unwrap_or_default().to_owned();
+            let remedy = "install Khan (kubectl apply -k deploy/), or use --prometheus-url or --source local";
+            findings.push(finding("agents", State::Fail, first, remedy));
+            return false;
+        }
+    };
+    let (ok, all) = (view.count(NodeState::Ok), view.nodes.len());
+    let state = if ok == all {
+        State::Ok
+    } else if ok > 0 {
+        State::Warn
+    } else {
+        State::Fail
+    };
+    findings.push(finding("agents", state, format!("{ok} of {all} answer with fresh snapshots"), ""));
+    for node in &view.nodes {
+        for problem in problems(node) {
+            findings.push(finding(
+                "agents",
+                State::Warn,
+                format!("node {}: {problem}", node.node),
+                "khan agents -o wide",
+            ));
+        }
+        if node.clock_skew_millis.abs() > 5_000 {
+            let skew = node.clock_skew_millis / 1000;
+            findings.push(finding(
+                "agents",
+                State::Warn,
+                format!("node {}: its clock differs by {skew}s", node.node),
+                "check NTP",
+            ));
+        }
+    }
+    let mut versions: Vec<_> = view.nodes.iter().map(|node| node.version.as_str()).filter(|v| !v.is_empty()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    if versions.len() > 1 {
+        let found = format!("agents of different versions: {}", versions.join(", "));
+        findings.push(finding("agents", State::Warn, found, "finish the roll-out"));
+    }
+    ok > 0
+}
+
+async fn prometheus(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
+    let url = cli.prometheus.prometheus_url.clone().or_else(connect::usual_prometheus);
+    let Some(url) = url else {
+        findings.push(finding("Prometheus", State::Skip, "not configured", "--prometheus-url URL"));
+        return false;
+    };
+    let asked = async {
+        let query = Query {
+            group_by: GroupBy::NODES,
+            trend: std::time::Duration::ZERO,
+            window: std::time::Duration::ZERO,
+            ..Query::default()
+        };
+        let mut feed = connect::prometheus::start(cli, &url, &query).await?;
+        session::settled(&mut feed, &mut History::default()).await
+    };
+    match asked.await {
+        Ok(view) => {
+            let found = format!("{url} knows {} connections of {} nodes", view.connections(), view.counted_nodes());
+            findings.push(finding("Prometheus", State::Ok, found, ""));
+            true
+        }
+        Err(failure) => {
+            let remedy = "check the URL, credentials (--prometheus-config) and that it scrapes the agents";
+            findings.push(finding("Prometheus", State::Fail, failure.message, remedy));
+            false
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn local(findings: &mut Vec<Finding>) -> bool {
+    match khan_agent::local::Scanner::new("this host").scan() {
+        Ok(snapshot) => {
+            let found = format!("its table can be read: {} connections", snapshot.connections);
+            findings.push(finding("this host", State::Ok, found, ""));
+            true
+        }
+        Err(error) => {
+            findings.push(finding("this host", State::Skip, error.to_string(), "run as root for --source local"));
+            false
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn local(findings: &mut Vec<Finding>) -> bool {
+    findings.push(finding("this host", State::Skip, "only Linux has a connection tracking table", ""));
+    false
+}
+
+fn terminal(findings: &mut Vec<Finding>) {
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        findings.push(finding("terminal", State::Skip, "this is no terminal, so khan top prints a table", ""));
+        return;
+    }
+    let locale =
+        [variable("LC_ALL"), variable("LC_CTYPE"), variable("LANG")].into_iter().find(|value| !value.is_empty());
+    let locale = locale.unwrap_or_default().to_lowercase();
+    let utf8 = locale.contains("utf-8") || locale.contains("utf8");
+    let (columns, rows) = crossterm::terminal::size().unwrap_or_default();
+    let glyphs = if utf8 { "UTF-8" } else { "ASCII glyphs" };
+    let colours = if variable("NO_COLOR").is_empty() { "colours" } else { "no colours (NO_COLOR)" };
+    let found = format!("TERM={}, {columns}x{rows}, {glyphs}, {colours}", variable("TERM"));
+    let small = columns < 80 || rows < 24;
+    let (state, remedy) = if small { (State::Warn, "80x24 shows every column") } else { (State::Ok, "") };
+    findings.push(finding("terminal", state, found, remedy));
+    if variable("TERM") == "dumb" || variable("TERM").is_empty() {
+        findings.push(finding("terminal", State::Warn, "TERM says that it cannot draw", "set TERM, or use --once"));
+    }
+}
+
+fn report(findings: &[Finding], manifest: Option<&str>) -> Report {
+    let columns = vec![
+        Column::text("check", "CHECK"),
+        Column::text("state", "STATE"),
+        Column::text("finding", "FINDING"),
+        Column::text("remedy", "REMEDY"),
+    ];
+    let line = |f: &Finding| Line {
+        cells: vec![Cell::text(f.check), Cell::text(f.state.as_str()), Cell::text(&f.found), Cell::text(&f.remedy)],
+        item: json!({ "check": f.check, "state": f.state.as_str(), "finding": f.found, "remedy": f.remedy }),
+        name: f.check.to_owned(),
+    };
+    let rows = findings.iter().map(line).collect();
+    Report { kind: "DoctorReport", metadata: json!({ "manifest": manifest }), columns, rows, empty: String::new() }
+}

@@ -1,0 +1,205 @@
+//! `khan who`: whose address is this, whose was it, who talks to it; and who hides behind a node that masquerades.
+
+pub mod identity;
+pub mod text;
+pub mod unmask;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::Serialize;
+
+use super::printer::Printer;
+use super::session;
+use super::top::report as top;
+use crate::cli::{Cli, WhoArgs};
+use crate::connect;
+use crate::failure::Failure;
+use crate::feed::Feed;
+use crate::model::filter::RowTerm;
+use crate::model::{Filter, Grain, GroupBy, History, Party, Query, Selector, View, project};
+use crate::output::Format;
+use identity::Known;
+use unmask::Unmasked;
+
+/// What was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An address.
+    Address(IpAddr),
+    /// One end of a connection.
+    Socket(SocketAddr),
+    /// `pod/NAME`, `app/NAME`, ...
+    Selected(Selector),
+}
+
+impl std::str::FromStr for Subject {
+    type Err = crate::model::selector::SelectorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(socket) = text.parse() {
+            return Ok(Self::Socket(socket));
+        }
+        if let Ok(ip) = text.trim_matches(['[', ']']).parse() {
+            return Ok(Self::Address(ip));
+        }
+        text.parse().map(Self::Selected)
+    }
+}
+
+impl Subject {
+    fn selector(&self) -> Selector {
+        match self {
+            Self::Address(ip) => Selector::Address((*ip).into()),
+            Self::Socket(socket) => Selector::Address(socket.ip().into()),
+            Self::Selected(selector) => selector.clone(),
+        }
+    }
+}
+
+/// Everything that was found out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// `khan.dev/v1`.
+    pub api_version: &'static str,
+    /// `Who`.
+    pub kind: &'static str,
+    /// As it was asked.
+    pub subject: String,
+    /// The addresses that are meant, with their owners.
+    pub addresses: Vec<Known>,
+    /// Whom it connects to.
+    pub connects_to: Vec<Peer>,
+    /// Who connects to it.
+    pub connected_from: Vec<Peer>,
+    /// Real clients behind a masquerade.
+    pub unmasked: Vec<Unmasked>,
+    /// What could not be found out, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// The other end, with counts.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// Who.
+    pub peer: String,
+    /// The port dialled.
+    pub port: Option<u16>,
+    /// How many connections.
+    pub connections: u64,
+    /// Established share in percent.
+    pub established_percent: Option<u8>,
+    /// Without a packet for the agent's threshold.
+    pub idle_connections: u64,
+    /// The row for programs.
+    pub row: serde_json::Value,
+}
+
+/// Finds out and prints.
+pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
+    let subject: Subject =
+        args.subject.parse().map_err(|error| Failure::usage(format_args!("{:?}: {error}", args.subject)))?;
+    let printer = Printer::new(cli)?;
+    let query = question(&subject, GroupBy::NONE);
+    let mut feed = connect::start(cli, &query).await?;
+    let view = session::settled(&mut feed, &mut History::default()).await?;
+    let answer = answer(cli, args, &subject, &view, &feed).await;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match printer.format() {
+        Format::Table | Format::Wide => text::write(&answer, &mut out)?,
+        Format::Json | Format::Ndjson => {
+            serde_json::to_writer_pretty(&mut out, &answer).map_err(std::io::Error::from)?;
+            std::io::Write::write_all(&mut out, b"\n")?;
+        }
+        Format::Yaml => {
+            let text = serde_yaml_ng::to_string(&answer).map_err(Failure::runtime)?;
+            std::io::Write::write_all(&mut out, text.as_bytes())?;
+        }
+        _ => return Err(Failure::usage("--output: khan who prints table, json or yaml")),
+    }
+    std::io::Write::flush(&mut out)?;
+    drop(out);
+    printer.explain(&view);
+    printer.judge(&view)
+}
+
+fn question(subject: &Subject, group_by: GroupBy) -> Query {
+    let filter = Filter::default().and_row(RowTerm::Any(vec![subject.selector()]));
+    Query { filter, group_by, ..Query::default() }
+}
+
+async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed: &Feed) -> Answer {
+    let mut notes = Vec::new();
+    let addresses = identity::known(cli, subject, view, &mut notes).await;
+    let peers = |src: bool| peers(view, subject, src, args.limit);
+    let unmasked = unmask::unmask(subject, view, feed, &addresses, &mut notes).await;
+    if addresses.is_empty() {
+        notes.push("nobody is known by this name, and no connection mentions it".to_owned());
+    }
+    Answer {
+        api_version: "khan.dev/v1",
+        kind: "Who",
+        subject: args.subject.clone(),
+        addresses,
+        connects_to: peers(true),
+        connected_from: peers(false),
+        unmasked,
+        notes,
+    }
+}
+
+/// The other ends of connections in which the subject is the client (`src`) or the server.
+fn peers(view: &View, subject: &Subject, src: bool, limit: usize) -> Vec<Peer> {
+    let mine = vec![subject.selector()];
+    let (term, group_by) = if src {
+        (RowTerm::Src(mine), GroupBy { dst: Some(Grain::App), port: true, ..GroupBy::NONE })
+    } else {
+        (RowTerm::Dst(mine), GroupBy { src: Some(Grain::App), port: true, ..GroupBy::NONE })
+    };
+    let query = Query { group_by, filter: Filter::default().and_row(term), limit, ..Query::default() };
+    let peer = |row: &crate::model::Projected| Peer {
+        peer: if src { row.destination() } else { row.source() }.to_owned(),
+        port: row.port,
+        connections: row.sum.connections,
+        established_percent: row.sum.states.established_percent(),
+        idle_connections: row.sum.idle_connections,
+        row: top::item(row),
+    };
+    project(view, &query, &History::default()).rows.iter().map(peer).collect()
+}
+
+/// Every address that the subject means, as far as the view knows.
+fn addresses(subject: &Subject, view: &View) -> BTreeSet<IpAddr> {
+    match subject {
+        Subject::Address(ip) => [*ip].into(),
+        Subject::Socket(socket) => [socket.ip()].into(),
+        Subject::Selected(selector) => {
+            let meant = view.endpoints.iter().filter(|endpoint| selector.matches(endpoint));
+            meant.filter_map(|endpoint| endpoint.ip).collect()
+        }
+    }
+}
+
+/// How an address is called.
+fn called(view: &View, ip: IpAddr) -> Option<String> {
+    let owner =
+        view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip)).min_by_key(|endpoint| endpoint.gone)?;
+    Some(Party::of(owner, Grain::Name).1.text.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_told_apart() {
+        assert_eq!("10.0.0.1".parse(), Ok(Subject::Address("10.0.0.1".parse().unwrap())));
+        assert_eq!("[fd00::1]".parse(), Ok(Subject::Address("fd00::1".parse().unwrap())));
+        assert_eq!("[fd00::1]:80".parse(), Ok(Subject::Socket("[fd00::1]:80".parse().unwrap())));
+        assert_eq!("10.0.0.1:80".parse(), Ok(Subject::Socket("10.0.0.1:80".parse().unwrap())));
+        assert_eq!("pod/web".parse(), Ok(Subject::Selected("pod/web".parse().unwrap())));
+        assert!("pod/".parse::<Subject>().is_err());
+    }
+}

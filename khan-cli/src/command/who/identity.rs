@@ -1,0 +1,114 @@
+//! Whose addresses these are: the controller knows since when, and whose they were; agents know what they last heard.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use khan_api::{Identity, Kind, PreviousOwner, Timestamp};
+use serde::Serialize;
+
+use super::{Subject, addresses};
+use crate::cli::Cli;
+use crate::connect;
+use crate::model::{SourceKind, View};
+use crate::source::agents::route::DirectClient;
+use crate::source::controller::Controller;
+use crate::source::exchange::Bounds;
+use crate::source::http_config::HttpConfig;
+
+/// The controller is asked about at most so many addresses.
+const ASKED: usize = 20;
+
+/// An address and its owner.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Known {
+    /// The address.
+    pub ip: IpAddr,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Namespace.
+    pub namespace: String,
+    /// App.
+    pub app: String,
+    /// Workload.
+    pub workload: String,
+    /// Name.
+    pub name: String,
+    /// Node.
+    pub node: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Who had it before, latest first.
+    pub previous: Vec<PreviousOwner>,
+    /// Who says so: `controller` or `agents`.
+    pub told_by: &'static str,
+}
+
+/// What is known about every address that the subject means.
+pub(super) async fn known(cli: &Cli, subject: &Subject, view: &View, notes: &mut Vec<String>) -> Vec<Known> {
+    let mut found: Vec<Known> = addresses(subject, view).into_iter().map(|ip| from_view(view, ip)).collect();
+    let controller = controller(cli, view).await;
+    if found.len() > ASKED && controller.is_some() {
+        notes.push(format!("the controller was asked about the first {ASKED} of {} addresses", found.len()));
+    }
+    if let Some(controller) = controller {
+        for known in found.iter_mut().take(ASKED) {
+            match controller.identity(known.ip).await {
+                Ok(story) => *known = from_controller(known.ip, story.identity),
+                Err(reason) => {
+                    notes.push(format!("the controller's history is missing: {reason}"));
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+fn from_view(view: &View, ip: IpAddr) -> Known {
+    let owner = view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip)).min_by_key(|endpoint| endpoint.gone);
+    let text =
+        |pick: fn(&crate::model::Endpoint) -> &str| owner.map(|owner| pick(owner).to_owned()).unwrap_or_default();
+    Known {
+        ip,
+        kind: owner.map_or(Kind::Unknown, |owner| owner.kind),
+        namespace: text(|owner| &owner.ns),
+        app: text(|owner| &owner.app),
+        workload: text(|owner| &owner.workload),
+        name: text(|owner| &owner.name),
+        node: text(|owner| &owner.node),
+        since: None,
+        previous: Vec::new(),
+        told_by: "agents",
+    }
+}
+
+fn from_controller(ip: IpAddr, identity: Identity) -> Known {
+    Known {
+        ip,
+        kind: identity.kind,
+        namespace: identity.ns,
+        app: identity.app,
+        workload: identity.workload,
+        name: identity.name,
+        node: identity.node,
+        since: identity.since,
+        previous: identity.previous,
+        told_by: "controller",
+    }
+}
+
+/// `--controller`, else the one in the cluster when agents were found through the API server.
+async fn controller(cli: &Cli, view: &View) -> Option<Controller> {
+    let bounds = Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() };
+    let client = DirectClient::new(HttpConfig::default()).ok()?;
+    if let Some(url) = &cli.source.controller {
+        return Controller::at(url, client, bounds).ok();
+    }
+    if view.source.kind != SourceKind::Agents || !cli.source.agent.is_empty() {
+        return None;
+    }
+    let cluster = connect::cluster(&cli.kube).await.ok()?;
+    Some(Controller::of(Arc::new(cluster), cli.source.khan_namespace.clone(), client, bounds))
+}

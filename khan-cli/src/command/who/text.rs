@@ -1,0 +1,81 @@
+//! The answer for people: who, since when, who before, and the largest peers.
+
+use std::io::{self, Write};
+
+use super::identity::Known;
+use super::{Answer, Peer};
+use crate::output::table::clean;
+
+const LISTED: usize = 20;
+
+pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
+    for known in answer.addresses.iter().take(LISTED) {
+        writeln!(out, "{}   {}", known.ip, clean(&describe(known)))?;
+        if let Some(since) = known.since {
+            writeln!(out, "   since {since}")?;
+        }
+        for before in &known.previous {
+            let until = before.until.map_or_else(String::new, |until| format!(" until {until}"));
+            let owner =
+                if before.ns.is_empty() { before.name.clone() } else { format!("{}/{}", before.ns, before.name) };
+            writeln!(out, "   before: {} {}{until}", before.kind, clean(&owner))?;
+        }
+    }
+    if answer.addresses.len() > LISTED {
+        writeln!(out, "... and {} more addresses", answer.addresses.len() - LISTED)?;
+    }
+    peers(out, "Connects to", &answer.connects_to)?;
+    peers(out, "Connected from", &answer.connected_from)?;
+    if !answer.unmasked.is_empty() {
+        writeln!(out, "\nBehind the masquerade")?;
+        for real in &answer.unmasked {
+            let name = real.name.as_deref().map(|name| format!(" ({})", clean(name))).unwrap_or_default();
+            writeln!(
+                out,
+                "   {} is {}{name}, which dialled {}, says node {}",
+                real.seen,
+                real.client,
+                real.dialled,
+                clean(&real.node)
+            )?;
+        }
+    }
+    if !answer.notes.is_empty() {
+        writeln!(out)?;
+        for note in &answer.notes {
+            writeln!(out, "note: {}", clean(note))?;
+        }
+    }
+    Ok(())
+}
+
+/// One line: kind, name, app, workload, node; without what is empty or said already.
+fn describe(known: &Known) -> String {
+    let name =
+        if known.namespace.is_empty() { known.name.clone() } else { format!("{}/{}", known.namespace, known.name) };
+    let mut text = format!("{} {name}", known.kind);
+    let facts = [("app", &known.app), ("workload", &known.workload), ("node", &known.node)];
+    for (what, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty() && **fact != known.name) {
+        text = format!("{text}, {what} {fact}");
+    }
+    text.trim_end().to_owned()
+}
+
+fn peers(out: &mut dyn Write, title: &str, peers: &[Peer]) -> io::Result<()> {
+    if peers.is_empty() {
+        return Ok(());
+    }
+    let width = peers.iter().map(|peer| peer.peer.chars().count()).max().unwrap_or(0);
+    writeln!(out, "\n{title:<w$}   PORT   CONNS   EST%   IDLE", w = width + 3)?;
+    for peer in peers {
+        let port = peer.port.map_or_else(|| "-".to_owned(), |port| port.to_string());
+        let est = peer.established_percent.map_or_else(|| "-".to_owned(), |percent| percent.to_string());
+        let (name, conns, idle) = (clean(&peer.peer), peer.connections, peer.idle_connections);
+        writeln!(
+            out,
+            "   {name:<w$}   {port:>4}   {conns:>5}   {est:>4}   {idle:>4}",
+            w = width.max(title.len().saturating_sub(3))
+        )?;
+    }
+    Ok(())
+}

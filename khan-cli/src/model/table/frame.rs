@@ -1,0 +1,119 @@
+//! A table as a recording holds it: everything that the rows say, and nothing of how they lie in memory.
+
+use std::sync::Arc;
+
+use khan_api::Protocol;
+use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
+use serde::{Deserialize, Serialize};
+
+use super::{NodeTable, Row};
+use crate::model::endpoint::{Endpoint, Pool};
+use crate::model::state::State;
+
+/// A [`NodeTable`] on file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TableFrame {
+    /// The snapshot's id.
+    pub id: String,
+    /// Addresses.
+    pub endpoints: Vec<Wire>,
+    /// Rows.
+    pub rows: Vec<RowFrame>,
+    /// What the agent left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
+}
+
+/// A [`Row`] on file; short names, because there are many.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RowFrame {
+    src: u32,
+    dst: u32,
+    backend: u32,
+    port: u16,
+    backend_port: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    protocol: Option<Protocol>,
+    side: Side,
+    connections: u32,
+    states: Vec<(String, u32)>,
+    #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
+    idle: IdleHistogram,
+    #[serde(default)]
+    idle_connections: u32,
+    #[serde(default)]
+    client_unclosed: u32,
+    #[serde(default)]
+    server_unclosed: u32,
+}
+
+impl From<&NodeTable> for TableFrame {
+    fn from(table: &NodeTable) -> Self {
+        let row = |row: &Row| RowFrame {
+            src: row.src,
+            dst: row.dst,
+            backend: row.backend,
+            port: row.port,
+            backend_port: row.backend_port,
+            protocol: row.protocol,
+            side: row.side,
+            connections: row.connections,
+            states: table.states(row).iter().map(|(state, n)| (state.as_str().to_owned(), *n)).collect(),
+            idle: row.idle,
+            idle_connections: row.idle_connections,
+            client_unclosed: row.client_unclosed,
+            server_unclosed: row.server_unclosed,
+        };
+        Self {
+            id: table.snapshot.clone(),
+            endpoints: table.endpoints.iter().map(|endpoint| wire(endpoint)).collect(),
+            rows: table.rows.iter().map(row).collect(),
+            rest: table.rest,
+        }
+    }
+}
+
+fn wire(endpoint: &Arc<Endpoint>) -> Wire {
+    Wire {
+        ip: endpoint.ip,
+        kind: endpoint.kind,
+        ns: endpoint.ns.to_string(),
+        app: endpoint.app.to_string(),
+        workload: endpoint.workload.to_string(),
+        name: endpoint.name.to_string(),
+        node: endpoint.node.to_string(),
+        gone: endpoint.gone,
+    }
+}
+
+impl TableFrame {
+    /// The table again. Rows that point outside the endpoints are left out.
+    pub fn restore(&self, pool: &mut Pool) -> NodeTable {
+        let endpoints: Vec<_> = self.endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
+        let mut table = NodeTable { snapshot: self.id.clone(), endpoints, rest: self.rest, ..NodeTable::default() };
+        for frame in &self.rows {
+            if frame.src.max(frame.dst).max(frame.backend) as usize >= table.endpoints.len() {
+                continue;
+            }
+            let start = table.states.len();
+            table.states.extend(frame.states.iter().map(|(name, n)| (State::from_name(name), *n)));
+            table.rows.push(Row {
+                src: frame.src,
+                dst: frame.dst,
+                backend: frame.backend,
+                port: frame.port,
+                backend_port: frame.backend_port,
+                protocol: frame.protocol,
+                side: frame.side,
+                connections: frame.connections,
+                idle_connections: frame.idle_connections,
+                client_unclosed: frame.client_unclosed,
+                server_unclosed: frame.server_unclosed,
+                idle: frame.idle,
+                states: u32::try_from(start).unwrap_or(u32::MAX),
+                state_count: u8::try_from(frame.states.len()).unwrap_or(u8::MAX),
+            });
+        }
+        table
+    }
+}
