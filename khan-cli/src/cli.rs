@@ -233,7 +233,7 @@ pub struct ConnsArgs {
     /// Destination's end, dialled or answering
     #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
     pub to: Vec<String>,
-    /// State, for example established or close_wait
+    /// State, for example established or `close_wait`
     #[arg(long, env = "KHAN_STATE", value_name = "STATE")]
     pub state: Option<String>,
     /// tcp, udp or sctp

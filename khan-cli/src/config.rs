@@ -26,13 +26,13 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("configuration file {}: {1}", .0.display())]
+    #[error("configuration file {path}: {1}", path = .0.display())]
     File(PathBuf, std::io::Error),
     /// It is no map from names to values.
-    #[error("configuration file {}: {1}", .0.display())]
+    #[error("configuration file {path}: {1}", path = .0.display())]
     Yaml(PathBuf, serde_yaml_ng::Error),
     /// No such flag.
-    #[error("configuration file {}: there is no flag --{1}", .0.display())]
+    #[error("configuration file {path}: there is no flag --{1}", path = .0.display())]
     Unknown(PathBuf, String),
 }
 
@@ -122,7 +122,8 @@ pub fn template(command: &Command) -> String {
         let default: Vec<_> =
             arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
         let value = if default.is_empty() { "...".to_owned() } else { default.join(",") };
-        text.push_str(&format!("\n# {help}\n# {}: {value}\n", arg.get_long().unwrap_or_default()));
+        let name = arg.get_long().unwrap_or_default();
+        text.extend(["\n# ", &help, "\n# ", name, ": ", &value, "\n"]);
     }
     text.push_str("\n# Keys of the terminal interface by action (khan top, then ?)\n# keys:\n#   quit: [q]\n");
     text

@@ -88,7 +88,7 @@ pub fn addresses(view: &View, selectors: &[Selector]) -> Vec<IpAddr> {
 }
 
 /// Owners by address; of several, the one that has it now.
-pub fn owners(view: &View) -> HashMap<IpAddr, &Arc<Endpoint>> {
+pub fn owners(view: &View) -> Owners<'_> {
     let mut owners = HashMap::new();
     for endpoint in &view.endpoints {
         if let Some(ip) = endpoint.ip {
@@ -101,8 +101,11 @@ pub fn owners(view: &View) -> HashMap<IpAddr, &Arc<Endpoint>> {
     owners
 }
 
+/// Who has the addresses of a view.
+pub type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
+
 /// An address with its owner's name.
-pub fn named(owners: &HashMap<IpAddr, &Arc<Endpoint>>, ip: IpAddr) -> String {
+pub fn named(owners: &Owners<'_>, ip: IpAddr) -> String {
     owners.get(&ip).map_or_else(|| ip.to_string(), |endpoint| Party::of(endpoint, Grain::Name).1.text.to_string())
 }
 
@@ -162,7 +165,7 @@ fn report(view: &View, samples: &[ConnectionSample], namespaces: &[String]) -> R
     Report { kind: "RawConnectionList", metadata, columns, rows, empty: "No connections found.".into() }
 }
 
-fn line(columns: &[Column], node: &str, c: &Connection, owners: &HashMap<IpAddr, &Arc<Endpoint>>) -> Line {
+fn line(columns: &[Column], node: &str, c: &Connection, owners: &Owners<'_>) -> Line {
     let at = |ip: IpAddr, port: u16| std::net::SocketAddr::new(ip, port).to_string();
     let seconds = |n: Option<u64>| {
         n.map_or(Cell::Missing, |n| {
@@ -196,7 +199,7 @@ fn line(columns: &[Column], node: &str, c: &Connection, owners: &HashMap<IpAddr,
 }
 
 /// A connection for programs.
-pub fn item(node: &str, connection: &Connection, owners: &HashMap<IpAddr, &Arc<Endpoint>>) -> Value {
+pub fn item(node: &str, connection: &Connection, owners: &Owners<'_>) -> Value {
     let mut item = serde_json::to_value(connection).unwrap_or_default();
     if let Some(item) = item.as_object_mut() {
         item.insert("node".into(), node.into());

@@ -127,7 +127,7 @@ pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
 
 fn question(subject: &Subject, group_by: GroupBy) -> Query {
     let filter = Filter::default().and_row(RowTerm::Any(vec![subject.selector()]));
-    Query { filter, group_by, ..Query::default() }
+    Query { group_by, filter, ..Query::default() }
 }
 
 async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed: &Feed) -> Answer {

@@ -86,17 +86,17 @@ fn is_masqueraded(connection: &Connection, seen: SocketAddr) -> bool {
 
 /// Sockets of nodes that servers on other nodes see as clients.
 async fn sockets(view: &View, feed: &Feed, addresses: &[Known], notes: &mut Vec<String>) -> Vec<SocketAddr> {
-    let nodes: Vec<IpAddr> = addresses.iter().filter(|known| known.kind == Kind::Node).map(|known| known.ip).collect();
-    if nodes.is_empty() || nodes.len() < addresses.len() {
+    let masks: Vec<IpAddr> = addresses.iter().filter(|known| known.kind == Kind::Node).map(|known| known.ip).collect();
+    if masks.is_empty() || masks.len() < addresses.len() {
         return Vec::new();
     }
     // Not the nodes' own tables, where the real clients stand, but those of the servers.
     let observers = view.nodes.iter().filter(|node| node.counted).map(|node| node.node.clone()).collect();
-    let request = SampleRequest { nodes: observers, src: nodes.clone(), limit: FOLLOWED, ..SampleRequest::default() };
+    let request = SampleRequest { nodes: observers, src: masks.clone(), limit: FOLLOWED, ..SampleRequest::default() };
     match feed.handle.sample(request).await {
         Ok(samples) => {
             let connections = samples.iter().flat_map(|sample| &sample.connections);
-            let seen = connections.filter(|c| nodes.contains(&c.src));
+            let seen = connections.filter(|c| masks.contains(&c.src));
             let mut seen: Vec<_> = seen.map(|c| SocketAddr::new(c.src, c.src_port)).collect();
             seen.sort_unstable();
             seen.dedup();

@@ -66,7 +66,7 @@ impl From<&NodeTable> for TableFrame {
         };
         Self {
             id: table.snapshot.clone(),
-            endpoints: table.endpoints.iter().map(|endpoint| wire(endpoint)).collect(),
+            endpoints: table.endpoints.iter().map(wire).collect(),
             rows: table.rows.iter().map(row).collect(),
             rest: table.rest,
         }
