@@ -114,6 +114,7 @@ impl Parts {
             idle_threshold: u32::try_from(arguments.idle_threshold.as_secs()).unwrap_or(u32::MAX),
             only_zone: arguments.zone,
             split_zones: splits_zones(&exposition),
+            ..table::Settings::default()
         };
         let metrics = Arc::new(Metrics::new()?);
         let web = arguments.web_config.as_deref().map(WebConfig::open).transpose()?;

@@ -11,6 +11,9 @@ use khan_api::{Protocol, Timestamp};
 
 use crate::table::Class;
 
+/// The app and name of the sum of many addresses.
+pub const OTHER: &str = "__other__";
+
 /// What does not change while the process runs.
 #[derive(Clone, Debug, Default)]
 pub struct Origin {

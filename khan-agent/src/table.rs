@@ -16,7 +16,7 @@ use khan_api::Protocol;
 
 use crate::conntrack::{Address, Flow, Sink, Timeouts, Tuple};
 
-pub use cells::Cell;
+pub use cells::{Cell, Word};
 pub use class::{Class, State, Unclosed};
 pub use cuts::Cuts;
 
@@ -34,11 +34,13 @@ pub struct Settings {
     pub only_zone: Option<u16>,
     /// Keep rows of different zones apart.
     pub split_zones: bool,
+    /// Keep at most about this many rows of each address family apart; sum the rest by client.
+    pub most_rows: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { idle_threshold: 600, only_zone: None, split_zones: false }
+        Self { idle_threshold: 600, only_zone: None, split_zones: false, most_rows: cells::MOST }
     }
 }
 
@@ -82,15 +84,15 @@ impl Table {
     pub fn new(settings: Settings) -> Self {
         let seeds = Seeds::random();
         Self {
-            settings,
             timeouts: Timeouts::default(),
             cuts: Cuts::default(),
             seeds,
-            v4: Cells::new(seeds),
-            v6: Cells::new(seeds),
+            v4: Cells::new(seeds, settings.most_rows),
+            v6: Cells::new(seeds, settings.most_rows),
             counts: Counts::default(),
             recent: Recent::default(),
             zones: Zones::default(),
+            settings,
         }
     }
 

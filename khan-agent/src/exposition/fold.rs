@@ -10,9 +10,7 @@ use khan_api::Kind;
 use khan_api::snapshot::{Endpoint, Side};
 
 use super::series::{Series, Tails, merge};
-
-/// The app and name of the sum of all that is left.
-pub const OTHER: &str = "__other__";
+use crate::snapshot::OTHER;
 
 /// How much larger, in eighths, a series counts that was kept the last time.
 const STAYING: u64 = 10;

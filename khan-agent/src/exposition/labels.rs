@@ -61,7 +61,7 @@ pub fn label(text: &mut String, name: &str, value: &str) {
 pub(super) fn endpoint(text: &mut String, end: End, endpoint: &Endpoint, workload: bool) {
     let names = end.names();
     let ip = endpoint.ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let other = endpoint.ip.is_none() && endpoint.app == super::fold::OTHER;
+    let other = endpoint.ip.is_none() && endpoint.app == crate::snapshot::OTHER;
     let kind = if other { "" } else { endpoint.kind.as_str() };
     for (name, value) in names.iter().zip([kind, &ip, &endpoint.ns, &endpoint.app, &endpoint.name]) {
         label(text, name, value);

@@ -6,11 +6,11 @@ use std::time::Duration;
 use khan_api::Kind;
 use khan_api::snapshot::{Endpoint, Table as TableInfo};
 
-use super::{Origin, Row, Snapshot, protocol_names};
+use super::{OTHER, Origin, Row, Snapshot, protocol_names};
 use crate::conntrack::Address;
 use crate::identities::Identities;
 use crate::scan::Scan;
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, Word};
 
 /// Joins a scan with what is known of its addresses.
 pub fn build(
@@ -21,7 +21,7 @@ pub fn build(
     table: &Table,
     identities: &Identities,
 ) -> Snapshot {
-    let mut endpoints = Endpoints { identities, by_address: HashMap::new(), list: Vec::new() };
+    let mut endpoints = Endpoints { identities, by_address: HashMap::new(), list: Vec::new(), other: None };
     let mut rows = Vec::with_capacity(table.v4().len() + table.v6().len());
     rows.extend(table.v4().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v4)));
     rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
@@ -30,7 +30,8 @@ pub fn build(
     endpoints.shrink_to_fit();
     let counts = table.counts();
     let mut names = identities.names().clone();
-    names.unresolved = endpoints.iter().filter(|endpoint| endpoint.kind == Kind::Unknown).count() as u64;
+    names.unresolved =
+        endpoints.iter().filter(|endpoint| endpoint.ip.is_some() && endpoint.kind == Kind::Unknown).count() as u64;
     Snapshot {
         id: format!("{}-{:x}-{number}", origin.boot_id.get(..8).unwrap_or("0"), origin.started.millis()),
         origin: origin.clone(),
@@ -59,21 +60,44 @@ struct Endpoints<'a> {
     identities: &'a Identities,
     by_address: HashMap<(Address, bool), u32>,
     list: Vec<Endpoint>,
+    other: Option<u32>,
 }
 
 impl Endpoints<'_> {
-    fn row<A: Copy>(&mut self, cell: &Cell<A>, address: impl Fn(A) -> Address) -> Row {
+    fn row<A: Word>(&mut self, cell: &Cell<A>, address: impl Fn(A) -> Address) -> Row {
         let gone = cell.class.gone();
+        let summed = cell.class.is_summed();
+        let (client, service, backend) = (address(cell.client), address(cell.service), address(cell.backend));
+        let none = address(A::NONE);
         Row {
-            src: self.index(address(cell.client), gone[0]),
-            dst: self.index(address(cell.service), gone[1]),
-            backend: self.index(address(cell.backend), gone[2]),
+            src: if summed && client == none { self.other() } else { self.index(client, gone[0]) },
+            dst: if summed { self.other() } else { self.index(service, gone[1]) },
+            backend: if summed { self.other() } else { self.index(backend, gone[2]) },
             port: cell.port,
             backend_port: cell.backend_port,
             zone: cell.zone,
             class: cell.class,
             count: cell.count,
         }
+    }
+
+    /// The endpoint that stands for many.
+    fn other(&mut self) -> u32 {
+        *self.other.get_or_insert_with(|| {
+            #[expect(clippy::cast_possible_truncation, reason = "as below")]
+            let index = self.list.len() as u32;
+            self.list.push(Endpoint {
+                ip: None,
+                kind: Kind::Unknown,
+                ns: String::new(),
+                app: OTHER.to_owned(),
+                workload: String::new(),
+                name: OTHER.to_owned(),
+                node: String::new(),
+                gone: false,
+            });
+            index
+        })
     }
 
     fn index(&mut self, address: Address, gone: bool) -> u32 {

@@ -28,12 +28,17 @@ pub struct Cell<A> {
 
 /// An address as rows hold it: four bytes for IPv4, sixteen for IPv6.
 pub trait Word: Copy + Eq {
+    /// No address.
+    const NONE: Self;
+
     /// Hash of three addresses and one more word.
     #[doc(hidden)]
     fn hash(seeds: &Seeds, addresses: [Self; 3], last: u64) -> u64;
 }
 
 impl Word for u32 {
+    const NONE: Self = 0;
+
     #[inline]
     fn hash(seeds: &Seeds, [client, service, backend]: [Self; 3], last: u64) -> u64 {
         seeds.three(u64::from(client) << 32 | u64::from(service), u64::from(backend), last)
@@ -41,6 +46,8 @@ impl Word for u32 {
 }
 
 impl Word for u128 {
+    const NONE: Self = 0;
+
     #[inline]
     fn hash(seeds: &Seeds, addresses: [Self; 3], last: u64) -> u64 {
         seeds.wide(addresses, last)
@@ -70,6 +77,10 @@ impl<A: Word> Cell<A> {
     }
 }
 
+/// From this many rows on a client's further connections are summed, whomever they go to: 29 MB of IPv4 rows, which is
+/// more than a table of the usual size can hold entries. From twice as many on, those of all further clients are.
+pub(super) const MOST: usize = 1 << 20;
+
 const SMALLEST: usize = 1024;
 
 /// The low bits of an index slot are a row's place plus one; the high byte is eight bits of its hash, so that most
@@ -80,13 +91,15 @@ const PLACE: u32 = 0x00ff_ffff;
 #[derive(Debug)]
 pub(super) struct Cells<A> {
     seeds: Seeds,
+    most: usize,
     index: Vec<u32>,
     rows: Vec<Cell<A>>,
 }
 
 impl<A: Word> Cells<A> {
-    pub(super) const fn new(seeds: Seeds) -> Self {
-        Self { seeds, index: Vec::new(), rows: Vec::new() }
+    /// Keeps at most about `most` rows apart.
+    pub(super) const fn new(seeds: Seeds, most: usize) -> Self {
+        Self { seeds, most, index: Vec::new(), rows: Vec::new() }
     }
 
     /// In the order in which they first came. A count may be 0.
@@ -100,6 +113,27 @@ impl<A: Word> Cells<A> {
         if self.rows.len() * 8 >= self.index.len() * 5 {
             self.grow();
         }
+        match self.find(&cell) {
+            Ok(place) => {
+                let known = &mut self.rows[place as usize];
+                known.count += 1;
+                known.oldest = known.oldest.max(cell.oldest);
+                place
+            }
+            Err(_) if self.rows.len() >= self.most && !cell.class.is_summed() => self.sum(cell),
+            Err((at, tag)) => {
+                #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
+                let place = self.rows.len() as u32;
+                self.index[at] = tag << 24 | (place + 1);
+                self.rows.push(cell);
+                place
+            }
+        }
+    }
+
+    /// The place of the row with this key; else the free slot for it, and the tag to put there.
+    #[inline]
+    fn find(&self, cell: &Cell<A>) -> Result<u32, (usize, u32)> {
         let hash = cell.hash(&self.seeds);
         let mask = self.index.len() - 1;
         #[expect(clippy::cast_possible_truncation, reason = "the index is far smaller than either")]
@@ -107,24 +141,25 @@ impl<A: Word> Cells<A> {
         loop {
             let slot = self.index[at];
             if slot == 0 {
-                break;
+                return Err((at, tag));
             }
-            if slot >> 24 == tag {
-                let place = (slot & PLACE) - 1;
-                let known = &mut self.rows[place as usize];
-                if known.same(&cell) {
-                    known.count += 1;
-                    known.oldest = known.oldest.max(cell.oldest);
-                    return place;
-                }
+            let place = (slot & PLACE).wrapping_sub(1);
+            if slot >> 24 == tag && self.rows[place as usize].same(cell) {
+                return Ok(place);
             }
             at = (at + 1) & mask;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
-        let place = self.rows.len() as u32;
-        self.index[at] = tag << 24 | (place + 1);
-        self.rows.push(cell);
-        place
+    }
+
+    /// Adds one connection to a sum, since there is no room for a row of its own.
+    #[cold]
+    fn sum(&mut self, cell: Cell<A>) -> u32 {
+        let (service, backend, class) = (A::NONE, A::NONE, cell.class.summed());
+        let mut sum = Cell { service, backend, port: 0, backend_port: 0, class, ..cell };
+        if self.rows.len() >= 2 * self.most && self.find(&sum).is_err() {
+            sum.client = A::NONE;
+        }
+        self.add(sum)
     }
 
     /// Takes one connection out of a row again.

@@ -88,7 +88,7 @@ pub enum Unclosed {
 
 /// Protocol, state, idle bucket, whether idle, who has yet to close, and which ends are gone.
 ///
-/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), idle 9, unclosed 10-11, gone 12-14.
+/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), idle 9, unclosed 10-11, gone 12-14, summed 15.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class(u16);
 
@@ -125,6 +125,18 @@ impl Class {
         };
         let gone = gone.iter().rev().fold(0, |bits, gone| bits << 1 | u16::from(*gone));
         Self(state.number() | protocol << 4 | bucket << 6 | u16::from(is_idle) << 9 | unclosed << 10 | gone << 12)
+    }
+
+    /// The same of a row that is the sum of many services and backends, because the table has too many rows.
+    #[must_use]
+    pub const fn summed(self) -> Self {
+        // Who is gone is not known of a sum's service and backend.
+        Self((self.0 & !(3 << 13)) | 1 << 15)
+    }
+
+    /// Whether the row's service and backend stand for many.
+    pub const fn is_summed(self) -> bool {
+        self.0 & 1 << 15 != 0
     }
 
     /// All bits.

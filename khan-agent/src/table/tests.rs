@@ -168,6 +168,24 @@ fn what_is_older_than_the_owner_of_its_address_counts_apart() {
 }
 
 #[test]
+fn rows_are_bounded_and_their_sum_is_exact() {
+    let mut table = Table::new(Settings { most_rows: 100, ..Settings::default() });
+    let flows: Vec<Flow> = (0..2000_u32)
+        .map(|n| {
+            let mut flow = flow("10.1.0.1", 1000, "10.96.0.1", "10.1.0.2");
+            flow.original.src = Address::from_v4(0x0a01_0000 + n / 2);
+            flow.original.dst_port = u16::try_from(n).unwrap();
+            flow
+        })
+        .collect();
+    fold(&mut table, &[&flows]);
+    assert_eq!(table.v4().len(), 201, "rows, sums by client, and one of all clients");
+    assert_eq!(table.v4().iter().map(|row| row.count).sum::<u32>(), 2000);
+    assert_eq!(table.v4().iter().filter(|row| row.class.is_summed()).count(), 101);
+    assert_eq!(table.v4().iter().filter(|row| row.client == 0).map(|row| row.count).sum::<u32>(), 1700);
+}
+
+#[test]
 fn memory_comes_back_after_a_peak() {
     let mut table = Table::new(Settings::default());
     let peak: Vec<Flow> = (0..40_000_u32)
