@@ -1,0 +1,87 @@
+//! The memory of the whole agent: idle, at its peak over a large table while it is scraped, and some scans after the
+//! table has emptied.
+//!
+//! `cargo bench -p khan-agent --bench memory [-- ENTRIES...]`
+
+#[allow(dead_code, reason = "each benchmark uses its part")]
+mod support;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use khan_lab::program::Running;
+use khan_lab::{Lab, Program, until};
+use support::tables::{Mix, USUAL};
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+fn main() -> anyhow::Result<()> {
+    println!("resident memory of khan-agent in MiB");
+    println!(
+        "{:>9}{:>8}{:>8}{:>9}{:>9}{:>11}{:>8}",
+        "entries", "series", "idle", "scanned", "scraped", "snapshots", "after"
+    );
+    for entries in support::sizes(&[10_000, 100_000, 1_000_000]) {
+        measure(USUAL, entries)?;
+    }
+    println!(
+        "idle: an empty table; scanned, scraped, snapshots: the peak after five scans, then after ten pages plain and"
+    );
+    println!(
+        "compressed, then after ten snapshots as JSON; after: what is left five scans after the table has emptied"
+    );
+    Ok(())
+}
+
+fn measure(mix: Mix, entries: u32) -> anyhow::Result<()> {
+    let lab = Lab::new()?;
+    let node = mix.table(&lab, 0)?;
+    let agent = Program::workspace("khan-agent")?
+        .args(["--node-name", "n1", "--listen", "127.0.0.1:0", "--interval", "100ms", "--max-scan-cpu", "100"])
+        .inside(&node)
+        .start()?;
+    agent.get_when_ready("/readyz")?;
+    scans(&agent, 5)?;
+    let idle = status(&agent, "VmRSS:")?;
+    mix.fill(&node, entries)?;
+    scans(&agent, 5)?;
+    let scanned = status(&agent, "VmHWM:")?;
+    for _ in 0..10 {
+        node.run(["curl", "--silent", "--output", "/dev/null", &agent.url("/metrics")?])?;
+        node.run(["curl", "--silent", "--compressed", "--output", "/dev/null", &agent.url("/metrics")?])?;
+    }
+    let scraped = status(&agent, "VmHWM:")?;
+    for _ in 0..10 {
+        node.run(["curl", "--silent", "--compressed", "--output", "/dev/null", &agent.url("/v1/snapshot")?])?;
+    }
+    let snapshots = status(&agent, "VmHWM:")?;
+    let series = metric(&agent, "khan_agent_series ")?;
+    node.flush()?;
+    scans(&agent, 5)?;
+    let after = status(&agent, "VmRSS:")?;
+    println!("{entries:>9}{series:>8}{idle:>8.1}{scanned:>9.1}{scraped:>9.1}{snapshots:>11.1}{after:>8.1}");
+    Ok(())
+}
+
+/// Waits for this many scans that begin from now on.
+fn scans(agent: &Running, count: u64) -> anyhow::Result<()> {
+    let done = || metric(agent, "khan_agent_scans_total{result=\"success\"} ");
+    let before = done()?;
+    Ok(until("scans", PATIENCE, || (done().ok()? > before + count).then_some(()))?)
+}
+
+/// A metric without its labels.
+fn metric(agent: &Running, name: &str) -> anyhow::Result<u64> {
+    let page = agent.get("/metrics")?.body;
+    let line =
+        page.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} on the page"))?;
+    line.parse().context("a number")
+}
+
+/// A size in `/proc/PID/status`, in MiB.
+fn status(agent: &Running, name: &str) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024.0)
+}
