@@ -1,0 +1,117 @@
+//! What is done for each entry, and for each line of a page, allocates nothing.
+
+use allocation_counter::{AllocationInfo, measure};
+use khan_agent::conntrack::{Address, Flow, Sink, Status, Tcp, Tuple};
+use khan_agent::exposition::fold::Folder;
+use khan_agent::exposition::{Page, Settings};
+use khan_agent::snapshot::{Row, Snapshot};
+use khan_agent::table::{self, Class, Table};
+use khan_api::snapshot::Endpoint;
+use khan_api::{Kind, Protocol, TcpState};
+
+/// The `n`th of the entries between `pairs` clients and a server.
+fn flow(n: u32, pairs: u32, address: fn(u32) -> Address) -> Flow {
+    let (client, service, backend) = (address(n % pairs), address(1 << 20), address(1 << 21));
+    let src_port = u16::try_from(1024 + n / pairs).expect("a port");
+    Flow {
+        original: Tuple { src: client, dst: service, src_port, dst_port: 80 },
+        reply: Tuple { src: backend, dst: client, src_port: 8080, dst_port: src_port },
+        protocol: 6,
+        status: Status(Status::SEEN_REPLY | Status::ASSURED),
+        timeout: Some(100),
+        tcp: Some(Tcp { state: TcpState::Established, ..Tcp::default() }),
+        zone: 0,
+    }
+}
+
+fn fold(table: &mut Table, entries: u32, pairs: u32, address: fn(u32) -> Address) -> AllocationInfo {
+    measure(|| {
+        table.begin();
+        for n in 0..entries {
+            if n % 140 == 0 {
+                table.datagram();
+            }
+            table.flow(&flow(n, pairs, address));
+        }
+    })
+}
+
+#[test]
+fn an_entry_allocates_nothing() {
+    for address in [Address::from_v4 as fn(u32) -> Address, |n| Address::from_v6(u128::from(n))] {
+        let mut table = Table::new(table::Settings::default());
+        // Rows of new pairs take memory, a power of two at a time.
+        let first = fold(&mut table, 10_000, 1000, address);
+        assert!(first.count_total < 40, "{first:?}");
+        for entries in [10_000, 100_000] {
+            let info = fold(&mut table, entries, 1000, address);
+            assert_eq!(table.counts().connections, u64::from(entries));
+            assert_eq!(info, AllocationInfo::default(), "{entries} entries");
+        }
+    }
+}
+
+/// As many series as `series`, of twenty destinations for each source.
+fn page(series: u32) -> Page {
+    let pod = |n: u32| Endpoint {
+        ip: Some(std::net::Ipv4Addr::from_bits(n).into()),
+        kind: Kind::Pod,
+        ns: "a-namespace".into(),
+        app: format!("an-application-{n}"),
+        workload: "an-application".into(),
+        name: format!("an-application-{n}-6d4cf56db6-abcde"),
+        node: "a-node".into(),
+        gone: false,
+    };
+    let class = Class::of(&flow(0, 1, Address::from_v4), Protocol::Tcp, Some(700), 600, [false; 3]);
+    let row = |n: u32| Row {
+        src: n / 20,
+        dst: series / 20 + n % 20,
+        backend: series / 20 + n % 20,
+        port: 80,
+        backend_port: 8080,
+        zone: 0,
+        class,
+        count: n + 1,
+    };
+    let endpoints = (0..series / 20 + 20).map(pod).collect();
+    let snapshot = Snapshot { endpoints, rows: (0..series).map(row).collect(), ..Snapshot::default() };
+    let settings = Settings { max_series: series as usize, ..Settings::default() };
+    let page = Page::new(&snapshot, &settings, &mut Folder::default());
+    assert_eq!(page.series(), series as usize);
+    page
+}
+
+#[test]
+fn a_line_allocates_nothing() {
+    let mut written = Vec::new();
+    for series in [20_000, 100_000] {
+        let page = page(series);
+        let mut chunk = Vec::with_capacity(64 * 1024);
+        let mut len = 0;
+        let info = measure(|| {
+            let mut writer = page.writer();
+            while writer.fill(&page, &mut chunk) {
+                len += chunk.len();
+                chunk.clear();
+            }
+        });
+        assert!(len > series as usize * 2 * 200, "{len} bytes");
+        assert!(chunk.capacity() == 64 * 1024, "a chunk grew to {} bytes", chunk.capacity());
+        written.push(info);
+    }
+    assert_eq!(written[0], written[1], "five times the lines");
+    assert!(written[0].count_total < 10 && written[0].bytes_max < 1024, "{:?}", written[0]);
+}
+
+/// Beside the compressed page itself, which is kept; as many lines as `--max-series` lets through.
+#[test]
+fn compressing_needs_little() {
+    let page = page(20_000);
+    let mut kept = 0;
+    let info = measure(|| kept = page.deflated().bytes().len());
+    let extra = info.bytes_max - kept as u64;
+    assert!(extra < 2 << 20, "{extra} bytes beside the {kept} that are kept");
+    let again = measure(|| assert_eq!(page.deflated().bytes().len(), kept));
+    assert_eq!(again, AllocationInfo::default(), "made once");
+}
