@@ -51,7 +51,7 @@ impl Agent {
     fn body(&self) -> String {
         let mut body = String::with_capacity(ADDRESSES * 17);
         let _ = write!(body, "{{\"cursor\":{},\"ips\":[", self.cursor);
-        let mut random = self.number as u64 * 0x9e37_79b9_7f4a_7c15 + 1;
+        let mut random = (self.number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         for n in 0..ADDRESSES {
             random ^= random << 13;
             random ^= random >> 7;
