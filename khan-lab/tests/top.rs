@@ -1,12 +1,15 @@
-//! `khan top` from two agents, and what it says to what it cannot work with.
+//! `khan top` from every source, and what it says to what it cannot work with.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::Duration;
 
+use khan_api::routes::AGENT_PORT;
+use khan_lab::cluster::node_addresses;
 use khan_lab::program::Ended;
+use khan_lab::prometheus::Job;
 use khan_lab::shop::Edges;
-use khan_lab::{Host, Khan, Lab, LabError, Program, Result, Shop, until};
+use khan_lab::{Host, Khan, Lab, LabError, Program, Prometheus, Result, Shop, until};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -43,27 +46,50 @@ fn edges(host: &Host, source: &[&str]) -> Result<Edges> {
 }
 
 #[test]
-fn every_edge_is_what_is_held_with_both_agents_and_with_one() -> Result {
+fn agents_and_prometheus_give_the_same_answer_and_it_is_right() -> Result {
     let lab = Lab::new()?;
     let mut shop = Shop::start(&lab)?;
     let (desk, _) = shop.cluster.outside(&lab, "desk")?;
     let _khan = Khan::start(&lab, &shop.cluster, &["--interval", "1s"])?;
+    let targets = [1, 2].map(|node| node_addresses(node).v4_port(AGENT_PORT).to_string());
+    let job = Job { name: "khan", targets: &[&targets[0], &targets[1]] };
+    let prometheus = Prometheus::start(&lab, Some(&desk), &[job], &[])?;
     shop.open()?;
     let urls = [1, 2].map(Khan::agent_url);
-    let both = ["--agent", &urls[0], "--agent", &urls[1]];
-    let mut last = String::new();
-    let right = until("the right table", PATIENCE, || {
-        let answer = edges(&desk, &both);
-        last = format!("{answer:?}");
-        answer.is_ok_and(|edges| edges == shop.edges).then_some(())
-    });
-    right.map_err(|error| LabError::Malformed(format!("{error}; held {:?}, last {last}", shop.edges)))?;
+    for source in [&["--agent", &urls[0], "--agent", &urls[1]][..], &["--prometheus-url", &prometheus.url()?]] {
+        let mut last = String::new();
+        let right = until(&format!("the right table from {source:?}"), PATIENCE, || {
+            let answer = edges(&desk, source);
+            last = format!("{answer:?}");
+            answer.is_ok_and(|edges| edges == shop.edges).then_some(())
+        });
+        right.map_err(|error| LabError::Malformed(format!("{error}; held {:?}, last {last}", shop.edges)))?;
+    }
 
-    // With one agent alone, what the other would count as the client's side is counted from this one: postgres and one
-    // cart are on node 2, the other cart is not.
-    let alone = edges(&desk, &both[2..])?;
+    // With one agent alone, what only the other node's client side would count is counted from this one.
+    let alone = edges(&desk, &["--agent", &urls[1]])?;
     let to_postgres = |edges: &Edges| edges.get(&("cart".into(), "postgres".into())).copied();
-    assert_eq!(to_postgres(&alone), to_postgres(&shop.edges));
+    assert_eq!(
+        to_postgres(&alone),
+        to_postgres(&shop.edges),
+        "postgres and one cart are on node 2, the other cart is not"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_local_table_is_the_kernels() -> Result {
+    let lab = Lab::new()?;
+    let mut shop = Shop::start(&lab)?;
+    shop.open()?;
+    let node = shop.cluster.node(1);
+    let top = Program::workspace("khan")?.args(["top", "--once", "--source", "local", "-o", "json"]).inside(node);
+    let ended = top.output(PATIENCE)?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let list: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let counted: u64 =
+        list["items"].as_array().expect("items").iter().filter_map(|item| item["connections"].as_u64()).sum();
+    assert_eq!(counted, node.witness()?.len() as u64, "{list:#}");
     Ok(())
 }
 
@@ -71,6 +97,7 @@ fn every_edge_is_what_is_held_with_both_agents_and_with_one() -> Result {
 fn a_bad_command_line_is_named() -> Result {
     one_sentence(&top(&["--frobnicate"])?, &[64], &["khan", "--frobnicate"]);
     one_sentence(&top(&["--once", "--agent", "non sense"])?, &[64], &["--agent", "non sense"]);
+    one_sentence(&top(&["--once", "--prometheus-url", "x y"])?, &[64], &["--prometheus-url", "x y"]);
     let path = "/nonexistent/kubeconfig";
     one_sentence(&top(&["--once", "--source", "agents", "--kubeconfig", path])?, &[64], &[path]);
     Ok(())
