@@ -15,7 +15,7 @@ pub(crate) fn cpu<E>(work: impl FnOnce() -> Result<(), E>) -> Result<Duration, E
     };
     let before = now();
     work()?;
-    Ok(now() - before)
+    Ok(now().saturating_sub(before))
 }
 
 /// CPU time of a single-threaded program from its start to its end; its output is thrown away.

@@ -102,26 +102,30 @@ mod tests {
         }
     }
 
-    /// Pages that the back end miniz_oxide 0.8 spoils: their packed form passes 85,196 bytes while the output is full.
+    /// Numbers below a bound, by xorshift64 (Marsaglia 2003).
+    fn xorshift(mut state: u64) -> impl FnMut(u64) -> u64 {
+        move |below| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        }
+    }
+
+    /// Pages that the back end `miniz_oxide` 0.8 spoils: their packed form passes 85,196 bytes while the output is full.
     #[test]
     fn a_page_that_outgrows_the_reserved_output_is_whole() {
-        for rows in [4948_u64, 4957, 4959] {
-            let mut state = 88_172_645_463_325_252_u64 ^ rows;
-            let mut random = |below: u64| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                state % below
-            };
-            let mut page = String::new();
-            for _ in 0..rows {
+        for rows in [4948_usize, 4957, 4959] {
+            let mut random = xorshift(0x0139_408d_cbbf_7a44 ^ rows as u64);
+            let page: String = std::iter::repeat_with(|| {
                 let (app, pod, count) = (random(50), random(2000), random(1000));
-                page.push_str(&format!(
-                    "khan_connection{{node=\"n1\",src_ip=\"10.244.{}.{}\",src_app=\"app-{app}\",src_name=\"app-{app}-{pod:x}\",side=\"client\"}} {count}\n",
-                    pod / 256,
-                    pod % 256
-                ));
-            }
+                let (high, low) = (pod / 256, pod % 256);
+                format!(
+                    "khan_connection{{node=\"n1\",src_ip=\"10.244.{high}.{low}\",src_app=\"app-{app}\",src_name=\"app-{app}-{pod:x}\",side=\"client\"}} {count}\n"
+                )
+            })
+            .take(rows)
+            .collect();
             let mut kept = Deflated::default();
             for chunk in page.as_bytes().chunks(65_536) {
                 kept.add(chunk);

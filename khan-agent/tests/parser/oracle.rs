@@ -31,7 +31,7 @@ pub(crate) fn flow(attributes: &[u8]) -> Option<Flow> {
                 (flow.reply, reply) = (tuple(parts)?, true);
                 flow.zone = zone(parts).unwrap_or(flow.zone);
             }
-            Attribute::CtaProtoInfo(infos) => flow.tcp = tcp(infos)?,
+            Attribute::CtaProtoInfo(infos) => flow.tcp = tcp(infos).ok()?,
             Attribute::CtaStatus(status) => flow.status = Status(status.bits()),
             Attribute::CtaTimeout(seconds) => flow.timeout = Some(*seconds),
             Attribute::Other(other) if other.kind() == CTA_ZONE => flow.zone = number(other)?,
@@ -41,11 +41,11 @@ pub(crate) fn flow(attributes: &[u8]) -> Option<Flow> {
     (original && reply).then_some(flow)
 }
 
-fn tuple(parts: &[TupleAttribute]) -> Option<Tuple> {
+fn tuple(attributes: &[TupleAttribute]) -> Option<Tuple> {
     let (mut src, mut dst) = (None, None);
     let mut ports = (0, 0);
-    for part in parts {
-        match part {
+    for attribute in attributes {
+        match attribute {
             TupleAttribute::Ip(addresses) => {
                 for address in addresses {
                     match address {
@@ -55,9 +55,9 @@ fn tuple(parts: &[TupleAttribute]) -> Option<Tuple> {
                     }
                 }
             }
-            TupleAttribute::Proto(parts) => {
-                for part in parts {
-                    match part {
+            TupleAttribute::Proto(members) => {
+                for member in members {
+                    match member {
                         ProtoTuple::SourcePort(port) => ports.0 = *port,
                         ProtoTuple::DestinationPort(port) => ports.1 = *port,
                         _ => {}
@@ -78,7 +78,7 @@ fn protocol(parts: &[TupleAttribute]) -> Option<u8> {
     let protos =
         parts.iter().filter_map(|part| if let TupleAttribute::Proto(proto) = part { Some(proto) } else { None });
     let numbers = protos.flatten().filter_map(|part| if let ProtoTuple::Protocol(p) = part { Some(*p) } else { None });
-    numbers.last().map(u8::from)
+    numbers.fold(None, |_, number| Some(number)).map(u8::from)
 }
 
 fn zone(parts: &[TupleAttribute]) -> Option<u16> {
@@ -88,14 +88,15 @@ fn zone(parts: &[TupleAttribute]) -> Option<u16> {
     })
 }
 
-fn tcp(infos: &[ProtoInfo]) -> Option<Option<Tcp>> {
+/// None for another protocol; an error where the state is no state of TCP.
+fn tcp(infos: &[ProtoInfo]) -> Result<Option<Tcp>, u8> {
     let mut tcp = None;
     for info in infos {
         let ProtoInfo::TCP(parts) = info else { continue };
         let mut found = Tcp::default();
         for part in parts {
             match part {
-                ProtoInfoTCP::State(state) => found.state = TcpState::from_number(*state)?,
+                ProtoInfoTCP::State(state) => found.state = TcpState::from_number(*state).ok_or(*state)?,
                 ProtoInfoTCP::OriginalFlags(flags) => found.flags_original = flags.flags,
                 ProtoInfoTCP::ReplyFlags(flags) => found.flags_reply = flags.flags,
                 _ => {}
@@ -103,7 +104,7 @@ fn tcp(infos: &[ProtoInfo]) -> Option<Option<Tcp>> {
         }
         tcp = Some(found);
     }
-    Some(tcp)
+    Ok(tcp)
 }
 
 fn number(attribute: &impl Nla) -> Option<u16> {
