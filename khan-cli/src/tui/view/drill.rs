@@ -275,7 +275,8 @@ fn sample(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     let matched: u64 = answers.iter().map(|answer| answer.matched).sum();
     let nodes: Vec<_> = answers.iter().map(|answer| answer.node.as_str()).collect();
     let listed: usize = answers.iter().map(|answer| answer.connections.len()).sum();
-    let words = format!("sample of connections ({listed} of {} on {})", format::count(matched), nodes.join(", "));
+    // A connection across nodes stands in the tables of both, so these are entries, not connections.
+    let words = format!("table entries ({listed} of {} on {})", format::count(matched), nodes.join(", "));
     let room = usize::from(end).saturating_sub(if pen.width() >= 100 { 40 } else { 20 });
     pen.put(1, 0, &text::fit(&words, room, app.setup.glyphs.ellipsis), head);
     let columns = connection_columns(pen.width());
