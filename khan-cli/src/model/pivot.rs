@@ -1,6 +1,8 @@
 //! Rows of a view to the groups of a query: scope, filter, sums.
 
-use khan_api::{Protocol, TcpState};
+use std::collections::HashSet;
+
+use khan_api::{Kind, Protocol, TcpState};
 
 use super::filter::eval::Compiled;
 use super::group::{GroupBy, RowKey};
@@ -65,6 +67,8 @@ pub(crate) struct Group {
     pub(crate) port: Option<u16>,
     pub(crate) protocol: Option<Protocol>,
     pub(crate) state: Option<State>,
+    /// How many external addresses stand at its source and its destination.
+    pub(crate) outside: [u32; 2],
     pub(crate) sum: Sum,
 }
 
@@ -84,6 +88,7 @@ pub(crate) struct Pivot {
 pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
     let by = query.group_by;
     let keyer = Keyer::new(view, by);
+    let mut outside = HashSet::new();
     let (mut seen_sources, mut seen_destinations) = (Seen::new(&keyer.sources), Seen::new(&keyer.destinations));
     let mut pivot = Pivot::default();
     let mut index: MixMap<u128, u32> = MixMap::default();
@@ -99,12 +104,18 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
                 port: (by.port && row.row.port > 0).then_some(row.row.port),
                 protocol: if by.protocol { row.row.protocol } else { None },
                 state: if by.state { state } else { None },
+                outside: [0; 2],
                 sum: Sum::default(),
             });
             u32::try_from(pivot.groups.len() - 1).unwrap_or(NONE)
         });
         pivot.groups[at as usize].sum.merge(sum);
         pivot.total.merge(sum);
+        for (side, end) in [row.src, far].into_iter().enumerate() {
+            if view.endpoints[end as usize].kind == Kind::External && outside.insert((at, side, end)) {
+                pivot.groups[at as usize].outside[side] += 1;
+            }
+        }
         seen_sources.note(row.src);
         seen_destinations.note(far);
     });

@@ -224,12 +224,16 @@ impl Context<'_> {
 
     fn row(&self, candidate: &Candidate<'_>, with_trend: bool) -> Projected {
         let group = candidate.group;
-        let party = |parties: &[Party], at: u32| parties.get(at as usize).cloned();
+        // Many share a party of externals, and each row tells of its own.
+        let party = |parties: &[Party], at: u32, outside: u32| {
+            let party = parties.get(at as usize)?.clone();
+            Some(if outside == 0 { party } else { Party { addresses: outside, ..party } })
+        };
         let growth = self.growth(group);
         Projected {
             key: group.key,
-            src: party(&self.pivot.sources, group.src),
-            dst: party(&self.pivot.destinations, group.dst),
+            src: party(&self.pivot.sources, group.src, group.outside[0]),
+            dst: party(&self.pivot.destinations, group.dst, group.outside[1]),
             node: (group.node != NONE).then(|| self.view.nodes[group.node as usize].node.as_str().into()),
             port: group.port,
             protocol: group.protocol,
@@ -331,6 +335,17 @@ mod tests {
         assert_eq!(lines(&projection), ["shop/cart data/redis 30", "shop/web data/db 10"]);
         assert_eq!((projection.matching, projection.hidden_groups(), projection.hidden.connections), (5, 3, 15));
         assert!((projection.shown_share() - 40.0 / 55.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn each_row_counts_the_external_addresses_of_its_own() {
+        let agent = shop().row("1.1.1.1", "pay/ledger@n1", 8443, 4);
+        let projection = project(&view(&[agent]), &Query::default(), &History::default());
+        let outside = projection.rows.iter().filter(|row| row.source() == "external");
+        let mut counts: Vec<_> =
+            outside.map(|row| (row.destination().to_owned(), row.src.as_ref().unwrap().addresses)).collect();
+        counts.sort();
+        assert_eq!(counts, [("edge/ingress".to_owned(), 2), ("pay/ledger".to_owned(), 1)]);
     }
 
     #[test]
