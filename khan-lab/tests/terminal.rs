@@ -28,7 +28,8 @@ impl Terminal {
             &width,
             "-y",
             &height,
-            "env PS1='$ ' LC_ALL=C.UTF-8 bash --norc",
+            // Where CI is set, khan prints a table instead.
+            "env -u CI PS1='$ ' LC_ALL=C.UTF-8 bash --norc",
         ])?;
         Ok(terminal)
     }
