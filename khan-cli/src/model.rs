@@ -14,7 +14,7 @@
 //!   its content does. [`View::settled`] is false while agents of the first round are still to answer: draw it, but
 //!   [`History::push`] takes no sample of it.
 //! - A [`Query`] is what the user asked: grouping, filter, scope, sort, limit. Equal [`Query::shape`]s share history;
-//!   call [`History::track`] after every change of the query, then [`project`].
+//!   call [`History::track`] after every change of the query, then [`project()`].
 //! - A [`RowKey`] is 128 bits, `Copy`, and names the same group in every view (and in every process), so selection,
 //!   pins and history hold on to it and never to an index.
 //! - [`Projection`] carries totals before and after the limit, so that "200 of 3,914 edges = 92.1 %" and `(other)` are exact.

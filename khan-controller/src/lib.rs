@@ -1,6 +1,6 @@
 //! `khan-controller`: watches pods, services and nodes, and answers "whose are these addresses?".
 //!
-//! Data flows one way: Kubernetes JSON -> [`objects`] -> [`index`] -> [`resolve`]. [`watch`] and [`file`] feed the index,
+//! Data flows one way: Kubernetes JSON -> [`objects`] -> [`index`] -> [`resolve`]. [`watch`] and [`mod@file`] feed the index,
 //! [`app`] wires everything and owns the order in which it starts and stops.
 
 pub mod objects;

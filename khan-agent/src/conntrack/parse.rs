@@ -1,8 +1,8 @@
 //! In: the attributes of one entry, borrowed. Out: a [`Flow`].
 //!
 //! Attributes come in an order that differs between kernels, so the general walk takes them as they come, skips those it
-//! does not know, and refuses an entry whose known ones make no sense. The [usual layout](super::usual) of tuples, which
-//! every kernel so far writes, is read without a walk.
+//! does not know, and refuses an entry whose known ones make no sense. The usual layout of tuples, which every
+//! kernel so far writes, is read without a walk.
 
 use khan_api::TcpState;
 

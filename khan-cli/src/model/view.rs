@@ -71,7 +71,7 @@ pub struct Remainder {
     pub elsewhere: u64,
 }
 
-/// The merged cluster. Built by [`super::merge`], never changed.
+/// The merged cluster. Built by [`super::merge()`], never changed.
 #[derive(Debug, Default)]
 pub struct View {
     /// Changes exactly when rows, nodes' reporting or snapshots change.
