@@ -23,6 +23,7 @@ pub mod endpoint;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod fold;
 pub mod group;
 mod hash;
 pub mod history;

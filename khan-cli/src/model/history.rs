@@ -1,7 +1,8 @@
 //! Values over time: one sample per settled, distinct view, one ring per row of each tracked query shape.
 //!
 //! Views themselves are kept within a bound of rows, so that a new grouping or filter gets its past at once. A node that
-//! joins, leaves or boots makes a break: for the rows that it contributes to, nothing is compared across it.
+//! joins, leaves or boots makes a break: for the rows that it contributes to, nothing is compared across it. A change
+//! is never taken over a gap, in which this computer slept or its clock was set.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { samples: 720, keys: 5_000, view_rows: 1_000_000, shapes: 8, spacing: Duration::from_secs(4) }
+        Self { samples: 720, keys: 5_000, view_rows: 1_000_000, shapes: 12, spacing: Duration::from_secs(4) }
     }
 }
 
@@ -43,6 +44,8 @@ struct Stamp {
     at: Timestamp,
     /// Bits of nodes that joined, left or booted since the sample before.
     broken: u64,
+    /// Much more time than usual lies between it and the sample before: this computer slept, or its clock was set.
+    gap: bool,
 }
 
 /// One point of a [`Trend`].
@@ -126,6 +129,8 @@ struct Ring {
 }
 
 const MISSING: u32 = u32::MAX;
+/// So many usual steps without a sample are a gap.
+const GAP: u32 = 3;
 
 impl Ring {
     fn push(&mut self, value: u64) {
@@ -154,7 +159,9 @@ impl History {
         self.pushed = Some(view.assembled);
         let broken = self.breaks(&view);
         self.latest = Some(view.id);
-        self.stamps.push_back(Stamp { at: view.newest.unwrap_or(view.assembled), broken });
+        let at = view.newest.unwrap_or(view.assembled);
+        let gap = self.is_gap(at, &view);
+        self.stamps.push_back(Stamp { at, broken, gap });
         let (first, sequence) = (self.first, self.first + self.stamps.len() as u64 - 1);
         for series in &mut self.shapes {
             series.push(&pivot(&view, &series.query), sequence, broken, self.limits);
@@ -248,6 +255,17 @@ impl History {
         Some((self.stamps.front()?.at, self.stamps.back()?.at))
     }
 
+    /// Whether `at` is later than the latest sample by more than three times what is usual, or earlier.
+    fn is_gap(&self, at: Timestamp, view: &View) -> bool {
+        let mut stamps = self.stamps.iter().rev().map(|stamp| stamp.at);
+        let (Some(last), before) = (stamps.next(), stamps.next()) else { return false };
+        // How often a source tells is known from what it has told; how often its agents scan, they say.
+        let Some(step) = before.map(|before| last.since(before)) else { return at < last };
+        let scans = view.nodes.iter().filter(|node| node.counted).map(|node| node.interval).max();
+        let usual = step.max(scans.unwrap_or_default()).max(self.limits.spacing);
+        at < last || at.since(last) > usual * GAP
+    }
+
     fn breaks(&mut self, view: &View) -> u64 {
         let now: HashMap<_, _> = view
             .nodes
@@ -299,7 +317,8 @@ impl History {
         }
         // A row that is not followed is no older than the latest sample, or too small to be followed.
         let ring = ring?;
-        let (index, then) = self.reach(ring, window).next_back()?;
+        let awake = self.stamps.iter().rposition(|stamp| stamp.gap).unwrap_or(0);
+        let (index, then) = self.reach(ring, window).rfind(|(index, _)| *index >= awake)?;
         let over = now.since(self.stamps[index].at);
         (!over.is_zero()).then(|| Change { delta: difference(current.connections, then), over })
     }
@@ -362,6 +381,12 @@ impl History {
             at: self.stamps.range(start..).map(|stamp| stamp.at).collect(),
             points: (start..self.stamps.len()).map(|index| self.point(ring, index)).collect(),
         }
+    }
+
+    /// Whether the query compares with a baseline that the row is not in.
+    pub(crate) fn is_since_baseline(series: &Series, key: RowKey, query: &Query) -> bool {
+        let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
+        baseline.is_some_and(|(values, _)| !values.contains_key(&key.0))
     }
 
     /// When the row was first seen; `None` when it is as old as the history, or its node joined with it.
@@ -534,6 +559,24 @@ mod tests {
     }
 
     #[test]
+    fn no_change_is_taken_over_a_gap_in_time() {
+        let query = Query { window: Duration::from_hours(2), ..Query::default() };
+        let at = |seconds, n| view(&[Agent::new("n1", seconds).row("shop/web@n1", "data/db@n3", 5432, n)]);
+        let change = |views: &[Arc<View>]| {
+            let history = fed(views, &query);
+            web(views.last().unwrap(), &query, &history).change.map(|change| change.delta)
+        };
+        let slept = [at(0, 10), at(30, 20), at(3600, 500), at(3630, 510)];
+        assert_eq!(change(&slept[..2]), Some(10));
+        assert_eq!(change(&slept[..3]), None);
+        assert_eq!(change(&slept), Some(10));
+        let set_back = [at(600, 10), at(630, 20), at(0, 30), at(30, 45)];
+        assert_eq!(change(&set_back[..3]), None);
+        assert_eq!(change(&set_back), Some(15));
+        assert_eq!(change(&[at(0, 10), at(30, 20), at(100, 30)]), Some(20), "a missed round is no gap");
+    }
+
+    #[test]
     fn a_baseline_outlives_the_window() {
         let query = Query { window: Duration::from_secs(30), since_baseline: true, ..Query::default() };
         let views = views(&[10, 20, 30, 40]);
@@ -545,6 +588,21 @@ mod tests {
         assert_eq!(web(&views[3], &query, &history).change.unwrap().delta, 30);
         history.set_baseline(None);
         assert_eq!(web(&views[3], &query, &history).change.unwrap().delta, 10);
+    }
+
+    #[test]
+    fn a_talker_that_is_not_in_the_baseline_is_new() {
+        let query = Query { since_baseline: true, ..Query::default() };
+        // Its node joins later, so that it is not known to be new otherwise.
+        let cart = |at| Agent::new("n2", at).row("shop/cart@n2", "data/db@n3", 5432, 5);
+        let both = view(&[cart(30), Agent::new("n1", 30).row("shop/web@n1", "data/db@n3", 5432, 9)]);
+        let mut history = fed(&[view(&[cart(0)]), Arc::clone(&both)], &query);
+        let is_new = |history: &History| web(&both, &query, history).has(crate::model::filter::Flag::New);
+        assert!(!is_new(&history));
+        history.set_baseline(Some(view(&[cart(0)])));
+        assert!(is_new(&history));
+        history.set_baseline(Some(Arc::clone(&both)));
+        assert!(!is_new(&history));
     }
 
     #[test]

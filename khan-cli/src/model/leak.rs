@@ -228,7 +228,8 @@ fn judged(row: Projected, pods: Vec<(Party, u64)>, all: &[u64], rule: &LeakRule)
     if let [(first, held), _, ..] = &pods[..] {
         let share = *held as f64 / connections;
         if share >= rule.concentration {
-            reasons.push(format!("1 of {} pods holds {:.0}%: {}", pods.len(), share * 100.0, first.text));
+            let node = if first.node.is_empty() { String::new() } else { format!(" on {}", first.node) };
+            reasons.push(format!("1 of {} pods holds {:.0}%: {}{node}", pods.len(), share * 100.0, first.text));
         }
     }
     if let Some(times) = faster(all, row.growth.samples).filter(|times| *times >= rule.faster) {
@@ -324,7 +325,7 @@ mod tests {
         assert_eq!(even(slow), Some(Verdict::Watch), "slow leak");
         let one_pod = report(slow, [0.8, 0.1, 0.1], |_| ());
         assert_eq!(one_pod.leaks[0].verdict, Verdict::Likely);
-        assert_eq!(one_pod.leaks[0].reasons, ["1 of 3 pods holds 80%: shop/web-0"]);
+        assert_eq!(one_pod.leaks[0].reasons, ["1 of 3 pods holds 80%: shop/web-0 on n1"]);
         assert!(one_pod.leaks[0].skew.unwrap() > 5.0);
         let idle = report(slow, [0.34, 0.33, 0.33], |row| row.idle_connections = row.connections * 9 / 10);
         assert_eq!(idle.leaks[0].verdict, Verdict::Likely);

@@ -137,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::fixture::{Agent, view};
+    use crate::model::fixture::{Agent, Heard, view};
     use crate::model::{History, Query, project};
 
     fn edges(agents: &[Agent]) -> Vec<(String, u64)> {
@@ -162,9 +162,9 @@ mod tests {
             Agent::new("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 7),
             Agent::new("n2", 0).row("shop/web@n1", "data/db@n2", 5432, 6),
         ];
-        agents[0].state = NodeState::Failed;
+        agents[0].heard = Heard::Never;
         assert_eq!(edges(&agents), [("shop/web -> data/db".into(), 6)]);
-        agents[0].state = NodeState::Stale;
+        agents[0].heard = Heard::LongAgo;
         assert_eq!(edges(&agents), [("shop/web -> data/db".into(), 7)]);
     }
 
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(view(&agents).id, view(&agents).id);
         assert_ne!(view(&agents).id, view(&later).id);
         let mut failed = agents.clone();
-        failed[1].state = NodeState::Failed;
+        failed[1].heard = Heard::Never;
         assert_ne!(view(&agents).id, view(&failed).id);
     }
 
@@ -221,7 +221,7 @@ mod tests {
                 }
             }
             for (agent, reports) in agents.iter_mut().zip(&reporting) {
-                agent.state = if *reports { NodeState::Ok } else { NodeState::Failed };
+                agent.heard = if *reports { Heard::Now } else { Heard::Never };
             }
             prop_assert_eq!(view(&agents).totals.connections, expected);
         }

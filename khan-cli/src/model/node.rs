@@ -127,6 +127,13 @@ impl NodeStatus {
         Some(now.since(Timestamp::from_millis(taken.millis() - self.clock_skew_millis)))
     }
 
+    /// Why it does not answer, without the agent's own address, and how many times it was tried.
+    pub fn trouble(&self) -> Option<(&str, u32)> {
+        let failure = self.failure.as_ref()?;
+        let reason = failure.reason.strip_prefix(&self.agent).map_or(failure.reason.as_str(), str::trim_start);
+        Some((reason, failure.attempts))
+    }
+
     /// Filled share of the kernel's table, 0 to 1.
     pub fn fill(&self) -> Option<f64> {
         self.table.as_ref().filter(|table| table.limit > 0).map(|table| table.entries as f64 / table.limit as f64)

@@ -69,7 +69,18 @@ pub(crate) struct Group {
     pub(crate) state: Option<State>,
     /// How many external addresses stand at its source and its destination.
     pub(crate) outside: [u32; 2],
+    /// Set when it stands for many destinations.
+    pub(crate) fan: Option<Fan>,
     pub(crate) sum: Sum,
+}
+
+/// The destinations that a folded group stands for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fan {
+    /// How many addresses.
+    pub(crate) ends: u32,
+    /// What they are, when they are all the same.
+    pub(crate) kind: Option<Kind>,
 }
 
 /// No party, no node.
@@ -105,6 +116,7 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
                 protocol: if by.protocol { row.row.protocol } else { None },
                 state: if by.state { state } else { None },
                 outside: [0; 2],
+                fan: None,
                 sum: Sum::default(),
             });
             u32::try_from(pivot.groups.len() - 1).unwrap_or(NONE)

@@ -8,6 +8,7 @@ use khan_api::{Protocol, Timestamp};
 
 use super::filter::eval::Measured;
 use super::filter::{Filter, Flag, GroupTerm, Measure, RowTerm};
+use super::fold::fold;
 use super::group::{GroupBy, RowKey};
 use super::history::{Change, History, Series, Trend};
 use super::leak::{Growth, LeakRule};
@@ -29,7 +30,7 @@ pub struct Projection {
     pub view: u64,
     /// What rows are, as asked.
     pub group_by: GroupBy,
-    /// In order, at most the query's limit.
+    /// In order, at most the query's limit and the rows that it keeps.
     pub rows: Vec<Projected>,
     /// Groups that match, shown or beyond the limit.
     pub matching: usize,
@@ -59,9 +60,9 @@ impl Projection {
         if all == 0 { 1.0 } else { (all - self.hidden.connections) as f64 / all as f64 }
     }
 
-    /// Where the row with this key stands.
-    pub fn position(&self, key: RowKey) -> Option<usize> {
-        self.rows.iter().position(|row| row.key == key)
+    /// The row with this key.
+    pub fn row(&self, key: RowKey) -> Option<&Projected> {
+        self.rows.iter().find(|row| row.key == key)
     }
 }
 
@@ -92,6 +93,8 @@ pub struct Projected {
     pub growth: Growth,
     /// Its past, for the first 1,000 rows.
     pub trend: Trend,
+    /// Whether it stands for many destinations: it is a row of [`Query::fans`] then.
+    pub fan: bool,
     flags: u8,
 }
 
@@ -123,7 +126,7 @@ impl Query {
     pub fn within(&self, row: RowKey, group_by: GroupBy) -> Self {
         let groups = Vec::new();
         let filter = Filter { rows: self.filter.rows.clone(), groups }.and_row(RowTerm::Member(self.group_by, row));
-        Self { group_by, filter, ..self.clone() }
+        Self { group_by, filter, fold: false, keep: Vec::new(), ..self.clone() }
     }
 
     fn orders_by_change(&self) -> bool {
@@ -134,8 +137,10 @@ impl Query {
 /// Answers `query` on `view`. Changes, trends and RISING need [`History::track`] to have been called with the query;
 /// without it they are absent.
 pub fn project(view: &View, query: &Query, history: &History) -> Projection {
-    let pivot = pivot(view, query);
+    let mut pivot = pivot(view, query);
+    fold(view, query, &mut pivot);
     let series = history.series(query);
+    let fans = query.fans().and_then(|fans| history.series(&fans));
     let mut answer = Projection {
         view: view.id,
         group_by: query.group_by,
@@ -143,7 +148,7 @@ pub fn project(view: &View, query: &Query, history: &History) -> Projection {
         rest: view.rest,
         ..Projection::default()
     };
-    let context = Context { view, query, history, series, pivot: &pivot };
+    let context = Context { view, query, history, series, fans, pivot: &pivot };
     let mut candidates: Vec<Candidate<'_>> = pivot.groups.iter().map(|group| context.candidate(group)).collect();
     candidates.retain(|candidate| query.filter.passes_group(candidate, query.inverted));
     answer.matching = candidates.len();
@@ -153,9 +158,13 @@ pub fn project(view: &View, query: &Query, history: &History) -> Projection {
     let order = |a: &Candidate<'_>, b: &Candidate<'_>| context.order(a, b);
     if query.limit > 0 && candidates.len() > query.limit {
         candidates.select_nth_unstable_by(query.limit, order);
-        for candidate in candidates.drain(query.limit..) {
+        let beyond: Vec<_> = candidates.drain(query.limit..).collect();
+        let (kept, hidden): (Vec<_>, Vec<_>) =
+            beyond.into_iter().partition(|candidate| query.keep.contains(&candidate.group.key));
+        for candidate in &hidden {
             answer.hidden.merge(&candidate.group.sum);
         }
+        candidates.extend(kept);
     }
     candidates.sort_unstable_by(order);
     answer.rows = candidates.iter().enumerate().map(|(at, candidate)| context.row(candidate, at < TRENDS)).collect();
@@ -171,6 +180,8 @@ struct Context<'a> {
     query: &'a Query,
     history: &'a History,
     series: Option<&'a Series>,
+    /// Those of folded rows.
+    fans: Option<&'a Series>,
     pivot: &'a Pivot,
 }
 
@@ -195,23 +206,33 @@ impl Context<'_> {
         }
     }
 
+    fn series(&self, group: &Group) -> Option<&Series> {
+        if group.fan.is_some() { self.fans } else { self.series }
+    }
+
     fn change(&self, group: &Group) -> Option<Change> {
-        self.history.change(self.series?, group.key, &group.sum, self.query)
+        self.history.change(self.series(group)?, group.key, &group.sum, self.query)
+    }
+
+    fn first_seen(&self, group: &Group) -> Option<Timestamp> {
+        self.history.first_seen(self.series(group)?, group.key)
     }
 
     fn growth(&self, group: &Group) -> Growth {
         let samples = |series| self.history.samples(series, group.key, self.query.trend);
-        self.series.map_or_else(Growth::default, |series| Growth::of(&samples(series)))
+        self.series(group).map_or_else(Growth::default, |series| Growth::of(&samples(series)))
     }
 
     fn flags(&self, group: &Group, growth: &Growth) -> u8 {
         let unknown = |parties: &[Party], at: u32| parties.get(at as usize).is_some_and(Party::is_unknown);
-        let first_seen = self.series.and_then(|series| self.history.first_seen(series, group.key));
+        let first_seen = self.first_seen(group);
+        let series = self.series(group);
+        let since_baseline = series.is_some_and(|s| History::is_since_baseline(s, group.key, self.query));
         let now = self.history.span().map_or_else(Timestamp::default, |(_, newest)| newest);
         Flag::ALL.into_iter().fold(0, |flags, flag| {
             let set = match flag {
                 Flag::Rising => growth.rises(&LeakRule::default()),
-                Flag::New => first_seen.is_some_and(|seen| now.since(seen) < NEW),
+                Flag::New => since_baseline || first_seen.is_some_and(|seen| now.since(seen) < NEW),
                 Flag::Unknown => {
                     unknown(&self.pivot.sources, group.src) || unknown(&self.pivot.destinations, group.dst)
                 }
@@ -233,19 +254,23 @@ impl Context<'_> {
         Projected {
             key: group.key,
             src: party(&self.pivot.sources, group.src, group.outside[0]),
-            dst: party(&self.pivot.destinations, group.dst, group.outside[1]),
+            dst: match group.fan {
+                Some(fan) => Some(fan.party()),
+                None => party(&self.pivot.destinations, group.dst, group.outside[1]),
+            },
             node: (group.node != NONE).then(|| self.view.nodes[group.node as usize].node.as_str().into()),
             port: group.port,
             protocol: group.protocol,
             state: group.state,
             sum: group.sum,
             change: self.change(group),
-            first_seen: self.series.and_then(|series| self.history.first_seen(series, group.key)),
+            first_seen: self.first_seen(group),
             growth,
-            trend: match self.series {
+            trend: match self.series(group) {
                 Some(series) if with_trend => self.history.trend(series, group.key, self.query.trend),
                 _ => Trend::default(),
             },
+            fan: group.fan.is_some(),
             flags: self.flags(group, &growth),
         }
     }
@@ -315,7 +340,7 @@ mod tests {
             .row("shop/web@n1", "data/db@n2", 5432, 10)
             .row("shop/cart@n1", "svc:data/redis", 6379, 30)
             .row("shop/web@n1", "svc:data/redis", 6379, 5)
-            .but(|row| row.states = [("ESTABLISHED".into(), 3), ("TIME_WAIT".into(), 2)].into())
+            .established(3)
             .row("?10.40.7.19", "pay/ledger@n1", 8443, 7)
             .row("1.1.1.1", "edge/ingress@n1", 443, 1)
             .row("1.0.0.1", "edge/ingress@n1", 443, 2)
@@ -335,6 +360,14 @@ mod tests {
         assert_eq!(lines(&projection), ["shop/cart data/redis 30", "shop/web data/db 10"]);
         assert_eq!((projection.matching, projection.hidden_groups(), projection.hidden.connections), (5, 3, 15));
         assert!((projection.shown_share() - 40.0 / 55.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_kept_row_is_shown_beyond_the_limit_and_the_rest_stays_exact() {
+        let last = ask(&Query::default()).rows.pop().unwrap();
+        let projection = ask(&Query { limit: 2, keep: vec![last.key], ..Query::default() });
+        assert_eq!(lines(&projection)[2], "external edge/ingress 3");
+        assert_eq!((projection.rows.len(), projection.hidden_groups(), projection.hidden.connections), (3, 2, 12));
     }
 
     #[test]

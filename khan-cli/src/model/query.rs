@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::filter::Filter;
-use super::group::GroupBy;
+use super::group::{GroupBy, RowKey};
 use super::hash::fingerprint;
 use super::party::Grain;
 
@@ -30,6 +30,10 @@ pub struct Query {
     pub trend: Duration,
     /// Take `delta` since the history's baseline, where one is set, instead of over the window.
     pub since_baseline: bool,
+    /// Show a source's many destinations on one port as one row, where none of them stands out.
+    pub fold: bool,
+    /// Rows that are shown even if they are beyond the limit, and never folded.
+    pub keep: Vec<RowKey>,
 }
 
 impl Default for Query {
@@ -44,6 +48,8 @@ impl Default for Query {
             window: Duration::from_mins(5),
             trend: Duration::from_mins(15),
             since_baseline: false,
+            fold: false,
+            keep: Vec::new(),
         }
     }
 }
@@ -56,7 +62,8 @@ impl Query {
         self
     }
 
-    /// Names what is counted into which groups. Queries of one shape share history; order, limit and window are not part.
+    /// Names what is counted into which groups. Queries of one shape share history; order, limit, window
+    /// and folding are not part.
     pub fn shape(&self) -> u128 {
         let inverted = self.inverted && !self.filter.rows.is_empty();
         fingerprint(&(self.group_by, &self.filter.rows, inverted, &self.namespaces))
