@@ -51,7 +51,7 @@ fn main() {
 
 /// One node with as many groups as there are rows.
 fn wide() -> khan_api::Snapshot {
-    let mut snapshot = shop::Node::new("node-01", 0).row("ns/app@node-01", "svc:data/db", 1, 1, 1).snapshot();
+    let mut snapshot = shop::node("node-01", 0).row("ns/app@node-01", "svc:data/db", 1, 1).established(1).snapshot;
     let (endpoint, row) = (snapshot.endpoints[0].clone(), snapshot.rows[0].clone());
     snapshot.rows.clear();
     for i in 0..ROWS {

@@ -31,8 +31,11 @@ pub mod app;
 pub mod command;
 pub mod msg;
 mod perform;
+mod questions;
+pub mod state;
 pub mod update;
 
+pub mod background;
 pub mod format;
 pub mod glyphs;
 pub mod styles;

@@ -84,12 +84,12 @@ prop_compose! {
         step in 0_i64..40,
         limit in prop_oneof![Just(0_u64), any::<u64>()],
     ) -> (i64, Snapshot) {
-        let node = rows.into_iter().fold(shop::Node::new("node-03", step), |node, (src, dst, port, n, outside)| {
+        let node = rows.into_iter().fold(shop::node("node-03", step), |node, (src, dst, port, n, outside)| {
             let clean = |text: &str| text.replace(['/', ':', '@', '?'], "_");
             let src = if outside { "198.51.100.7".to_owned() } else { format!("ns/{}@node-03", clean(&src)) };
-            node.row(&src, &format!("svc:{}/{}", clean(&dst), clean(&dst)), port, n, n / 2)
+            node.row(&src, &format!("svc:{}/{}", clean(&dst), clean(&dst)), port, n).established(n / 2)
         });
-        let mut snapshot = node.snapshot();
+        let mut snapshot = node.snapshot;
         snapshot.table.limit = limit;
         (step, snapshot)
     }
@@ -232,7 +232,7 @@ fn what_is_exported_is_what_is_shown() {
     let effects = stage.press("e Enter");
     let [Effect::Write("csv", text)] = &effects[..] else { panic!("{effects:?}") };
     let mut lines = text.lines();
-    assert!(lines.next().is_some_and(|head| head.starts_with("source,destination,port,connections,delta")));
+    assert!(lines.next().is_some_and(|head| head.starts_with("source,destination,port,conns,delta")));
     assert!(lines.next().is_some_and(|row| row.starts_with("shop/checkout,data/postgres-main,5432,")));
     assert_eq!(lines.count(), 1);
 }

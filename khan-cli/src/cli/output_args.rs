@@ -17,10 +17,9 @@ pub enum ColorChoice {
 }
 
 /// Colours of the terminal interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ThemeChoice {
     /// The terminal's own 16 colours.
-    #[default]
     Ansi,
     /// For a light background.
     Light,
@@ -67,7 +66,7 @@ pub struct OutputArgs {
     /// When to colour
     #[arg(long, global = true, env = "KHAN_COLOR", value_enum, default_value_t, help_heading = "Terminal")]
     pub color: ColorChoice,
-    /// Colours of the terminal interface
+    /// Colours of the terminal interface; usually light or dark as the terminal's background, where it tells, else ansi
     #[arg(long, global = true, env = "KHAN_THEME", value_enum, help_heading = "Terminal")]
     pub theme: Option<ThemeChoice>,
     /// ASCII only

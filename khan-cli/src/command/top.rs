@@ -36,13 +36,13 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let options = tui::Options {
         query,
         rule: args.leak.rule(None),
-        theme: match output.theme.unwrap_or_default() {
+        theme: output.theme.map(|theme| match theme {
             ThemeChoice::Ansi => tui::styles::Theme::Ansi,
             ThemeChoice::Light => tui::styles::Theme::Light,
             ThemeChoice::Dark => tui::styles::Theme::Dark,
             ThemeChoice::Cvd => tui::styles::Theme::Cvd,
             ThemeChoice::Mono => tui::styles::Theme::Mono,
-        },
+        }),
         color: match output.color {
             ColorChoice::Auto => tui::styles::ColorChoice::Auto,
             ColorChoice::Always => tui::styles::ColorChoice::Always,

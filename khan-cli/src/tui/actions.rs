@@ -75,6 +75,7 @@ pub enum Id {
     Invert,
     Pin,
     UnpinAll,
+    Fold,
     Pause,
     Slower,
     Faster,
@@ -182,7 +183,7 @@ const LEAKS: &[Context] = &[Context::Leaks];
 const READER: &[Context] = &[Context::Reader];
 const MENU: &[Context] = &[Context::Menu];
 
-/// Every action. Ctrl-s and Ctrl-q (flow control), Ctrl-a and Ctrl-b (multiplexers) and Ctrl-w, Ctrl-t and Ctrl-n
+/// Every action. `T` is the next theme, so that sorting by target has `t`. Ctrl-s and Ctrl-q (flow control), Ctrl-a and Ctrl-b (multiplexers) and Ctrl-w, Ctrl-t and Ctrl-n
 /// (browsers) are left alone. Nothing here changes anything outside this program.
 #[rustfmt::skip]
 pub static ACTIONS: &[Action] = &[
@@ -216,11 +217,12 @@ pub static ACTIONS: &[Action] = &[
     entry(Id::SortConns, "sort-conns", &[c('C')], TABLE, Group::Rows, "sort by connections", ""),
     entry(Id::SortDelta, "sort-delta", &[c('D')], TABLE, Group::Rows, "sort by change", ""),
     entry(Id::SortSource, "sort-source", &[c('S')], TABLE, Group::Rows, "sort by source", ""),
-    entry(Id::SortTarget, "sort-target", &[], TABLE, Group::Rows, "sort by destination", ""),
+    entry(Id::SortTarget, "sort-target", &[c('t')], TABLE, Group::Rows, "sort by target", ""),
     entry(Id::Window, "window", &[c('w')], LEAKS, Group::Time, "length of the window", "window"),
     entry(Id::Threshold, "threshold", &[c('t')], LEAKS, Group::Rows, "share of rising steps", "threshold"),
     entry(Id::Pin, "pin", &[c(' ')], ROWS, Group::Rows, "pin or unpin the row", "pin"),
     entry(Id::UnpinAll, "unpin", &[c('X')], ROWS, Group::Rows, "unpin all", ""),
+    entry(Id::Fold, "fold", &[c('f')], TABLE, Group::Rows, "fold fan-outs or not", ""),
     entry(Id::Pause, "pause", &[c('p')], LISTS, Group::Time, "pause or resume", "pause"),
     entry(Id::Baseline, "baseline", &[c('b')], LISTS, Group::Time, "baseline = now", "baseline"),
     entry(Id::ClearBaseline, "clear-baseline", &[c('B')], LISTS, Group::Time, "clear the baseline", ""),

@@ -4,77 +4,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::tz::TimeZone;
 use khan_api::Timestamp;
 
 use crate::feed::Link;
 use crate::model::filter::Filter;
 use crate::model::leak::{Leak, LeakReport};
-use crate::model::{
-    GroupBy, History, LeakRule, Projected, Projection, Query, RowKey, Sort, Verdict, View, leaks, project,
-};
+use crate::model::{History, LeakRule, Projected, Projection, Query, RowKey, SourceKind, Verdict, View};
 
 use super::drill::Drill;
 use super::errors::ErrorLog;
-use super::glyphs::Glyphs;
-use super::keymap::Keymap;
 use super::list::Cursor;
 use super::overlay::Overlay;
 use super::page::Page;
 use super::prompt::Prompt;
-use super::styles::{Depth, Styles, Theme};
-use super::table::{Item, What, items};
-
-/// What stays as it is while the program runs.
-#[derive(Debug)]
-pub struct Setup {
-    /// Keys.
-    pub keymap: Keymap,
-    /// Characters.
-    pub glyphs: &'static Glyphs,
-    /// Colours that the terminal has.
-    pub depth: Depth,
-    /// Zone of the wall clock on the screen.
-    pub zone: TimeZone,
-    /// Where exports go.
-    pub directory: std::path::PathBuf,
-}
-
-/// What the column after the connections shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delta {
-    /// The change over the window.
-    #[default]
-    Window,
-    /// The change since the baseline.
-    Baseline,
-    /// The change per minute.
-    Rate,
-}
-
-/// How one view stands.
-#[derive(Clone, Debug)]
-pub struct ListState {
-    /// Index into the view's groupings.
-    pub grouping: usize,
-    /// A grouping of the user's own instead.
-    pub own: Option<GroupBy>,
-    /// Order.
-    pub sort: Sort,
-    /// Cursor and scroll position.
-    pub cursor: Cursor,
-    /// Columns scrolled away on the left.
-    pub shift: usize,
-}
-
-/// A line at the bottom that goes away by itself.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// What it says.
-    pub text: String,
-    /// When it goes.
-    pub until: Instant,
-}
+use super::state::{Delta, ListState, Notice, Setup};
+use super::styles::{Styles, Theme};
+use super::table::{Item, What};
 
 /// The state of the program.
 #[derive(Debug)]
@@ -128,6 +73,8 @@ pub struct App {
     pub report: LeakReport,
     /// What counts as a leak.
     pub rule: LeakRule,
+    /// A source's many destinations on one port are one row.
+    pub fold: bool,
     /// Rows that stay on top.
     pub pins: Vec<RowKey>,
     /// Rows that are expanded.
@@ -203,6 +150,7 @@ impl App {
             children: Vec::new(),
             report: LeakReport::default(),
             rule,
+            fold: true,
             pins: Vec::new(),
             expanded: HashSet::new(),
             drills: Vec::new(),
@@ -230,84 +178,6 @@ impl App {
     /// The same, to change it.
     pub fn list_mut(&mut self) -> &mut ListState {
         &mut self.lists[self.page.index()]
-    }
-
-    /// What the present view groups by.
-    pub fn group_by(&self) -> GroupBy {
-        let list = self.list();
-        list.own.unwrap_or_else(|| self.page.groupings()[list.grouping].by)
-    }
-
-    /// What the present view's rows are called.
-    pub fn rows_are(&self) -> &'static str {
-        let list = self.list();
-        if list.own.is_some() { "groups" } else { self.page.groupings()[list.grouping].name }
-    }
-
-    /// What the present view asks of the model.
-    pub fn query(&self) -> Query {
-        let list = self.list();
-        let restriction = match list.own {
-            None => self.page.groupings()[list.grouping].restriction(),
-            Some(_) => None,
-        };
-        Query {
-            group_by: self.group_by(),
-            filter: match restriction {
-                Some(restriction) => self.filter.clone().and(restriction),
-                None => self.filter.clone(),
-            },
-            sort: list.sort,
-            limit: if self.page == Page::Nodes { 0 } else { self.base.limit },
-            since_baseline: self.delta == Delta::Baseline,
-            ..self.base.clone()
-        }
-    }
-
-    /// What the leaks view asks.
-    pub fn leak_query(&self) -> Query {
-        Query { group_by: GroupBy::EDGES, filter: self.filter.clone(), limit: 0, ..self.base.clone() }
-    }
-
-    /// Answers the present questions anew. Call after anything that changes an answer.
-    pub fn refresh(&mut self, new_view: bool) {
-        if new_view || self.page == Page::Leaks {
-            let query = self.leak_query();
-            self.history.track(&query);
-            self.report = leaks(&self.shown, &query, &self.history, &self.rule);
-        }
-        if matches!(self.page, Page::Leaks | Page::Agents) {
-            // The header's totals are those of the whole scope.
-            let query = Query { group_by: GroupBy::NONE, ..self.leak_query() };
-            self.history.track(&query);
-            self.projection = project(&self.shown, &query, &self.history);
-            self.children.clear();
-        } else {
-            let query = self.query();
-            self.history.track(&query);
-            self.projection = project(&self.shown, &query, &self.history);
-            self.expand(&query);
-        }
-        self.items = items(self);
-        self.settle();
-        let (shown, history) = (Arc::clone(&self.shown), &mut self.history);
-        for drill in &mut self.drills {
-            drill.refresh(&shown, history);
-        }
-        self.settle_drill();
-        self.dirty = true;
-    }
-
-    fn expand(&mut self, query: &Query) {
-        self.children.clear();
-        for row in &self.projection.rows {
-            if self.expanded.contains(&row.key) {
-                let finer = super::table::finer(row, &query.group_by);
-                let within = Query { limit: 20, ..query.within(row.key, finer) };
-                self.history.track(&within);
-                self.children.push((row.key, project(&self.shown, &within, &self.history)));
-            }
-        }
     }
 
     /// Keys of the lines, in order.
@@ -349,7 +219,7 @@ impl App {
             What::Child(parent, at) => self.children.get(parent)?.1.rows.get(at),
             What::Leak(at) => self.report.leaks.get(at).map(|leak| &leak.row),
             What::Node(node) => self.node_row(node),
-            What::Reason(..) | What::Other | What::Agent(_) => None,
+            What::Reason(..) | What::More(_) | What::Other | What::Agent(_) => None,
         }
     }
 
@@ -367,10 +237,31 @@ impl App {
         }
     }
 
+    /// The period of the slowest agent; `None` where it is not known.
+    pub fn period(&self) -> Option<Duration> {
+        self.shown.nodes.iter().map(|node| node.interval).max().filter(|period| !period.is_zero())
+    }
+
+    /// How old the newest data is, when that is much older than it should be: the source hangs, or this computer slept.
+    /// The past is not outdated: a pause, a recording, a source that has ended.
+    pub fn outdated(&self) -> Option<Duration> {
+        let past = self.paused.is_some() || self.ended || self.shown.source.kind == SourceKind::Replay;
+        let age = self.clock.since(self.shown.newest.filter(|_| !past)?);
+        let usual = self.interval.max(self.period().unwrap_or_default()).max(Duration::from_secs(4));
+        (age > usual * 3).then_some(age)
+    }
+
     /// How many rows the rule finds likely, and how many it watches.
     pub fn suspects(&self) -> (usize, usize) {
         let count = |verdict| self.report.leaks.iter().filter(|leak| leak.verdict == verdict).count();
         (count(Verdict::Likely), count(Verdict::Watch))
+    }
+
+    /// Draws with another theme.
+    pub fn wear(&mut self, theme: Theme) {
+        self.theme = theme;
+        self.styles = Styles::new(theme, self.setup.depth);
+        self.dirty = true;
     }
 
     /// Shows a message for a while.

@@ -10,7 +10,7 @@ use super::columns::Choice;
 use super::msg::Effect;
 use super::perform::{perform, sort_by};
 use super::prompt::Prompt;
-use super::styles::{Styles, Theme};
+use super::styles::Theme;
 use super::update::{context, set_filter};
 
 /// Commands with an argument, and an example of it.
@@ -98,9 +98,7 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
         }
         "theme" => {
             let names = Theme::ALL.map(Theme::as_str).join(", ");
-            app.theme =
-                Theme::from_name(argument).ok_or_else(|| format!("no theme is called {argument:?}: {names}"))?;
-            app.styles = Styles::new(app.theme, app.setup.depth);
+            app.wear(Theme::from_name(argument).ok_or_else(|| format!("no theme is called {argument:?}: {names}"))?);
         }
         _ => {
             let names: Vec<_> = argument.split(',').map(|name| name.trim().to_owned()).collect();

@@ -61,8 +61,8 @@ impl Glyphs {
     }
 
     /// The bar for `value` on a scale from zero to `max`.
-    pub fn bar(&self, value: u64, max: u64) -> char {
-        let top = self.ramp.len() as u64 - 1;
+    pub fn bar(&self, value: u128, max: u128) -> char {
+        let top = self.ramp.len() as u128 - 1;
         let step = (value.min(max) * top + max / 2).checked_div(max).unwrap_or(0);
         self.ramp[usize::try_from(step).unwrap_or(0)]
     }
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!([0, 50, 100, 900].map(|n| UTF8.bar(n, 100)), ['▁', '▅', '█', '█']);
         assert_eq!(UTF8.bar(7, 0), '▁');
         assert_eq!(ASCII.bar(100, 100), '@');
-        assert_eq!(UTF8.bar(u64::MAX / 16, u64::MAX / 16), '█');
+        assert_eq!(UTF8.bar(u128::from(u64::MAX) * 64, u128::from(u64::MAX) * 64), '█');
     }
 
     #[test]

@@ -8,11 +8,12 @@ use jiff::tz::TimeZone;
 use crate::feed::Feed;
 use crate::model::{LeakRule, Query};
 
-use super::app::{App, Setup};
+use super::app::App;
 use super::columns::Choice;
 use super::glyphs::Glyphs;
 use super::keymap::{Keymap, KeymapError};
 use super::run::{Ending, Error, run};
+use super::state::Setup;
 use super::styles::{ColorChoice, Depth, Theme};
 
 /// What the screen begins with.
@@ -22,8 +23,8 @@ pub struct Options {
     pub query: Query,
     /// What counts as a leak.
     pub rule: LeakRule,
-    /// Colours.
-    pub theme: Theme,
+    /// Colours; without a choice those that suit the terminal's background, where it tells it.
+    pub theme: Option<Theme>,
     /// Whether colours may be used.
     pub color: ColorChoice,
     /// Draw with ASCII only.
@@ -61,7 +62,7 @@ impl Options {
             zone: TimeZone::system(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
         };
-        let mut app = App::new(setup, self.query, self.rule, self.theme, self.interval);
+        let mut app = App::new(setup, self.query, self.rule, self.theme.unwrap_or_default(), self.interval);
         app.mouse = self.mouse;
         if !self.columns.is_empty() {
             app.columns = Choice::only(&self.columns).map_err(OptionsError::Column)?;
@@ -71,6 +72,10 @@ impl Options {
 
     /// Shows the feed until the user, a signal or the terminal ends it.
     pub async fn show(self, feed: Feed) -> Result<Ending, Error> {
-        run(self.app()?, feed).await
+        let chosen = self.theme.is_some();
+        let app = self.app()?;
+        // With sixteen colours the terminal's own palette suits its own background.
+        let ask = !chosen && app.setup.depth >= Depth::Indexed;
+        run(app, feed, ask).await
     }
 }

@@ -87,6 +87,7 @@ impl Menu {
         match self.kind {
             MenuKind::Sort => columns()
                 .filter_map(|(column, name, meaning)| Some((column.sort()?, *name, *meaning)))
+                .filter(|(sort, ..)| app.orders().any(|order| order == *sort))
                 .map(|(sort, name, meaning)| Entry { name, meaning, chosen: Some(app.list().sort.by == sort) })
                 .collect(),
             MenuKind::Columns => columns()

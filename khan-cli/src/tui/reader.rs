@@ -111,10 +111,10 @@ fn help(keymap: &Keymap, context: Context, width: usize) -> Vec<Line> {
         }
     }
     if matches!(context, Context::Table | Context::Leaks | Context::Drill) {
-        for (head, body) in WORDS {
+        for (head, terms) in WORDS {
             lines.push(Line::default());
             lines.push(Line::strong(*head));
-            lines.extend(body.lines().flat_map(|line| text::wrap(&format!("  {line}"), width)).map(Line::plain));
+            lines.extend(terms.iter().flat_map(|(term, meaning)| explained(term, meaning, width)));
         }
         lines.push(Line::default());
         lines.push(Line::strong("Counting"));
@@ -123,25 +123,52 @@ fn help(keymap: &Keymap, context: Context, width: usize) -> Vec<Line> {
     lines
 }
 
-/// The words of the screen.
-const WORDS: &[(&str, &str)] = &[
+/// A term with its meaning beside it.
+fn explained(term: &str, meaning: &str, width: usize) -> Vec<Line> {
+    let meaning = text::wrap(meaning, width.saturating_sub(16).max(8));
+    let line = |(i, part): (usize, String)| {
+        let term = if i == 0 { term } else { "" };
+        Line(vec![(format!("  {term:<13} "), Tone::Accent), (part, Tone::Plain)])
+    };
+    meaning.into_iter().enumerate().map(line).collect()
+}
+
+/// The words of the screen: headings with terms and what they mean.
+const WORDS: &[(&str, &[(&str, &str)])] = &[
     (
         "Filter",
-        "src:shop/* dst:postgres port:5432 proto:tcp state:time_wait node:n1 ns/shop 10.0.0.0/8\n\
-         conns>100 delta>50 rate>1 est<50 idle>0 halfclosed>0 is:new is:rising is:unknown is:stale is:ghost\n\
-         Terms are joined by and, commas mean or, - before a term turns it round.",
+        &[
+            ("src: dst:", "an end by name, * for any part: src:shop/* dst:postgres"),
+            ("any word", "either end; also ns/shop, node/n1, 10.0.0.0/8"),
+            ("port: proto:", "port:5432 port:8000-8999 proto:udp"),
+            ("state: node:", "state:time_wait,close_wait node:n1"),
+            ("numbers", "conns>100 delta>50 rate>1 est<50 idle>0 halfclosed>0"),
+            ("is:", "is:new is:rising is:unknown is:stale is:ghost"),
+            ("joined", "by and; a comma means or; - before a term turns it round"),
+        ],
     ),
     (
         "Flags",
-        "RISING (R) grew through the whole window    NEW (N) first seen less than 5 minutes ago\n\
-         UNK (U) an address without a known owner    STALE (S) from old data\n\
-         GHOST (G) outlived the owner of its address",
+        &[
+            ("RISING R", "grew through the whole window"),
+            ("NEW    N", "first seen less than 5 minutes ago, or since the baseline"),
+            ("UNK    U", "an address without a known owner"),
+            ("STALE  S", "from old data"),
+            ("GHOST  G", "outlived the owner of its address"),
+        ],
     ),
     (
         "Signs",
-        "> cursor   * pinned   + stands for many addresses, Right expands it   ? address without a known owner\n\
-         D change since the window's start or the baseline   ~ computed from stale data   - not known\n\
-         In trends: a dot is a missing sample, blank is before the row was first seen.",
+        &[
+            ("> *", "the cursor; a pinned row, which stays on top"),
+            ("+ -", "stands for many, Right expands it; expanded, Left collapses it"),
+            ("* (9 pods)", "many destinations of one source on one port; f tells them apart"),
+            ("?10.0.0.9", "an address without a known owner"),
+            ("D", "change since the window's start, or since the baseline"),
+            ("~", "computed from old data"),
+            ("-", "not known, or nothing to compare with yet"),
+            ("trend", "a dot is a missing sample, blank is before the row was first seen"),
+        ],
     ),
 ];
 

@@ -21,6 +21,7 @@ use crate::feed::{Feed, News};
 use crate::model::View;
 
 use super::app::App;
+use super::background::{self, Latecomer};
 use super::input::Key;
 use super::msg::{Effect, Exit, Msg};
 use super::page::Page;
@@ -72,7 +73,9 @@ impl Ending {
 }
 
 /// Shows the feed until the user, a signal or the terminal ends it.
-pub async fn run(mut app: App, feed: Feed) -> Result<Ending, Error> {
+///
+/// With `ask` the terminal's background chooses the theme.
+pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<Ending, Error> {
     terminal::install_panic_hook();
     let signals = Signals::listen()?;
     let screen = Screen::enter(app.mouse)?;
@@ -80,8 +83,21 @@ pub async fn run(mut app: App, feed: Feed) -> Result<Ending, Error> {
     app.clock = Timestamp::now();
     app.size = (width, height);
     let (answers, answered) = mpsc::channel(16);
-    let mut turn =
-        Turn { app, feed, screen, signals, answers, answered, question: None, drawn: None, asked: HashSet::new() };
+    let mut turn = Turn {
+        app,
+        feed,
+        screen,
+        signals,
+        answers,
+        answered,
+        question: None,
+        drawn: None,
+        asked: HashSet::new(),
+        latecomer: None,
+    };
+    if ask && let Some(ending) = turn.choose_theme().await? {
+        return Ok(ending);
+    }
     let ending = turn.go().await;
     let Turn { screen, question, .. } = turn;
     if let Some(question) = question {
@@ -104,6 +120,8 @@ struct Turn {
     drawn: Option<Instant>,
     /// What the source was told that is asked of its views.
     asked: HashSet<u128>,
+    /// Watches for an answer about the terminal's background, while one may still come.
+    latecomer: Option<Latecomer>,
 }
 
 /// What woke the loop.
@@ -175,6 +193,23 @@ impl Turn {
         }
     }
 
+    /// Asks the terminal for its background before anybody else reads what it sends.
+    async fn choose_theme(&mut self) -> Result<Option<Ending>, Error> {
+        let answer = background::ask()?;
+        if let Some(theme) = answer.theme {
+            self.app.wear(theme);
+        }
+        if !answer.complete {
+            self.latecomer = Some(Latecomer::expect(Instant::now()));
+        }
+        for key in answer.typed {
+            if let Some(ending) = self.tell(Msg::Key(key)).await? {
+                return Ok(Some(ending));
+            }
+        }
+        Ok(None)
+    }
+
     fn draw(&mut self) -> Result<(), Error> {
         let (width, height) = ratatui::crossterm::terminal::size()?;
         update(&mut self.app, Msg::Resize(width, height), Instant::now());
@@ -206,7 +241,7 @@ impl Turn {
             Some(Err(_)) if !terminal::alive() => return Ok(Some(Ending::HungUp)),
             Some(Err(error)) => return Err(error.into()),
             Some(Ok(event)) => match event {
-                Event::Key(key) => Key::from_event(key).map(Msg::Key),
+                Event::Key(key) => Key::from_event(key).filter(|key| !self.is_late(*key)).map(Msg::Key),
                 Event::Paste(text) => Some(Msg::Paste(text)),
                 Event::Resize(width, height) => Some(Msg::Resize(width, height)),
                 Event::Mouse(mouse) => match mouse.kind {
@@ -222,6 +257,10 @@ impl Turn {
             Some(msg) => self.tell(msg).await,
             None => Ok(None),
         }
+    }
+
+    fn is_late(&mut self, key: Key) -> bool {
+        self.latecomer.as_mut().is_some_and(|latecomer| latecomer.takes(key, Instant::now()))
     }
 
     async fn signalled(&mut self, signal: Signal) -> Result<Option<Ending>, Error> {

@@ -29,6 +29,8 @@ pub enum What {
     Row(usize),
     /// A part of an expanded row: index of the expansion, and of the row in it.
     Child(usize, usize),
+    /// The sum of the parts of an expanded row that are not listed: index of the expansion.
+    More(usize),
     /// The sum of the rows beyond the limit and of what agents left out.
     Other,
     /// A node, by its index in the view.
@@ -64,9 +66,15 @@ fn row_items(app: &App) -> Vec<Item> {
     let mut put = |at: usize, row: &Projected| {
         items.push(Item { key: row.key, what: What::Row(at) });
         if let Some(parent) = app.children.iter().position(|(key, _)| *key == row.key) {
-            let parts = app.children[parent].1.rows.iter().enumerate();
-            items
-                .extend(parts.map(|(i, part)| Item { key: part_key(row.key, part.key), what: What::Child(parent, i) }));
+            let parts = &app.children[parent].1;
+            let part = |(i, part): (usize, &Projected)| Item {
+                key: part_key(row.key, part.key),
+                what: What::Child(parent, i),
+            };
+            items.extend(parts.rows.iter().enumerate().map(part));
+            if parts.hidden_groups() > 0 {
+                items.push(Item { key: part_key(row.key, OTHER), what: What::More(parent) });
+            }
         }
     };
     let pinned = |row: &Projected| app.pins.contains(&row.key);
@@ -126,10 +134,10 @@ fn name_key(name: &str) -> RowKey {
     RowKey(half(1) << 64 | half(2))
 }
 
-/// Whether a row stands for several addresses of the outside, which `+` says.
+/// Whether a row stands for many: addresses of the outside, or destinations that are folded. `+` says so.
 pub fn is_bundle(row: &Projected) -> bool {
     let many = |party: &Option<Party>| party.as_ref().is_some_and(|p| p.kind == Kind::External && p.addresses > 1);
-    many(&row.src) || many(&row.dst)
+    row.fan || many(&row.src) || many(&row.dst)
 }
 
 /// What an expanded row is told apart by: its sources where there are several, else its destinations.

@@ -4,29 +4,19 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use khan_api::Kind;
-use serde_json::json;
 
-use crate::model::filter::Flag;
-use crate::model::party::Party;
-use crate::model::{GroupBy, Projected};
+use crate::command;
+use crate::command::top::report as top;
+use crate::model::{NodeStatus, Party, Projected, Projection};
+use crate::output::{self, Format, Layout, Report};
 
 use super::app::App;
 use super::drill::{Sample, title};
 use super::format;
 use super::msg::Effect;
 use super::overlay::{Overlay, Text};
-
-/// The rows that are shown, in their order: those of the innermost opened row, else those of the list.
-fn shown(app: &App) -> (GroupBy, Vec<&Projected>) {
-    match app.drills.last() {
-        Some(drill) => {
-            let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
-            let (grouping, rows) = &drill.panes[pane];
-            (grouping.by, rows.rows.iter().collect())
-        }
-        None => (app.group_by(), app.items.iter().filter_map(|item| app.row(item)).collect()),
-    }
-}
+use super::page::Page;
+use super::table::{Item, What};
 
 /// Puts the row under the cursor, or the text that is open, on the clipboard.
 pub fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
@@ -49,14 +39,21 @@ pub fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
             _ => drill.title.clone(),
         }
     } else {
-        let item = app.current().or(app.items.first());
-        match item.and_then(|item| app.row(item)) {
-            Some(row) => line(row),
-            None => return Vec::new(),
+        let Some(item) = app.current().or(app.items.first()) else { return Vec::new() };
+        match (item.what, app.row(item)) {
+            (_, Some(row)) => line(row),
+            (What::Agent(at) | What::Node(at), None) => agent(&app.shown.nodes[at]),
+            (What::Reason(leak, reason), None) => app.report.leaks[leak].reasons[reason].clone(),
+            _ => return Vec::new(),
         }
     };
     app.say(now, format!("copied: {}", super::text::fit(&text.replace('\n', " "), 48, "..")));
     vec![Effect::Copy(text)]
+}
+
+fn agent(node: &NodeStatus) -> String {
+    let trouble = node.trouble().map_or(String::new(), |(reason, _)| format!("  {reason}"));
+    format!("{}  {}  {}{trouble}", node.node, node.agent, node.state.as_str())
 }
 
 fn line(row: &Projected) -> String {
@@ -70,123 +67,39 @@ fn line(row: &Projected) -> String {
     line
 }
 
-/// One cell of an export.
-enum Cell {
-    Text(String),
-    Number(i64),
-    Nothing,
-}
-
-impl Cell {
-    /// As text. What a spreadsheet would take for a formula is marked as text.
-    fn plain(&self) -> String {
-        match self {
-            Self::Text(text) => {
-                let text = super::text::printable(text);
-                if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.into_owned() }
-            }
-            Self::Number(n) => n.to_string(),
-            Self::Nothing => String::new(),
-        }
-    }
-
-    fn json(&self) -> serde_json::Value {
-        match self {
-            Self::Text(text) => json!(text),
-            Self::Number(n) => json!(n),
-            Self::Nothing => serde_json::Value::Null,
-        }
-    }
-}
-
-fn cells(by: GroupBy, row: &Projected) -> Vec<(&'static str, Cell)> {
-    let text = |text: &str| if text.is_empty() { Cell::Nothing } else { Cell::Text(text.to_owned()) };
-    let number = |n: u64| Cell::Number(i64::try_from(n).unwrap_or(i64::MAX));
-    let mut cells = Vec::new();
-    if by.src.is_some() {
-        cells.push(("source", text(row.source())));
-    }
-    if by.dst.is_some() {
-        cells.push(("destination", text(row.destination())));
-    }
-    if by.node {
-        cells.push(("node", text(row.node.as_deref().unwrap_or_default())));
-    }
-    if by.protocol {
-        cells.push(("protocol", text(row.protocol.map_or("", khan_api::Protocol::as_str))));
-    }
-    if by.state {
-        cells.push(("state", text(row.state.map_or("", crate::model::State::as_str))));
-    }
-    if by.port {
-        cells.push(("port", row.port.map_or(Cell::Nothing, |port| Cell::Number(port.into()))));
-    }
-    cells.push(("connections", number(row.sum.connections)));
-    cells.push(("delta", row.change.map_or(Cell::Nothing, |change| Cell::Number(change.delta))));
-    let seconds = row.change.map(|change| change.over.as_secs());
-    cells.push(("delta_seconds", seconds.map_or(Cell::Nothing, number)));
-    let established = row.sum.states.established_percent();
-    cells.push(("established_percent", established.map_or(Cell::Nothing, |n| Cell::Number(n.into()))));
-    cells.push(("idle", number(row.sum.idle_connections)));
-    cells.push(("half_closed", number(row.sum.half_closed())));
-    cells.push(("flags", text(&row.flags().map(Flag::as_str).collect::<Vec<_>>().join(" "))));
-    cells
-}
-
-/// Writes what is shown into a file.
+/// Writes what is shown into a file, as the commands print it.
 pub fn export(app: &mut App, form: &'static str) -> Vec<Effect> {
-    let (by, rows) = shown(app);
-    let table: Vec<_> = rows.iter().map(|row| cells(by, row)).collect();
-    let text = match form {
-        "csv" => csv(&table),
-        "json" => json_text(app, &table),
-        _ => markdown(&table),
+    let format = match form {
+        "csv" => Format::Csv,
+        "json" => Format::Json,
+        _ => Format::Markdown,
     };
-    vec![Effect::Write(form, text)]
+    let mut text = Vec::new();
+    // Writing into memory does not fail, and reports are UTF-8.
+    let written = output::write(&report(app), &Layout { format, ..Layout::default() }, &mut text);
+    match written.map(|()| String::from_utf8(text)) {
+        Ok(Ok(text)) => vec![Effect::Write(form, text)],
+        _ => Vec::new(),
+    }
 }
 
-fn csv(table: &[Vec<(&str, Cell)>]) -> String {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    // Writing into memory does not fail.
-    if let Some(first) = table.first() {
-        let _ = writer.write_record(first.iter().map(|(name, _)| *name));
+/// What is shown as a report: the list of the innermost opened row, else the view's.
+fn report(app: &App) -> Report {
+    let view = &app.shown;
+    if let Some(drill) = app.drills.last() {
+        let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
+        return top::report(view, &drill.pane_query(pane), &drill.panes[pane].1);
     }
-    for row in table {
-        let _ = writer.write_record(row.iter().map(|(_, cell)| cell.plain()));
+    match app.page {
+        Page::Leaks => command::leaks::report(&app.report, &app.leak_query(), &app.rule),
+        Page::Agents => command::agents::report(view, app.clock),
+        Page::Nodes => top::report(view, &app.query(), &app.projection),
+        _ => {
+            let row = |item: &Item| if let What::Child(..) = item.what { None } else { app.row(item).cloned() };
+            let rows = app.items.iter().filter_map(row).collect();
+            top::report(view, &app.query(), &Projection { rows, ..app.projection.clone() })
+        }
     }
-    writer.into_inner().ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default()
-}
-
-fn json_text(app: &App, table: &[Vec<(&str, Cell)>]) -> String {
-    let object = |row: &Vec<(&str, Cell)>| -> serde_json::Value {
-        row.iter().map(|(name, cell)| ((*name).to_owned(), cell.json())).collect::<serde_json::Map<_, _>>().into()
-    };
-    let list = json!({
-        "apiVersion": "khan.dev/v1",
-        "kind": "ConnectionList",
-        "metadata": {
-            "snapshotTime": app.shown.newest,
-            "source": app.shown.source.kind.as_str(),
-            "countingRule": crate::model::view::COUNTING_RULE,
-        },
-        "items": table.iter().map(object).collect::<Vec<_>>(),
-    });
-    let mut text = serde_json::to_string_pretty(&list).unwrap_or_default();
-    text.push('\n');
-    text
-}
-
-fn markdown(table: &[Vec<(&str, Cell)>]) -> String {
-    let mut text = String::new();
-    let Some(first) = table.first() else { return text };
-    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    text.push_str(&row(first.iter().map(|(name, _)| (*name).to_owned()).collect()));
-    let rule = |cell: &Cell| if matches!(cell, Cell::Number(_)) { "---:" } else { "---" };
-    text.push_str(&row(first.iter().map(|(_, cell)| rule(cell).to_owned()).collect()));
-    for cells in table {
-        text.push_str(&row(cells.iter().map(|(_, cell)| cell.plain().replace('|', "\\|")).collect()));
-    }
-    text
 }
 
 /// The row whose question is asked elsewhere: the opened one, or the one under the cursor, or the first.
@@ -206,7 +119,7 @@ pub fn promql(app: &App) -> Text {
     let mut by = Vec::new();
     if let Some(row) = subject(app) {
         for (side, party) in [("src", &row.src), ("dst", &row.dst)] {
-            let Some(party) = party else { continue };
+            let Some(party) = party.as_ref().filter(|_| side == "src" || !row.fan) else { continue };
             labels.extend(matchers(side, party));
             by.push(format!("{side}_ns"));
             by.push(format!("{side}_app"));

@@ -61,11 +61,15 @@ fn suffix(text: &str, cells: usize) -> &str {
     &text[start.map_or(0, |(i, c)| i + c.len_utf8())..]
 }
 
-/// Words of `text` on lines of at most `cells` cells; longer words are broken.
+/// Words of `text` on lines of at most `cells` cells; longer words are broken. Lines that fit stay as they are.
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
+        if paragraph.width() <= cells {
+            lines.push(paragraph.to_owned());
+            continue;
+        }
         let indent: String = paragraph.chars().take_while(|c| *c == ' ').collect();
         let mut line = prefix(&indent, cells / 2).to_owned();
         let lead = line.width();
@@ -126,6 +130,7 @@ mod tests {
         assert_eq!(wrap("  one two", 6), ["  one", "  two"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("a\n\nb", 9), ["a", "", "b"]);
+        assert_eq!(wrap("name   value", 12), ["name   value"]);
     }
 
     proptest! {

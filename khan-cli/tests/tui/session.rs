@@ -3,60 +3,115 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use khan_api::{ConnectionSample, Snapshot, Timestamp};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::shop::{Agent, node};
+
 /// How long anything may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Serves `snapshot` as an agent does, until the test ends.
-pub(crate) fn agent(mut snapshot: Snapshot) -> SocketAddr {
-    snapshot.taken = Timestamp::now();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let body = Arc::new(serde_json::to_vec(&snapshot).expect("a snapshot is JSON"));
-    let sample = ConnectionSample { node: snapshot.node, taken: snapshot.taken, matched: 0, connections: Vec::new() };
-    let sample = Arc::new(serde_json::to_vec(&sample).expect("a sample is JSON"));
-    let tag: Arc<str> = format!("\"{}\"", snapshot.id).into();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (body, sample, tag) = (Arc::clone(&body), Arc::clone(&sample), Arc::clone(&tag));
-            std::thread::spawn(move || answer(stream, &body, &sample, &tag));
-        }
-    });
-    address
+/// One thread and a snapshot that answer as an agent does, until the test ends.
+pub(crate) struct Server {
+    address: SocketAddr,
+    told: Arc<Told>,
 }
 
-/// Answers the requests of one connection.
-fn answer(stream: TcpStream, body: &[u8], sample: &[u8], tag: &str) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut stream = stream;
-    loop {
-        let mut request = String::new();
-        while !request.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut request).ok()? == 0 {
+struct Told {
+    snapshot: Vec<u8>,
+    sample: Vec<u8>,
+    tag: String,
+    /// When the snapshot was first told.
+    first: OnceLock<Instant>,
+    away: AtomicBool,
+}
+
+impl Server {
+    pub(crate) fn start(mut snapshot: Snapshot) -> Self {
+        snapshot.taken = Timestamp::now();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let body = serde_json::to_vec(&snapshot).expect("a snapshot is JSON");
+        let (node, taken) = (snapshot.node, snapshot.taken);
+        let sample = ConnectionSample { node, taken, matched: 0, connections: Vec::new() };
+        let told = Arc::new(Told {
+            snapshot: body,
+            sample: serde_json::to_vec(&sample).expect("a sample is JSON"),
+            tag: format!("\"{}\"", snapshot.id),
+            first: OnceLock::new(),
+            away: AtomicBool::new(false),
+        });
+        let shared = Arc::clone(&told);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let told = Arc::clone(&shared);
+                std::thread::spawn(move || told.answer(stream));
+            }
+        });
+        Self { address, told }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Hangs up on everybody, or answers again.
+    pub(crate) fn set_away(&self, away: bool) {
+        self.told.away.store(away, Ordering::SeqCst);
+    }
+
+    /// How long ago the snapshot was first told.
+    pub(crate) fn since_answer(&self) -> Duration {
+        self.told.first.get().expect("it was asked").elapsed()
+    }
+}
+
+impl Told {
+    /// Answers the requests of one connection.
+    fn answer(&self, stream: TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(stream.try_clone().ok()?);
+        let mut stream = stream;
+        loop {
+            let mut request = String::new();
+            while !request.ends_with("\r\n\r\n") {
+                if reader.read_line(&mut request).ok()? == 0 {
+                    return None;
+                }
+            }
+            if self.away.load(Ordering::SeqCst) {
                 return None;
             }
+            let (status, body) = if request.starts_with("GET /v1/connections") {
+                ("200 OK", &self.sample[..])
+            } else if request.to_lowercase().contains("if-none-match: ") {
+                ("304 Not Modified", &[][..])
+            } else {
+                self.first.get_or_init(Instant::now);
+                ("200 OK", &self.snapshot[..])
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nETag: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                self.tag,
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).ok()?;
+            stream.write_all(body).ok()?;
         }
-        let (status, body) = if request.starts_with("GET /v1/connections") {
-            ("200 OK", sample)
-        } else if request.to_lowercase().contains("if-none-match: ") {
-            ("304 Not Modified", &[][..])
-        } else {
-            ("200 OK", body)
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\nETag: {tag}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body).ok()?;
     }
+}
+
+/// One node with so many apps, each with connections of its own.
+pub(crate) fn many(rows: u64) -> Snapshot {
+    let row = |node: Agent, i: u64| {
+        node.row(&format!("ns{}/pod-{i}:app-{i}@node-01", i % 40), "svc:data/db", 5432, 10 + i).established(10 + i)
+    };
+    (0..rows).fold(node("node-01", 0), row).snapshot
 }
 
 fn some(cells: u16) -> NonZero<u16> {
@@ -78,9 +133,9 @@ pub(crate) struct Session {
 
 impl Session {
     /// Starts `khan top` on an agent.
-    pub(crate) fn top(agent: SocketAddr, more: &[&str], size: (u16, u16)) -> Self {
+    pub(crate) fn top(agent: &Server, more: &[&str], size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
-        command.args(["top", "--agent", &format!("http://{agent}")]);
+        command.args(["top", "--agent", &agent.url()]);
         command.args(more);
         Self::start(command, size)
     }
@@ -140,6 +195,23 @@ impl Session {
             let more = self.read(Duration::from_millis(50));
             assert!(more && start.elapsed() < PATIENCE, "{what} never came; the screen shows:\n{}", self.text());
         }
+    }
+
+    /// User and system time of the process so far, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid().as_raw_nonzero())).expect("it runs");
+        let fields: Vec<_> = stat.rsplit(')').next().expect("fields").split_whitespace().collect();
+        let ticks: f64 = [11, 12].iter().map(|i| fields[*i].parse::<f64>().expect("ticks")).sum();
+        // USER_HZ, which is 100 on every architecture that Khan is built for.
+        ticks / 100.0
+    }
+
+    /// Processor time, as a share of one core, and bytes to the terminal a second, while nothing happens for `time`.
+    pub(crate) fn idle(&mut self, time: Duration) -> (f64, f64) {
+        let (bytes, cpu) = (self.raw.len(), self.cpu_seconds());
+        self.watch(time);
+        let each = |n: f64| n / time.as_secs_f64();
+        (each(self.cpu_seconds() - cpu), each((self.raw.len() - bytes) as f64))
     }
 
     /// Reads for `time`.

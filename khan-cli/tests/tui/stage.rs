@@ -11,11 +11,12 @@ use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::News;
 use khan_cli::model::node::Failure;
 use khan_cli::model::{LeakRule, NodeInput, NodeState, NodeStatus, NodeTable, Pool, Query, SourceInfo, merge};
-use khan_cli::tui::app::{App, Setup};
+use khan_cli::tui::app::App;
 use khan_cli::tui::glyphs::{ASCII, UTF8};
 use khan_cli::tui::keymap::Keymap;
 use khan_cli::tui::msg::{Effect, Msg};
-use khan_cli::tui::styles::{Depth, Styles, Theme};
+use khan_cli::tui::state::Setup;
+use khan_cli::tui::styles::{Depth, Theme};
 use khan_cli::tui::update::update;
 use khan_cli::tui::view::draw;
 use ratatui::Terminal;
@@ -53,8 +54,7 @@ impl Stage {
 
     /// Draws with another theme.
     pub(crate) fn theme(&mut self, theme: Theme) {
-        self.app.theme = theme;
-        self.app.styles = Styles::new(theme, self.app.setup.depth);
+        self.app.wear(theme);
     }
 
     /// Takes a message.

@@ -88,7 +88,7 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
                 Column::Answered => clock(node.answered),
                 Column::Next => clock(node.failure.as_ref().and_then(|failure| failure.next)),
                 Column::Trouble => {
-                    let reason = node.failure.as_ref().map(|failure| failure.reason.as_str());
+                    let reason = node.trouble().map(|(reason, _)| reason);
                     let names = Some(node.names.error.as_str()).filter(|error| !error.is_empty());
                     let said = reason.or(names).or(node.warnings.first().map(String::as_str)).unwrap_or("");
                     (text::fit(said, cells, ellipsis).into_owned(), styles.warn)

@@ -22,21 +22,20 @@ pub(super) fn draw(app: &App, trend: &Trend, pen: &mut Pen<'_>) {
     }
     let points = stretch(&trend.points, width.into());
     let top = points.iter().filter_map(|p| if let Point::Value(n) = p { Some(*n) } else { None }).max().unwrap_or(0);
-    let scale = round_up(top.max(1));
-    let levels = u64::from(rows) * 8;
+    // Each line stands for a round number.
+    let line = round_up(top.max(1).div_ceil(rows.into()));
+    let (scale, levels) = (line.saturating_mul(rows.into()), u64::from(rows) * 8);
     for y in 0..rows {
         let from = u64::from(rows - 1 - y) * 8;
-        let mark = scale * (from + 8) / levels;
-        let label = if y == 0 || rows <= 4 || y == rows / 2 { format::short(mark) } else { String::new() };
-        pen.put_right(SCALE, y, &label, styles.dim);
+        pen.put_right(SCALE, y, &format::short(line.saturating_mul(u64::from(rows - y))), styles.dim);
         pen.put(SCALE + 1, y, glyphs.axis_tick, styles.dim);
         for (x, point) in (SCALE + 3..).zip(&points) {
             let cell = match point {
                 Point::Missing if y == rows - 1 => glyphs.missing,
                 Point::Before | Point::Missing => continue,
                 Point::Value(n) => {
-                    let filled = (n * levels).div_ceil(scale).saturating_sub(from);
-                    match usize::try_from(filled.min(8)).unwrap_or(8) {
+                    let filled = (u128::from(*n) * u128::from(levels)).div_ceil(scale.into());
+                    match usize::try_from(filled.saturating_sub(from.into()).min(8)).unwrap_or(8) {
                         0 => continue,
                         step => glyphs.ramp[step - 1],
                     }

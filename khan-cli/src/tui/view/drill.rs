@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use khan_api::Connection;
+use khan_api::{Connection, Kind};
 use ratatui::style::Style;
 
 use crate::model::filter::Flag;
@@ -166,6 +166,8 @@ fn pane(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
         let style = if drill.pane == index && slot.id == Column::Name { styles.accent } else { styles.head };
         put(pen, slot, 0, &head, style);
     }
+    let ns = |row: &Projected| end(row).map(|party| std::sync::Arc::clone(&party.ns));
+    let bare = rows.rows.windows(2).all(|pair| ns(&pair[0]) == ns(&pair[1]));
     let cursor = if drill.pane == index { drill.cursors[index] } else { Cursor::default() };
     let height = usize::from(pen.height()).saturating_sub(1);
     let all = rows.rows.len();
@@ -174,7 +176,7 @@ fn pane(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
         let selected = cursor.key == Some(row.key);
         pen.put(0, y, if selected { ">" } else { "" }, styles.accent);
         for slot in &slots {
-            let (text, style) = cell(app, row, slot.id, slot.width.into());
+            let (text, style) = cell(app, row, slot.id, bare, slot.width.into());
             put(pen, slot, y, &text, style);
         }
         if selected {
@@ -195,12 +197,11 @@ fn pane(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     }
 }
 
-fn cell(app: &App, row: &Projected, column: Column, cells: usize) -> (String, Style) {
+fn cell(app: &App, row: &Projected, column: Column, bare: bool, cells: usize) -> (String, Style) {
     let styles = &app.styles;
-    let party = |row: &Projected| row.src.clone().or(row.dst.clone());
     let dash = || ("-".to_owned(), styles.dim);
     match column {
-        Column::Name => (name(app, row, cells), styles.text),
+        Column::Name => (name(app, row, bare, cells), styles.text),
         Column::Port => row.port.map_or_else(dash, |port| (port.to_string(), styles.text)),
         Column::Conns => (format::count_in(row.sum.connections, cells), styles.strong),
         Column::Delta => row
@@ -208,16 +209,25 @@ fn cell(app: &App, row: &Projected, column: Column, cells: usize) -> (String, St
             .map_or_else(dash, |change| (format::signed_in(change.delta, cells), row::sign(app, change.delta))),
         Column::Est => row.sum.states.established_percent().map_or_else(dash, |share| (share.to_string(), styles.text)),
         Column::Node => {
-            let node = party(row).map(|party: Party| party.node).filter(|node| !node.is_empty());
-            node.map_or_else(dash, |node| {
-                (text::fit(&node, cells, app.setup.glyphs.ellipsis).into_owned(), styles.text)
-            })
+            let node = end(row).map(|party| &*party.node).filter(|node| !node.is_empty());
+            node.map_or_else(dash, |node| (text::fit(node, cells, app.setup.glyphs.ellipsis).into_owned(), styles.text))
         }
     }
 }
 
-fn name(app: &App, row: &Projected, cells: usize) -> String {
-    row::party(row.src.as_ref().or(row.dst.as_ref()), cells, app.setup.glyphs.ellipsis)
+fn end(row: &Projected) -> Option<&Party> {
+    row.src.as_ref().or(row.dst.as_ref())
+}
+
+/// The end that a pane tells apart: objects without their namespace where all have the same.
+fn name(app: &App, row: &Projected, bare: bool, cells: usize) -> String {
+    let ellipsis = app.setup.glyphs.ellipsis;
+    match end(row) {
+        Some(party) if bare && matches!(party.kind, Kind::Pod | Kind::Service) && !party.name.is_empty() => {
+            text::fit_middle(&party.name, cells, ellipsis).into_owned()
+        }
+        party => row::party(party, cells, ellipsis),
+    }
 }
 
 /// States, idle times and the side that has yet to close.
@@ -277,8 +287,9 @@ fn sample(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     let listed: usize = answers.iter().map(|answer| answer.connections.len()).sum();
     // A connection across nodes stands in the tables of both, so these are entries, not connections.
     let words = format!("table entries ({listed} of {} on {})", format::count(matched), nodes.join(", "));
+    let ellipsis = app.setup.glyphs.ellipsis;
     let room = usize::from(end).saturating_sub(if pen.width() >= 100 { 40 } else { 20 });
-    pen.put(1, 0, &text::fit(&words, room, app.setup.glyphs.ellipsis), head);
+    pen.put(1, 0, &text::fit(&words, room, ellipsis), head);
     let columns = connection_columns(pen.width());
     for (end, head, _) in &columns {
         pen.put_right(*end, 0, head, styles.head);
@@ -288,7 +299,8 @@ fn sample(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     let connections = answers.iter().flat_map(|answer| &answer.connections).enumerate();
     for (y, (i, connection)) in (1..).zip(connections.skip(cursor.offset).take(height.min(SAMPLE_LIMIT * 4))) {
         let left = columns.first().map_or(end, |(end, ..)| end.saturating_sub(9));
-        pen.put_in(3, y, left.saturating_sub(3), &tuple(connection), styles.text);
+        let room = left.saturating_sub(3);
+        pen.put_in(3, y, room, &text::fit(&tuple(connection), room.into(), ellipsis), styles.text);
         for (end, _, value) in &columns {
             pen.put_right(*end, y, &value(connection), styles.text);
         }

@@ -90,9 +90,9 @@ fn trouble(app: &App, short: bool) -> Option<String> {
         .filter(away)
         .max_by_key(|node| (node.state == NodeState::Failed, node.age(app.clock)))?;
     let name = if worst.node.is_empty() { &worst.agent } else { &worst.node };
-    let reason = match &worst.failure {
-        Some(failure) if short || failure.attempts < 2 => failure.reason.clone(),
-        Some(failure) => format!("{} ({} tries)", failure.reason, failure.attempts),
+    let reason = match worst.trouble() {
+        Some((reason, tries)) if short || tries < 2 => reason.to_owned(),
+        Some((reason, tries)) => format!("{reason} ({tries} tries)"),
         None => "its snapshot is old".to_owned(),
     };
     let age = worst.age(app.clock).filter(|_| worst.counted).map(format::age);
@@ -142,7 +142,7 @@ pub(super) fn hints(app: &App, pen: &mut Pen<'_>, y: u16) {
     let room = pen.width().saturating_sub(needed + 1);
     let idle = |ids: &[Id]| match ids[0] {
         Id::NextGroup => app.page.groupings().len() < 2,
-        Id::SortLeft | Id::Reverse => app.page == Page::Agents,
+        Id::SortLeft | Id::Reverse | Id::Pin | Id::Baseline => app.page == Page::Agents,
         _ => false,
     };
     let mut shown: Vec<_> = footer(context)

@@ -1,6 +1,6 @@
 //! The nodes: what their tables hold, how full they are, and when they would be full.
 
-use crate::model::NodeState;
+use crate::model::{NodeState, SortBy};
 use crate::tui::app::App;
 use crate::tui::format;
 use crate::tui::table::What;
@@ -9,7 +9,7 @@ use crate::tui::text;
 use super::grid::{Align, Col, solve};
 use super::pen::Pen;
 use super::row;
-use super::table::{LEAD, mark, put};
+use super::table::{LEAD, mark, put, put_head};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
@@ -58,7 +58,13 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
             Column::Full => "FULL IN".into(),
             Column::Age => "AGE".into(),
         };
-        put(pen, slot, 0, &head, app.styles.head);
+        let order = match slot.id {
+            Column::Node => Some(SortBy::Node),
+            Column::Conns => Some(SortBy::Connections),
+            Column::Delta => Some(SortBy::Delta),
+            _ => None,
+        };
+        put_head(app, pen, slot, head, order);
     }
     let cursor = app.list().cursor;
     let height = usize::from(pen.height()).saturating_sub(1);

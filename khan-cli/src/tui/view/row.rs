@@ -5,9 +5,10 @@ use ratatui::style::Style;
 
 use crate::model::filter::Flag;
 use crate::model::{Party, Projected};
-use crate::tui::app::{App, Delta};
+use crate::tui::app::App;
 use crate::tui::columns::Column;
 use crate::tui::format;
+use crate::tui::state::Delta;
 use crate::tui::text;
 
 use super::grid::{Align, Col, Slot};
@@ -30,12 +31,11 @@ pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>
             Column::Idle | Column::HalfClosed | Column::Opening | Column::Addresses => (7, 18, 5),
             Column::Trend => (15, 22, 6),
             Column::Flags => (
-                if width < 72 {
-                    5
-                } else if wide {
-                    9
-                } else {
-                    10
+                match width {
+                    0..72 => 5,
+                    72..100 => 10,
+                    100..120 => 9,
+                    _ => 12,
                 },
                 0,
                 0,
@@ -108,6 +108,7 @@ pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, S
     let many = |n: u64| if n == 0 { ("0".to_owned(), styles.dim) } else { (format::count_in(n, cells), styles.text) };
     match slot.id {
         Column::Source => plain(party(row.src.as_ref(), cells, glyphs.ellipsis)),
+        Column::Destination if row.fan => plain(text::fit(row.destination(), cells, glyphs.ellipsis).into_owned()),
         Column::Destination => plain(party(row.dst.as_ref(), cells, glyphs.ellipsis)),
         Column::Node => plain(text::fit(row.node.as_deref().unwrap_or("-"), cells, glyphs.ellipsis).into_owned()),
         Column::Protocol => row.protocol.map_or_else(dash, |protocol| plain(protocol.to_string())),
@@ -118,8 +119,9 @@ pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, S
         Column::Delta => match row.change {
             None => dash(),
             Some(change) => {
-                let number = format::signed_in(change.delta, if row.sum.stale > 0 { cells - 2 } else { cells });
-                (stale(row, number), sign(app, change.delta))
+                let old = is_old(app, row);
+                let number = format::signed_in(change.delta, if old { cells - 2 } else { cells });
+                (if old { format!("~ {number}") } else { number }, sign(app, change.delta))
             }
         },
         Column::Rate => rate(app, row, cells),
@@ -136,15 +138,18 @@ pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, S
     }
 }
 
-fn stale(row: &Projected, number: String) -> String {
-    if row.sum.stale > 0 { format!("~ {number}") } else { number }
+/// Whether a part of its connections is from old data, or everything is.
+pub(super) fn is_old(app: &App, row: &Projected) -> bool {
+    row.sum.stale > 0 || app.outdated().is_some()
 }
 
 fn rate(app: &App, row: &Projected, cells: usize) -> (String, Style) {
     match row.change {
         None => ("-".into(), app.styles.dim),
         Some(_) if row.has(Flag::New) => ("new".into(), app.styles.warn),
-        Some(_) if row.sum.stale > 0 => ("~".into(), app.styles.dim),
+        Some(_) if is_old(app, row) => ("~".into(), app.styles.dim),
+        // The baseline was set just now.
+        Some(change) if change.over.is_zero() => ("-".into(), app.styles.dim),
         Some(change) => (format::rate(change.per_minute(), cells), sign(app, change.delta)),
     }
 }

@@ -3,6 +3,9 @@
 use crate::model::history::{Point, Trend};
 use crate::tui::glyphs::Glyphs;
 
+/// Parts of one connection that bars are computed in.
+const PARTS: u128 = 64;
+
 /// The last `cells` samples, newest at the right: a bar per sample, a dot where a sample is missing, blank before the
 /// row was first seen.
 ///
@@ -11,13 +14,15 @@ pub(super) fn sparkline(trend: &Trend, cells: usize, glyphs: &Glyphs) -> String 
     let points = squeeze(&trend.points, cells);
     let values = || points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });
     let (low, high) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
-    let range = (high - low).max(high / 5).max(1);
+    // In parts of a connection, so that few connections have a middle too.
+    let (low, high) = (u128::from(low) * PARTS, u128::from(high) * PARTS);
+    let range = (high - low).max(high / 5).max(PARTS);
     // What hardly moves lies on the middle of a step, so that it does not flicker between two.
     let floor = low.saturating_sub((range - (high - low)) * 3 / 7);
     let bar = |point: &Point| match point {
         Point::Before => ' ',
         Point::Missing => glyphs.missing,
-        Point::Value(n) => glyphs.bar(n - floor, range),
+        Point::Value(n) => glyphs.bar(u128::from(*n) * PARTS - floor, range),
     };
     let bars: String = points.iter().map(bar).collect();
     format!("{}{bars}", " ".repeat(cells - points.len()))
@@ -67,6 +72,8 @@ mod tests {
         assert_eq!(sparkline(&values(&[7000, 8000, 9000, 10000]), 4, &ASCII), "_-*@");
         assert_eq!(sparkline(&values(&[4310, 4298, 4310, 4305]), 4, &UTF8), "▄▄▄▄");
         assert_eq!(sparkline(&values(&[0, 0, 0]), 3, &UTF8), "▁▁▁");
+        assert_eq!(sparkline(&values(&[1, 1, 1]), 3, &UTF8), "▄▄▄");
+        assert_eq!(sparkline(&values(&[6, 6, 7]), 3, &UTF8), "▂▂▇");
     }
 
     #[test]

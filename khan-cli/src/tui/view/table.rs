@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use crate::model::Projected;
+use crate::model::{Projected, SortBy};
 use crate::tui::app::App;
 use crate::tui::columns::Column;
 use crate::tui::drill::title;
@@ -38,20 +38,23 @@ fn slots(app: &App, width: u16) -> Vec<Slot<Column>> {
 }
 
 fn heads(app: &App, slots: &[Slot<Column>], pen: &mut Pen<'_>) {
-    let sort = app.list().sort;
     for slot in slots {
-        let sorted = slot.id.sort() == Some(sort.by);
         let mut head = row::head(app, slot.id);
         if slot.width < 11 && slot.id == Column::Destination {
             head.truncate(4);
         }
-        if sorted {
-            let down = sort.reverse == sort.by.ascends();
-            head.push_str(if down { " v" } else { " ^" });
-        }
-        let style = if sorted { app.styles.head_sorted } else { app.styles.head };
-        put(pen, slot, 0, &head, style);
+        put_head(app, pen, slot, head, slot.id.sort());
     }
+}
+
+/// Writes a column's head, which says whether and how the list is ordered by it.
+pub(super) fn put_head<C: Copy>(app: &App, pen: &mut Pen<'_>, slot: &Slot<C>, mut head: String, order: Option<SortBy>) {
+    let sort = app.list().sort;
+    if order != Some(sort.by) {
+        return put(pen, slot, 0, &head, app.styles.head);
+    }
+    head.push_str(if sort.reverse == sort.by.ascends() { " v" } else { " ^" });
+    put(pen, slot, 0, &head, app.styles.head_sorted);
 }
 
 /// Writes into a column's cells.
@@ -81,16 +84,24 @@ pub(super) fn mark(app: &App, item: &Item, bundle: bool) -> &'static str {
 }
 
 fn draw_item(app: &App, item: &Item, slots: &[Slot<Column>], y: u16, pen: &mut Pen<'_>) {
-    if item.what == What::Other {
-        return other(app, slots, y, pen);
+    match item.what {
+        What::Other => return other(app, slots, y, pen),
+        What::More(parent) => {
+            if let Some((_, parts)) = app.children.get(parent) {
+                let words = format!("  ... {} more", format::count(parts.hidden_groups() as u64));
+                sum(app, &words, parts.hidden.connections, slots, y, pen);
+            }
+            return;
+        }
+        _ => {}
     }
     let Some(row) = app.row(item) else { return };
     let child = matches!(item.what, What::Child(..));
+    let all_old = row.sum.stale == row.sum.connections || app.outdated().is_some();
     pen.put(0, y, mark(app, item, !child && is_bundle(row)), app.styles.accent);
     for slot in slots {
         let (text, style) = row::cell(app, row, *slot);
-        let style =
-            if row.sum.stale == row.sum.connections && slot.id != Column::Flags { app.styles.dim } else { style };
+        let style = if all_old && slot.id != Column::Flags { app.styles.dim } else { style };
         if child && slot.align == Align::Left && slot.width > 4 && slot.id != Column::Trend && slot.id != Column::Flags
         {
             let inner = Slot { x: slot.x + 2, width: slot.width - 2, ..*slot };
@@ -107,22 +118,19 @@ fn other(app: &App, slots: &[Slot<Column>], y: u16, pen: &mut Pen<'_>) {
     let projection = &app.projection;
     let rest = projection.rest.unwrap_or_default();
     let groups = projection.hidden_groups() as u64;
-    let connections = projection.hidden.connections + rest.connections;
-    let mut named = false;
-    for slot in slots {
-        let text = match slot.id {
-            Column::Conns => format::count_in(connections, slot.width.into()),
-            _ if slot.align == Align::Left && slot.id != Column::Trend && slot.id != Column::Flags && !named => {
-                named = true;
-                if rest.rows > 0 {
-                    format!("(other: {} and more)", format::count(groups))
-                } else {
-                    format!("(other: {})", format::count(groups))
-                }
-            }
-            _ => continue,
-        };
-        put(pen, slot, y, &text, app.styles.dim);
+    let more = if rest.rows > 0 { " and more" } else { "" };
+    let words = format!("(other: {}{more})", format::count(groups));
+    sum(app, &words, projection.hidden.connections + rest.connections, slots, y, pen);
+}
+
+/// A line with a name in the first column of names, and connections.
+fn sum(app: &App, words: &str, connections: u64, slots: &[Slot<Column>], y: u16, pen: &mut Pen<'_>) {
+    let named = |slot: &&Slot<Column>| slot.align == Align::Left && !matches!(slot.id, Column::Trend | Column::Flags);
+    if let Some(slot) = slots.iter().find(named) {
+        put(pen, slot, y, words, app.styles.dim);
+    }
+    if let Some(slot) = slots.iter().find(|slot| slot.id == Column::Conns) {
+        put(pen, slot, y, &format::count_in(connections, slot.width.into()), app.styles.dim);
     }
 }
 
@@ -141,7 +149,7 @@ fn details(row: &Projected) -> Vec<String> {
     let states: Vec<_> =
         sum.states.ranked().iter().map(|(state, n)| format!("{state} {}", format::count(*n))).collect();
     let mut lines = vec![format!("{} conns   {}", format::count(sum.connections), states.join("  "))];
-    lines.push(format!("idle {}", idle(&sum.idle)));
+    lines.push(format!("last packet {}", idle(&sum.idle)));
     if sum.half_closed() > 0 {
         lines.push(format!(
             "half-closed: {} wait for the client to close, {} for the server",

@@ -1,0 +1,68 @@
+//! Identity and totals on two lines, where there is little room.
+
+use crate::model::SourceKind;
+use crate::tui::app::App;
+use crate::tui::format;
+use crate::tui::page::Page;
+use crate::tui::view::pen::{Pen, cells};
+
+use super::fresh::{age_style, coverage, snapshot_age};
+use super::totals::{filter, growth, pace, share, total};
+use super::{right, scope, verdicts};
+
+pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
+    let styles = &app.styles;
+    let mut end = right(app, pen, 0).saturating_sub(2);
+    if let Some(age) = snapshot_age(app) {
+        let age = format!("{age} old");
+        if end > cells(&age) + 20 {
+            end = pen.put_right(end, 0, &age, age_style(app)).saturating_sub(2);
+        }
+    }
+    let (ok, all, stale, failed) = coverage(app);
+    let source = match app.shown.source.kind {
+        SourceKind::Local => "local".to_owned(),
+        kind if all == 0 => kind.as_str().to_owned(),
+        SourceKind::Agents => format!("agents {ok}/{all}"),
+        kind => format!("{} {ok}/{all}", kind.as_str()),
+    };
+    let mut words = vec![("khan top".to_owned(), styles.strong)];
+    if !app.shown.source.context.is_empty() {
+        words.push((app.shown.source.context.clone(), styles.text));
+    }
+    words.push((format!("ns:{}", scope(app)), styles.text));
+    words.push((source, styles.text));
+    for (n, word) in [(stale, "stale"), (failed, "failed")] {
+        if n > 0 {
+            words.push((format!("!{n} {word}"), styles.warn));
+        }
+    }
+    let mut x = 1;
+    for (word, style) in words {
+        let room = (end + 1).saturating_sub(x);
+        if cells(&word) > room {
+            break;
+        }
+        x = pen.put(x, 0, &word, style) + 1;
+    }
+    let y = 1;
+    let mut end = pen.width().saturating_sub(1);
+    let share = if app.page == Page::Leaks { verdicts(app) } else { share(app, true) };
+    let conns = format!("{} conns", format::count(total(app)));
+    if cells(&share) + cells(&conns) + 4 <= end {
+        end = pen.put_right(end, y, &share, styles.text);
+    }
+    let mut x = pen.put(1, y, &conns, styles.strong) + 1;
+    if let Some(pace) = pace(app).filter(|pace| x + cells(pace) + 1 < end) {
+        x = pen.put(x, y, &pace, growth(app, &pace)) + 1;
+    }
+    if app.page == Page::Leaks {
+        let rule = format!(" window {}, {} snapshots", format::span(app.rule.window), app.report.samples);
+        if x + cells(&rule) + 2 < end {
+            x = pen.put(x, y, &rule, styles.dim) + 1;
+        }
+    }
+    if !app.filter_text.is_empty() {
+        filter(app, pen, x + 1, y, end.saturating_sub(2));
+    }
+}
