@@ -1,8 +1,9 @@
-//! Agents that ask for 3,000 addresses each, every one over its own connection.
+//! Agents that ask for 3,000 addresses each, every one over its own connection, which it keeps as the real agent does.
 
 use std::fmt::Write;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,127 +18,176 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(30);
 /// What a phase measured.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
-    pub(crate) latencies: Vec<Duration>,
+    // Sorted in the end.
+    latencies: Vec<Duration>,
     pub(crate) bytes: u64,
-    pub(crate) identities: u64,
+    pub(crate) identities: usize,
     pub(crate) failures: u64,
 }
 
 impl Measured {
-    pub(crate) fn percentile(&mut self, percent: usize) -> Duration {
-        self.latencies.sort_unstable();
+    fn finished(measured: Mutex<Self>) -> Self {
+        let mut this = measured.into_inner().unwrap();
+        this.latencies.sort_unstable();
+        this
+    }
+
+    pub(crate) fn percentile(&self, percent: usize) -> Duration {
         self.latencies.get(self.latencies.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn answers(&self) -> usize {
+        self.latencies.len()
+    }
+
+    /// Answers that took longer than `patience`.
+    pub(crate) fn later_than(&self, patience: Duration) -> usize {
+        self.latencies.iter().filter(|latency| **latency > patience).count()
     }
 }
 
 /// One agent: mostly pods spread over the cluster, some services.
 pub(crate) struct Agent {
-    number: usize,
-    sizes: Sizes,
     cursor: String,
+    /// All of the request's body behind the cursor, made before anything is measured.
+    addresses: String,
     stream: Option<TcpStream>,
 }
 
 impl Agent {
     pub(crate) fn new(number: usize, sizes: Sizes) -> Self {
-        Self { number, sizes, cursor: "null".into(), stream: None }
-    }
-
-    pub(crate) fn forget(&mut self) {
-        self.cursor = "null".into();
-        self.stream = None;
-    }
-
-    fn body(&self) -> String {
-        let mut body = String::with_capacity(ADDRESSES * 17);
-        let _ = write!(body, "{{\"cursor\":{},\"ips\":[", self.cursor);
-        let mut random = (self.number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        let mut addresses = String::with_capacity(ADDRESSES * 17);
+        addresses.push_str(",\"ips\":[");
+        let mut random = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         for n in 0..ADDRESSES {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
             let pick = usize::try_from(random >> 16).unwrap();
             let comma = if n == 0 { "" } else { "," };
-            let ip = if n % 10 == 0 { service_ip(pick % self.sizes.services) } else { pod_ip(pick % self.sizes.pods) };
-            let _ = write!(body, "{comma}\"{ip}\"");
+            let ip = if n % 10 == 0 { service_ip(pick % sizes.services) } else { pod_ip(pick % sizes.pods) };
+            let _ = write!(addresses, "{comma}\"{ip}\"");
         }
-        body.push_str("]}");
-        body
+        addresses.push_str("]}");
+        Self { cursor: "null".into(), addresses, stream: None }
+    }
+
+    /// As after its start.
+    pub(crate) fn forget(&mut self) {
+        self.cursor = "null".into();
+        self.stream = None;
     }
 
     /// Asks once, over the connection it has or a new one.
-    pub(crate) async fn ask(&mut self, address: SocketAddr, measured: &Mutex<Measured>) {
-        let body = self.body();
-        let request = format!("POST /v1/resolve HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    async fn ask(&mut self, address: SocketAddr, measured: &Mutex<Measured>) {
         let begun = Instant::now();
-        let answer = self.exchange(address, request.as_bytes()).await;
+        let answer = self.exchange(address).await;
         let mut measured = measured.lock().unwrap();
-        if let Ok((bytes, identities)) = answer {
-            measured.latencies.push(begun.elapsed());
-            measured.bytes += bytes as u64;
-            measured.identities += identities as u64;
-        } else {
-            self.stream = None;
-            measured.failures += 1;
+        match answer {
+            Ok((cursor, bytes, identities)) => {
+                self.cursor = cursor;
+                measured.latencies.push(begun.elapsed());
+                measured.bytes += bytes as u64;
+                measured.identities += identities;
+            }
+            Err(error) => {
+                if measured.failures == 0 {
+                    println!("  an agent: {error}");
+                }
+                self.stream = None;
+                measured.failures += 1;
+            }
         }
     }
 
-    async fn exchange(&mut self, address: SocketAddr, request: &[u8]) -> std::io::Result<(usize, usize)> {
+    /// Gives the cursor, the length of the answer, and the identities in it when it came in one piece.
+    async fn exchange(&mut self, address: SocketAddr) -> io::Result<(String, usize, usize)> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             None => self.stream.insert(TcpStream::connect(address).await?),
         };
-        stream.write_all(request).await?;
-        let mut answer = Vec::with_capacity(8 * 1024);
-        let mut whole = None;
-        let mut chunked = false;
-        loop {
-            if stream.read_buf(&mut answer).await? == 0 {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
+        let (cursor, addresses) = (&self.cursor, &self.addresses);
+        let length = "{\"cursor\":".len() + cursor.len() + addresses.len();
+        let request = format!(
+            "POST /v1/resolve HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{{\"cursor\":{cursor}{addresses}"
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::with_capacity(64 * 1024);
+        let (head, length) = loop {
+            read_some(stream, &mut answer).await?;
+            if let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
+                break (head + 4, length_of(&answer[..head])?);
             }
-            if whole.is_none() && !chunked {
-                let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-                let text = String::from_utf8_lossy(&answer[..head]).to_lowercase();
-                if !text.starts_with("http/1.1 200") {
-                    return Err(std::io::Error::other(text));
-                }
-                match text.lines().find_map(|line| line.strip_prefix("content-length: ")) {
-                    Some(length) => whole = Some(head + 4 + length.parse::<usize>().unwrap()),
-                    None => chunked = true,
-                }
-            }
-            if whole.is_some_and(|whole| answer.len() >= whole) || (chunked && answer.ends_with(b"\r\n0\r\n\r\n")) {
-                break;
-            }
+        };
+        let Some(length) = length else {
+            return read_chunks(stream, answer).await.map(|(cursor, bytes)| (cursor, bytes, 0));
+        };
+        while answer.len() < head + length {
+            read_some(stream, &mut answer).await?;
         }
-        let text = String::from_utf8_lossy(&answer);
-        let start = text.find("\"cursor\":").expect("a cursor") + 9;
-        self.cursor = text[start..].split_inclusive('"').take(2).collect();
-        Ok((answer.len(), text.matches("\"previous\"").count()))
+        let text = String::from_utf8_lossy(&answer[head..]);
+        Ok((cursor_of(&text), length, text.matches("\"previous\"").count()))
     }
+}
+
+async fn read_some(stream: &mut TcpStream, answer: &mut Vec<u8>) -> io::Result<()> {
+    if stream.read_buf(answer).await? == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+}
+
+/// The length of the body; `None` when it comes in chunks.
+fn length_of(head: &[u8]) -> io::Result<Option<usize>> {
+    let head = String::from_utf8_lossy(head).to_lowercase();
+    if !head.starts_with("http/1.1 200") {
+        return Err(io::Error::other(head));
+    }
+    Ok(head.lines().find_map(|line| line.strip_prefix("content-length: ")).map(|length| length.parse().unwrap()))
+}
+
+/// Reads to the last chunk, holding only the beginning and the end.
+async fn read_chunks(stream: &mut TcpStream, mut answer: Vec<u8>) -> io::Result<(String, usize)> {
+    const END: &[u8] = b"\r\n0\r\n\r\n";
+    while !String::from_utf8_lossy(&answer).contains("\"identities\"") {
+        read_some(stream, &mut answer).await?;
+    }
+    let cursor = cursor_of(&String::from_utf8_lossy(&answer[..1024.min(answer.len())]));
+    let mut bytes = answer.len();
+    while !answer.ends_with(END) {
+        let rest = answer.len().saturating_sub(END.len());
+        answer.drain(..rest);
+        let before = answer.len();
+        read_some(stream, &mut answer).await?;
+        bytes += answer.len() - before;
+    }
+    Ok((cursor, bytes))
+}
+
+/// The cursor with its quotes.
+fn cursor_of(answer: &str) -> String {
+    let start = answer.find("\"cursor\":").expect("a cursor") + "\"cursor\":".len();
+    answer[start..].split_inclusive('"').take(2).collect()
 }
 
 /// Every agent asks once a period, each at its own moment, for so many periods.
 pub(crate) async fn steady(agents: &mut [Agent], address: SocketAddr, periods: u32) -> Measured {
     let (count, begun) = (agents.len(), Instant::now());
-    let measured = Arc::new(Mutex::new(Measured::default()));
+    let measured = Mutex::new(Measured::default());
     futures::future::join_all(agents.iter_mut().enumerate().map(|(position, agent)| {
-        let measured = Arc::clone(&measured);
+        let measured = &measured;
         async move {
             let offset = PERIOD.mul_f64(position as f64 / count as f64);
             for period in 0..periods {
                 sleep_until(begun + offset + PERIOD * period).await;
-                agent.ask(address, &measured).await;
+                agent.ask(address, measured).await;
             }
         }
     }))
     .await;
-    Arc::into_inner(measured).unwrap().into_inner().unwrap()
+    Measured::finished(measured)
 }
 
 /// Every agent asks at once.
 pub(crate) async fn storm(agents: &mut [Agent], address: SocketAddr) -> Measured {
     let measured = Mutex::new(Measured::default());
     futures::future::join_all(agents.iter_mut().map(|agent| agent.ask(address, &measured))).await;
-    measured.into_inner().unwrap()
+    Measured::finished(measured)
 }

@@ -1,6 +1,6 @@
 //! A large cluster over TLS: time to ready, memory, a new list, events, 5,000 agents, a restart; and kube's own store for
-//! comparison. `README.md` beside this tells what to expect. Sizes come from `KHAN_BENCH_PODS`, `..._SERVICES`, `..._NODES`,
-//! `..._AGENTS`; without arguments cargo gives `--bench`, under `cargo test` there is none and nothing runs.
+//! comparison. `README.md` in the folder above tells what to expect. Sizes come from `KHAN_BENCH_PODS`, `..._SERVICES`,
+//! `..._NODES`, `..._AGENTS`; arguments choose phases. Cargo adds `--bench`; under `cargo test` it does not, and nothing runs.
 
 #![allow(missing_docs, reason = "a program, not an interface")]
 
@@ -12,8 +12,8 @@ mod server;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use agents::Agent;
@@ -21,59 +21,68 @@ use generate::Sizes;
 use process::Process;
 use server::Cluster;
 
+const PHASES: [&str; 5] = ["paged", "streamed", "agents", "restart", "reflector"];
+
+/// How long the real agent waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 fn size(name: &str, usual: usize) -> usize {
     std::env::var(format!("KHAN_BENCH_{name}")).ok().map_or(usual, |text| text.parse().expect("a number"))
 }
 
 fn main() {
     khan_controller::app::install_tls_provider();
-    let arguments: Vec<String> = std::env::args().collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    if let Some(position) = arguments.iter().position(|argument| argument == "--reflector") {
-        runtime.block_on(reflector::run(Path::new(&arguments[position + 1])));
+    if let [flag, kubeconfig] = &arguments[..]
+        && flag == "--reflector"
+    {
+        runtime.block_on(reflector::run(Path::new(kubeconfig)));
     } else if arguments.iter().any(|argument| argument == "--bench") {
-        runtime.block_on(run());
+        let chosen: Vec<&str> = arguments.iter().map(String::as_str).filter(|name| *name != "--bench").collect();
+        assert!(chosen.iter().all(|name| PHASES.contains(name)), "the phases are {PHASES:?}");
+        runtime.block_on(run(if chosen.is_empty() { &PHASES } else { &chosen }));
     }
 }
 
-async fn run() {
+async fn run(phases: &[&str]) {
     let sizes = Sizes { pods: size("PODS", 150_000), services: size("SERVICES", 20_000), nodes: size("NODES", 5_000) };
-    let (cluster, kubeconfig) = Cluster::start(sizes).await;
-    println!(
-        "{sizes:?}, a pod of {} bytes on average",
-        (0..1000).map(|n| generate::pod(n, 0, 1).len()).sum::<usize>() / 1000
-    );
-    let floor = parse_floor();
-    println!("skipping over that JSON without reading it costs {:.1} us a pod", floor.as_secs_f64() * 1e6);
-
-    for streaming in [false, true] {
-        cluster.streaming.store(streaming, Ordering::Relaxed);
-        let how = if streaming { "streamed" } else { "paged" };
-        let begun = Instant::now();
-        let controller = Process::controller(kubeconfig.path(), "127.0.0.1:0");
-        ready(controller.address).await;
-        let (cpu, pods) = (controller.cpu().as_secs_f64(), sizes.pods as f64);
-        println!(
-            "{how} list: ready after {:.1} s, CPU {cpu:.1} s ({:.2} of the skipping alone), peak {:.0} MiB (at most 200)",
-            begun.elapsed().as_secs_f64(),
-            cpu / (floor.as_secs_f64() * pods),
-            controller.peak(),
-        );
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        println!("{how} list: settled at {:.0} MiB (at most 120)", controller.rss());
-        controller.forget_peak();
-        relist(&cluster, &controller).await;
-        println!(
-            "{how} list: a new list peaks at {:.0} MiB, settles at {:.0} MiB",
-            controller.peak(),
-            controller.rss()
-        );
-        if streaming {
-            events(&cluster, controller.address).await;
-            serve(&cluster, kubeconfig.path(), controller).await;
+    let average = (0..1000).map(|n| generate::pod(n, 0, 1).len()).sum::<usize>() / 1000;
+    println!("{sizes:?}, a pod of {average} bytes on average");
+    for phase in phases {
+        match *phase {
+            "agents" => serve(sizes).await,
+            "restart" => restart(sizes).await,
+            "reflector" => compare(sizes).await,
+            listing => lists(sizes, listing == "streamed").await,
         }
     }
-    compare(sizes).await;
+}
+
+async fn lists(sizes: Sizes, streaming: bool) {
+    let floor = parse_floor();
+    let how = if streaming { "streamed" } else { "paged" };
+    let (cluster, kubeconfig) = Cluster::start(sizes).await;
+    cluster.streaming.store(streaming, Ordering::Relaxed);
+    let begun = Instant::now();
+    let controller = Process::controller(kubeconfig.path());
+    ready(controller.address).await;
+    let (cpu, pods) = (controller.cpu().as_secs_f64(), sizes.pods as f64);
+    println!(
+        "{how} list: ready after {:.1} s, CPU {cpu:.1} s ({:.2} of merely skipping over the JSON, {:.1} us a pod), \
+         peak {:.0} MiB (at most 200); this program took {:.1} s of CPU",
+        begun.elapsed().as_secs_f64(),
+        cpu / (floor.as_secs_f64() * pods),
+        floor.as_secs_f64() * 1e6,
+        controller.peak(),
+        process::own_cpu().as_secs_f64(),
+    );
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    println!("{how} list: settled at {:.0} MiB (at most 120)", controller.rss());
+    controller.forget_peak();
+    relist(&cluster, &controller).await;
+    println!("{how} list: a new list peaks at {:.0} MiB, settles at {:.0} MiB", controller.peak(), controller.rss());
+    events(&cluster, controller.address).await;
 }
 
 /// CPU to find the end of a pod in JSON, which nobody who reads it can save.
@@ -87,8 +96,8 @@ fn parse_floor() -> Duration {
 }
 
 async fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = client.get(format!("http://{address}{path}")).send().await.unwrap();
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| reqwest::Client::builder().no_proxy().build().unwrap());
+    let answer = CLIENT.get(format!("http://{address}{path}")).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
@@ -137,13 +146,20 @@ async fn events(cluster: &Cluster, address: SocketAddr) {
     );
 }
 
-async fn serve(cluster: &Arc<Cluster>, kubeconfig: &Path, controller: Process) {
-    let count = size("AGENTS", 5_000);
-    let mut agents: Vec<Agent> = (0..count).map(|number| Agent::new(number, cluster.sizes)).collect();
+fn agents(sizes: Sizes) -> Vec<Agent> {
+    (0..size("AGENTS", 5_000)).map(|number| Agent::new(number, sizes)).collect()
+}
+
+/// Agents ask once a period while pods are replaced, so that of 3,000 addresses about 50 have changed each time.
+async fn serve(sizes: Sizes) {
+    let (cluster, kubeconfig) = Cluster::start(sizes).await;
+    let controller = Process::controller(kubeconfig.path());
+    let mut agents = agents(sizes);
+    ready(controller.address).await;
     // Everybody's first question, spread over a period as they start.
     agents::steady(&mut agents, controller.address, 1).await;
     let churn = tokio::spawn({
-        let cluster = Arc::clone(cluster);
+        let cluster = Arc::clone(&cluster);
         async move {
             let mut ticks = tokio::time::interval(Duration::from_millis(10));
             for n in 0.. {
@@ -152,54 +168,89 @@ async fn serve(cluster: &Arc<Cluster>, kubeconfig: &Path, controller: Process) {
             }
         }
     });
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    let (begun, cpu) = (Instant::now(), controller.cpu());
-    let mut steady = agents::steady(&mut agents, controller.address, 2).await;
-    let (median, worst) = (steady.percentile(50), steady.percentile(99));
-    let share = controller.cpu().saturating_sub(cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+    // The first answers that hold a whole period of changes are those of the next one.
+    agents::steady(&mut agents, controller.address, 1).await;
+    let (begun, cpu, own) = (Instant::now(), controller.cpu(), process::own_cpu());
+    let measured = agents::steady(&mut agents, controller.address, u32::try_from(size("PERIODS", 3)).unwrap()).await;
+    let share = |cpu: Duration| cpu.as_secs_f64() / begun.elapsed().as_secs_f64() * 100.0;
     println!(
-        "{count} agents, 100 pods replaced a second: {:.1} % of a core (at most 25), median {:?}, 99th percentile {:?} (at most 100 ms), \
-         {:.0} identities an answer, {} failures, {:.0} MiB",
-        share * 100.0,
-        median,
-        worst,
-        steady.identities as f64 / steady.latencies.len() as f64,
-        steady.failures,
+        "{} agents, 100 pods replaced a second: {:.1} % of a core (at most 25; this program {:.1} %), median {:?}, \
+         99th percentile {:?} (at most 100 ms), worst {:?}; {} answers of {:.0} identities and {:.1} kB, {} failures, {:.0} MiB",
+        agents.len(),
+        share(controller.cpu().saturating_sub(cpu)),
+        share(process::own_cpu().saturating_sub(own)),
+        measured.percentile(50),
+        measured.percentile(99),
+        measured.percentile(100),
+        measured.answers(),
+        measured.identities as f64 / measured.answers() as f64,
+        measured.bytes as f64 / measured.answers() as f64 / 1e3,
+        measured.failures,
         controller.rss(),
     );
     churn.abort();
-    let listen = controller.address.to_string();
-    drop(controller);
-    let controller = Process::controller(kubeconfig, &listen);
-    ready(controller.address).await;
-    controller.forget_peak();
-    agents.iter_mut().for_each(Agent::forget);
-    let (begun, cpu) = (Instant::now(), controller.cpu());
-    let mut storm = agents::storm(&mut agents, controller.address).await;
-    let median = storm.percentile(50);
-    println!(
-        "a restart, and all {count} agents ask for everything at once: over after {:.1} s (at most 30), CPU {:.1} s, {:.0} MB of answers, \
-         peak {:.0} MiB (at most 400), {} failures, median {:?}",
-        begun.elapsed().as_secs_f64(),
-        controller.cpu().saturating_sub(cpu).as_secs_f64(),
-        storm.bytes as f64 / 1e6,
-        controller.peak(),
-        storm.failures,
-        median,
-    );
 }
 
-/// The same pods in kube's reflector store, as whole objects. Fewer of them: it would need gigabytes.
-async fn compare(sizes: Sizes) {
-    let sizes = Sizes { pods: (sizes.pods / 10).max(1), services: 1, nodes: (sizes.nodes / 10).max(1) };
+/// All agents ask a controller that has just become ready for everything, at the same moment.
+async fn restart(sizes: Sizes) {
     let (_cluster, kubeconfig) = Cluster::start(sizes).await;
-    let controller = Process::controller(kubeconfig.path(), "127.0.0.1:0");
+    let mut agents = agents(sizes);
+    let controller = Process::controller(kubeconfig.path());
     ready(controller.address).await;
-    let ours = controller.peak();
-    let theirs = reflector::measure(kubeconfig.path()).await;
+    let peak = controller.peak();
+    for when in ["at once", "over their period"] {
+        controller.forget_peak();
+        agents.iter_mut().for_each(Agent::forget);
+        let (begun, cpu, own) = (Instant::now(), controller.cpu(), process::own_cpu());
+        let measured = match when {
+            "at once" => agents::storm(&mut agents, controller.address).await,
+            _ => agents::steady(&mut agents, controller.address, 1).await,
+        };
+        println!(
+            "a restart, and all {} agents ask for everything {when}: over after {:.1} s (at most 30), CPU {:.1} s (this program \
+             {:.1} s), {:.0} MB of answers, peak {:.0} MiB (at most 400; {peak:.0} until ready), {} failures, median {:?}, \
+             99th percentile {:?}, {} later than {PATIENCE:?}",
+            agents.len(),
+            begun.elapsed().as_secs_f64(),
+            controller.cpu().saturating_sub(cpu).as_secs_f64(),
+            process::own_cpu().saturating_sub(own).as_secs_f64(),
+            measured.bytes as f64 / 1e6,
+            controller.peak(),
+            measured.failures,
+            measured.percentile(50),
+            measured.percentile(99),
+            measured.later_than(PATIENCE),
+        );
+    }
+}
+
+/// The same pods in kube's reflector store, as whole objects. Fewer of them: all would need many gigabytes.
+async fn compare(sizes: Sizes) {
+    let few = Sizes { pods: 1, services: 1, nodes: 1 };
+    let many = Sizes { pods: (sizes.pods / 5).max(1), ..few };
+    let ours = async |sizes| {
+        let (_cluster, kubeconfig) = Cluster::start(sizes).await;
+        let controller = Process::controller(kubeconfig.path());
+        ready(controller.address).await;
+        (controller.peak(), controller.rss())
+    };
+    let theirs = async |sizes| {
+        let (_cluster, kubeconfig) = Cluster::start(sizes).await;
+        reflector::measure(kubeconfig.path()).await
+    };
+    let (ours, theirs) = ((ours(few).await, ours(many).await), (theirs(few).await, theirs(many).await));
+    let each = |((_, few), (_, many)): ((f64, f64), (f64, f64))| {
+        (many - few) * 1024.0 * 1024.0 / f64::from(u32::try_from(sizes.pods / 5).unwrap())
+    };
     println!(
-        "{} pods: peak {ours:.0} MiB; kube's reflector::Store of whole pods {theirs:.0} MiB: {:.1} times as much",
-        sizes.pods,
-        theirs / ours,
+        "{} pods: peak {:.0} MiB, {:.0} bytes a pod resident; kube's reflector::Store of whole pods {:.0} MiB, {:.0} bytes a pod: \
+         {:.0} times the peak, {:.0} times the bytes a pod",
+        many.pods,
+        ours.1.0,
+        each(ours),
+        theirs.1.0,
+        each(theirs),
+        theirs.1.0 / ours.1.0,
+        each(theirs) / each(ours),
     );
 }

@@ -12,10 +12,10 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the controller on `listen` and waits until it listens.
-    pub(crate) fn controller(kubeconfig: &Path, listen: &str) -> Self {
+    /// Starts the controller on a free port and waits until it listens.
+    pub(crate) fn controller(kubeconfig: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_khan-controller"));
-        command.args(["--listen", listen, "--kubeconfig", kubeconfig.to_str().unwrap()]);
+        command.args(["--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig.to_str().unwrap()]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
@@ -33,10 +33,7 @@ impl Process {
     }
 
     fn status(&self, field: &str) -> f64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse().unwrap();
-        kib / 1024.0
+        status(&format!("/proc/{}/status", self.child.id()), field)
     }
 
     /// Resident memory now, in MiB.
@@ -64,6 +61,19 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// CPU time of this program so far: of the API server and the agents.
+pub(crate) fn own_cpu() -> Duration {
+    cpu("/proc/self/stat")
+}
+
+/// A size in `/proc/PID/status`, in MiB.
+pub(crate) fn status(path: &str, field: &str) -> f64 {
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+    let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches("kB").trim().parse().unwrap();
+    kib / 1024.0
 }
 
 fn cpu(path: &str) -> Duration {

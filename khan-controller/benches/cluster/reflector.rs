@@ -9,15 +9,19 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Config};
 
-/// Runs this program again as a reflector; gives its peak memory in MiB.
-pub(crate) async fn measure(kubeconfig: &Path) -> f64 {
+use crate::process::status;
+
+/// Runs this program again as a reflector; gives its peak and its last resident memory in MiB.
+pub(crate) async fn measure(kubeconfig: &Path) -> (f64, f64) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--reflector", kubeconfig.to_str().unwrap()]).stdout(Stdio::piped());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    let text = String::from_utf8(output.stdout).unwrap();
+    let (peak, settled) = text.trim().split_once(' ').unwrap();
+    (peak.parse().unwrap(), settled.parse().unwrap())
 }
 
-/// Reads every pod into a store, prints the peak memory in MiB, and ends.
+/// Reads every pod into a store, prints peak and resident memory in MiB, and ends.
 pub(crate) async fn run(kubeconfig: &Path) {
     let options = KubeConfigOptions::default();
     let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig).unwrap(), &options);
@@ -27,7 +31,6 @@ pub(crate) async fn run(kubeconfig: &Path) {
     let stream = reflector(writer, pods).default_backoff();
     tokio::spawn(stream.for_each(|_| std::future::ready(())));
     store.wait_until_ready().await.unwrap();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().trim_end_matches("kB").trim();
-    println!("{}", kib.parse::<f64>().unwrap() / 1024.0);
+    let own = |field| status("/proc/self/status", field);
+    println!("{} {}", own("VmHWM"), own("VmRSS"));
 }

@@ -1,6 +1,7 @@
 //! An API server of the made-up cluster over TLS: pages, streamed lists, watches, churn.
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,6 +32,8 @@ pub(crate) struct Cluster {
     expired: AtomicU64,
     changed: Notify,
     pub(crate) sent: AtomicU64,
+    // Deletes the file with the cluster.
+    certificate: tempfile::TempPath,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -46,6 +49,9 @@ struct Parameters {
 impl Cluster {
     /// Serves on a free port; gives a kubeconfig as well.
     pub(crate) async fn start(sizes: Sizes) -> (Arc<Self>, tempfile::NamedTempFile) {
+        let certified = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let mut certificate = tempfile::NamedTempFile::new().unwrap();
+        certificate.write_all(certified.cert.pem().as_bytes()).unwrap();
         let cluster = Arc::new(Self {
             sizes,
             streaming: AtomicBool::new(true),
@@ -55,8 +61,8 @@ impl Cluster {
             expired: AtomicU64::new(0),
             changed: Notify::new(),
             sent: AtomicU64::new(0),
+            certificate: certificate.into_temp_path(),
         });
-        let certified = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der()));
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
@@ -79,7 +85,7 @@ impl Cluster {
                 });
             }
         });
-        let kubeconfig = kubeconfig(address, &certified.cert.pem());
+        let kubeconfig = kubeconfig(address, &cluster.certificate);
         (cluster, kubeconfig)
     }
 
@@ -131,19 +137,20 @@ fn line(kind: &str, object: &str) -> Bytes {
     format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
 }
 
-fn kubeconfig(address: SocketAddr, certificate: &str) -> tempfile::NamedTempFile {
-    use std::fmt::Write;
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let ca = tempfile::NamedTempFile::new().unwrap().into_temp_path().keep().unwrap();
-    std::fs::write(&ca, certificate).unwrap();
-    let mut text = String::new();
-    let _ = write!(
-        text,
-        "apiVersion: v1\nkind: Config\ncurrent-context: bench\nclusters: [{{name: bench, cluster: {{server: 'https://localhost:{}', certificate-authority: '{}'}}}}]\ncontexts: [{{name: bench, context: {{cluster: bench, user: bench}}}}]\nusers: [{{name: bench, user: {{}}}}]\n",
-        address.port(),
-        ca.display()
-    );
-    std::fs::write(file.path(), text).unwrap();
+fn kubeconfig(address: SocketAddr, certificate: &std::path::Path) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let text = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "bench",
+        "clusters": [{"name": "bench", "cluster": {
+            "server": format!("https://localhost:{}", address.port()),
+            "certificate-authority": certificate,
+        }}],
+        "contexts": [{"name": "bench", "context": {"cluster": "bench", "user": "bench"}}],
+        "users": [{"name": "bench", "user": {}}],
+    });
+    file.write_all(text.to_string().as_bytes()).unwrap();
     file
 }
 
