@@ -3,7 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that may wait to be accepted: after a restart of the controller every agent of a large cluster comes at once,
+/// and the kernel resets those it has no room for. The kernel has its own bound (`net.core.somaxconn`, 4,096 by default).
+const BACKLOG: u32 = 4096;
 
 /// The address could not be bound.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +33,17 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Binds `address`, which came from `flag`. Port 0 takes a free port; the listener knows which.
+#[expect(clippy::unused_async, reason = "the listener needs the runtime, which an async function is sure to run in")]
 pub async fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError { flag, address, source })
+    open(address).map_err(|source| ListenError { flag, address, source })
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for connections of the last run to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 #[cfg(test)]

@@ -57,6 +57,9 @@ impl Default for Limits {
     }
 }
 
+/// Bytes read at a time, and the longest request head. Each connection holds so many even while it is idle.
+const READ_BUFFER: usize = 16 * 1024;
+
 /// A router and the bounds it is served with.
 #[derive(Debug)]
 pub struct Server {
@@ -221,7 +224,7 @@ impl Connection {
         });
         // The socket's own deadlines tell idle from slow, which hyper's header timeout does not.
         let connection =
-            http1::Builder::new().header_read_timeout(None).max_buf_size(64 * 1024).serve_connection(socket, service);
+            http1::Builder::new().header_read_timeout(None).max_buf_size(READ_BUFFER).serve_connection(socket, service);
         let mut connection = std::pin::pin!(connection);
         let mut stopping = false;
         loop {
