@@ -1,6 +1,8 @@
 //! Wires everything: the only module that knows all the others.
 
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +21,12 @@ use tracing::info;
 use crate::arguments::Arguments;
 use crate::auth::Authenticator;
 use crate::directory::Directory;
-use crate::external::ExternalNamesFile;
-use crate::file::ClusterFile;
 use crate::index::{Index, Settings};
 use crate::metrics::Metrics;
 use crate::objects::Resource;
-use crate::resolve;
+use crate::reload::ReloadedFile;
 use crate::watch::{self, Heard, WatchSettings};
+use crate::{external, file, resolve};
 
 /// How often previous owners are looked through for those whose time is over.
 const EXPIRY_PERIOD: Duration = Duration::from_mins(1);
@@ -39,16 +40,14 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
     let readiness = Readiness::new();
 
     if let Some(path) = &arguments.external_names {
-        let names = ExternalNamesFile::open(path, Arc::clone(&directory), Arc::clone(&metrics));
-        tokio::spawn(names.map_err(Failure::configuration)?.follow());
+        reload("--external-names", path, &directory, &metrics, external::load)?;
     }
     if let Some(reason) = audience_conflict(arguments, web.as_ref()) {
         return Err(Failure::configuration(reason));
     }
     let (mut heard, mut authenticator) = (None, None);
     if let Some(path) = &arguments.from_file {
-        let file = ClusterFile::open(path, Arc::clone(&directory), Arc::clone(&metrics));
-        tokio::spawn(file.map_err(Failure::configuration)?.follow());
+        reload("--from-file", path, &directory, &metrics, file::load)?;
     } else {
         let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
         info!(url = connection.url, "Watches a cluster");
@@ -61,7 +60,7 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
     }
     tokio::spawn(expire(Arc::clone(&directory)));
 
-    let router = resolve::routes(Arc::clone(&directory), Arc::clone(&metrics), authenticator)
+    let router = resolve::routes(Arc::clone(&directory), Arc::clone(&metrics), readiness.clone(), authenticator)
         .route(routes::METRICS, get(async move || page(&directory, &metrics, heard.as_deref())))
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
     let listener = listen::bind("--listen", arguments.listen).await?;
@@ -93,6 +92,20 @@ fn audience_conflict(arguments: &Arguments, web: Option<&WebConfig>) -> Option<&
         "--require-token-audience and basic_auth_users (--web-config) exclude each other: a request has one \
          Authorization header"
     })
+}
+
+/// Loads a file into the index, now and whenever it changes.
+fn reload<E: Error + Send + Sync + 'static>(
+    flag: &'static str,
+    path: &Path,
+    directory: &Arc<Directory>,
+    metrics: &Arc<Metrics>,
+    load: fn(&[u8], &Directory) -> Result<(), E>,
+) -> Result<(), Failure> {
+    let directory = Arc::clone(directory);
+    let file = ReloadedFile::open(flag, path, Arc::clone(metrics), move |bytes| load(bytes, &directory));
+    tokio::spawn(file.map_err(Failure::configuration)?.follow());
+    Ok(())
 }
 
 async fn expire(directory: Arc<Directory>) {

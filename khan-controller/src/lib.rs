@@ -12,6 +12,7 @@ pub mod metrics;
 
 pub mod external;
 pub mod file;
+pub mod reload;
 pub mod watch;
 
 pub mod auth;

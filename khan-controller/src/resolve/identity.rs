@@ -34,6 +34,9 @@ pub(super) async fn identity(State(api): State<Api>, Path(ip): Path<String>) -> 
         let reason = format!("{ip:?} is not an IP address");
         return Refusal::new(StatusCode::BAD_REQUEST, reason).into_response();
     };
+    if let Err(refusal) = api.check_ready() {
+        return refusal.into_response();
+    }
     let index = api.directory.read();
     let claimants = index
         .claimants(ip)

@@ -30,6 +30,9 @@ struct Host<'a> {
 }
 
 pub(super) async fn cache(State(api): State<Api>) -> Response {
+    if let Err(refusal) = api.check_ready() {
+        return refusal.into_response();
+    }
     let (addresses, nodes) = {
         let index = api.directory.read();
         let addresses: Vec<IpAddr> = index.owned().map(|(ip, _)| ip).collect();

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use khan_api::resolve::MAX_ADDRESSES;
@@ -27,11 +27,15 @@ pub(super) struct Asked {
     pub(super) known: usize,
 }
 
-pub(super) async fn resolve(State(api): State<Api>, body: Result<Bytes, BytesRejection>) -> Response {
+pub(super) async fn resolve(State(api): State<Api>, request: Request) -> Response {
     let begun = Instant::now();
+    let _place = api.bodies.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let body = Bytes::from_request(request, &()).await;
     let permit = api.answers.clone().acquire_owned().await.expect("the semaphore is never closed");
     let metrics = api.metrics.clone();
-    match body.map_err(|rejection| refuse_body(&rejection)).and_then(|body| read(&body)) {
+    // Read even when it is refused, so that the connection can go on.
+    let asked = body.map_err(|rejection| refuse_body(&rejection)).and_then(|body| read(&body));
+    match api.check_ready().and(asked) {
         Ok(asked) => {
             metrics.resolved_addresses(asked.addresses.len());
             Answer::new(api, asked, permit, begun).into_response()

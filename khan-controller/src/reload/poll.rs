@@ -12,7 +12,7 @@ const TIME_STEP: Duration = Duration::from_secs(2);
 
 /// One file, looked at once a second.
 #[derive(Debug)]
-pub(crate) struct FileWatch {
+pub(super) struct FileWatch {
     path: PathBuf,
     seen: Option<Stamp>,
     // Of the content that was handed out last.
@@ -32,7 +32,7 @@ struct Stamp {
 
 impl FileWatch {
     /// Reads the file for the first time.
-    pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<u8>)> {
         let seen = Stamp::of(path)?;
         let bytes = std::fs::read(path)?;
         let digest = digest(&bytes);
@@ -40,7 +40,7 @@ impl FileWatch {
     }
 
     /// Waits until the content is another, and hands it out. An error is handed out when it begins, not each second.
-    pub(crate) async fn changed(&mut self) -> io::Result<Vec<u8>> {
+    pub(super) async fn changed(&mut self) -> io::Result<Vec<u8>> {
         loop {
             tokio::time::sleep(PERIOD).await;
             match self.look() {
