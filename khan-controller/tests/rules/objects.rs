@@ -1,5 +1,6 @@
 //! What is read of an object, and which objects are refused.
 
+use khan_controller::index::Settings;
 use khan_controller::objects::{Object, ObjectError};
 use serde_json::{Value, json};
 
@@ -61,6 +62,13 @@ fn app_labels_are_ordered() {
     ] {
         object["metadata"]["labels"] = labels;
         assert_eq!(World::of(std::slice::from_ref(&object)).identity("10.244.1.7").unwrap().app, app);
+    }
+    let mut world =
+        World::with(Settings { app_labels: vec!["team/app".into(), "k8s-app".into()], ..Settings::default() });
+    for (labels, app) in [(json!({"app": "a", "k8s-app": "c"}), "c"), (json!({"k8s-app": "c", "team/app": "t"}), "t")] {
+        object["metadata"]["labels"] = labels;
+        world.apply(&object);
+        assert_eq!(world.identity("10.244.1.7").unwrap().app, app);
     }
 }
 

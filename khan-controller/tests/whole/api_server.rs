@@ -2,7 +2,6 @@
 //! streamed lists, and, when told to, every way to fail that the controller has to live with.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,6 +29,8 @@ pub(crate) struct Faults {
     pub(crate) hang: bool,
     /// Break off the body of this many lists in the middle.
     pub(crate) cut_lists: usize,
+    /// Break off this many watches in the middle of an event.
+    pub(crate) cut_watches: usize,
     /// Begin lists but never finish them.
     pub(crate) stall_lists: bool,
 }
@@ -366,11 +367,18 @@ fn watch(server: &ApiServer, resource: &str, parameters: Parameters) -> Response
         from,
         first: first.into_iter(),
         ends: tokio::time::Instant::now() + ends,
+        cut: false,
         parameters,
     };
     let lines = futures::stream::unfold(state, |mut state| async move {
-        let event = state.next().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(event.to_string() + "\n")), state))
+        if state.cut {
+            return Some((Err(std::io::Error::other("cut")), state));
+        }
+        let mut line = state.next().await?.to_string() + "\n";
+        if state.take_cut() {
+            line.truncate(line.len() / 2);
+        }
+        Some((Ok(Bytes::from(line)), state))
     });
     ([("content-type", "application/json")], Body::from_stream(lines)).into_response()
 }
@@ -394,6 +402,8 @@ struct Watching {
     from: u64,
     first: std::vec::IntoIter<Value>,
     ends: tokio::time::Instant,
+    // Half an event has been sent; nothing comes after it.
+    cut: bool,
     parameters: Parameters,
 }
 
@@ -426,6 +436,14 @@ impl Watching {
                 }
             }
         }
+    }
+
+    fn take_cut(&mut self) -> bool {
+        let mut shared = self.server.shared.lock().unwrap();
+        let left = &mut shared.stocks.entry(self.resource.clone()).or_default().faults.cut_watches;
+        self.cut = *left > 0;
+        *left = left.saturating_sub(1);
+        self.cut
     }
 
     fn hangs(&self) -> bool {

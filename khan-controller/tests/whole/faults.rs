@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use khan_api::routes;
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::json as value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use crate::api_server::{ApiServer, Streaming, kubeconfig};
-use crate::client::{PATIENCE, get, identity, metric, names, until_metric, until_names, until_ready, within};
+use crate::client::{
+    PATIENCE, get, identity, json, metric, names, post, until_metric, until_names, until_ready, within,
+};
 use crate::manifests::{node, pod, service};
 use crate::program::{Process, start, text, watching};
 
@@ -34,6 +36,18 @@ async fn gone_at_the_start() {
     let told = ["the list of pods: cannot", "the list of services: cannot", "the list of nodes: cannot"];
     until_readyz(controller.address, StatusCode::SERVICE_UNAVAILABLE, &told).await;
     assert_eq!(get(controller.address, routes::LIVEZ).await.0, StatusCode::OK, "it waits, it is not dead");
+    // "Nobody has this address" would be a lie now, and take names away from agents that have them.
+    let body = r#"{"cursor":"7-9","ips":["10.244.1.7"]}"#;
+    for (status, body) in [
+        post(controller.address, routes::RESOLVE, body.into()).await,
+        get(controller.address, "/v1/identities/10.244.1.7").await,
+        get(controller.address, routes::CACHE).await,
+    ] {
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+        assert!(json(&body)["error"].as_str().unwrap().contains("not ready: waiting for the list of pods: cannot"));
+    }
+    let refused = r#"khan_controller_resolve_requests_total{code="503"}"#;
+    assert_eq!(metric(controller.address, refused).await, Some(1.0));
     let server = ApiServer::start_on(address).await;
     server.put(pod("shop", "web", &["10.244.1.7"]));
     until_ready(controller.address).await;
@@ -104,6 +118,7 @@ async fn forbidden_to_watch_what_it_may_list() {
     server.put(node("n1", &["192.168.0.1"], &[]));
     server.faults("nodes", |faults| faults.forbid = vec!["watch"]);
     let controller = watching(&server).await;
+    until_ready(controller.address).await;
     until_names(controller.address, PATIENCE, &[("192.168.0.1", "n1")]).await;
     let told = ["without the watch of nodes: not allowed to watch nodes: grant the verbs list and watch on nodes"];
     until_readyz(controller.address, StatusCode::OK, &told).await;
@@ -167,8 +182,46 @@ async fn a_list_that_does_not_go_on() {
     let told = ["the list of pods: the list of pods does not go on"];
     until_readyz(controller.address, StatusCode::SERVICE_UNAVAILABLE, &told).await;
     server.faults("pods", |faults| faults.stall_lists = false);
-    until_names(controller.address, PATIENCE, &[("10.244.1.7", "web")]).await;
     until_ready(controller.address).await;
+    until_names(controller.address, PATIENCE, &[("10.244.1.7", "web")]).await;
+}
+
+#[tokio::test]
+async fn a_new_list_that_is_cut_takes_nothing_away() {
+    let server = ApiServer::start().await;
+    server.faults("pods", |faults| faults.streaming = Streaming::Refused);
+    let pods: Vec<_> = (1..=10).map(|n| pod("shop", &format!("web-{n}"), &[&format!("10.244.1.{n}")])).collect();
+    for pod in &pods {
+        server.put(pod.clone());
+    }
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    server.forget_silently(&pods[0]);
+    server.faults("pods", |faults| faults.cut_lists = 3);
+    server.expire("pods");
+    until_names(controller.address, PATIENCE, &[("10.244.1.1", ""), ("10.244.1.10", "web-10")]).await;
+    // Whoever was gone for as long as half a list was known would have left a tombstone.
+    assert_eq!(metric(controller.address, "khan_controller_tombstones").await, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_streamed_list_and_a_watch_that_are_cut_in_the_middle_of_an_event() {
+    let server = ApiServer::start().await;
+    for number in 1..=10 {
+        server.put(pod("shop", &format!("web-{number}"), &[&format!("10.244.1.{number}")]));
+    }
+    server.faults("pods", |faults| faults.cut_watches = 2);
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    assert_eq!(names(controller.address, &["10.244.1.1", "10.244.1.10"]).await, ["web-1", "web-10"]);
+    assert_eq!(server.asked("pods").lists, 0, "a server that breaks off can still stream");
+    assert!(metric(controller.address, &restarts("connection", "pods")).await.unwrap() >= 1.0);
+    // A watch that ends early is nothing unusual: it goes on where it was.
+    let before = server.asked("pods").watches;
+    server.faults("pods", |faults| faults.cut_watches = 1);
+    server.put(pod("shop", "late", &["10.244.1.99"]));
+    until_names(controller.address, PATIENCE, &[("10.244.1.1", "web-1"), ("10.244.1.99", "late")]).await;
+    assert!(server.asked("pods").watches > before);
 }
 
 #[tokio::test]
@@ -179,8 +232,8 @@ async fn objects_that_cannot_be_understood() {
         pod("shop", "odd-address", &["10.244.1.600"]),
         pod("shop", "odd-label", &["10.244.1.6"]),
     ];
-    odd[0]["status"] = json!(7);
-    odd[2]["metadata"]["labels"] = json!({"app": ["web"]});
+    odd[0]["status"] = value!(7);
+    odd[2]["metadata"]["labels"] = value!({"app": ["web"]});
     for object in odd {
         server.put(object);
     }
@@ -201,7 +254,7 @@ async fn objects_that_cannot_be_understood() {
     }
     // An update that cannot be understood leaves what was known, also across a new list.
     let mut odd = pod("shop", "web", &["10.244.1.7"]);
-    odd["status"] = json!("fine");
+    odd["status"] = value!("fine");
     server.put(odd);
     until_metric(process.address, refused, |count| count >= 4.0).await;
     server.expire("pods");
@@ -221,7 +274,24 @@ async fn sigterm_while_a_list_is_read() {
     let mut process = Process::start(&["--kubeconfig", text(kubeconfig.path())]);
     within(PATIENCE, async || if server.asked("pods").lists > 0 { Ok(()) } else { Err("no list yet") }).await;
     process.signal("TERM");
-    assert_eq!(process.ended(Duration::from_secs(5)).await, Some(0));
+    assert_eq!(process.ended(PATIENCE).await, Some(0));
+}
+
+#[tokio::test]
+async fn sigterm_while_a_new_list_is_read() {
+    let server = ApiServer::start().await;
+    server.put(pod("shop", "web", &["10.244.1.7"]));
+    server.faults("pods", |faults| faults.streaming = Streaming::Refused);
+    let kubeconfig = server.kubeconfig();
+    let mut process = Process::start(&["--kubeconfig", text(kubeconfig.path())]);
+    until_ready(process.address).await;
+    let before = server.asked("pods").lists;
+    server.faults("pods", |faults| faults.stall_lists = true);
+    server.expire("pods");
+    within(PATIENCE, async || if server.asked("pods").lists > before { Ok(()) } else { Err("no list yet") }).await;
+    assert_eq!(names(process.address, &["10.244.1.7"]).await, ["web"], "it answers meanwhile");
+    process.signal("TERM");
+    assert_eq!(process.ended(PATIENCE).await, Some(0));
 }
 
 #[tokio::test]

@@ -66,6 +66,19 @@ async fn every_form_that_kubectl_writes() {
 }
 
 #[tokio::test]
+async fn app_labels_in_the_order_given() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("cluster");
+    let mut labelled = pod("shop", "web", &["10.244.1.7"]);
+    labelled["metadata"]["labels"] = json!({"app": "a", "team/app": "t", "k8s-app": "k"});
+    replace(&path, &labelled.to_string());
+    for (labels, app) in [("team/app,app", "t"), ("missing, k8s-app,app", "k"), ("missing", "")] {
+        let controller = start(&["--from-file", text(&path), "--app-labels", labels]).await;
+        assert_eq!(identity(controller.address, "10.244.1.7").await.unwrap().app, app, "{labels}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_read_and_a_bad_one_is_not() {
     let (folder, controller) = of(&list(&cluster()).to_string()).await;
     let path = folder.path().join("cluster");

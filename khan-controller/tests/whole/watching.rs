@@ -159,8 +159,12 @@ async fn the_page_of_metrics_tells_sizes() {
     server.put(service("shop", "web", &["10.96.0.10"]));
     server.put(pod("shop", "web", &["10.244.1.7"]));
     server.put(pod("shop", "rival", &["10.244.1.7"]));
+    server.put(pod("shop", "gone", &["10.244.1.8"]));
     let controller = watching(&server).await;
     until_ready(controller.address).await;
+    server.delete(pod("shop", "gone", &["10.244.1.8"]));
+    until_metric(controller.address, "khan_controller_tombstones", |tombstones| tombstones >= 1.0).await;
+    names(controller.address, &["10.244.1.7", "8.8.8.8"]).await;
     for (series, value) in [
         (r#"khan_controller_objects{resource="pods"}"#, 2.0),
         (r#"khan_controller_objects{resource="nodes"}"#, 1.0),
@@ -168,8 +172,13 @@ async fn the_page_of_metrics_tells_sizes() {
         (r#"khan_controller_addresses{type="gateway"}"#, 1.0),
         ("khan_controller_conflicts", 1.0),
         (r#"khan_controller_watch_synced{resource="services"}"#, 1.0),
+        (r#"khan_controller_resolve_requests_total{code="200"}"#, 1.0),
+        ("khan_controller_resolve_duration_seconds_count", 1.0),
+        ("khan_controller_resolve_addresses_total", 2.0),
     ] {
         assert_eq!(metric(controller.address, series).await, Some(value), "{series}");
     }
+    // Five addresses that got an owner, one that got a better one or not by who came first, one that lost its own, a range.
+    assert!(metric(controller.address, "khan_controller_revision").await.unwrap() >= 7.0);
     assert!(metric(controller.address, r#"khan_controller_watch_age_seconds{resource="pods"}"#).await.unwrap() < 5.0);
 }
