@@ -7,11 +7,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::{Cli, Command};
 use crate::command::{agents, completion, config, conns, doctor, leaks, top, version, who};
 use crate::failure::Failure;
+use crate::logging;
 
 /// Does what the command line says. The terminal interface handles signals of its own.
 pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let screen = matches!(&cli.command, Command::Top(args) if top::opens_screen(&cli, args));
+    logging::install(&cli.output, screen)?;
     if let Command::Top(args) = &cli.command
-        && top::opens_screen(&cli, args)
+        && screen
     {
         return top::live(&cli, args).await;
     }

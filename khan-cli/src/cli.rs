@@ -12,8 +12,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::completion::Shell;
 use crate::config::{self, ConfigError};
@@ -34,13 +35,20 @@ use source_args::SourceArgs;
     about = "Who holds these connections? Kubernetes names for the kernel's connection tracking table",
     after_help = "Examples:\n  \
         khan top                                  who holds connections, live\n  \
-        khan top --source local                   the same for this host alone, without a cluster\n  \
+        khan top --source local                   this host alone, without a cluster\n  \
         khan top app/checkout -n shop             one app, either end\n  \
         khan top --once -o json --agent http://10.0.0.7:14718\n  \
-        khan leaks --window 15m --exit-code       for a cron job: exit code 5 when a leak is likely\n  \
-        khan who 10.40.7.19                       whose address is this, and who talks to it?\n\n\
-        Exit codes: 0 fine, 1 failed, 3 partial data with --strict, 4 nothing reachable, 5 leak found with --exit-code,\n\
-        64 wrong flag or configuration, 130 interrupted, 143 terminated."
+        khan leaks --window 15m --exit-code       for cron: exit code 5 on a leak\n  \
+        khan who 10.40.7.19                       whose address, and who talks to it?\n\n\
+        Exit codes:\n  \
+        0    fine\n  \
+        1    failed\n  \
+        3    with --strict: a part of the data is missing or old\n  \
+        4    nothing that could be asked answers\n  \
+        5    leaks --exit-code: a leak is likely\n  \
+        64   wrong flag, variable or configuration file\n  \
+        130  interrupted\n  \
+        143  terminated"
 )]
 pub struct Cli {
     /// What to do.
@@ -72,9 +80,13 @@ pub fn parse() -> Result<Cli, ExitCode> {
     };
     let path = config::path(named(&words).as_deref());
     let settings = config::read(path.as_deref()).map_err(unusable)?;
-    let mut command = Cli::command();
+    let mut command = each_argument(Cli::command(), &forget_empty);
     if let Some(path) = &path {
         command = config::apply(command, &settings, path).map_err(unusable)?;
+    }
+    // The short help is for a glance; --help names the variables.
+    if words.iter().skip(1).any(|word| word == "-h") {
+        command = each_argument(command, &|arg| arg.hide_env(true));
     }
     // As a plugin of kubectl, usage lines must be what the user types.
     let plugin = words
@@ -87,6 +99,17 @@ pub fn parse() -> Result<Cli, ExitCode> {
     let parsed = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = parsed.map_err(|error| refuse(&error))?;
     Ok(Cli { keys: settings.keys, ..cli })
+}
+
+/// Changes every argument of a command and of those below it.
+fn each_argument(command: clap::Command, change: &impl Fn(Arg) -> Arg) -> clap::Command {
+    command.mut_args(change).mut_subcommands(|sub| each_argument(sub, change))
+}
+
+/// A variable that is set to nothing is as good as not set, as everywhere on Unix.
+fn forget_empty(arg: Arg) -> Arg {
+    let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if empty { arg.env(Resettable::Reset) } else { arg }
 }
 
 /// `--config`, before anything else is read.
@@ -143,16 +166,17 @@ pub enum Command {
         khan top --group-by dst --sort-by delta -w     what grows, block after block\n  \
         khan top --filter 'dst:postgres conns>100 -src:shop/*'\n  \
         khan top --once -o custom-columns=FROM:.source.text,N:.connections\n\n\
-        Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle\n\
+        Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
         halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
     Top(TopArgs),
     /// Which rows look like leaks, and why
     #[command(after_help = "Examples:\n  \
-        khan leaks --prometheus-url http://prometheus:9090     at once, from the recorded past\n  \
-        khan leaks --window 10m --exit-code                    watch for ten minutes; exit code 5 when a leak is likely\n  \
+        khan leaks --prometheus-url http://prometheus:9090   at once, from the past\n  \
+        khan leaks --window 10m --exit-code                  watch for ten minutes\n  \
         khan leaks ns/shop -o json\n\n\
-        LIKELY: grows in most steps, over the whole window, and one pod holds most of it, or it lies idle, or one side\n\
-        does not close, or it grows much faster than ever before. WATCH: it grows, without such evidence.")]
+        LIKELY: grows in most steps, over the whole window, and one pod holds most of it, or it lies idle, or one side \
+        does not close, or it grows much faster than ever before. WATCH: it grows, without such evidence. TOO NEW: it \
+        grows, but has not been seen for long enough.")]
     Leaks(LeaksArgs),
     /// Single connections, read now from the nodes that hold them
     #[command(after_help = "Examples:\n  \
@@ -167,24 +191,35 @@ pub enum Command {
         khan who pod/checkout-6d9f7c-x2k4p\n  \
         khan who app/shop/checkout -o json")]
     Who(WhoArgs),
-    /// What works from here, what does not, and what would mend it
-    Doctor,
-    /// The configuration file
-    Config {
-        /// What to do
-        #[arg(value_enum)]
-        action: ConfigAction,
-    },
     /// Health of the agent on every node
     #[command(after_help = "Examples:\n  \
         khan agents                     version, snapshot age, table fill, last error per node\n  \
         khan agents -o wide --strict    exit code 3 when one is missing or old")]
     Agents,
+    /// What works from here, what does not, and what would mend it
+    #[command(after_help = "Examples:\n  \
+        khan doctor\n  \
+        khan doctor --as jane            what another user would find\n  \
+        khan doctor 2> missing.yaml      then kubectl apply -f missing.yaml\n  \
+        khan doctor -o json --prometheus-url http://prometheus:9090\n\n\
+        Looks at the kubeconfig, permissions, agents, Prometheus, this host and the terminal. When permissions are \
+        missing, stderr is a manifest that grants them. Exit code 4 when nothing from here can show connections.")]
+    Doctor,
+    /// The configuration file
+    #[command(after_help = "Examples:\n  \
+        khan config init      write one in which every flag is explained\n  \
+        khan config view      what it says, and which variables come before it\n\n\
+        A flag comes before its KHAN_ variable, which comes before the file.")]
+    Config {
+        /// What to do
+        #[arg(value_enum)]
+        action: ConfigAction,
+    },
     /// Completion script for a shell
     #[command(after_help = "Examples:\n  \
         source <(khan completion bash)\n  \
         khan completion zsh > \"${fpath[1]}/_khan\"\n  \
-        khan completion kubectl > ~/bin/kubectl_complete-khan && chmod +x ~/bin/kubectl_complete-khan")]
+        khan completion kubectl > ~/bin/kubectl_complete-khan   # and make it executable")]
     Completion {
         /// The shell
         #[arg(value_enum)]
@@ -207,6 +242,9 @@ pub enum Command {
         directory: Option<PathBuf>,
     },
     /// Version of this program
+    #[command(after_help = "Examples:\n  \
+        khan version\n  \
+        khan version -o json     with the snapshot format that agents must speak")]
     Version,
 }
 
@@ -223,9 +261,13 @@ pub enum ConfigAction {
 
 /// Arguments of `khan conns`.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Which connections")]
 pub struct ConnsArgs {
+    /// Only connections of pods with these labels, for example app=web,tier!=cache; the API server is asked for them
+    #[arg(short = 'l', long, env = "KHAN_SELECTOR", value_name = "LABELS")]
+    pub selector: Option<String>,
     /// Either end: app/NAME, pod/NAME, ns/NAME, node/NAME, ip/ADDRESS, or part of a name
-    #[arg(value_name = "SELECTOR")]
+    #[arg(value_name = "SELECTOR", help_heading = Resettable::Reset)]
     pub selectors: Vec<String>,
     /// Client's end
     #[arg(long, env = "KHAN_FROM", value_name = "SELECTOR")]
@@ -233,8 +275,8 @@ pub struct ConnsArgs {
     /// Destination's end, dialled or answering
     #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
     pub to: Vec<String>,
-    /// State, for example established or `close_wait`
-    #[arg(long, env = "KHAN_STATE", value_name = "STATE")]
+    /// State of the connections.
+    #[arg(long, env = "KHAN_STATE", value_name = "STATE", help = "State, for example established or close_wait")]
     pub state: Option<String>,
     /// tcp, udp or sctp
     #[arg(long, env = "KHAN_PROTO", value_name = "NAME")]
@@ -242,7 +284,7 @@ pub struct ConnsArgs {
     /// Port dialled or answering
     #[arg(long, env = "KHAN_PORT", value_name = "PORT")]
     pub port: Option<u16>,
-    /// At most so many connections per node, up to 1000
+    /// At most so many connections; 0 for as many as nodes list, which is up to 1000 each
     #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 50)]
     pub limit: usize,
 }
@@ -288,6 +330,6 @@ pub struct TopArgs {
     #[command(flatten)]
     pub leak: LeakArgs,
     /// Print once instead of opening the terminal interface
-    #[arg(long, env = "KHAN_ONCE")]
+    #[arg(long, env = "KHAN_ONCE", help_heading = "Output")]
     pub once: bool,
 }

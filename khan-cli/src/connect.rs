@@ -1,5 +1,6 @@
 //! Flags to a started source: explicit addresses beat discovery, discovery beats Prometheus, Prometheus beats this host.
 
+pub mod labelled;
 pub mod prometheus;
 
 use std::io::IsTerminal;

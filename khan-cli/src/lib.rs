@@ -13,6 +13,7 @@ pub mod config;
 pub mod connect;
 pub mod failure;
 pub mod feed;
+pub mod logging;
 pub mod model;
 pub mod output;
 pub mod source;

@@ -8,7 +8,10 @@ use std::time::Duration;
 use khan_api::snapshot::{Endpoint, Side};
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::{self, Feed, News};
-use khan_cli::model::{GroupBy, History, NodeState, Projected, Query, SourceInfo, View, project};
+use khan_cli::model::history::Limits;
+use khan_cli::model::{
+    GroupBy, History, LeakRule, NodeState, Projected, Query, SourceInfo, Verdict, View, leaks, project,
+};
 use khan_cli::source::agents;
 use khan_cli::source::agents::route::DirectClient;
 use khan_cli::source::exchange::Bounds;
@@ -188,6 +191,17 @@ impl Bench {
         run::start(self.client(), plan, SourceInfo::default()).await.unwrap()
     }
 
+    /// One pod has opened more connections since the snapshot before.
+    fn leak(&self, step: u64, more: u64) {
+        let mut world = self.world.lock().unwrap();
+        let snapshot = world.get_mut("n1").unwrap();
+        (snapshot.id, snapshot.taken) = (format!("n1-leak-{step}"), Timestamp::now());
+        snapshot.connections += more;
+        let row = &mut snapshot.rows[0];
+        row.connections += more;
+        *row.states.get_mut("ESTABLISHED").unwrap() += more;
+    }
+
     fn ask_agents(&self) -> Feed {
         let (feeder, feed) = feed::channel(View::default());
         let urls = self.agents.each_ref().map(|agent| agent.url().parse().unwrap());
@@ -268,6 +282,45 @@ async fn agents_and_prometheus_give_the_same_answers() {
     assert_eq!((table.entries, table.limit), (115, 262_144));
     let apart = node.taken.unwrap().millis() - directly.nodes[0].taken.unwrap().millis();
     assert!(apart.abs() < 2_000, "the snapshot's own time, not the scrape's: {apart} ms apart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leak_has_the_same_evidence() {
+    const STEPS: u64 = 8;
+    const ADDED: u64 = 10;
+    let bench = Bench::start().await;
+    let query = Query { limit: 0, ..Query::default() };
+    // As khan leaks asks them.
+    let prometheus = bench.ask_prometheus(&query.clone().by_pod(), Duration::ZERO).await;
+    let mut found = Vec::new();
+    let mut watched = [bench.ask_agents(), prometheus].map(|feed| {
+        let mut history = History::with_limits(Limits { spacing: Duration::ZERO, ..Limits::default() });
+        history.track(&query);
+        (feed, history, Arc::<View>::default())
+    });
+    for step in 1..=STEPS {
+        bench.leak(step, ADDED);
+        for (feed, history, last) in &mut watched {
+            let grown = |view: &View| whole(view) && view.connections() == 126 + step * ADDED;
+            *last = view(feed, "the latest growth", grown).await;
+            history.push(Arc::clone(last));
+        }
+    }
+    for (_, history, last) in &watched {
+        let report = leaks(last, &query, history, &LeakRule::default());
+        let leak = |leak: &khan_cli::model::leak::Leak| {
+            let pods: Vec<_> = leak.pods.iter().map(|(pod, n)| (pod.text.to_string(), *n)).collect();
+            let ends = (leak.row.source().to_owned(), leak.row.destination().to_owned(), leak.row.port);
+            (leak.verdict, ends, pods, leak.reasons.clone())
+        };
+        found.push(report.leaks.iter().map(leak).collect::<Vec<_>>());
+    }
+    let (verdict, ends, pods, reasons) = &found[0][0];
+    assert_eq!((verdict, ends), (&Verdict::Likely, &("shop/web".into(), "data/db".into(), Some(5432))));
+    let held = 42 + STEPS * ADDED;
+    assert_eq!(pods[..], [("shop/web-1".to_owned(), held), ("shop/web-2".to_owned(), 8)]);
+    assert_eq!(reasons[0], "1 of 2 pods holds 94%: shop/web-1");
+    assert_eq!(found[1], found[0], "Prometheus, and the agents");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::duration::DurationError;
+
 /// How to reach the cluster; spelled as in `kubectl options`.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Kubernetes")]
@@ -33,9 +35,9 @@ pub struct KubeArgs {
     /// Group to impersonate (repeatable)
     #[arg(long = "as-group", global = true, env = "KHAN_AS_GROUP", value_name = "NAME")]
     pub impersonate_groups: Vec<String>,
-    /// How long one request to the API server may take
+    /// How long one request to the API server may take; 0 for as long as it needs
     #[arg(long, global = true, env = "KHAN_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "10s",
-        value_parser = super::duration::parse)]
+        value_parser = timeout)]
     pub request_timeout: Duration,
     /// Do not check the API server's certificate
     #[arg(long, global = true, env = "KHAN_INSECURE_SKIP_TLS_VERIFY")]
@@ -48,6 +50,15 @@ pub struct KubeArgs {
     pub token_file: Option<PathBuf>,
 }
 
+/// As kubectl reads it: a number without a unit means seconds, zero no limit.
+fn timeout(text: &str) -> Result<Duration, DurationError> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) if text == "0s" => Ok(Duration::ZERO),
+        Err(_) => super::duration::parse(text),
+    }
+}
+
 impl KubeArgs {
     /// Whether the user asked for a certain cluster.
     pub fn is_explicit(&self) -> bool {
@@ -57,5 +68,17 @@ impl KubeArgs {
     /// The namespaces that narrow the view; empty for all.
     pub fn scope(&self) -> Vec<String> {
         if self.all_namespaces { Vec::new() } else { self.namespace.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_kubectls() {
+        let seconds = |text: &str| timeout(text).map(|timeout| timeout.as_secs());
+        assert_eq!(["0", "0s", "5", "90s", "2m"].map(seconds), [0, 0, 5, 90, 120].map(Ok));
+        assert!(seconds("soon").is_err() && seconds("-1").is_err());
     }
 }

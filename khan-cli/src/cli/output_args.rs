@@ -84,13 +84,13 @@ pub struct OutputArgs {
     /// Configuration file (khan config path)
     #[arg(long, global = true, env = "KHAN_CONFIG", value_name = "FILE", help_heading = "Other")]
     pub config: Option<PathBuf>,
-    /// Say more on stderr (repeatable)
+    /// Log to stderr what is done: -v steps, -vv requests, -vvv libraries; with the terminal interface see --log-file
     #[arg(short, long, global = true, env = "KHAN_VERBOSE", action = ArgAction::Count, help_heading = "Other")]
     pub verbose: u8,
-    /// Write the log to a file
+    /// Append the log to a file instead, also from the terminal interface
     #[arg(long, global = true, env = "KHAN_LOG_FILE", value_name = "FILE", help_heading = "Other")]
     pub log_file: Option<PathBuf>,
-    /// Only data and errors
+    /// Only data and errors, no notes
     #[arg(short, long, global = true, env = "KHAN_QUIET", help_heading = "Other")]
     pub quiet: bool,
 }

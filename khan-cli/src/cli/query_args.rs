@@ -14,6 +14,9 @@ use crate::model::{Filter, GroupBy, LeakRule, Query, Selector, query::SortError}
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which connections")]
 pub struct QueryArgs {
+    /// Only connections of pods with these labels, for example app=web,tier!=cache; the API server is asked for them
+    #[arg(short = 'l', long, env = "KHAN_SELECTOR", value_name = "LABELS")]
+    pub selector: Option<String>,
     /// Client's end: a selector such as app/checkout (repeatable, any of them)
     #[arg(long, env = "KHAN_FROM", value_name = "SELECTOR")]
     pub from: Vec<String>,

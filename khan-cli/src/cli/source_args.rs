@@ -62,8 +62,8 @@ pub struct SourceArgs {
     /// Write everything that is seen to a file
     #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Show a recording instead of asking anybody
-    #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with_all = ["agent", "record"])]
+    /// Show a recording instead of asking anybody, whatever else is said about the source
+    #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
     /// khan-controller's URL, for names with their history; looked up in the cluster unless told
     #[arg(long, global = true, env = "KHAN_CONTROLLER", value_name = "URL")]

@@ -6,11 +6,11 @@ use khan_api::Timestamp;
 use serde_json::{Value, json};
 
 use super::printer::Printer;
-use super::session;
+use super::session::{self, Watch};
 use crate::cli::{Cli, duration};
 use crate::connect;
 use crate::failure::Failure;
-use crate::model::{GroupBy, History, NodeState, NodeStatus, Query, View};
+use crate::model::{GroupBy, NodeState, NodeStatus, Query, View};
 use crate::output::{Cell, Column, Line, Report};
 
 /// Prints one row per node.
@@ -18,9 +18,9 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
     let query = Query { group_by: GroupBy::NODES, trend: Duration::ZERO, window: Duration::ZERO, ..Query::default() };
     let mut feed = connect::start(cli, &query).await?;
-    let mut left = if cli.output.watch { cli.output.count.unwrap_or(u64::MAX) } else { 1 };
-    let mut view = match session::settled(&mut feed, &mut History::default()).await {
-        Ok(view) => view,
+    let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
+    let (mut view, _) = match session::settled(&mut feed).await {
+        Ok(start) => watch.first(start),
         // That no agent answers is what this command is asked to show.
         Err(failure) if failure.code == 4 && !feed.views.borrow().nodes.is_empty() => {
             printer.print(&report(&feed.views.borrow().clone(), Timestamp::now()))?;
@@ -29,17 +29,14 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         Err(failure) => return Err(failure),
     };
     loop {
-        printer.print(&report(&view, Timestamp::now()))?;
+        let moment = session::moment(&view);
+        printer.print_at(&report(&view, moment), moment)?;
         for note in &view.notes {
             printer.note(&format!("note: {note}"));
         }
-        left -= 1;
-        if left == 0 {
-            return printer.judge(&view);
-        }
-        match session::next(&mut feed, view.id).await {
+        match watch.next(&mut feed, view.id).await {
             Some(next) => view = next,
-            None => return Ok(()),
+            None => return printer.judge(&view),
         }
     }
 }

@@ -9,15 +9,18 @@ use serde_json::{Value, json};
 
 use super::printer::Printer;
 use super::session;
+use super::top::report::in_namespaces;
 use crate::cli::{Cli, ConnsArgs, duration};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::{DetailError, SampleRequest};
-use crate::model::{Endpoint, Grain, History, Party, Query, Selector, View};
+use crate::model::{Endpoint, Grain, LabelledPods, Party, Query, Selector, State, View};
 use crate::output::{Cell, Column, Line, Report};
 
 /// Agents match one address after the other; a selector that means more is cut, and the note says so.
 const ADDRESSES: usize = 256;
+/// No agent lists more.
+const MOST: usize = 1000;
 
 /// Prints a bounded sample.
 pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
@@ -28,42 +31,60 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     let (any, src, dst) =
         (selectors("SELECTOR", &args.selectors)?, selectors("--from", &args.from)?, selectors("--to", &args.to)?);
     let protocol = args.proto.as_deref().map(protocol).transpose()?;
+    let state = args.state.as_deref().map(state).transpose()?;
     let mut printer = Printer::new(cli)?;
+    let labelled = connect::labelled::pods(&cli.kube, args.selector.as_deref()).await?;
     let mut feed = connect::start(cli, &Query::default()).await?;
-    let view = session::settled(&mut feed, &mut History::default()).await?;
-    let namespaces = cli.kube.scope();
-    let mut wide = false;
-    let mut addresses = |selectors: &[Selector]| {
-        let mut found = addresses(&view, selectors);
-        wide |= found.len() > ADDRESSES;
+    let view = session::settled(&mut feed).await?.view;
+    let scope = Scope::new(&view, cli.kube.scope(), labelled.as_ref());
+    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let ends = [("--from", &src), ("--to", &dst), ("SELECTOR", &any)].map(|(flag, selectors)| {
+        let found = if selectors.is_empty() && flag == "SELECTOR" {
+            // Nothing narrower is asked for than the labels.
+            scope.labelled.iter().flatten().copied().collect()
+        } else {
+            addresses(&view, selectors)
+        };
+        (flag, selectors, found)
+    });
+    let nobody = ends.iter().find(|(_, wanted, found)| !wanted.is_empty() && found.is_empty());
+    if let Some((flag, wanted, _)) = nobody {
+        let texts: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+        printer.note(&format!("No connection of {} ({flag}) is known.", texts.join(", ")));
+        return Ok(());
+    }
+    if scope.labelled.as_ref().is_some_and(HashSet::is_empty) {
+        printer.note(&format!("No connection of pods labelled {} is known.", args.selector.as_deref().unwrap_or("")));
+        return Ok(());
+    }
+    let wide = ends.iter().any(|(_, _, found)| found.len() > ADDRESSES);
+    let [src, dst, any] = ends.map(|(_, _, mut found)| {
         found.truncate(ADDRESSES);
         found
-    };
+    });
     let request = SampleRequest {
         nodes: cli.source.node.clone(),
-        src: addresses(&src),
-        dst: addresses(&dst),
-        any: addresses(&any),
+        src,
+        dst,
+        any,
         port: args.port,
-        state: args.state.as_ref().map(|state| state.replace('-', "_").to_ascii_uppercase()),
+        state: state.map(|state| state.as_str().to_owned()),
         protocol,
         reply_dst: None,
-        limit: args.limit,
+        // Some of what a node lists stands in another node's table as well.
+        limit: limit.saturating_mul(2).min(MOST),
     };
-    for (flag, wanted, found) in
-        [("--from", &src, &request.src), ("--to", &dst, &request.dst), ("SELECTOR", &any, &request.any)]
-    {
-        if !wanted.is_empty() && found.is_empty() {
-            let texts: Vec<_> = wanted.iter().map(ToString::to_string).collect();
-            printer.note(&format!("No connection of {} ({flag}) is known.", texts.join(", ")));
-            return Ok(());
-        }
-    }
     let samples = feed.handle.sample(request).await.map_err(|error| match error {
         DetailError::CountsOnly(_) => Failure::usage(error),
         error => Failure::unreachable(error),
     })?;
-    printer.print(&report(&view, &samples, &namespaces))?;
+    let listing = Listing::of(&view, &samples, &scope, limit);
+    printer.print(&listing.report(&view, &samples, &scope))?;
+    if listing.truncated {
+        let matched: Vec<_> =
+            samples.iter().map(|sample| format!("{} in the table of {}", sample.matched, sample.node)).collect();
+        printer.note(&format!("note: {} listed, of {}", listing.listed.len(), matched.join(", ")));
+    }
     if wide {
         printer.note(&format!("note: only the first {ADDRESSES} addresses were asked for; name fewer"));
     }
@@ -71,9 +92,47 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     printer.judge(&view)
 }
 
+/// Which connections may be listed at all.
+struct Scope {
+    /// `-n`; empty for all.
+    namespaces: Vec<String>,
+    /// Addresses of the pods that `-l` names.
+    labelled: Option<HashSet<IpAddr>>,
+}
+
+impl Scope {
+    fn new(view: &View, namespaces: Vec<String>, labelled: Option<&LabelledPods>) -> Self {
+        let addresses = |pods: &LabelledPods| {
+            let endpoints = view.endpoints.iter().zip(pods.among(&view.endpoints));
+            endpoints.filter_map(|(endpoint, named)| endpoint.ip.filter(|_| named)).collect()
+        };
+        Self { namespaces, labelled: labelled.map(addresses) }
+    }
+
+    fn holds(&self, owners: &Owners<'_>, c: &Connection) -> bool {
+        let ends = [c.src, c.dst, c.reply_src];
+        let within = |ip: &IpAddr| owners.get(ip).is_some_and(|e| self.namespaces.iter().any(|ns| **ns == *e.ns));
+        (self.namespaces.is_empty() || ends.iter().any(within))
+            && self.labelled.as_ref().is_none_or(|labelled| ends.iter().any(|ip| labelled.contains(ip)))
+    }
+}
+
 fn protocol(text: &str) -> Result<Protocol, Failure> {
     let found = Protocol::ALL.into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(text));
     found.ok_or_else(|| Failure::usage(format_args!("--proto: {text:?} is not one of tcp, udp, sctp")))
+}
+
+/// A single state; what it stands for is decided on the node.
+fn state(text: &str) -> Result<State, Failure> {
+    let name = text.replace('-', "_").to_ascii_uppercase();
+    match State::from_name(&name) {
+        State::Untold => {
+            let names: Vec<_> = State::all().filter(|state| *state != State::Untold).map(State::as_str).collect();
+            let names = names.join(", ").to_ascii_lowercase();
+            Err(Failure::usage(format_args!("--state: {text:?} is not one of {names}")))
+        }
+        state => Ok(state),
+    }
 }
 
 /// The addresses that any of the selectors means; a selector that is one address means it even if nobody knows it.
@@ -130,39 +189,61 @@ pub fn distinct(samples: &[ConnectionSample]) -> Vec<(&str, &Connection)> {
     found
 }
 
-fn report(view: &View, samples: &[ConnectionSample], namespaces: &[String]) -> Report {
-    let columns = vec![
-        Column::text("protocol", "PROTO"),
-        Column::text("state", "STATE"),
-        Column::text("source", "SOURCE"),
-        Column::text("destination", "DESTINATION"),
-        Column::text("backend", "BACKEND"),
-        Column::number("age", "AGE"),
-        Column::number("idle", "IDLE"),
-        Column::number("timeout", "TIMEOUT"),
-        Column::number("sent", "SENT").wide(),
-        Column::number("received", "RECEIVED").wide(),
-        Column::text("client", "CLIENT").wide(),
-        Column::text("server", "SERVER").wide(),
-        Column::text("masquerade", "MASQUERADED-AS").wide(),
-        Column::text("node", "NODE"),
-    ];
-    let owners = owners(view);
-    let within = |c: &Connection| {
-        let ns = |ip: IpAddr| owners.get(&ip).is_some_and(|e| namespaces.iter().any(|ns| **ns == *e.ns));
-        namespaces.is_empty() || ns(c.src) || ns(c.dst) || ns(c.reply_src)
-    };
-    let shown: Vec<_> = distinct(samples).into_iter().filter(|(_, connection)| within(connection)).collect();
-    let matched: u64 = samples.iter().map(|sample| sample.matched).sum();
-    let rows = shown.iter().map(|(node, connection)| line(&columns, node, connection, &owners)).collect();
-    let metadata = json!({
-        "source": view.source.kind.as_str(), "context": view.source.context,
-        "matched": matched, "listed": shown.len(), "truncated": matched > shown.len() as u64,
-        "nodes": samples.iter().map(|sample| json!({
-            "node": sample.node, "snapshotTime": sample.taken, "matched": sample.matched,
-        })).collect::<Vec<_>>(),
-    });
-    Report { kind: "RawConnectionList", metadata, columns, rows, empty: "No connections found.".into() }
+/// What is listed.
+struct Listing<'a> {
+    owners: Owners<'a>,
+    /// Each with the node whose table it stands in.
+    listed: Vec<(&'a str, &'a Connection)>,
+    /// There is more of them.
+    truncated: bool,
+}
+
+impl<'a> Listing<'a> {
+    /// Every connection once, within the scope, those that were active last before the others.
+    fn of(view: &'a View, samples: &'a [ConnectionSample], scope: &Scope, limit: usize) -> Self {
+        let owners = owners(view);
+        let asked: HashSet<&str> = samples.iter().map(|sample| sample.node.as_str()).collect();
+        // The client's node lists it as well, or others with as much right; there it says what was dialled.
+        let elsewhere = |node: &str, c: &Connection| {
+            owners.get(&c.src).is_some_and(|client| *client.node != *node && asked.contains(&*client.node))
+        };
+        let mut listed = distinct(samples);
+        listed.retain(|(node, c)| !elsewhere(node, c) && scope.holds(&owners, c));
+        listed.sort_by_key(|(_, c)| (c.idle_seconds.unwrap_or(u32::MAX), c.src, c.src_port, c.dst, c.dst_port));
+        let cut = samples.iter().any(|sample| sample.matched > sample.connections.len() as u64);
+        let truncated = cut || listed.len() > limit;
+        listed.truncate(limit);
+        Self { owners, listed, truncated }
+    }
+
+    fn report(&self, view: &View, samples: &[ConnectionSample], scope: &Scope) -> Report {
+        let columns = vec![
+            Column::text("protocol", "PROTO"),
+            Column::text("state", "STATE"),
+            Column::text("source", "SOURCE"),
+            Column::text("destination", "DESTINATION"),
+            Column::text("backend", "BACKEND"),
+            Column::number("age", "AGE"),
+            Column::number("idle", "IDLE"),
+            Column::number("timeout", "TIMEOUT"),
+            Column::number("sent", "SENT").wide(),
+            Column::number("received", "RECEIVED").wide(),
+            Column::text("client", "CLIENT").wide(),
+            Column::text("server", "SERVER").wide(),
+            Column::text("masquerade", "MASQUERADED-AS").wide(),
+            Column::text("node", "NODE"),
+        ];
+        let rows = self.listed.iter().map(|(node, c)| line(&columns, node, c, &self.owners)).collect();
+        let metadata = json!({
+            "source": view.source.kind.as_str(), "context": view.source.context, "scope": scope.namespaces,
+            "listed": self.listed.len(), "truncated": self.truncated,
+            "nodes": samples.iter().map(|sample| json!({
+                "node": sample.node, "snapshotTime": sample.taken, "matched": sample.matched,
+            })).collect::<Vec<_>>(),
+        });
+        let empty = format!("No connections found{}.", in_namespaces(&scope.namespaces));
+        Report { kind: "RawConnectionList", metadata, columns, rows, empty }
+    }
 }
 
 fn line(columns: &[Column], node: &str, c: &Connection, owners: &Owners<'_>) -> Line {

@@ -1,6 +1,7 @@
 //! `khan doctor`: what works from here, what does not, and what would mend it.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Value, json};
@@ -11,11 +12,12 @@ use super::session;
 use crate::cli::Cli;
 use crate::connect;
 use crate::failure::Failure;
-use crate::model::{GroupBy, History, NodeState, Query};
+use crate::model::{GroupBy, NodeState, Query, View};
 use crate::output::{Cell, Column, Line, Report};
+use crate::source::agents::discovery::NAMESPACE;
 use crate::source::cluster::Cluster;
 use crate::source::exchange::Ask;
-use crate::source::rbac;
+use crate::source::rbac::{self, Denial};
 
 /// One thing that was looked at.
 struct Finding {
@@ -52,33 +54,41 @@ fn finding(check: &'static str, state: State, found: impl Into<String>, remedy: 
 pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
     let mut findings = Vec::new();
-    let mut manifest = None;
-    match connect::cluster(&cli.kube).await {
+    let cluster = match connect::cluster(&cli.kube).await {
         Ok(cluster) => {
             findings.push(finding("kubeconfig", State::Ok, place(&cluster), ""));
-            if api_server(&cluster, &mut findings).await {
-                manifest = permissions(cli, &cluster, &mut findings).await;
-            }
+            api_server(&cluster, &mut findings).await.then_some(cluster)
         }
         Err(failure) => {
             let state = if cli.source.agent.is_empty() { State::Warn } else { State::Skip };
-            let remedy = "give --kubeconfig FILE, set KUBECONFIG, or name agents with --agent URL";
-            findings.push(finding("kubeconfig", state, failure.message, remedy));
+            findings.push(finding("kubeconfig", state, failure.message, ""));
+            None
         }
+    };
+    let mut about_agents = Vec::new();
+    let view = agents(cli, cluster.is_some(), &mut about_agents).await;
+    let mut manifest = None;
+    if let Some(cluster) = &cluster {
+        manifest = permissions(cli, cluster, view.as_deref(), &mut findings).await;
     }
-    let agents = agents(cli, &mut findings).await;
+    findings.append(&mut about_agents);
+    let agents = view.is_some_and(|view| view.count(NodeState::Ok) > 0);
     let prometheus = prometheus(cli, &mut findings).await;
     let local = local(&mut findings);
     terminal(&mut findings);
-    let fine = agents || prometheus || local;
     printer.print(&report(&findings, manifest.as_deref()))?;
     if let Some(manifest) = manifest {
-        printer.note("this would allow what is missing (kubectl apply -f -):");
+        // The whole of it can go to kubectl as it stands.
+        printer.note("# This allows what is missing: kubectl apply -f -");
         for line in manifest.lines() {
             printer.note(line);
         }
     }
-    if fine { Ok(()) } else { Err(Failure::unreachable("no source of connections works from here")) }
+    if agents || prometheus || local {
+        Ok(())
+    } else {
+        Err(Failure::unreachable("no source of connections works from here"))
+    }
 }
 
 fn place(cluster: &Cluster) -> String {
@@ -107,26 +117,24 @@ async fn api_server(cluster: &Cluster, findings: &mut Vec<Finding>) -> bool {
     state == State::Ok
 }
 
-/// Asks the API server itself what is allowed. Returns a manifest when something is not.
-async fn permissions(cli: &Cli, cluster: &Cluster, findings: &mut Vec<Finding>) -> Option<String> {
-    let namespace = cli.source.khan_namespace.as_deref();
-    let wanted = [
-        ("list", "pods", "", "agents cannot be looked up"),
-        ("get", "pods", "proxy", "agents are reached by port-forward only"),
-        ("get", "pods", "portforward", "agents are reached by pod proxy only"),
-        ("create", "pods", "portforward", "from Kubernetes 1.35 on agents are reached by pod proxy only"),
-        ("get", "services", "proxy", "svc:// URLs and the controller's history are out of reach"),
-    ];
-    let (mut denied, mut proxy, mut forward) = (Vec::new(), true, true);
-    for (verb, resource, subresource, effect) in wanted {
-        let what = if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") };
-        match allowed(cluster, verb, resource, subresource, namespace.unwrap_or_default()).await {
+/// Asks the API server itself what is allowed, where the agents are. Returns a manifest when something is not.
+async fn permissions(cli: &Cli, cluster: &Cluster, view: Option<&View>, findings: &mut Vec<Finding>) -> Option<String> {
+    // An agent behind an API server is called NAMESPACE/POD.
+    let found = view.and_then(|view| view.nodes.first()).and_then(|node| node.agent.split_once('/'));
+    let found = found.map(|(namespace, _)| namespace).filter(|_| cli.source.agent.is_empty());
+    let namespace = cli.source.khan_namespace.as_deref().or(found).unwrap_or(NAMESPACE);
+    let mut denied = Vec::new();
+    for (resource, verb) in
+        rbac::VIEWER.iter().flat_map(|(resource, verbs)| verbs.iter().map(|verb| (*resource, *verb)))
+    {
+        let mut answer = allowed(cluster, verb, resource, namespace).await;
+        // Looked for everywhere first, agents are found with either.
+        if matches!(answer, Ok(false)) && resource == "pods" {
+            answer = allowed(cluster, verb, resource, "").await;
+        }
+        match answer {
             Ok(true) => {}
-            Ok(false) => {
-                proxy &= subresource != "proxy" || resource != "pods";
-                forward &= subresource != "portforward";
-                denied.push((format!("{verb} {what}"), effect));
-            }
+            Ok(false) => denied.push((verb, resource)),
             Err(reason) => {
                 findings.push(finding("permissions", State::Warn, format!("cannot be asked for: {reason}"), ""));
                 return None;
@@ -134,24 +142,39 @@ async fn permissions(cli: &Cli, cluster: &Cluster, findings: &mut Vec<Finding>) 
         }
     }
     if denied.is_empty() {
-        findings.push(finding("permissions", State::Ok, "everything that Khan needs is allowed", ""));
+        let found = format!("all that Khan needs in namespace {namespace} is allowed");
+        findings.push(finding("permissions", State::Ok, found, ""));
         return None;
     }
-    let blocked = denied.iter().any(|(what, _)| what == "list pods") || !(proxy || forward);
-    for (what, effect) in &denied {
+    let closed = |resource: &str| denied.iter().any(|(_, denied)| *denied == resource);
+    let blocked = closed("pods") || (closed("pods/proxy") && closed("pods/portforward"));
+    for (verb, resource) in &denied {
+        let effect = match *resource {
+            "pods" => "agents cannot be looked up",
+            "pods/proxy" => "agents are reached by port-forward only",
+            _ if *verb == "create" => "from Kubernetes 1.35 on agents are reached by pod proxy only",
+            _ => "up to Kubernetes 1.34 agents are reached by pod proxy only",
+        };
         let state = if blocked { State::Fail } else { State::Warn };
-        findings.push(finding("permissions", state, format!("{what} is not allowed: {effect}"), "see the manifest"));
+        let found = format!("{verb} {resource} is not allowed in namespace {namespace}: {effect}");
+        findings.push(finding("permissions", state, found, "apply the manifest below"));
     }
-    Some(rbac::manifest(namespace, None))
+    let user = user(cluster).await;
+    let denial =
+        |(verb, resource)| Denial { verb, resource, namespace: Some(namespace.to_owned()), user: user.clone() };
+    Some(rbac::manifest(&denied.into_iter().map(denial).collect::<Vec<_>>()))
 }
 
-async fn allowed(
-    cluster: &Cluster,
-    verb: &str,
-    resource: &str,
-    subresource: &str,
-    namespace: &str,
-) -> Result<bool, String> {
+/// Who we are to the API server; servers before Kubernetes 1.28 do not tell.
+async fn user(cluster: &Cluster) -> Option<String> {
+    let review = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview" });
+    let answer = review_of(cluster, "/apis/authentication.k8s.io/v1/selfsubjectreviews", &review).await.ok()?;
+    answer.pointer("/status/userInfo/username").and_then(Value::as_str).map(str::to_owned)
+}
+
+/// Whether the API server would let us; in every namespace when it is empty.
+async fn allowed(cluster: &Cluster, verb: &str, resource: &str, namespace: &str) -> Result<bool, String> {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let review = json!({
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -159,7 +182,12 @@ async fn allowed(
             "verb": verb, "resource": resource, "subresource": subresource, "namespace": namespace,
         } },
     });
-    let mut ask = Ask::get("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+    let answer = review_of(cluster, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review).await?;
+    Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
+}
+
+async fn review_of(cluster: &Cluster, path: &str, review: &Value) -> Result<Value, String> {
+    let mut ask = Ask::get(path);
     ask.method = Method::POST;
     ask.headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     ask.body = review.to_string().into();
@@ -167,11 +195,15 @@ async fn allowed(
     if !reply.status.is_success() {
         return Err(format!("{}: {}", reply.status, reply.first_line()));
     }
-    let answer: Value = serde_json::from_slice(&reply.body).map_err(|error| error.to_string())?;
-    Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
+    serde_json::from_slice(&reply.body).map_err(|error| error.to_string())
 }
 
-async fn agents(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
+async fn agents(cli: &Cli, cluster: bool, findings: &mut Vec<Finding>) -> Option<Arc<View>> {
+    const INSTALL: &str = "install Khan (kubectl apply -k deploy/), or use --prometheus-url or --source local";
+    if cli.source.agent.is_empty() && !cluster {
+        findings.push(finding("agents", State::Fail, "cannot be looked up without an API server", "--agent URL"));
+        return None;
+    }
     let asked = async {
         let mut feed = connect::agents(cli).await?;
         let _ = feed.views.wait_for(|view| view.settled).await;
@@ -182,9 +214,8 @@ async fn agents(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
         Ok(view) => view,
         Err(failure) => {
             let first = failure.message.lines().next().unwrap_or_default().to_owned();
-            let remedy = "install Khan (kubectl apply -k deploy/), or use --prometheus-url or --source local";
-            findings.push(finding("agents", State::Fail, first, remedy));
-            return false;
+            findings.push(finding("agents", State::Fail, first, INSTALL));
+            return None;
         }
     };
     let (ok, all) = (view.count(NodeState::Ok), view.nodes.len());
@@ -198,12 +229,10 @@ async fn agents(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
     findings.push(finding("agents", state, format!("{ok} of {all} answer with fresh snapshots"), ""));
     for node in &view.nodes {
         for problem in problems(node) {
-            findings.push(finding(
-                "agents",
-                State::Warn,
-                format!("node {}: {problem}", node.node),
-                "khan agents -o wide",
-            ));
+            // A node that never answered is called by its agent's address, which the problem names.
+            let known = !problem.contains(&node.node);
+            let found = if known { format!("node {}: {problem}", node.node) } else { problem };
+            findings.push(finding("agents", State::Warn, found, "khan agents -o wide"));
         }
         if node.clock_skew_millis.abs() > 5_000 {
             let skew = node.clock_skew_millis / 1000;
@@ -222,7 +251,7 @@ async fn agents(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
         let found = format!("agents of different versions: {}", versions.join(", "));
         findings.push(finding("agents", State::Warn, found, "finish the roll-out"));
     }
-    ok > 0
+    Some(view)
 }
 
 async fn prometheus(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
@@ -239,7 +268,7 @@ async fn prometheus(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
             ..Query::default()
         };
         let mut feed = connect::prometheus::start(cli, &url, &query).await?;
-        session::settled(&mut feed, &mut History::default()).await
+        session::settled(&mut feed).await.map(|start| start.view)
     };
     match asked.await {
         Ok(view) => {

@@ -8,13 +8,13 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::printer::Printer;
-use super::session;
+use super::session::{self, Start};
 use super::top::report as top;
 use crate::cli::{Cli, LeaksArgs, duration};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::Feed;
-use crate::model::{History, LeakReport, LeakRule, Query, Verdict, View, leak::Leak, leaks};
+use crate::model::{History, LabelledPods, LeakReport, LeakRule, Query, Verdict, View, leak::Leak, leaks};
 use crate::output::{Cell, Column, Line, Report};
 
 /// Watches for the window, prints, and fails with 5 when asked to and a leak is likely.
@@ -23,12 +23,15 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     query.limit = 0;
     let rule = args.leak.rule(args.query.window);
     let mut printer = Printer::new(cli)?;
+    query.labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
     query.window = rule.window;
     query.trend = rule.window;
-    let mut feed = connect::start(cli, &query).await?;
+    // Which pod holds most of a row is asked of each suspect, so a server must be asked for it from the start.
+    let mut feed = connect::start(cli, &query.clone().by_pod()).await?;
     let mut history = History::default();
     history.track(&query);
-    let first = session::settled(&mut feed, &mut history).await?;
+    let Start { view: first, past } = session::settled(&mut feed).await?;
+    history.backfill(past);
     history.push(Arc::clone(&first));
     let view = watch(&mut feed, first, &mut history, &rule, &printer).await;
     let found = leaks(&view, &query, &history, &rule);
@@ -37,6 +40,12 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
         report.rows.truncate(limit);
     }
     printer.print(&report)?;
+    if found.samples < rule.samples {
+        let (samples, needed) = (found.samples, rule.samples);
+        printer.note(&format!(
+            "note: {samples} snapshots are too few to judge, {needed} are needed: give a longer --window"
+        ));
+    }
     printer.explain(&view);
     let likely = found.count(Verdict::Likely);
     if args.exit_code && likely > 0 {
@@ -94,6 +103,7 @@ pub fn report(found: &LeakReport, query: &Query, rule: &LeakRule) -> Report {
         "since": found.since,
         "filter": query.filter.to_string(),
         "scope": query.namespaces,
+        "selector": query.labelled.as_ref().map(LabelledPods::selector),
         "rule": {
             "rising": rule.rising, "growth": rule.growth, "growthShare": rule.growth_share,
             "concentration": rule.concentration, "idle": rule.idle, "samples": rule.samples,

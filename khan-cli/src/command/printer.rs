@@ -48,6 +48,11 @@ impl Printer {
 
     /// Prints a report; when it is empty, says so on stderr.
     pub fn print(&mut self, report: &Report) -> Result<(), Failure> {
+        self.print_at(report, Timestamp::now())
+    }
+
+    /// The same for one that shows how things were at `moment`, which `--timestamps` writes before it.
+    pub fn print_at(&mut self, report: &Report, moment: Timestamp) -> Result<(), Failure> {
         let known = |name: &String| report.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         if let Some(unknown) = self.layout.columns.iter().find(|name| !known(name)) {
             let names: Vec<_> = report.columns.iter().map(|column| column.name).collect();
@@ -57,7 +62,7 @@ impl Printer {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if self.timestamps && matches!(self.layout.format, Format::Table | Format::Wide) {
             let blank = if self.blocks > 0 { "\n" } else { "" };
-            writeln!(out, "{blank}{}", Timestamp::from_seconds(Timestamp::now().seconds()))?;
+            writeln!(out, "{blank}{}", Timestamp::from_seconds(moment.seconds()))?;
         }
         output::write(report, &self.layout, &mut out)?;
         out.flush()?;

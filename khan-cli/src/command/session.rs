@@ -1,19 +1,32 @@
 //! Waiting for a feed's views, for commands that print.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+
+use khan_api::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::failure::Failure;
 use crate::feed::{Feed, Link, News};
-use crate::model::{History, SourceKind, View};
+use crate::model::{SourceKind, View};
 
-/// The first view in which every node has answered or failed; fails when none has answered. A past that comes before it
-/// goes into the history.
-pub async fn settled(feed: &mut Feed, history: &mut History) -> Result<Arc<View>, Failure> {
+/// What a feed begins with.
+#[derive(Debug)]
+pub struct Start {
+    /// The first view in which every node has answered or failed.
+    pub view: Arc<View>,
+    /// Views from before it, oldest first, from sources that know them: for [`crate::model::History::backfill`].
+    pub past: Vec<Arc<View>>,
+}
+
+/// Waits for the first view in which every node has answered or failed; fails when none has answered.
+pub async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
     let view = feed.views.wait_for(|view| view.settled).await.map(|view| Arc::clone(&*view));
-    let mut trouble = None;
+    let (mut trouble, mut past) = (None, Vec::new());
     while let Ok(news) = feed.news.try_recv() {
         match news {
-            News::Past(past) => history.backfill(past),
+            News::Past(views) => past = views,
             News::Error { message, .. } => trouble = Some(message),
             News::Link(Link::Retrying { reason, .. } | Link::Credentials(reason)) => trouble = Some(reason),
             News::Recovered { .. } | News::Link(Link::Up) | News::End => {}
@@ -22,7 +35,7 @@ pub async fn settled(feed: &mut Feed, history: &mut History) -> Result<Arc<View>
     let view = view
         .map_err(|_| Failure::unreachable(trouble.as_deref().unwrap_or("the source ended before it had an answer")))?;
     if view.counted_nodes() > 0 {
-        return Ok(view);
+        return Ok(Start { view, past });
     }
     if view.nodes.is_empty() {
         return Err(Failure::unreachable(trouble.unwrap_or_else(|| view.notes.join("; "))));
@@ -34,6 +47,57 @@ pub async fn settled(feed: &mut Feed, history: &mut History) -> Result<Arc<View>
 pub async fn next(feed: &mut Feed, shown: u64) -> Option<Arc<View>> {
     let view = feed.views.wait_for(|view| view.settled && view.id != shown).await;
     view.map(|view| Arc::clone(&*view)).ok()
+}
+
+/// When a view is looked at: now, or for a recording when it was made.
+pub fn moment(view: &View) -> Timestamp {
+    if view.source.kind == SourceKind::Replay { view.assembled } else { Timestamp::now() }
+}
+
+/// The views of `--watch`, as many as `--count` says. A live source gives one each interval, in which the answers of many
+/// agents are together; a recording gives every view that it holds, and ends.
+#[derive(Debug)]
+pub struct Watch {
+    recorded: Option<VecDeque<Arc<View>>>,
+    interval: Duration,
+    due: Instant,
+    left: u64,
+}
+
+impl Watch {
+    /// Without `--watch` there is one view, the one that the feed starts with.
+    pub fn new(watch: bool, count: Option<u64>, interval: Duration) -> Self {
+        let left = if watch { count.unwrap_or(u64::MAX) } else { 1 };
+        Self { recorded: None, interval, due: Instant::now(), left }
+    }
+
+    /// The view to show first, and the past that belongs before it.
+    pub fn first(&mut self, start: Start) -> (Arc<View>, Vec<Arc<View>>) {
+        let Start { view, past } = start;
+        self.due = Instant::now() + self.interval.mul_f64(0.9);
+        self.left = self.left.saturating_sub(1);
+        if view.source.kind != SourceKind::Replay || self.left == 0 {
+            return (view, past);
+        }
+        let mut recorded: VecDeque<_> = past.into_iter().chain([view.clone()]).collect();
+        let first = recorded.pop_front().unwrap_or(view);
+        self.recorded = Some(recorded);
+        (first, Vec::new())
+    }
+
+    /// The next one; `None` after the last.
+    pub async fn next(&mut self, feed: &mut Feed, shown: u64) -> Option<Arc<View>> {
+        self.left = self.left.checked_sub(1)?;
+        if let Some(recorded) = &mut self.recorded {
+            return recorded.pop_front();
+        }
+        sleep_until(self.due).await;
+        next(feed, shown).await?;
+        // Agents answer one after the other.
+        sleep((self.interval / 20).min(Duration::from_millis(300))).await;
+        self.due = Instant::now() + self.interval.mul_f64(0.9);
+        next(feed, shown).await
+    }
 }
 
 fn silent(view: &View) -> Failure {

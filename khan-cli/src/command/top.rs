@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::printer::Printer;
-use super::session;
+use super::session::{self, Watch};
 use crate::cli::output_args::{ColorChoice, ThemeChoice};
 use crate::cli::{Cli, TopArgs};
 use crate::connect;
@@ -15,8 +15,10 @@ use crate::failure::Failure;
 use crate::model::{History, Query, project};
 use crate::tui;
 
-fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
-    args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)
+async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
+    let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
+    let labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
+    Ok(Query { labelled, ..query })
 }
 
 /// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
@@ -32,7 +34,7 @@ pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
 /// Opens the terminal interface.
 pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let output = &cli.output;
-    let query = query(cli, args)?;
+    let query = query(cli, args).await?;
     let options = tui::Options {
         query,
         rule: args.leak.rule(None),
@@ -64,26 +66,25 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
 
 /// Prints a table, once or again and again.
 pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
-    let mut query = query(cli, args)?;
     let mut printer = Printer::new(cli)?;
+    let mut query = query(cli, args).await?;
     query.limit = args.query.limit.unwrap_or(0);
     let mut feed = connect::start(cli, &query).await?;
     let mut history = History::default();
     history.track(&query);
-    let mut left = if cli.output.watch { cli.output.count.unwrap_or(u64::MAX) } else { 1 };
-    let mut view = session::settled(&mut feed, &mut history).await?;
+    let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
+    let (mut view, past) = watch.first(session::settled(&mut feed).await?);
+    history.backfill(past);
     loop {
         history.push(Arc::clone(&view));
-        printer.print(&report::report(&view, &query, &project(&view, &query, &history)))?;
+        let report = report::report(&view, &query, &project(&view, &query, &history));
+        printer.print_at(&report, session::moment(&view))?;
         printer.explain(&view);
-        left -= 1;
-        if left == 0 {
-            printer.judge(&view)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        match session::next(&mut feed, view.id).await {
+        match watch.next(&mut feed, view.id).await {
             Some(next) => view = next,
-            None => return Ok(ExitCode::SUCCESS),
+            None => break,
         }
     }
+    printer.judge(&view)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -104,7 +104,7 @@ pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
     let printer = Printer::new(cli)?;
     let query = question(&subject, GroupBy::NONE);
     let mut feed = connect::start(cli, &query).await?;
-    let view = session::settled(&mut feed, &mut History::default()).await?;
+    let view = session::settled(&mut feed).await?.view;
     let answer = answer(cli, args, &subject, &view, &feed).await;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match printer.format() {
@@ -121,6 +121,9 @@ pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
     }
     std::io::Write::flush(&mut out)?;
     drop(out);
+    for note in &answer.notes {
+        printer.note(&format!("note: {note}"));
+    }
     printer.explain(&view);
     printer.judge(&view)
 }
@@ -135,16 +138,19 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
     let addresses = identity::known(cli, subject, view, &mut notes).await;
     let peers = |src: bool| peers(view, subject, src, args.limit);
     let unmasked = unmask::unmask(subject, view, feed, &addresses, &mut notes).await;
+    let (connects_to, connected_from) = (peers(true), peers(false));
     if addresses.is_empty() {
         notes.push("nobody is known by this name, and no connection mentions it".to_owned());
+    } else if connects_to.is_empty() && connected_from.is_empty() && unmasked.is_empty() {
+        notes.push(format!("no connection of {} is in any table that was read", args.subject));
     }
     Answer {
         api_version: "khan.dev/v1",
         kind: "Who",
         subject: args.subject.clone(),
         addresses,
-        connects_to: peers(true),
-        connected_from: peers(false),
+        connects_to,
+        connected_from,
         unmasked,
         notes,
     }

@@ -140,7 +140,7 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
 /// matter.
 pub(crate) fn each(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>, Option<State>, &Sum)) {
     let filter = Compiled::new(&query.filter, query.inverted, view);
-    let scope = Scope::new(view, &query.namespaces);
+    let scope = Scope::new(view, query);
     let bits: Vec<u64> = view.nodes.iter().map(|node| node_bit(&node.node)).collect();
     let split = query.group_by.state || filter.looks_at_states();
     for row in view.rows().filter(|row| scope.holds(row)) {
@@ -241,20 +241,21 @@ fn partial(row: &RowRef<'_>, state: State, connections: u64, gone: bool, bit: u6
     sum
 }
 
-/// Either end in one of the namespaces.
-struct Scope(Option<Vec<bool>>);
+/// Either end in one of the namespaces, and either end one of the labelled pods.
+struct Scope([Option<Vec<bool>>; 2]);
 
 impl Scope {
-    fn new(view: &View, namespaces: &[String]) -> Self {
+    fn new(view: &View, query: &Query) -> Self {
+        let namespaces = &query.namespaces;
         let within =
             || view.endpoints.iter().map(|endpoint| namespaces.iter().any(|ns| **ns == *endpoint.ns)).collect();
-        Self((!namespaces.is_empty()).then(within))
+        let labelled = query.labelled.as_ref().map(|pods| pods.among(&view.endpoints));
+        Self([(!namespaces.is_empty()).then(within), labelled])
     }
 
     fn holds(&self, row: &RowRef<'_>) -> bool {
-        self.0
-            .as_ref()
-            .is_none_or(|ends| ends[row.src as usize] || ends[row.dst as usize] || ends[row.backend as usize])
+        let either = |ends: &Vec<bool>| [row.src, row.dst, row.backend].into_iter().any(|end| ends[end as usize]);
+        self.0.iter().flatten().all(either)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::filter::Filter;
 use super::group::{GroupBy, RowKey};
 use super::hash::fingerprint;
+use super::labelled::LabelledPods;
 use super::party::Grain;
 
 /// A question. Everything about it is in here, so that two equal queries on one view give equal projections.
@@ -20,6 +21,8 @@ pub struct Query {
     pub inverted: bool,
     /// Namespaces of either end; empty for all.
     pub namespaces: Vec<String>,
+    /// Only connections with an end in one of these pods.
+    pub labelled: Option<LabelledPods>,
     /// Order.
     pub sort: Sort,
     /// How many rows at most; 0 for all.
@@ -43,6 +46,7 @@ impl Default for Query {
             filter: Filter::default(),
             inverted: false,
             namespaces: Vec::new(),
+            labelled: None,
             sort: Sort::default(),
             limit: 200,
             window: Duration::from_mins(5),
@@ -66,7 +70,7 @@ impl Query {
     /// and folding are not part.
     pub fn shape(&self) -> u128 {
         let inverted = self.inverted && !self.filter.rows.is_empty();
-        fingerprint(&(self.group_by, &self.filter.rows, inverted, &self.namespaces))
+        fingerprint(&(self.group_by, &self.filter.rows, inverted, &self.namespaces, &self.labelled))
     }
 }
 

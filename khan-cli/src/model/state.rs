@@ -135,10 +135,11 @@ impl StateCounts {
         self.0.iter().sum::<u64>() - self.get(State::Untold)
     }
 
-    /// Established share of the connections with a told state, in percent; `None` when no state is told.
+    /// Established share of the TCP connections with a told state, in percent; `None` when there is none. Other transports
+    /// have no such state.
     pub fn established_percent(&self) -> Option<u8> {
-        let told = self.told();
-        (told > 0).then(|| u8::try_from((self.established() * 100 + told / 2) / told).unwrap_or(100))
+        let tcp: u64 = self.0[..=State::Offload.index()].iter().sum();
+        (tcp > 0).then(|| u8::try_from((self.established() * 100 + tcp / 2) / tcp).unwrap_or(100))
     }
 }
 
@@ -163,6 +164,7 @@ mod tests {
         counts.add(State::Offload, 1);
         counts.add(State::Tcp(TcpState::TimeWait), 1);
         counts.add(State::Untold, 100);
+        counts.add(State::Assured, 50);
         assert_eq!(counts.established_percent(), Some(75));
         assert_eq!(counts.ranked()[0], (State::Untold, 100));
     }

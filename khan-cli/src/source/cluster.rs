@@ -1,7 +1,8 @@
 //! kubeconfig and flags to a client of the API server.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use http::{Request, StatusCode};
@@ -9,6 +10,7 @@ use khan_api::Timestamp;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use super::exchange::{Ask, Bounds, ExchangeError, Reply, collect, first_line};
 
@@ -31,17 +33,20 @@ pub struct ClusterOptions {
     pub token: Option<String>,
     /// `--insecure-skip-tls-verify`.
     pub insecure_skip_tls_verify: bool,
-    /// `--request-timeout`.
+    /// `--request-timeout`; zero for no limit.
     pub request_timeout: Option<Duration>,
     /// Whether exec plugins may talk to the user. Never while a terminal interface runs.
     pub interactive: bool,
 }
 
+/// Where no limit is wanted; a day is long enough for that, and adds up without overflow.
+const NO_LIMIT: Duration = Duration::from_hours(24);
+const USUAL_LIMIT: Duration = Duration::from_secs(30);
+
 /// An API server and who we are there.
 #[derive(Clone)]
 pub struct Cluster {
-    /// The client.
-    pub client: Client,
+    credentials: Arc<Credentials>,
     /// The context's name; empty inside a pod.
     pub context: String,
     /// The context's namespace.
@@ -88,49 +93,138 @@ impl Cluster {
     /// Reads the kubeconfig and gets credentials, which runs an exec plugin where one is configured. Asks nothing of the
     /// server yet.
     pub async fn open(options: &ClusterOptions) -> Result<Self, ClusterError> {
-        super::http_config::client::provider();
-        let (mut config, context) = load(options).await?;
-        config.default_retry = false;
-        config.accept_invalid_certs |= options.insecure_skip_tls_verify;
+        let (client, place) = client(options).await?;
+        let deadline = options.request_timeout.unwrap_or(USUAL_LIMIT);
+        let deadline = if deadline.is_zero() { NO_LIMIT } else { deadline };
+        let Place { context, namespace, url } = place;
+        tracing::info!(context, url, "Opened the cluster");
         let inside = context.is_empty();
-        let (namespace, url) = (config.default_namespace.clone(), config.cluster_url.to_string());
-        // An exec plugin is run synchronously while the client is made.
-        let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-        let reason = match made {
-            Ok(Ok(client)) => {
-                let deadline = options.request_timeout.filter(|timeout| !timeout.is_zero());
-                let bounds = Bounds { deadline: deadline.unwrap_or(Duration::from_secs(30)), ..Bounds::default() };
-                let url = url.trim_end_matches('/').to_owned();
-                return Ok(Self { client, context, namespace, url, bounds, inside });
-            }
-            Ok(Err(error)) => credentials(&error).unwrap_or_else(|| error.to_string()),
-            Err(error) => error.to_string(),
-        };
-        let context = if inside { "the pod's service account".to_owned() } else { format!("context {context:?}") };
-        Err(ClusterError::Credentials { context, reason })
+        let bounds = Bounds { deadline, ..Bounds::default() };
+        let credentials = Arc::new(Credentials::new(client, options.clone()));
+        Ok(Self { credentials, context, namespace, url, bounds, inside })
     }
 
-    /// Asks the API server, or what it leads to.
+    /// A client with the present credentials, and their number for [`Cluster::renew`].
+    pub fn client(&self) -> (Client, u64) {
+        self.credentials.present()
+    }
+
+    /// Reads the kubeconfig again and gets credentials anew, because the server did not accept those with this number. False
+    /// when they cannot be had, or were read again a moment ago.
+    pub async fn renew(&self, refused: u64) -> bool {
+        self.credentials.renew(refused).await
+    }
+
+    /// Asks the API server, or what it leads to. Credentials that the server does not know any more are read again, once.
     pub async fn exchange(&self, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
-        let mut request = Request::builder().method(ask.method.clone()).uri(&ask.path);
-        if let Some(headers) = request.headers_mut() {
-            headers.extend(ask.headers.clone());
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        let body = kube::client::Body::from(ask.body.to_vec());
-        let request = request.body(body).map_err(|error| ExchangeError::Other(error.to_string()))?;
-        let sent = Timestamp::now();
         let answer = async {
-            let response = self.client.send(request).await;
-            let response = response.map_err(|error| match credentials(&error) {
-                Some(reason) => ExchangeError::Credentials(reason),
-                None => ExchangeError::find(&error),
-            })?;
-            collect(response, sent, bounds).await
+            let (client, number) = self.client();
+            let reply = send(client, ask, bounds).await?;
+            if unknown_to_server(&reply) && self.renew(number).await {
+                return send(self.client().0, ask, bounds).await;
+            }
+            Ok(reply)
         };
         let late = |_| Err(ExchangeError::Timeout(bounds.deadline));
-        tokio::time::timeout(bounds.deadline, answer).await.unwrap_or_else(late)
+        let begun = std::time::Instant::now();
+        let answer = tokio::time::timeout(bounds.deadline, answer).await.unwrap_or_else(late);
+        let took = begun.elapsed();
+        match &answer {
+            Ok(reply) => {
+                tracing::debug!(path = ask.path, status = reply.status.as_u16(), ?took, "Asked the API server");
+            }
+            Err(error) => tracing::debug!(path = ask.path, %error, ?took, "The API server gave no answer"),
+        }
+        answer
     }
+}
+
+async fn send(client: Client, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+    let mut request = Request::builder().method(ask.method.clone()).uri(&ask.path);
+    if let Some(headers) = request.headers_mut() {
+        headers.extend(ask.headers.clone());
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let body = kube::client::Body::from(ask.body.to_vec());
+    let request = request.body(body).map_err(|error| ExchangeError::Other(error.to_string()))?;
+    let sent = Timestamp::now();
+    let response = client.send(request).await;
+    let response = response.map_err(|error| match credentials(&error) {
+        Some(reason) => ExchangeError::Credentials(reason),
+        None => ExchangeError::find(&error),
+    })?;
+    collect(response, sent, bounds).await
+}
+
+/// A client, and what makes another one.
+struct Credentials {
+    present: RwLock<(Client, u64)>,
+    /// Held while they are renewed: by one for all.
+    renewed: Mutex<Option<Instant>>,
+    options: ClusterOptions,
+}
+
+/// Credentials that were just read and are not accepted will not be better at once.
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+impl Credentials {
+    fn new(client: Client, options: ClusterOptions) -> Self {
+        // By then a terminal interface may run, so a plugin must not ask the user.
+        let options = ClusterOptions { interactive: false, ..options };
+        Self { present: RwLock::new((client, 0)), renewed: Mutex::new(None), options }
+    }
+
+    fn present(&self) -> (Client, u64) {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn renew(&self, refused: u64) -> bool {
+        let mut renewed = self.renewed.lock().await;
+        if self.present().1 != refused {
+            return true;
+        }
+        if renewed.is_some_and(|at| at.elapsed() < BETWEEN_RENEWALS) {
+            return false;
+        }
+        *renewed = Some(Instant::now());
+        match Box::pin(client(&self.options)).await {
+            Ok((client, _)) => {
+                tracing::info!("The API server did not accept the credentials; they were read again");
+                *self.present.write().unwrap_or_else(PoisonError::into_inner) = (client, refused + 1);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "The API server did not accept the credentials, and there are no others");
+                false
+            }
+        }
+    }
+}
+
+/// Where a client leads to.
+struct Place {
+    context: String,
+    namespace: String,
+    url: String,
+}
+
+async fn client(options: &ClusterOptions) -> Result<(Client, Place), ClusterError> {
+    super::http_config::client::provider();
+    let (mut config, context) = load(options).await?;
+    config.default_retry = false;
+    config.accept_invalid_certs |= options.insecure_skip_tls_verify;
+    let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let namespace = config.default_namespace.clone();
+    // An exec plugin is run synchronously while the client is made.
+    let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
+    let reason = match made {
+        Ok(Ok(client)) => return Ok((client, Place { context, namespace, url })),
+        Ok(Err(error)) => credentials(&error).unwrap_or_else(|| error.to_string()),
+        Err(error) => error.to_string(),
+    };
+    let inside = context.is_empty();
+    let context = if inside { "the pod's service account".to_owned() } else { format!("context {context:?}") };
+    Err(ClusterError::Credentials { context, reason })
 }
 
 async fn load(options: &ClusterOptions) -> Result<(Config, String), ClusterError> {

@@ -136,7 +136,7 @@ pub enum ExchangeError {
     #[error("was not asked, because {0}")]
     Credentials(String),
     /// The API server does not know who we are.
-    #[error("was not asked, because the API server does not accept these credentials ({0})")]
+    #[error("was not asked, because the API server does not accept these credentials ({0}): log in again")]
     NotAccepted(String),
     /// The API server does not let us; one entry for each way that was tried.
     #[error("was not asked, because {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", and "))]
@@ -164,8 +164,7 @@ impl ExchangeError {
     /// What makes it work, to be piped into `kubectl apply -f -`, when permissions are missing.
     pub fn remedy(&self) -> Option<String> {
         let Self::Denied(denials) = self else { return None };
-        let denial = denials.first()?;
-        Some(manifest(denial.namespace.as_deref(), denial.user.as_deref()))
+        (!denials.is_empty()).then(|| manifest(denials))
     }
 
     /// Finds the reason in an error's chain of causes.

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::agents::discovery::NAMESPACE;
 use super::cluster::ApiStatus;
 
 /// One thing that was not allowed.
@@ -37,34 +38,58 @@ impl fmt::Display for Denial {
     }
 }
 
-/// A Role with everything that Khan needs to reach agents in `namespace` (every namespace when there is none), and its
-/// binding to `user`; to be piped into `kubectl apply -f -`.
-pub fn manifest(namespace: Option<&str>, user: Option<&str>) -> String {
-    let (kind, place) = match namespace {
-        Some(namespace) => ("", format!("  namespace: {namespace}\n")),
-        None => ("Cluster", String::new()),
-    };
-    let mut text = format!(
-        "apiVersion: rbac.authorization.k8s.io/v1\n\
-         kind: {kind}Role\n\
-         metadata:\n  name: khan-viewer\n{place}\
-         rules:\n"
-    );
-    for (resources, verbs) in
-        [("pods", "get, list"), ("pods/proxy, services/proxy", "get"), ("pods/portforward", "get, create")]
-    {
-        let _ = write!(text, "  - apiGroups: [\"\"]\n    resources: [{resources}]\n    verbs: [{verbs}]\n");
+/// The cluster role `khan-viewer` of `deploy/`, resources with verbs: all that reading every agent through the API server
+/// takes, and asking the controller for an address's history.
+pub const VIEWER: [(&str, &[&str]); 3] =
+    [("pods", &["list"]), ("pods/proxy", &["get"]), ("pods/portforward", &["get", "create"])];
+
+/// What allows all of `denials`, bound to the user that they name where they were met (without a namespace: where
+/// `deploy/` puts the agents); to be piped into `kubectl apply -f -`.
+///
+/// That is [`VIEWER`] as a cluster role, which changes nothing where it is installed already. Anything else, such as the way
+/// to a Prometheus service, becomes a Role of its own.
+pub fn manifest(denials: &[Denial]) -> String {
+    let namespace = denials.iter().find_map(|denial| denial.namespace.as_deref()).unwrap_or(NAMESPACE);
+    let user = denials.iter().find_map(|denial| denial.user.as_deref());
+    let viewer = |denial: &&Denial| VIEWER.iter().any(|(resource, _)| *resource == denial.resource);
+    let (ours, others): (Vec<_>, Vec<_>) = denials.iter().partition(viewer);
+    let mut parts = Vec::new();
+    if !ours.is_empty() {
+        parts.push(role("ClusterRole", "khan-viewer", None, &VIEWER));
+        parts.push(binding("ClusterRole", "khan-viewer", namespace, user));
     }
-    let (subject, name) = subject(user);
-    let _ = write!(
-        text,
-        "---\napiVersion: rbac.authorization.k8s.io/v1\n\
-         kind: {kind}RoleBinding\n\
-         metadata:\n  name: khan-viewer\n{place}\
-         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}Role\n  name: khan-viewer\n\
-         subjects:\n{subject}    name: {name:?}\n"
-    );
+    if !others.is_empty() {
+        let verbs: Vec<_> = others.iter().map(|denial| (denial.resource, [denial.verb])).collect();
+        let rules: Vec<_> = verbs.iter().map(|(resource, verbs)| (*resource, &verbs[..])).collect();
+        parts.push(role("Role", "khan-services", Some(namespace), &rules));
+        parts.push(binding("Role", "khan-services", namespace, user));
+    }
+    parts.join("---\n")
+}
+
+fn role(kind: &str, name: &str, namespace: Option<&str>, rules: &[(&str, &[&str])]) -> String {
+    let place = namespace.map(|namespace| format!("  namespace: {namespace}\n")).unwrap_or_default();
+    let mut text =
+        format!("apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {name}\n{place}rules:\n");
+    for (resource, verbs) in rules {
+        let verbs = verbs.join(", ");
+        let _ = write!(text, "  - apiGroups: [\"\"]\n    resources: [{resource}]\n    verbs: [{verbs}]\n");
+    }
     text
+}
+
+fn binding(kind: &str, role: &str, namespace: &str, user: Option<&str>) -> String {
+    let (subject, user) = subject(user);
+    let name: String =
+        user.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\n\
+         kind: RoleBinding\n\
+         metadata:\n  name: {role}-{}\n  namespace: {namespace}\n\
+         roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {role}\n\
+         subjects:\n{subject}    name: {user:?}\n",
+        name.trim_matches('-')
+    )
 }
 
 /// The subject's kind and namespace, and its name.
@@ -79,7 +104,7 @@ fn subject(user: Option<&str>) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+    use k8s_openapi::api::rbac::v1::{ClusterRole, Role, RoleBinding};
     use serde::de::DeserializeOwned;
 
     use super::*;
@@ -98,20 +123,44 @@ mod tests {
         assert_eq!(denial.to_string(), "this user may not list pods in all namespaces");
     }
 
+    fn denied(verb: &'static str, resource: &'static str, namespace: Option<&str>, user: &str) -> Denial {
+        Denial { verb, resource, namespace: namespace.map(str::to_owned), user: Some(user.to_owned()) }
+    }
+
     #[test]
     fn the_manifest_is_one_that_kubernetes_reads() {
-        let (role, binding): (Role, RoleBinding) = read(&manifest(Some("khan"), Some("jane")));
-        assert_eq!(role.metadata.namespace.as_deref(), Some("khan"));
-        let rules = role.rules.unwrap();
-        assert_eq!(rules[2].resources.as_deref(), Some(&["pods/portforward".to_owned()][..]));
-        assert_eq!(rules[2].verbs, ["get", "create"]);
-        assert_eq!(binding.role_ref.kind, "Role");
-        assert_eq!(binding.subjects.unwrap()[0].name, "jane");
-        let everywhere = manifest(None, Some("system:serviceaccount:ops:viewer"));
-        let (role, binding): (ClusterRole, ClusterRoleBinding) = read(&everywhere);
-        assert_eq!(role.metadata.namespace, None);
+        let (role, binding): (ClusterRole, RoleBinding) =
+            read(&manifest(&[denied("get", "pods/proxy", Some("ops"), "jane@example.org")]));
+        assert_eq!((role.metadata.name.as_deref(), role.metadata.namespace), (Some("khan-viewer"), None));
+        assert_eq!(binding.metadata.namespace.as_deref(), Some("ops"));
+        assert_eq!(binding.metadata.name.as_deref(), Some("khan-viewer-jane-example-org"));
+        assert_eq!((&*binding.role_ref.kind, &*binding.role_ref.name), ("ClusterRole", "khan-viewer"));
+        assert_eq!(binding.subjects.unwrap()[0].name, "jane@example.org");
+        let account = "system:serviceaccount:ops:viewer";
+        let (_, binding): (ClusterRole, RoleBinding) = read(&manifest(&[denied("list", "pods", None, account)]));
+        assert_eq!(binding.metadata.namespace.as_deref(), Some(NAMESPACE));
         let subject = &binding.subjects.unwrap()[0];
         assert_eq!((subject.kind.as_str(), subject.namespace.as_deref()), ("ServiceAccount", Some("ops")));
         assert_eq!(subject.name, "viewer");
+    }
+
+    #[test]
+    fn the_manifest_grants_exactly_what_deploy_does() {
+        let deploy =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/base/viewer.yaml")).unwrap();
+        let deployed: ClusterRole = serde_yaml_ng::from_str(&deploy).unwrap();
+        let (printed, _): (ClusterRole, RoleBinding) = read(&manifest(&[denied("list", "pods", None, "jane")]));
+        assert_eq!(printed, deployed);
+    }
+
+    #[test]
+    fn what_only_prometheus_needs_has_a_role_of_its_own() {
+        let (role, binding): (Role, RoleBinding) =
+            read(&manifest(&[denied("get", "services/proxy", Some("monitoring"), "jane")]));
+        assert_eq!(role.metadata.namespace.as_deref(), Some("monitoring"));
+        let rules = role.rules.unwrap();
+        assert_eq!(rules[0].resources.as_deref(), Some(&["services/proxy".to_owned()][..]));
+        assert_eq!((rules.len(), &rules[0].verbs[..]), (1, &["get".to_owned()][..]));
+        assert_eq!((&*binding.role_ref.kind, &*binding.role_ref.name), ("Role", "khan-services"));
     }
 }

@@ -3,5 +3,7 @@
 mod agents;
 mod bad_input;
 mod cluster;
+mod doctor;
 mod khan;
+mod manners;
 mod output;

@@ -30,6 +30,18 @@ async fn every_format_is_what_it_says() {
 }
 
 #[tokio::test]
+async fn every_format_in_full() {
+    for format in ["table", "wide", "json", "ndjson", "yaml", "csv", "tsv", "markdown"] {
+        let text = printed(&["top", "-o", format]).await;
+        // The only thing that depends on when the test runs.
+        let moment =
+            |line: &str| line.split_once("snapshotTime").map(|(indent, _)| format!("{indent}snapshotTime ..."));
+        let lines: Vec<_> = text.lines().map(|line| moment(line).unwrap_or_else(|| line.to_owned())).collect();
+        insta::assert_snapshot!(format!("output_{format}"), lines.join("\n"));
+    }
+}
+
+#[tokio::test]
 async fn a_limit_keeps_the_rest_visible() {
     let text = printed(&["top", "--limit", "1", "--columns", "source,conns", "--sort-by", "-conns"]).await;
     assert_eq!(text, "SOURCE            CONNS\nshop/db               2\n(other: 1 rows)       7\n");

@@ -314,7 +314,7 @@ async fn a_refusal_names_verbs_and_resources_and_ends_when_they_are_granted() {
             break message;
         }
     };
-    assert!(manifest.contains("\nkind: Role\n") && manifest.contains("name: \"jane\""), "{manifest}");
+    assert!(manifest.contains("\nkind: ClusterRole\n") && manifest.contains("name: \"jane\""), "{manifest}");
     world.change(|state| state.forbidden.remove("get pods/proxy"));
     view(&mut feed, "granted", whole).await;
 }
@@ -424,6 +424,31 @@ async fn an_exec_plugin_that_fails_is_quoted_and_never_gets_the_terminal() {
 }
 
 #[tokio::test]
+async fn credentials_that_expire_are_read_again() {
+    let world = World::start().await;
+    let file = kubeconfig(&world.api.url());
+    let path = file.path().to_owned();
+    let renewed = std::fs::read_to_string(&path).unwrap();
+    let expired = |text: &str| std::fs::write(&path, text.replace("s3cret", "expired")).unwrap();
+    assert!(renewed.contains("s3cret"), "{renewed}");
+    expired(&renewed);
+    let options = ClusterOptions { kubeconfig: Some(path.clone()), ..ClusterOptions::default() };
+    let cluster = Arc::new(Cluster::open(&options).await.unwrap());
+    // Somebody logs in while we hold the old ones.
+    std::fs::write(&path, &renewed).unwrap();
+    let roster = discover(Arc::clone(&cluster), self::options(Connect::Auto)).await.unwrap();
+    assert_eq!(roster.borrow().targets.len(), 2);
+    // Over a port-forward, too; and the answer that nothing changed is told, not asked for again and again.
+    expired(&renewed);
+    let cluster = Arc::new(Cluster::open(&options).await.unwrap());
+    let refused = discover(Arc::clone(&cluster), self::options(Connect::Auto)).await.unwrap_err();
+    assert!(refused.to_string().ends_with("(Unauthorized): log in again"), "{refused}");
+    let asked = world.api.requests().len();
+    discover(cluster, self::options(Connect::Auto)).await.unwrap_err();
+    assert_eq!(world.api.requests().len() - asked, 1, "read again a moment ago");
+}
+
+#[tokio::test]
 async fn flags_replace_what_the_kubeconfig_says() {
     let world = World::start().await;
     let file = kubeconfig(&world.api.url());
@@ -433,7 +458,9 @@ async fn flags_replace_what_the_kubeconfig_says() {
     };
     let wrong = open(ClusterOptions { token: Some("wrong".into()), ..ClusterOptions::default() }).await.unwrap_err();
     let url = world.api.url();
-    let expected = format!("the API server at {url} does not accept the credentials of this kubeconfig (Unauthorized)");
+    let expected = format!(
+        "the API server at {url} does not accept the credentials of this kubeconfig (Unauthorized): log in again"
+    );
     assert_eq!(wrong.to_string(), expected);
     let as_joe = ClusterOptions {
         impersonate: Some("joe".into()),

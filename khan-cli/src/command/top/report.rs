@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::model::filter::Flag;
 use crate::model::view::COUNTING_RULE;
-use crate::model::{NodeState, Party, Projected, Projection, Query, State, Sum, View};
+use crate::model::{LabelledPods, NodeState, Party, Projected, Projection, Query, State, Sum, View};
 use crate::output::{Cell, Column, Line, Report};
 
 /// The report of a projection of `view`.
@@ -39,14 +39,21 @@ pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
     Report { kind: "ConnectionList", metadata: metadata(view, query, projection), columns, rows, empty: empty(query) }
 }
 
-fn empty(query: &Query) -> String {
-    let scope = match &query.namespaces[..] {
+/// ` in namespace shop`, for the end of a sentence; nothing without namespaces.
+pub fn in_namespaces(namespaces: &[String]) -> String {
+    match namespaces {
         [] => String::new(),
         [one] => format!(" in namespace {one}"),
         many => format!(" in namespaces {}", many.join(", ")),
-    };
+    }
+}
+
+fn empty(query: &Query) -> String {
+    let scope = in_namespaces(&query.namespaces);
+    let labels =
+        query.labelled.as_ref().map(|pods| format!(" of pods labelled {}", pods.selector())).unwrap_or_default();
     let filter = if query.filter.is_empty() { String::new() } else { format!(" that match {}", query.filter) };
-    format!("No connections found{scope}{filter}.")
+    format!("No connections{labels} found{scope}{filter}.")
 }
 
 fn line(columns: &[Column], row: &Projected) -> Line {
@@ -176,6 +183,7 @@ fn metadata(view: &View, query: &Query, projection: &Projection) -> Value {
         "context": view.source.context,
         "detail": view.source.detail,
         "scope": query.namespaces,
+        "selector": query.labelled.as_ref().map(LabelledPods::selector),
         "groupBy": query.group_by.to_string(),
         "sortBy": query.sort.to_string(),
         "filter": query.filter.to_string(),

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use khan_api::Kind;
+
 use super::identity::Known;
 use super::{Answer, Peer};
 use crate::output::table::clean;
@@ -29,7 +31,9 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     if !answer.unmasked.is_empty() {
         writeln!(out, "\nBehind the masquerade")?;
         for real in &answer.unmasked {
-            let name = real.name.as_deref().map(|name| format!(" ({})", clean(name))).unwrap_or_default();
+            let own = real.client.ip().to_string();
+            let name = real.name.as_deref().filter(|name| **name != own);
+            let name = name.map(|name| format!(" ({})", clean(name))).unwrap_or_default();
             writeln!(
                 out,
                 "   {} is {}{name}, which dialled {}, says node {}",
@@ -40,12 +44,6 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
             )?;
         }
     }
-    if !answer.notes.is_empty() {
-        writeln!(out)?;
-        for note in &answer.notes {
-            writeln!(out, "note: {}", clean(note))?;
-        }
-    }
     Ok(())
 }
 
@@ -53,6 +51,9 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
 fn describe(known: &Known) -> String {
     let name =
         if known.namespace.is_empty() { known.name.clone() } else { format!("{}/{}", known.namespace, known.name) };
+    if known.name.is_empty() && known.kind == Kind::Unknown {
+        return "nobody is known to have it".to_owned();
+    }
     let mut text = format!("{} {name}", known.kind);
     let facts = [("app", &known.app), ("workload", &known.workload), ("node", &known.node)];
     for (what, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty() && **fact != known.name) {

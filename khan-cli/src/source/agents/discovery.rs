@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use khan_api::Timestamp;
 use tokio::sync::watch;
-use url::form_urlencoded;
 
-use self::pod::{AgentPod, PodList};
+use self::list::Part;
+use self::pod::AgentPod;
 use super::roster::{Roster, Target};
 use super::route::pod::{Connect, PodRoute};
 use super::route::proxy::Proxied;
 use super::route::{Direct, DirectClient, Route};
 use crate::feed::Link;
-use crate::source::cluster::{ApiStatus, Cluster, unknown_to_server};
-use crate::source::exchange::{Ask, ExchangeError};
+use crate::source::cluster::Cluster;
+use crate::source::exchange::ExchangeError;
 use crate::source::rbac::{Denial, manifest};
 
+pub mod list;
 mod pod;
 
 /// What `deploy/` labels the agents' pods with.
@@ -36,9 +37,6 @@ const REST_PER_LIST: u32 = 20;
 /// Bounds of the pause after a failure.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
-const PAGE: usize = 500;
-/// How often a list that aged while it was read is read again.
-const RESTARTS: u32 = 3;
 
 /// Which pods are agents, and how they are reached.
 #[derive(Clone, Debug)]
@@ -64,7 +62,7 @@ pub enum DiscoveryError {
     #[error("agents cannot be looked for, because {0}")]
     Denied(Denial),
     /// The API server does not know us.
-    #[error("the API server at {url} does not accept the credentials of this kubeconfig ({message})")]
+    #[error("the API server at {url} does not accept the credentials of this kubeconfig ({message}): log in again")]
     NotAccepted {
         /// Where.
         url: String,
@@ -103,7 +101,7 @@ impl DiscoveryError {
     /// What makes it work, to be piped into `kubectl apply -f -`, when permissions are missing.
     pub fn remedy(&self) -> Option<String> {
         let Self::Denied(denial) = self else { return None };
-        Some(manifest(denial.namespace.as_deref(), denial.user.as_deref()))
+        Some(manifest(std::slice::from_ref(denial)))
     }
 }
 
@@ -229,57 +227,6 @@ impl Discovery {
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<AgentPod>, DiscoveryError> {
-        let place = namespace.map_or_else(String::new, |namespace| format!("/namespaces/{namespace}"));
-        let (mut pods, mut from, mut restarts) = (Vec::new(), String::new(), 0);
-        loop {
-            let path = format!("/api/v1{place}/pods?{}", self.query(&from));
-            match self.page(&path, namespace).await {
-                Ok(page) => {
-                    pods.extend(page.items);
-                    from = page.metadata.next;
-                }
-                // The list has aged while it was read: again from the beginning.
-                Err(DiscoveryError::Status { status: StatusCode::GONE, .. })
-                    if !from.is_empty() && restarts < RESTARTS =>
-                {
-                    restarts += 1;
-                    pods.clear();
-                    from.clear();
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-            if from.is_empty() {
-                return Ok(pods);
-            }
-        }
-    }
-
-    fn query(&self, from: &str) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("labelSelector", &self.options.selector).append_pair("limit", &PAGE.to_string());
-        if !from.is_empty() {
-            query.append_pair("continue", from);
-        }
-        query.finish()
-    }
-
-    async fn page(&self, path: &str, namespace: Option<&str>) -> Result<PodList, DiscoveryError> {
-        let url = || self.cluster.url.clone();
-        let reply = self.cluster.exchange(&Ask::get(path), self.cluster.bounds).await;
-        let reply = reply.map_err(|error| DiscoveryError::Exchange { url: url(), error })?;
-        if reply.status == StatusCode::OK {
-            return serde_json::from_slice(&reply.body)
-                .map_err(|error| DiscoveryError::Garbage { url: url(), reason: error.to_string() });
-        }
-        let status = ApiStatus::of(&reply).unwrap_or_default();
-        Err(match reply.status {
-            StatusCode::FORBIDDEN => DiscoveryError::Denied(Denial::new("list", "pods", namespace, &status)),
-            _ if unknown_to_server(&reply) => DiscoveryError::NotAccepted { url: url(), message: status.message },
-            code => {
-                let line = if status.message.is_empty() { reply.first_line() } else { status.message };
-                DiscoveryError::Status { url: url(), status: code, line }
-            }
-        })
+        list::pods(&self.cluster, namespace, &self.options.selector, Part::Whole).await
     }
 }

@@ -55,10 +55,23 @@ impl DirectClient {
         let mut headers = self.config.headers().map_err(|error| ExchangeError::Credentials(error.to_string()))?;
         headers.extend(ask.headers.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        // A password in it is nobody's business.
+        let asked = format!("{}{}", url.origin().ascii_serialization(), url.path());
         let request = self.client.request(ask.method.clone(), url).headers(headers).body(ask.body.clone());
-        let sent = Timestamp::now();
-        let response = request.send().await.map_err(|error| ExchangeError::find(&error))?;
-        collect(http::Response::from(response), sent, bounds).await
+        let (sent, begun) = (Timestamp::now(), std::time::Instant::now());
+        let answer = async {
+            let response = request.send().await.map_err(|error| ExchangeError::find(&error))?;
+            collect(http::Response::from(response), sent, bounds).await
+        };
+        let answer = answer.await;
+        let took = begun.elapsed();
+        match &answer {
+            Ok(reply) => {
+                tracing::debug!(%asked, status = reply.status.as_u16(), bytes = reply.body.len(), ?took, "Asked");
+            }
+            Err(error) => tracing::debug!(%asked, %error, ?took, "No answer"),
+        }
+        answer
     }
 }
 

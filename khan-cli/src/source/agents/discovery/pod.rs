@@ -7,20 +7,6 @@ use serde::Deserialize;
 
 use crate::source::agents::url::AgentUrl;
 
-#[derive(Debug, Deserialize)]
-pub(super) struct PodList {
-    #[serde(default)]
-    pub(super) metadata: ListMeta,
-    #[serde(default)]
-    pub(super) items: Vec<AgentPod>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct ListMeta {
-    #[serde(default, rename = "continue")]
-    pub(super) next: String,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct AgentPod {

@@ -8,8 +8,8 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use khan_api::Timestamp;
-use kube::Api;
 use kube::api::Portforwarder;
+use kube::{Api, Client};
 use tokio::sync::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -42,7 +42,11 @@ impl Forward {
                 Err(error) => return Err(error),
             }
         }
-        let mut stream = self.open(cluster).await?;
+        let (client, number) = cluster.client();
+        let mut stream = match self.open(client).await {
+            Err(ExchangeError::NotAccepted(_)) if cluster.renew(number).await => self.open(cluster.client().0).await,
+            opened => opened,
+        }?;
         let reply = stream.exchange(ask, bounds).await?;
         Ok(self.keep(stream, reply).await)
     }
@@ -52,8 +56,8 @@ impl Forward {
         reply
     }
 
-    async fn open(&self, cluster: &Cluster) -> Result<Stream, ExchangeError> {
-        let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &self.namespace);
+    async fn open(&self, client: Client) -> Result<Stream, ExchangeError> {
+        let pods: Api<Pod> = Api::namespaced(client, &self.namespace);
         let mut forwarder = match pods.portforward(&self.pod, &[self.port]).await {
             Ok(forwarder) => forwarder,
             Err(kube::Error::Api(status)) => return Err(self.refusal(&status)),
