@@ -319,7 +319,7 @@ async fn a_leak_has_the_same_evidence() {
     assert_eq!((verdict, ends), (&Verdict::Likely, &("shop/web".into(), "data/db".into(), Some(5432))));
     let held = 42 + STEPS * ADDED;
     assert_eq!(pods[..], [("shop/web-1".to_owned(), held), ("shop/web-2".to_owned(), 8)]);
-    assert_eq!(reasons[0], "1 of 2 pods holds 94%: shop/web-1");
+    assert_eq!(reasons[0], "1 of 2 pods holds 94%: shop/web-1 on n1");
     assert_eq!(found[1], found[0], "Prometheus, and the agents");
 }
 

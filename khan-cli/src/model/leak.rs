@@ -64,10 +64,13 @@ pub struct Growth {
     pub first: u64,
     /// Newest value.
     pub last: u64,
-    /// Quarters of the window, of those with a step, in which the value rose; 4 for growth that goes on and on.
+    /// Quarters of the window in which the value rose, from a floor above that of the quarter before; 4 for growth that goes
+    /// on and on.
     pub quarters: u8,
     /// The largest single rise.
     pub largest: u64,
+    /// The largest single fall.
+    pub fall: u64,
     /// Middle value.
     pub median: u64,
 }
@@ -79,9 +82,12 @@ impl Growth {
         let steps: Vec<_> = values.windows(2).map(|pair| (pair[0], pair[1])).collect();
         let mut sorted = values.to_vec();
         sorted.sort_unstable();
+        let range = |quarter: usize| steps.len() * quarter / 4..=steps.len() * (quarter + 1) / 4;
+        let floor = |quarter: usize| values[range(quarter)].iter().min();
         let rose = |quarter: usize| {
-            let (from, to) = (steps.len() * quarter / 4, steps.len() * (quarter + 1) / 4);
-            values.get(to).zip(values.get(from)).is_some_and(|(later, earlier)| later > earlier)
+            let (from, to) = (values[*range(quarter).start()], values[*range(quarter).end()]);
+            // A saw-tooth that happens to be sampled higher each time still falls back to the same floor.
+            to > from && (quarter == 0 || floor(quarter) > floor(quarter - 1))
         };
         Self {
             samples: values.len(),
@@ -90,6 +96,7 @@ impl Growth {
             last,
             quarters: (0..4).map(|quarter| u8::from(rose(quarter))).sum(),
             largest: steps.iter().map(|(before, after)| after.saturating_sub(*before)).max().unwrap_or(0),
+            fall: steps.iter().map(|(before, after)| before.saturating_sub(*after)).max().unwrap_or(0),
             median: sorted[sorted.len() / 2],
         }
     }
@@ -113,6 +120,8 @@ impl Growth {
             && self.last >= self.median
             // One jump is a step, not a leak; growth that stopped, or has only begun, is not going on and on.
             && self.largest * 2 <= self.added()
+            // What was given back in one go will be given back again.
+            && self.fall * 2 <= self.added()
             && self.quarters == 4
     }
 }
@@ -340,6 +349,54 @@ mod tests {
     #[test]
     fn noise_on_top_of_growth_does_not_hide_it() {
         assert_eq!(even(|step| 300 + 40 * step as u64 + noise(step)), Some(Verdict::Watch));
+    }
+
+    #[test]
+    fn no_saw_tooth_that_falls_within_the_window_is_a_leak() {
+        for (period, phase) in (2..SAMPLES as u64).flat_map(|period| (0..period).map(move |phase| (period, phase))) {
+            for (base, slope) in [(0, 1), (0, 10), (300, 10), (300, 40), (5_000, 25)] {
+                let tooth = |step: u64| base + slope * ((step + phase) % period);
+                let values: Vec<_> = (0..SAMPLES as u64).map(tooth).collect();
+                let growth = Growth::of(&values);
+                assert!(!growth.rises(&LeakRule::default()), "every {period} from {phase}: {values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_noise_is_a_leak() {
+        for seed in 0..500_u64 {
+            for height in [1, 5, 50, 1_000] {
+                let at =
+                    |step: u64| (seed * 1_000 + step + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23) % height;
+                let values: Vec<_> = (0..SAMPLES as u64).map(|step| 200 + at(step)).collect();
+                assert!(!Growth::of(&values).rises(&LeakRule::default()), "{values:?}");
+            }
+        }
+    }
+
+    /// The verdict when nobody was heard at some of the steps, because no scrape or answer came.
+    fn with_missing(value: impl Fn(usize) -> u64, missing: impl Fn(usize) -> bool) -> Option<Verdict> {
+        let query = Query::default();
+        let mut history = History::default();
+        history.track(&query);
+        let mut last = Arc::default();
+        for step in (0..SAMPLES).filter(|step| !missing(*step)) {
+            let agent = Agent::new("n1", 30 * i64::try_from(step).unwrap());
+            last = view(&[agent.row("shop/web:web@n1", "data/db@n2", 5432, value(step))]);
+            history.push(Arc::clone(&last));
+        }
+        leaks(&last, &query, &history, &LeakRule::default()).leaks.first().map(|leak| leak.verdict)
+    }
+
+    #[test]
+    fn missing_scrapes_neither_alarm_nor_hide() {
+        for missing in [|step| (10..20).contains(&step), |step: usize| step % 3 == 1, |step| step == 14] {
+            assert_eq!(with_missing(|_| 500, missing), None, "flat");
+            assert_eq!(with_missing(|step| 300 + 10 * (step as u64 % 8), missing), None, "saw-tooth");
+            assert_eq!(with_missing(|step| if step < 15 { 300 } else { 900 }, missing), None, "step");
+            assert_eq!(with_missing(|step| 300 + 10 * step as u64, missing), Some(Verdict::Watch), "leak");
+        }
     }
 
     #[test]
