@@ -242,7 +242,12 @@ impl Session {
 
     /// What the screen shows.
     pub(crate) fn text(&self) -> String {
-        self.screen.screen().contents()
+        self.screen().contents()
+    }
+
+    /// The terminal's cells.
+    pub(crate) fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
     }
 
     /// Types.

@@ -1,0 +1,77 @@
+//! The pictures of the README: `khan top` on the demo, taken from a real terminal.
+//!
+//! ```sh
+//! cargo build --bins && cargo test -p khan-cli --test picture -- --ignored
+//! ```
+
+#[path = "tui/session.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod session;
+#[path = "tui/shop.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod shop;
+#[path = "tui/svg.rs"]
+mod svg;
+
+use std::path::Path;
+use std::time::Duration;
+
+use portable_pty::CommandBuilder;
+use session::Session;
+use svg::svg;
+
+/// GitHub shows a picture of this size without scrolling.
+const LARGEST: usize = 40_000;
+
+fn save(session: &Session, name: &str, title: &str) {
+    let picture = svg(session.screen(), title);
+    assert!(picture.len() < LARGEST, "{name} has {} bytes", picture.len());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/docs").join(name);
+    std::fs::write(path, picture).expect("the picture can be written");
+}
+
+/// Takes three minutes: the leak must have been seen for a while.
+#[test]
+#[ignore = "writes the README's pictures; needs all programs built and what the demo needs"]
+fn the_demo_is_painted() {
+    let programs = Path::new(env!("CARGO_BIN_EXE_khan")).parent().expect("a folder");
+    let mut command = CommandBuilder::new(programs.join("khan-lab"));
+    command.args(["demo", "--", "--theme", "dark"]);
+    command.env("KHAN_BIN_DIR", programs);
+    command.env("COLORTERM", "truecolor");
+    command.env("KHAN_TEST_KEEP", "COLORTERM");
+    let mut session = Session::start(command, (110, 26));
+    session.watch(Duration::from_mins(3));
+    session.send("j");
+    session.wait("the leak", |text| text.contains("RISING") && text.contains("row 1/"));
+    save(&session, "top.svg", "khan top: edges of the demo by connections; shop/checkout -> data/postgres is RISING");
+    session.send("\r");
+    session.wait("the details", |text| text.contains("by source pod") && text.contains("ESTABLISHED 10."));
+    save(
+        &session,
+        "details.svg",
+        "khan top: shop/checkout -> data/postgres opened: one pod holds nearly all connections",
+    );
+    session.send("qq");
+    assert_eq!(session.end(Duration::from_mins(1)), 0);
+}
+
+/// What a picture consists of is what the terminal shows.
+#[test]
+fn a_screen_becomes_a_picture() {
+    let mut terminal = vt100::Parser::new(2.try_into().expect("two"), 12.try_into().expect("twelve"), 0);
+    terminal.process(b"a <b>  \x1b[1;31mred\x1b[m\r\n\x1b[7mrow\x1b[m");
+    let picture = svg(terminal.screen(), "a & b");
+    let texts: Vec<_> =
+        picture.lines().filter(|line| line.starts_with("<text") || line.starts_with("<rect x")).collect();
+    assert_eq!(
+        texts,
+        [
+            "<text x=\"14.0\" y=\"27.5\" textLength=\"42.0\">a &lt;b&gt;</text>",
+            "<text x=\"72.8\" y=\"27.5\" textLength=\"25.2\" fill=\"#e06c75\" font-weight=\"bold\">red</text>",
+            "<rect x=\"14.0\" y=\"32.0\" width=\"25.2\" height=\"18\" fill=\"#d6d8dc\"/>",
+            "<text x=\"14.0\" y=\"45.5\" textLength=\"25.2\" fill=\"#16181d\">row</text>",
+        ]
+    );
+    assert!(picture.contains("<title>a &amp; b</title>"));
+}
