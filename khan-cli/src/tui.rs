@@ -36,6 +36,8 @@ pub mod state;
 pub mod update;
 
 pub mod background;
+pub mod depth;
+mod export;
 pub mod format;
 pub mod glyphs;
 pub mod styles;

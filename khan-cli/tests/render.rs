@@ -6,7 +6,10 @@ mod shop;
 #[path = "tui/stage.rs"]
 mod stage;
 
+use khan_api::Timestamp;
+use khan_cli::tui::msg::Msg;
 use khan_cli::tui::styles::Theme;
+use shop::START;
 use stage::Stage;
 
 const SIZES: [(u16, u16); 4] = [(120, 30), (80, 24), (60, 15), (40, 10)];
@@ -101,6 +104,36 @@ fn trouble_is_said_where_it_is_seen() {
     insta::assert_snapshot!("all_failed_80x24", stage.frame());
     stage.press("7");
     insta::assert_snapshot!("all_failed_agents_80x24", stage.frame());
+}
+
+/// A Prometheus that scrapes thirty apps, a laptop that sleeps for an hour, and rows beyond the limit.
+#[test]
+fn fan_outs_old_data_and_pins_beyond_the_limit() {
+    let scraping = |step| {
+        let agent = shop::node("node-03", step).row("shop/cart@node-03", "svc:data/redis", 6379, 40);
+        let targets = (0..30)
+            .fold(agent, |agent, i| agent.row("mon/prometheus@node-03", &format!("apps/app-{i}@node-03"), 9100, 2));
+        targets.row("shop/web@node-03", "svc:data/db", 5432, 1).snapshot
+    };
+    let mut stage = Stage::new(100, 14, false);
+    for step in 0..4 {
+        stage.show(&[scraping(step)], step);
+    }
+    stage.press("j Right");
+    insta::assert_snapshot!("fan_out_expanded", stage.frame());
+    stage.press("G k k");
+    insta::assert_snapshot!("fan_out_expanded_end", stage.frame());
+    stage.press("g j Left j j Space");
+    stage.app.base.limit = 1;
+    stage.press("g");
+    stage.show(&[scraping(4)], 4);
+    insta::assert_snapshot!("pinned_beyond_the_limit", stage.frame());
+    stage.tell(Msg::Tick(Timestamp::from_seconds(START + 3_600)));
+    insta::assert_snapshot!("after_an_hours_sleep", stage.frame());
+    stage.show(&[scraping(120)], 120);
+    insta::assert_snapshot!("first_data_after_sleep", stage.frame());
+    stage.press("j j Enter");
+    insta::assert_snapshot!("fan_out_opened", stage.frame());
 }
 
 #[test]

@@ -7,71 +7,54 @@ mod shop;
 mod stage;
 
 use khan_api::snapshot::Snapshot;
+use khan_api::{Connection, ConnectionSample, Timestamp};
 use khan_cli::model::RowKey;
 use khan_cli::tui::msg::{Effect, Exit, Msg};
 use proptest::prelude::*;
 use proptest::sample::select;
 use stage::Stage;
 
-const KEYS: &[&str] = &[
-    "j",
-    "k",
-    "g",
-    "G",
-    "Ctrl-d",
-    "Ctrl-u",
-    "PgDn",
-    "PgUp",
-    "Enter",
-    "Esc",
-    "Tab",
-    "Shift-Tab",
-    "1",
-    "2",
-    "3",
-    "4",
-    "5",
-    "6",
-    "7",
-    "<",
-    ">",
-    "R",
-    "s",
-    "C",
-    "D",
-    "S",
-    "/",
-    "!",
-    "Space",
-    "X",
-    "p",
-    "b",
-    "B",
-    "a",
-    "d",
-    "w",
-    "c",
-    "y",
-    "e",
-    "o",
-    "K",
-    "m",
-    "T",
-    ":",
-    "?",
-    "E",
-    "Right",
-    "Left",
-    "n",
-    "t",
-    "Up",
-    "Down",
-    "x",
-    "-",
-    "+",
-    "Backspace",
-    "End",
-];
+/// Every key that does something, some that do nothing, and what happens beside keys.
+const KEYS: &str = "j k g G h l n t f x Ctrl-d Ctrl-u Ctrl-f PgDn PgUp Enter Esc Tab Shift-Tab 1 2 3 4 5 6 7 < > R s C D S / ! \
+                    Space X p b B a d w c y e o K m T : ? E F1 Right Left Up Down Home End - + = Backspace Ctrl-r Ctrl-l q Q \
+                    @click @paste @wheel @sample @failed @tick @sleep @away";
+
+fn happens(stage: &mut Stage, what: &str, step: i64) {
+    let (width, height) = stage.app.size;
+    let msg = match what {
+        "@click" => Msg::Click(width / 3, height / 2),
+        "@paste" => Msg::Paste("src:a\x1b[2J\nport:\u{6f22}".into()),
+        "@wheel" => Msg::Wheel(1),
+        "@sample" => Msg::Sample(stage.app.asked, Ok(vec![connections()])),
+        "@failed" => Msg::Sample(stage.app.asked, Err("no agent answered: \u{9b}31m timeout".into())),
+        "@tick" => Msg::Tick(Timestamp::from_seconds(stage.app.clock.seconds() + 1)),
+        "@sleep" => Msg::Tick(Timestamp::from_seconds(stage.app.clock.seconds() + 9_000)),
+        "@away" => {
+            stage.fail_all(step);
+            return;
+        }
+        key => {
+            stage.press(key);
+            return;
+        }
+    };
+    stage.tell(msg);
+}
+
+fn connections() -> ConnectionSample {
+    let connection = serde_json::json!({
+        "protocol": "tcp", "state": "ESTABLISHED", "src": "2001:db8::1", "src_port": 40_000, "dst": "10.96.0.11",
+        "dst_port": 5432, "reply_src": "10.244.1.15", "reply_src_port": 5432, "reply_dst": "172.18.0.1",
+        "reply_dst_port": 61_001, "timeout_seconds": 431_999, "idle_seconds": 1,
+    });
+    let connection: Connection = serde_json::from_value(connection).expect("a connection");
+    ConnectionSample {
+        node: "node-03".into(),
+        taken: Timestamp::default(),
+        matched: 90,
+        connections: vec![connection; 50],
+    }
+}
 
 /// Names as a hostile cluster could have them.
 fn name() -> impl Strategy<Value = String> {
@@ -102,7 +85,7 @@ proptest! {
     fn nothing_panics(
         sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 1..4),
         mut snapshots in prop::collection::vec(snapshot(), 0..5),
-        keys in prop::collection::vec(select(KEYS), 0..30),
+        keys in prop::collection::vec(select(KEYS.split_whitespace().collect::<Vec<_>>()), 0..30),
         ascii in any::<bool>(),
     ) {
         let mut stage = Stage::new(sizes[0].0, sizes[0].1, ascii);
@@ -112,7 +95,7 @@ proptest! {
             stage.show(std::slice::from_ref(snapshot), *step);
         }
         for (i, key) in keys.iter().enumerate() {
-            let _ = stage.press(key);
+            happens(&mut stage, key, 40);
             let (width, height) = sizes[i % sizes.len()];
             stage.resize(width, height);
             stage.frame();
@@ -126,11 +109,46 @@ proptest! {
 /// Every size once, on every screen, with real data.
 #[test]
 fn every_small_size_has_a_frame() {
-    for keys in ["", "Enter", "6", "4", "7", "?", "c", "/ a", "d j"] {
+    let screens = [
+        "",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "Enter",
+        "Enter @sample",
+        "Enter @failed",
+        "Enter @sample Tab Tab j",
+        "Enter j Enter",
+        "6 Enter",
+        "j Right",
+        "j Space",
+        "d j",
+        "w",
+        "p",
+        "b",
+        "?",
+        "E",
+        "o",
+        "K",
+        "7 j Enter",
+        "s",
+        "c",
+        "e",
+        "/ a",
+        "/ p : x",
+        ": x",
+        "? / n",
+        "@away",
+        "@sleep",
+    ];
+    for keys in screens {
         let mut stage = Stage::new(80, 24, false);
         stage.play(0..3);
-        stage.press(keys);
-        for width in (1..=60).chain([79, 99, 100, 120, 300]) {
+        keys.split_whitespace().for_each(|key| happens(&mut stage, key, 3));
+        for width in (1..=9).chain([15, 24, 33]).chain(38..=44).chain([59, 60, 71, 72, 79, 99, 100, 120, 300]) {
             for height in [1, 2, 3, 5, 9, 10, 11, 13, 20, 24, 100] {
                 stage.resize(width, height);
                 assert_eq!(stage.frame().lines().count(), usize::from(height));

@@ -46,9 +46,9 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
             ThemeChoice::Mono => tui::styles::Theme::Mono,
         }),
         color: match output.color {
-            ColorChoice::Auto => tui::styles::ColorChoice::Auto,
-            ColorChoice::Always => tui::styles::ColorChoice::Always,
-            ColorChoice::Never => tui::styles::ColorChoice::Never,
+            ColorChoice::Auto => tui::depth::ColorChoice::Auto,
+            ColorChoice::Always => tui::depth::ColorChoice::Always,
+            ColorChoice::Never => tui::depth::ColorChoice::Never,
         },
         ascii: output.ascii,
         mouse: output.mouse,

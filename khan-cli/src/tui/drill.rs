@@ -57,7 +57,11 @@ impl Drill {
     /// Opens `row` of the answer to `query`.
     pub fn open(query: &Query, row: &Projected, asked: u64) -> Self {
         let query = query.of_row(row);
-        let panes: Vec<_> = panes(&query.group_by).into_iter().map(|pane| (pane, Projection::default())).collect();
+        let mut panes: Vec<_> = panes(&query.group_by).into_iter().map(|pane| (pane, Projection::default())).collect();
+        if row.fan {
+            // What it stands for comes first.
+            panes.reverse();
+        }
         let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
         Self {
             title: title(row),

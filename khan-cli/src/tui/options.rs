@@ -10,11 +10,12 @@ use crate::model::{LeakRule, Query};
 
 use super::app::App;
 use super::columns::Choice;
+use super::depth::{ColorChoice, Depth};
 use super::glyphs::Glyphs;
 use super::keymap::{Keymap, KeymapError};
 use super::run::{Ending, Error, run};
 use super::state::Setup;
-use super::styles::{ColorChoice, Depth, Theme};
+use super::styles::Theme;
 
 /// What the screen begins with.
 #[derive(Debug, Default)]

@@ -167,6 +167,7 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
             ("D", "change since the window's start, or since the baseline"),
             ("~", "computed from old data"),
             ("-", "not known, or nothing to compare with yet"),
+            ("= as", "of a single connection: who answers in place of who was dialled; as whom it goes on"),
             ("trend", "a dot is a missing sample, blank is before the row was first seen"),
         ],
     ),

@@ -5,7 +5,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use crate::model::View;
 
 use super::app::App;
 use super::background::{self, Latecomer};
+use super::export::export;
 use super::input::Key;
 use super::msg::{Effect, Exit, Msg};
 use super::page::Page;
@@ -335,38 +335,5 @@ impl Turn {
             let written = written.unwrap_or_else(|error| Err(error.to_string()));
             let _ = answers.send(Msg::Written(written)).await;
         });
-    }
-}
-
-/// Writes into a file that was not there before.
-fn export(directory: &std::path::Path, stamp: Timestamp, extension: &str, text: &str) -> Result<PathBuf, String> {
-    let stamp: String = stamp.to_string().chars().filter(char::is_ascii_alphanumeric).take(15).collect();
-    for attempt in 0..100_u32 {
-        let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
-        let path = directory.join(format!("khan-{stamp}{suffix}.{extension}"));
-        match std::fs::File::create_new(&path) {
-            Ok(mut file) => {
-                io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
-                return Ok(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(format!("{}: {error}", path.display())),
-        }
-    }
-    Err(format!("{} already holds a hundred exports of this second", directory.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exports_never_overwrite() {
-        let directory = tempfile::tempdir().unwrap();
-        let at = "2026-11-22T14:17:03.5Z".parse().unwrap();
-        let paths: Vec<_> = (0..2).map(|_| export(directory.path(), at, "csv", "a,b\n").unwrap()).collect();
-        let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["khan-20261122T141703.csv", "khan-20261122T141703-1.csv"]);
-        assert!(export(&directory.path().join("absent"), at, "csv", "").is_err());
     }
 }

@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 
 use crate::model::{GroupBy, Sort};
 
+use super::depth::Depth;
 use super::glyphs::Glyphs;
 use super::keymap::Keymap;
 use super::list::Cursor;
-use super::styles::Depth;
 
 /// What stays as it is while the program runs.
 #[derive(Debug)]

@@ -1,23 +1,19 @@
 //! One row, opened: its numbers and past, what it consists of, its states, and single connections.
 
-use std::fmt::Write as _;
+mod pane;
+mod sample;
 
-use khan_api::{Connection, Kind};
 use ratatui::style::Style;
 
 use crate::model::filter::Flag;
-use crate::model::{Party, Projected};
 use crate::tui::app::App;
-use crate::tui::drill::{Drill, SAMPLE_LIMIT, Sample};
+use crate::tui::drill::{Drill, Sample};
 use crate::tui::format;
-use crate::tui::list::Cursor;
-use crate::tui::text;
 
 use super::chart;
-use super::grid::{Align, Col, solve};
 use super::pen::{Pen, cells};
 use super::row;
-use super::table::{LEAD, idle, put};
+use super::table::idle;
 
 /// Where the parts of the screen are, in lines of its body.
 struct Parts {
@@ -75,11 +71,11 @@ pub(super) fn draw(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
         chart::draw(app, &drill.whole.trend, &mut pen.part(0, 1, width, parts.chart));
     }
     let beside = if width >= 72 { 34.min(width / 3) } else { 0 };
-    pane(app, drill, &mut pen.part(0, parts.list.0, width - beside, parts.list.1));
+    pane::draw(app, drill, &mut pen.part(0, parts.list.0, width - beside, parts.list.1));
     if beside > 0 {
         states(app, drill, &mut pen.part(width - beside, parts.list.0, beside, parts.list.1));
     }
-    sample(app, drill, &mut pen.part(0, parts.sample.0, width, parts.sample.1));
+    sample::draw(app, drill, &mut pen.part(0, parts.sample.0, width, parts.sample.1));
 }
 
 fn summary(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
@@ -125,111 +121,6 @@ fn summary(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Column {
-    Name,
-    Port,
-    Conns,
-    Delta,
-    Est,
-    Node,
-}
-
-const fn col(id: Column, width: u16, needs: u16, rank: u8, align: Align) -> Col<Column> {
-    Col { id, width, needs, rank, align }
-}
-
-fn pane(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
-    let styles = &app.styles;
-    let index = drill.pane.min(drill.panes.len().saturating_sub(1));
-    let Some((grouping, rows)) = drill.panes.get(index) else { return };
-    let mut columns = vec![col(Column::Name, 0, 0, 0, Align::Left)];
-    if grouping.by.port {
-        columns.push(col(Column::Port, 5, 14, 2, Align::Right));
-    }
-    columns.extend([
-        col(Column::Conns, 7, 0, 0, Align::Right),
-        col(Column::Delta, 7, 14, 1, Align::Right),
-        col(Column::Est, 5, 18, 3, Align::Right),
-        col(Column::Node, 12, 22, 4, Align::Left),
-    ]);
-    let slots = solve(&columns, pen.width().saturating_sub(2), LEAD);
-    for slot in &slots {
-        let head = match slot.id {
-            Column::Name => format!("by {}", grouping.name),
-            Column::Port => "PORT".into(),
-            Column::Conns => "CONNS".into(),
-            Column::Delta => row::head(app, crate::tui::columns::Column::Delta),
-            Column::Est => "EST%".into(),
-            Column::Node => "NODE".into(),
-        };
-        let style = if drill.pane == index && slot.id == Column::Name { styles.accent } else { styles.head };
-        put(pen, slot, 0, &head, style);
-    }
-    let ns = |row: &Projected| end(row).map(|party| std::sync::Arc::clone(&party.ns));
-    let bare = rows.rows.windows(2).all(|pair| ns(&pair[0]) == ns(&pair[1]));
-    let cursor = if drill.pane == index { drill.cursors[index] } else { Cursor::default() };
-    let height = usize::from(pen.height()).saturating_sub(1);
-    let all = rows.rows.len();
-    let listed = if all > cursor.offset + height && height > 1 && cursor.key.is_none() { height - 1 } else { height };
-    for (y, row) in (1..).zip(rows.rows.iter().skip(cursor.offset).take(listed)) {
-        let selected = cursor.key == Some(row.key);
-        pen.put(0, y, if selected { ">" } else { "" }, styles.accent);
-        for slot in &slots {
-            let (text, style) = cell(app, row, slot.id, bare, slot.width.into());
-            put(pen, slot, y, &text, style);
-        }
-        if selected {
-            pen.style(0, y, pen.width().saturating_sub(1), styles.selected);
-        }
-    }
-    let after = cursor.offset + listed;
-    if listed < height && all > after {
-        let left: u64 = rows.rows[after..].iter().map(|row| row.sum.connections).sum::<u64>() + rows.hidden.connections;
-        let y = u16::try_from(listed + 1).unwrap_or(0);
-        for slot in &slots {
-            match slot.id {
-                Column::Name => put(pen, slot, y, &format!("... {} more", rows.matching - after), styles.dim),
-                Column::Conns => put(pen, slot, y, &format::count_in(left, slot.width.into()), styles.dim),
-                _ => {}
-            }
-        }
-    }
-}
-
-fn cell(app: &App, row: &Projected, column: Column, bare: bool, cells: usize) -> (String, Style) {
-    let styles = &app.styles;
-    let dash = || ("-".to_owned(), styles.dim);
-    match column {
-        Column::Name => (name(app, row, bare, cells), styles.text),
-        Column::Port => row.port.map_or_else(dash, |port| (port.to_string(), styles.text)),
-        Column::Conns => (format::count_in(row.sum.connections, cells), styles.strong),
-        Column::Delta => row
-            .change
-            .map_or_else(dash, |change| (format::signed_in(change.delta, cells), row::sign(app, change.delta))),
-        Column::Est => row.sum.states.established_percent().map_or_else(dash, |share| (share.to_string(), styles.text)),
-        Column::Node => {
-            let node = end(row).map(|party| &*party.node).filter(|node| !node.is_empty());
-            node.map_or_else(dash, |node| (text::fit(node, cells, app.setup.glyphs.ellipsis).into_owned(), styles.text))
-        }
-    }
-}
-
-fn end(row: &Projected) -> Option<&Party> {
-    row.src.as_ref().or(row.dst.as_ref())
-}
-
-/// The end that a pane tells apart: objects without their namespace where all have the same.
-fn name(app: &App, row: &Projected, bare: bool, cells: usize) -> String {
-    let ellipsis = app.setup.glyphs.ellipsis;
-    match end(row) {
-        Some(party) if bare && matches!(party.kind, Kind::Pod | Kind::Service) && !party.name.is_empty() => {
-            text::fit_middle(&party.name, cells, ellipsis).into_owned()
-        }
-        party => row::party(party, cells, ellipsis),
-    }
-}
-
 /// States, idle times and the side that has yet to close.
 fn states(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     let styles = &app.styles;
@@ -259,100 +150,4 @@ fn states(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     if told && !room {
         pen.put(1, u16::try_from(lines.len() + 1).unwrap_or(0), &idle(&sum.idle), styles.dim);
     }
-}
-
-fn sample(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
-    let styles = &app.styles;
-    let focused = drill.pane >= drill.panes.len();
-    let head = if focused { styles.accent } else { styles.head };
-    let end = pen.width().saturating_sub(1);
-    let answers = match &drill.sample {
-        Sample::Asked => {
-            pen.put(1, 0, "sample of connections", head);
-            pen.put(3, 1, "asking the nodes that hold them ...", styles.dim);
-            return;
-        }
-        Sample::Failed(reason) => {
-            pen.put(1, 0, "sample of connections", head);
-            let room = usize::from(end).saturating_sub(4);
-            for (y, line) in (1..).zip(text::wrap(reason, room)) {
-                pen.put(3, y, &line, styles.warn);
-            }
-            return;
-        }
-        Sample::Ready(answers) => answers,
-    };
-    let matched: u64 = answers.iter().map(|answer| answer.matched).sum();
-    let nodes: Vec<_> = answers.iter().map(|answer| answer.node.as_str()).collect();
-    let listed: usize = answers.iter().map(|answer| answer.connections.len()).sum();
-    // A connection across nodes stands in the tables of both, so these are entries, not connections.
-    let words = format!("table entries ({listed} of {} on {})", format::count(matched), nodes.join(", "));
-    let ellipsis = app.setup.glyphs.ellipsis;
-    let room = usize::from(end).saturating_sub(if pen.width() >= 100 { 40 } else { 20 });
-    pen.put(1, 0, &text::fit(&words, room, ellipsis), head);
-    let columns = connection_columns(pen.width());
-    for (end, head, _) in &columns {
-        pen.put_right(*end, 0, head, styles.head);
-    }
-    let cursor = drill.cursors[drill.panes.len()];
-    let height = usize::from(pen.height()).saturating_sub(1);
-    let connections = answers.iter().flat_map(|answer| &answer.connections).enumerate();
-    for (y, (i, connection)) in (1..).zip(connections.skip(cursor.offset).take(height.min(SAMPLE_LIMIT * 4))) {
-        let left = columns.first().map_or(end, |(end, ..)| end.saturating_sub(9));
-        let room = left.saturating_sub(3);
-        pen.put_in(3, y, room, &text::fit(&tuple(connection), room.into(), ellipsis), styles.text);
-        for (end, _, value) in &columns {
-            pen.put_right(*end, y, &value(connection), styles.text);
-        }
-        if focused && cursor.key.is_some_and(|key| key.0 == i as u128) {
-            pen.put(1, y, ">", styles.accent);
-            pen.style(0, y, pen.width(), styles.selected);
-        }
-    }
-    if listed == 0 && pen.height() > 1 {
-        pen.put(3, 1, "none is left: they closed since the snapshot", styles.dim);
-    }
-}
-
-type Value = fn(&Connection) -> String;
-
-/// Ends, heads and values of the columns at the right.
-fn connection_columns(width: u16) -> Vec<(u16, &'static str, Value)> {
-    let end = width.saturating_sub(1);
-    let age: Value = |c| seconds(c.age_seconds);
-    let idle: Value = |c| seconds(c.idle_seconds.map(u64::from));
-    let timeout: Value = |c| seconds(c.timeout_seconds.map(u64::from));
-    let bytes: Value = |c| match (c.bytes_sent, c.bytes_received) {
-        (Some(sent), Some(received)) => format!("{}/{}", format::bytes(sent), format::bytes(received)),
-        _ => "-".into(),
-    };
-    if width >= 100 {
-        vec![
-            (end.saturating_sub(33), "age", age),
-            (end.saturating_sub(24), "idle", idle),
-            (end.saturating_sub(14), "timeout", timeout),
-            (end, "bytes tx/rx", bytes),
-        ]
-    } else if width >= 60 {
-        vec![(end.saturating_sub(9), "idle", idle), (end, "timeout", timeout)]
-    } else {
-        Vec::new()
-    }
-}
-
-fn seconds(seconds: Option<u64>) -> String {
-    seconds.map_or("-".to_owned(), |s| format::age(std::time::Duration::from_secs(s)))
-}
-
-/// Both ends; who really answers, where it is not who was dialled; where answers go, where that is not the client.
-fn tuple(c: &Connection) -> String {
-    let socket = |ip: std::net::IpAddr, port: u16| std::net::SocketAddr::new(ip, port);
-    let mut text = format!("{} {} {} -> {}", c.protocol, c.state, socket(c.src, c.src_port), socket(c.dst, c.dst_port));
-    if (c.reply_src, c.reply_src_port) != (c.dst, c.dst_port) {
-        let _ = write!(text, " = {}", socket(c.reply_src, c.reply_src_port));
-    }
-    if (c.reply_dst, c.reply_dst_port) != (c.src, c.src_port) {
-        let _ = write!(text, " as {}", socket(c.reply_dst, c.reply_dst_port));
-    }
-    text
 }
