@@ -13,6 +13,7 @@ mod claim;
 mod entry;
 mod history;
 mod ranges;
+mod recent;
 mod record;
 mod view;
 
@@ -31,6 +32,7 @@ use claim::Claim;
 use entry::Entry;
 use history::Graveyard;
 use ranges::Ranges;
+use recent::Recent;
 use record::{Draft, Names, Record, Records, Seconds};
 
 pub use claim::Role;
@@ -71,6 +73,7 @@ pub struct Index {
     by_uid: HashMap<Uid, u32>,
     names: Names,
     addresses: HashMap<Address, Entry>,
+    recent: Recent,
     ranges: Ranges,
     graveyard: Graveyard,
     external: Arc<ExternalNames>,
@@ -105,6 +108,7 @@ impl Index {
             by_uid: HashMap::new(),
             names: Names::default(),
             addresses: HashMap::new(),
+            recent: Recent::new(),
             ranges: Ranges::default(),
             external: Arc::default(),
             rounds: [0; Resource::ALL.len()],
@@ -215,7 +219,11 @@ impl Index {
 
     /// Whether what is known of `ip` changed after `cursor`, which must not be too old.
     pub fn changed_since(&self, ip: IpAddr, cursor: Cursor) -> bool {
-        match self.addresses.get(&Address::from(ip)) {
+        let address = Address::from(ip);
+        if self.layout <= cursor.revision && !self.recent.may_have_changed(address, cursor.revision) {
+            return false;
+        }
+        match self.addresses.get(&address) {
             Some(entry) if entry.revision > cursor.revision => true,
             Some(entry) if entry.owner.is_some() => false,
             _ => self.layout > cursor.revision,
@@ -296,6 +304,7 @@ impl Index {
         if slots.0 != slots.1 || roles.0 != roles.1 || told_anyway {
             self.revision += 1;
             entry.revision = self.revision;
+            self.recent.note(address, self.revision);
         }
         if slots.0 != slots.1
             && let Some(lost) = before
