@@ -42,7 +42,7 @@ fn main() {
             assert_eq!(page.series(), series as usize, "every row is a series");
             plain = 0;
             write.push(took(|| plain = written(&page)));
-            gzip.push(took(|| compressed = page.deflated().bytes().len()));
+            gzip.push(took(|| compressed = page.deflated().len()));
             if turn < 3 {
                 peer.push(took(|| assert!(encoded(&snapshot) > 0)));
             }

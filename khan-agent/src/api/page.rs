@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue};
 
 use super::{Api, takes_gzip};
 use crate::exposition::gzip::Deflated;
@@ -24,8 +24,11 @@ pub(super) async fn answer(State(api): State<Arc<Api>>, request: HeaderMap) -> R
     api.metrics.write(published.as_deref(), &mut own);
     let plain = [(CONTENT_TYPE, TEXT), (VARY, "Accept-Encoding")];
     if takes_gzip(&request) {
-        let body = Body::from_stream(compressed(published, own).await);
-        return (plain, [(CONTENT_ENCODING, "gzip")], body).into_response();
+        let parts = compressed(published, own).await;
+        let len: usize = parts.iter().map(Bytes::len).sum();
+        let more = [(CONTENT_ENCODING, HeaderValue::from_static("gzip")), (CONTENT_LENGTH, len.into())];
+        let body = Body::from_stream(stream::iter(parts.into_iter().map(Ok::<_, Infallible>)));
+        return (plain, more, body).into_response();
     }
     (plain, Body::from_stream(text(published, own))).into_response()
 }
@@ -48,26 +51,19 @@ fn text(published: Option<Arc<Published>>, own: Vec<u8>) -> impl Stream<Item = R
     }))
 }
 
-/// The page's compressed form, made once per snapshot off the serving thread, and the agent's own metrics behind it.
-async fn compressed(published: Option<Arc<Published>>, own: Vec<u8>) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let mut first = vec![Bytes::from_static(Deflated::header())];
-    let mut last = None;
-    if let Some(published) = published {
-        let page = Arc::clone(&published);
-        // A panic there leaves the page uncompressed, which the call below makes up for.
-        let _ = tokio::task::spawn_blocking(move || page.page.deflated().bytes().len()).await;
-        last = Some(published.page.deflated().finish(&own));
-        first.push(Bytes::from_owner(Kept(published)));
-    }
-    first.push(Bytes::from(last.unwrap_or_else(|| Deflated::default().finish(&own))));
-    stream::iter(first.into_iter().map(Ok))
-}
-
-/// Lends a snapshot's compressed page to an answer, without a copy.
-struct Kept(Arc<Published>);
-
-impl AsRef<[u8]> for Kept {
-    fn as_ref(&self) -> &[u8] {
-        self.0.page.deflated().bytes()
-    }
+/// The page's compressed form, made once per snapshot off the serving thread, and the agent's own metrics behind it. The
+/// chunks are shared with the snapshot, not copied.
+async fn compressed(published: Option<Arc<Published>>, own: Vec<u8>) -> Vec<Bytes> {
+    let mut parts = vec![Bytes::from_static(Deflated::header())];
+    let Some(published) = published else {
+        parts.push(Deflated::default().finish(&own).into());
+        return parts;
+    };
+    let page = Arc::clone(&published);
+    // A panic there leaves the page uncompressed, which the call below makes up for.
+    let _ = tokio::task::spawn_blocking(move || page.page.deflated().len()).await;
+    let kept = published.page.deflated();
+    parts.extend_from_slice(kept.chunks());
+    parts.push(kept.finish(&own).into());
+    parts
 }

@@ -3,21 +3,33 @@
 //! A deflate stream may be cut at a sync point, and the checksum of two parts follows from theirs, so both form one
 //! ordinary gzip member (RFC 1951, RFC 1952).
 
+use bytes::Bytes;
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
+/// Size of a chunk. A part of many megabytes grows by whole chunks, so that it is never copied and hardly larger than
+/// what it holds.
+const CHUNK: usize = 64 * 1024;
+
 /// A part of a stream, compressed.
 #[derive(Debug)]
 pub struct Deflated {
-    bytes: Vec<u8>,
+    chunks: Vec<Bytes>,
+    /// The chunk that is being filled.
+    filling: Vec<u8>,
     crc: Crc,
     compress: Option<Compress>,
 }
 
 impl Default for Deflated {
     fn default() -> Self {
-        Self { bytes: Vec::new(), crc: Crc::new(), compress: Some(Compress::new(Compression::fast(), false)) }
+        Self {
+            chunks: Vec::new(),
+            filling: Vec::new(),
+            crc: Crc::new(),
+            compress: Some(Compress::new(Compression::fast(), false)),
+        }
     }
 }
 
@@ -32,12 +44,23 @@ impl Deflated {
     pub fn pause(&mut self) {
         self.run(&[], FlushCompress::Sync);
         self.compress = None;
-        self.bytes.shrink_to_fit();
+        self.filling.shrink_to_fit();
+        self.next_chunk(0);
     }
 
-    /// The compressed part.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The compressed part, once it has [paused](Self::pause).
+    pub fn chunks(&self) -> &[Bytes] {
+        &self.chunks
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(Bytes::len).sum()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
     }
 
     /// What goes before the first part.
@@ -53,25 +76,36 @@ impl Deflated {
         let mut crc = Crc::new();
         crc.combine(&self.crc);
         crc.combine(&last.crc);
-        let mut bytes = last.bytes;
+        last.next_chunk(0);
+        let mut bytes = last.chunks.concat();
         bytes.extend(crc.sum().to_le_bytes());
         bytes.extend(crc.amount().to_le_bytes());
         bytes
     }
 
     fn run(&mut self, mut plain: &[u8], flush: FlushCompress) {
-        let Some(compress) = &mut self.compress else { return };
         loop {
-            self.bytes.reserve(plain.len() / 4 + 1024);
+            if self.filling.len() == self.filling.capacity() {
+                self.next_chunk(CHUNK);
+            }
+            let Some(compress) = &mut self.compress else { return };
             let before = (compress.total_in(), compress.total_out());
-            // Compression into a growing vector fails on no input.
-            let _ = compress.compress_vec(plain, &mut self.bytes, flush);
+            // Compression into what is left of a chunk fails on no input.
+            let _ = compress.compress_vec(plain, &mut self.filling, flush);
             let (read, written) = (compress.total_in() - before.0, compress.total_out() - before.1);
             plain = plain.get(usize::try_from(read).unwrap_or(usize::MAX)..).unwrap_or_default();
-            let full = self.bytes.len() == self.bytes.capacity();
+            let full = self.filling.len() == self.filling.capacity();
             if plain.is_empty() && !full || read == 0 && written == 0 {
                 return;
             }
+        }
+    }
+
+    /// Puts the chunk that was filled to the others, and begins one of this capacity.
+    fn next_chunk(&mut self, capacity: usize) {
+        let filled = std::mem::replace(&mut self.filling, Vec::with_capacity(capacity));
+        if !filled.is_empty() {
+            self.chunks.push(Bytes::from(filled));
         }
     }
 }
@@ -92,7 +126,7 @@ mod tests {
             }
             kept.pause();
             for _ in 0..2 {
-                let all = [Deflated::header(), kept.bytes(), &kept.finish(last.as_bytes())].concat();
+                let all = [Deflated::header(), &kept.chunks().concat(), &kept.finish(last.as_bytes())].concat();
                 let mut plain = String::new();
                 let mut decoder = flate2::bufread::GzDecoder::new(&all[..]);
                 decoder.read_to_string(&mut plain).unwrap();
@@ -131,7 +165,7 @@ mod tests {
                 kept.add(chunk);
             }
             kept.pause();
-            let all = [Deflated::header(), kept.bytes(), &kept.finish(b"the end")].concat();
+            let all = [Deflated::header(), &kept.chunks().concat(), &kept.finish(b"the end")].concat();
             let mut plain = String::new();
             flate2::bufread::GzDecoder::new(&all[..]).read_to_string(&mut plain).unwrap();
             assert!(plain.strip_suffix("the end") == Some(&page), "{rows} rows");
