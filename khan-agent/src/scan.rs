@@ -60,7 +60,10 @@ impl Scanner {
         self.table.prepare(Timeouts::read(), cuts);
         let dumped = self.dump.run(Kernel::open, || buckets.read(), &mut self.table)?;
         let (wall, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu));
-        let stats = stats().map_err(|source| DumpError::Socket { what: "read the table's statistics", source })?;
+        let stats = stats().map_err(|source| {
+            self.table.clear();
+            DumpError::Socket { what: "read the table's statistics", source }
+        })?;
         Ok(Scan { taken, wall, cpu, dumped, stats })
     }
 }

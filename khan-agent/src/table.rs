@@ -14,15 +14,16 @@ mod zones;
 
 use khan_api::Protocol;
 
-use crate::conntrack::{Address, Flow, Sink, Timeouts, Tuple};
+use crate::conntrack::{Address, Flow, Sink, Timeouts};
 
 pub use cells::{Cell, Word};
 pub use class::{Class, State, Unclosed};
 pub use cuts::Cuts;
 
+pub(crate) use hash::Seeds;
+pub(crate) use recent::Recent;
+
 use cells::Cells;
-use hash::Seeds;
-use recent::Recent;
 use zones::Zones;
 
 /// How flows are folded.
@@ -63,6 +64,12 @@ impl Default for Counts {
     fn default() -> Self {
         Self { protocols: [0; 256], connections: 0, seen_twice: 0, other_zones: 0, turned: 0 }
     }
+}
+
+/// One connection's row, by address family.
+enum Row {
+    V4(Cell<u32>),
+    V6(Cell<u128>),
 }
 
 /// The folded table.
@@ -138,7 +145,26 @@ impl Table {
         self.counts = Counts::default();
     }
 
-    fn add(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
+    /// Adds a connection by the end of the datagram.
+    #[inline]
+    fn add(&mut self, flow: &Flow, protocol: Protocol) {
+        match self.row(flow, protocol) {
+            Row::V4(cell) => self.v4.add(cell),
+            Row::V6(cell) => self.v6.add(cell),
+        }
+    }
+
+    /// Adds a connection at once, and tells where.
+    fn put(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
+        match self.row(flow, protocol) {
+            Row::V4(cell) => self.v4.put(cell) << 1,
+            Row::V6(cell) => self.v6.put(cell) << 1 | 1,
+        }
+    }
+
+    /// The row of one connection.
+    #[inline]
+    fn row(&mut self, flow: &Flow, protocol: Protocol) -> Row {
         let turned;
         let flow = if midstream::reversed(flow) {
             self.counts.turned += 1;
@@ -160,10 +186,10 @@ impl Table {
         let oldest = idle.unwrap_or(0);
         let (port, backend_port) = (flow.original.dst_port, flow.reply.src_port);
         if let (Some(client), Some(service), Some(backend)) = (client.v4(), service.v4(), backend.v4()) {
-            self.v4.add(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest }) << 1
+            Row::V4(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest })
         } else {
             let [client, service, backend] = [client, service, backend].map(Address::bits);
-            self.v6.add(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest }) << 1 | 1
+            Row::V6(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest })
         }
     }
 
@@ -171,14 +197,6 @@ impl Table {
         match place & 1 {
             0 => self.v4.take(place >> 1),
             _ => self.v6.take(place >> 1),
-        }
-    }
-
-    fn fingerprint(&self, tuple: &Tuple, protocol: u8) -> u64 {
-        let ports = u64::from(tuple.src_port) << 32 | u64::from(tuple.dst_port) << 16 | u64::from(protocol);
-        match (tuple.src.v4(), tuple.dst.v4()) {
-            (Some(src), Some(dst)) => self.seeds.two(u64::from(src) << 32 | u64::from(dst), ports),
-            _ => self.seeds.wide([tuple.src.bits(), tuple.dst.bits()], ports),
         }
     }
 }
@@ -200,8 +218,8 @@ impl Sink for Table {
             self.counts.protocols[usize::from(flow.protocol)] += 1;
             return;
         };
-        let tuple = self.fingerprint(&flow.original, flow.protocol);
-        if self.recent.seen(tuple ^ u64::from(flow.zone).rotate_right(16)) {
+        let tuple = self.seeds.tuple(&flow.original, flow.protocol);
+        if self.recent.seen(tuple, flow.zone) {
             self.counts.seen_twice += 1;
             return;
         }
@@ -229,11 +247,13 @@ impl Sink for Table {
                 self.remove(place);
             }
         }
-        let place = self.add(flow, protocol);
+        let place = self.put(flow, protocol);
         self.zones.keep(tuple, flow, place);
     }
 
-    fn again(&self) -> bool {
+    fn settle(&mut self) -> bool {
+        self.v4.settle();
+        self.v6.settle();
         self.zones.unprepared()
     }
 }

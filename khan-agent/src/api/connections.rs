@@ -19,7 +19,7 @@ use crate::conntrack::attribute::{self as attr, Attributes};
 use crate::conntrack::link::Kernel;
 use crate::conntrack::sysctl::Buckets;
 use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts};
-use crate::table::State as FlowState;
+use crate::table::{Recent, Seeds, State as FlowState};
 
 const DEFAULT_LIMIT: usize = 50;
 const LARGEST_LIMIT: usize = 1000;
@@ -70,7 +70,7 @@ pub(super) async fn answer(State(sampler): State<Arc<Sampler>>, RawQuery(query):
 /// Reads a sample of this network namespace's connections.
 pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpError> {
     let taken = Timestamp::now();
-    let mut sample = Sample { filter, taken, timeouts: Timeouts::read(), matched: 0, listed: BinaryHeap::new() };
+    let mut sample = Sample::new(filter, taken, Timeouts::read());
     let buckets = Buckets::open();
     Dump::default().run(Kernel::open, || buckets.read(), &mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
@@ -144,9 +144,18 @@ struct Sample {
     filter: Filter,
     taken: Timestamp,
     timeouts: Timeouts,
+    seeds: Seeds,
+    recent: Recent,
     matched: u64,
     /// The first to go is the oldest, or the longest idle.
     listed: BinaryHeap<Listed>,
+}
+
+impl Sample {
+    fn new(filter: Filter, taken: Timestamp, timeouts: Timeouts) -> Self {
+        let (seeds, recent) = (Seeds::random(), Recent::default());
+        Self { filter, taken, timeouts, seeds, recent, matched: 0, listed: BinaryHeap::new() }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -172,9 +181,12 @@ impl Sink for Sample {
     fn begin(&mut self) {
         self.matched = 0;
         self.listed.clear();
+        self.recent.clear();
     }
 
-    fn datagram(&mut self) {}
+    fn datagram(&mut self) {
+        self.recent.datagram();
+    }
 
     fn flow(&mut self, flow: &Flow) {
         self.entry(flow, &[]);
@@ -182,6 +194,9 @@ impl Sink for Sample {
 
     fn entry(&mut self, flow: &Flow, attributes: &[u8]) {
         let Some(protocol) = Protocol::from_number(flow.protocol).filter(|_| self.filter.takes(flow)) else { return };
+        if self.recent.seen(self.seeds.tuple(&flow.original, flow.protocol), flow.zone) {
+            return;
+        }
         self.matched += 1;
         let idle = self.timeouts.idle(flow);
         let mut age = None;
@@ -227,5 +242,33 @@ impl Sink for Sample {
             bytes_received: received,
         };
         self.listed.push(Listed { order, connection });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conntrack::{Address, Tuple};
+
+    #[test]
+    fn an_entry_that_a_dump_repeats_is_listed_once() {
+        let flow = |n, zone| {
+            let address = |n: u32| Address::from_v4(0x0a00_0000 + n);
+            let original = Tuple { src: address(n), dst: address(0), src_port: 40_000, dst_port: 80 };
+            Flow { original, protocol: 6, zone, ..Flow::default() }
+        };
+        let filter = Filter::parse("limit=1000").unwrap();
+        let mut sample = Sample::new(filter, Timestamp::now(), Timeouts::default());
+        for _ in 0..2 {
+            sample.begin();
+            sample.datagram();
+            (1..=100).for_each(|n| sample.flow(&flow(n, 0)));
+            // The kernel lost its place and begins the last bucket anew.
+            sample.datagram();
+            (97..=120).for_each(|n| sample.flow(&flow(n, 0)));
+            // In another zone it is another entry.
+            sample.flow(&flow(120, 7));
+            assert_eq!((sample.matched, sample.listed.len()), (121, 121));
+        }
     }
 }

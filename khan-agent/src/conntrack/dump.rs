@@ -37,8 +37,9 @@ pub trait Sink {
     fn entry(&mut self, flow: &Flow, _attributes: &[u8]) {
         self.flow(flow);
     }
-    /// Whether the dump must begin again, because it showed something that the sink was not prepared for.
-    fn again(&self) -> bool {
+    /// The datagram is over. True when the dump must begin again, because it showed something that the sink was not
+    /// prepared for.
+    fn settle(&mut self) -> bool {
         false
     }
 }
@@ -168,8 +169,8 @@ impl Dump {
         &self.retries
     }
 
-    /// Dumps the table into `sink`. `open` gives a fresh link for each attempt, so that nothing of a broken one is left
-    /// to be read; `buckets` tells the size of the hash table.
+    /// Dumps the table into `sink`, which after an error has been told to forget what it got. `open` gives a fresh link
+    /// for each attempt, so that nothing of a broken one is left to be read; `buckets` tells the size of the hash table.
     pub fn run<L: Link>(
         &mut self,
         mut open: impl FnMut() -> io::Result<L>,
@@ -183,18 +184,20 @@ impl Dump {
             let link = open().map_err(|source| DumpError::Socket { what: "open a netlink socket", source })?;
             let outcome = self.attempt(link, sink, || buckets() == before);
             let outcome = outcome.map(|dumped| Dumped { buckets: before.unwrap_or(0), ..dumped });
-            match outcome {
+            let why = match outcome {
                 Ok(dumped) => return Ok(dumped),
-                Err(Failure::Final(error)) => return Err(error),
-                Err(Failure::Again(why)) => {
-                    self.count(why);
-                    if attempt == ATTEMPTS {
-                        sink.begin();
-                        return Err(DumpError::Spoiled(why));
-                    }
-                    attempt += 1;
+                Err(Failure::Final(error)) => {
+                    sink.begin();
+                    return Err(error);
                 }
+                Err(Failure::Again(why)) => why,
+            };
+            self.count(why);
+            if attempt == ATTEMPTS {
+                sink.begin();
+                return Err(DumpError::Spoiled(why));
             }
+            attempt += 1;
         }
     }
 
@@ -230,7 +233,7 @@ impl Dump {
             if !same_size() {
                 return Err(Spoiled::Resized.into());
             }
-            if sink.again() {
+            if sink.settle() {
                 return Err(Spoiled::Zones.into());
             }
             if done {

@@ -29,8 +29,12 @@ pub enum Refused {
 #[inline]
 pub fn flow(bytes: &[u8]) -> Result<Flow, Refused> {
     match usual::tuples(bytes) {
-        Some((original, reply, protocol, rest)) => {
-            rest_of(Flow { original, reply, protocol, ..Flow::default() }, true, true, rest)
+        Some((original, reply, protocol, mut rest)) => {
+            let mut flow = Flow { original, reply, protocol, ..Flow::default() };
+            if let Some((status, timeout, after)) = usual::status_and_timeout(rest) {
+                (flow.status, flow.timeout, rest) = (Status(status), Some(timeout), after);
+            }
+            rest_of(flow, true, true, rest)
         }
         None => general(bytes),
     }

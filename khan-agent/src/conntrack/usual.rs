@@ -4,6 +4,7 @@
 use khan_api::TcpState;
 
 use super::address::Address;
+use super::attribute as attr;
 use super::flow::{Tcp, Tuple};
 
 /// Lengths of a whole tuple attribute with ports.
@@ -88,6 +89,14 @@ fn tuple_v6(bytes: &[u8; V6], number: u16) -> Option<(Tuple, u8)> {
         let (src, dst) = (Address::from_v6(be128(bytes, 12)), Address::from_v6(be128(bytes, 32)));
         (Tuple { src, dst, src_port: be16(bytes, 64), dst_port: be16(bytes, 72) }, bytes[56])
     })
+}
+
+/// Status, timeout, and the bytes after them, where they come first, as in every dump; none when they do not.
+#[inline]
+pub(super) fn status_and_timeout(bytes: &[u8]) -> Option<(u32, u32, &[u8])> {
+    let (both, rest) = bytes.split_first_chunk::<16>()?;
+    let odd = (word(both, 0) ^ header(8, attr::STATUS)) | (word(both, 8) ^ header(8, attr::TIMEOUT));
+    (odd == 0).then(|| (be32(both, 4), be32(both, 12), rest))
 }
 
 /// `CTA_PROTOINFO`'s payload for TCP: state, two window scales, two pairs of flags.

@@ -87,6 +87,9 @@ const SMALLEST: usize = 1024;
 /// wrong rows are passed by without a look. 0 is an empty slot.
 const PLACE: u32 = 0x00ff_ffff;
 
+/// So many connections are added together: enough for their reads of memory to overlap.
+const BATCH: usize = 16;
+
 /// Rows by key.
 #[derive(Debug)]
 pub(super) struct Cells<A> {
@@ -94,26 +97,64 @@ pub(super) struct Cells<A> {
     most: usize,
     index: Vec<u32>,
     rows: Vec<Cell<A>>,
+    /// Connections that are not in the rows yet, each with its hash.
+    waiting: Vec<(u64, Cell<A>)>,
 }
 
 impl<A: Word> Cells<A> {
     /// Keeps at most about `most` rows apart.
-    pub(super) const fn new(seeds: Seeds, most: usize) -> Self {
-        Self { seeds, most, index: Vec::new(), rows: Vec::new() }
+    pub(super) fn new(seeds: Seeds, most: usize) -> Self {
+        Self { seeds, most, index: Vec::new(), rows: Vec::new(), waiting: Vec::with_capacity(BATCH) }
     }
 
-    /// In the order in which they first came. A count may be 0.
+    /// In the order in which they first came. A count may be 0. What waits is not in it: [settle](Self::settle) first.
     pub(super) fn as_slice(&self) -> &[Cell<A>] {
+        debug_assert!(self.waiting.is_empty(), "rows are read before the datagram is over");
         &self.rows
     }
 
-    /// Adds one connection, and tells the row's place.
+    /// Adds one connection, when enough of them wait.
     #[inline]
-    pub(super) fn add(&mut self, cell: Cell<A>) -> u32 {
+    pub(super) fn add(&mut self, cell: Cell<A>) {
+        self.waiting.push((cell.hash(&self.seeds), cell));
+        if self.waiting.len() == BATCH {
+            self.settle();
+        }
+    }
+
+    /// Adds what waits.
+    ///
+    /// In a large table, a slot and its row are two reads of memory far from the processor. One connection after the other
+    /// would wait for both; here the slots of all are read first, then the rows of all, and then both are at hand.
+    pub(super) fn settle(&mut self) {
+        if let Some(mask) = self.index.len().checked_sub(1) {
+            let mut places = [0; BATCH];
+            for (place, (hash, _)) in places.iter_mut().zip(&self.waiting) {
+                #[expect(clippy::cast_possible_truncation, reason = "masked")]
+                let at = *hash as usize & mask;
+                *place = self.index[at] & PLACE;
+            }
+            let count = |place: u32| self.rows.get(place.wrapping_sub(1) as usize).map_or(0, |row| row.count);
+            std::hint::black_box(places.into_iter().fold(0, |sum, place| sum ^ count(place)));
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for (hash, cell) in waiting.drain(..) {
+            self.insert(hash, cell);
+        }
+        self.waiting = waiting;
+    }
+
+    /// Adds one connection at once, and tells the row's place.
+    pub(super) fn put(&mut self, cell: Cell<A>) -> u32 {
+        self.insert(cell.hash(&self.seeds), cell)
+    }
+
+    #[inline]
+    fn insert(&mut self, hash: u64, cell: Cell<A>) -> u32 {
         if self.rows.len() * 8 >= self.index.len() * 5 {
             self.grow();
         }
-        match self.find(&cell) {
+        match self.find(hash, &cell) {
             Ok(place) => {
                 let known = &mut self.rows[place as usize];
                 known.count += 1;
@@ -133,8 +174,7 @@ impl<A: Word> Cells<A> {
 
     /// The place of the row with this key; else the free slot for it, and the tag to put there.
     #[inline]
-    fn find(&self, cell: &Cell<A>) -> Result<u32, (usize, u32)> {
-        let hash = cell.hash(&self.seeds);
+    fn find(&self, hash: u64, cell: &Cell<A>) -> Result<u32, (usize, u32)> {
         let mask = self.index.len() - 1;
         #[expect(clippy::cast_possible_truncation, reason = "the index is far smaller than either")]
         let (mut at, tag) = (hash as usize & mask, (hash >> 56) as u32);
@@ -156,10 +196,10 @@ impl<A: Word> Cells<A> {
     fn sum(&mut self, cell: Cell<A>) -> u32 {
         let (service, backend, class) = (A::NONE, A::NONE, cell.class.summed());
         let mut sum = Cell { service, backend, port: 0, backend_port: 0, class, ..cell };
-        if self.rows.len() >= 2 * self.most && self.find(&sum).is_err() {
+        if self.rows.len() >= 2 * self.most && self.find(sum.hash(&self.seeds), &sum).is_err() {
             sum.client = A::NONE;
         }
-        self.add(sum)
+        self.put(sum)
     }
 
     /// Takes one connection out of a row again.
@@ -171,6 +211,7 @@ impl<A: Word> Cells<A> {
 
     /// Forgets all rows. Keeps the memory that as many rows again would need, and no more than four times that.
     pub(super) fn clear(&mut self) {
+        self.waiting.clear();
         let rows = self.rows.len();
         if rows == 0 {
             return;

@@ -3,19 +3,31 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::conntrack::Tuple;
+
 /// Drawn once per process.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds([u64; 3]);
 
 impl Seeds {
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let random = RandomState::new();
         Self([1, 2, 3].map(|n: u64| random.hash_one(n) | 1))
     }
 
+    /// Of one direction of an entry.
+    #[inline]
+    pub(crate) fn tuple(&self, tuple: &Tuple, protocol: u8) -> u64 {
+        let ports = u64::from(tuple.src_port) << 32 | u64::from(tuple.dst_port) << 16 | u64::from(protocol);
+        match (tuple.src.v4(), tuple.dst.v4()) {
+            (Some(src), Some(dst)) => self.two(u64::from(src) << 32 | u64::from(dst), ports),
+            _ => self.wide([tuple.src.bits(), tuple.dst.bits()], ports),
+        }
+    }
+
     /// Of two words.
     #[inline]
-    pub(super) fn two(&self, a: u64, b: u64) -> u64 {
+    fn two(&self, a: u64, b: u64) -> u64 {
         fold(fold(a ^ self.0[0], b ^ self.0[1]) ^ b.rotate_left(32), self.0[2])
     }
 

@@ -14,7 +14,7 @@ const IN_WORD: usize = 64 / DATAGRAMS;
 
 /// Fingerprints of the latest entries, and a coarse picture of them that says "new" of nearly every new one at a glance.
 #[derive(Debug)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     marks: Box<[u64]>,
     datagrams: [Vec<u64>; DATAGRAMS],
     present: usize,
@@ -32,26 +32,31 @@ impl Default for Recent {
 
 impl Recent {
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.marks.fill(0);
         self.datagrams.iter_mut().for_each(Vec::clear);
     }
 
     /// A datagram begins; the oldest is forgotten.
-    pub(super) fn datagram(&mut self) {
+    pub(crate) fn datagram(&mut self) {
         self.present = (self.present + 1) % DATAGRAMS;
         self.datagrams[self.present].clear();
         let others = !((u64::MAX / 15) << self.present);
         self.marks.iter_mut().for_each(|word| *word &= others);
     }
 
-    /// Whether the entry came a moment ago; remembers it.
+    /// Whether the entry came a moment ago; remembers it. An entry is named by the hash of its original tuple and its zone.
     #[inline]
-    pub(super) fn seen(&mut self, fingerprint: u64) -> bool {
+    pub(crate) fn seen(&mut self, tuple: u64, zone: u16) -> bool {
+        let fingerprint = tuple ^ u64::from(zone).rotate_right(16);
         let mark = (fingerprint >> 20) as usize % MARKS;
         let (word, shift) = (&mut self.marks[mark / IN_WORD], mark % IN_WORD * DATAGRAMS);
-        if *word >> shift & 15 != 0 && self.datagrams.iter().any(|datagram| datagram.contains(&fingerprint)) {
-            return true;
+        let marked = *word >> shift & 15;
+        if marked != 0 {
+            let among = |(n, entries): (usize, &Vec<u64>)| marked >> n & 1 != 0 && entries.contains(&fingerprint);
+            if self.datagrams.iter().enumerate().any(among) {
+                return true;
+            }
         }
         *word |= 1 << (shift + self.present);
         self.datagrams[self.present].push(fingerprint);
@@ -70,16 +75,16 @@ mod tests {
         for round in 0..10 {
             recent.datagram();
             let entries = || (0..200).map(|n| hash(n + 1000 * round));
-            assert!(entries().all(|n| !recent.seen(n)));
+            assert!(entries().all(|n| !recent.seen(n, 0)));
             recent.datagram();
-            assert!(entries().all(|n| recent.seen(n)), "in the next datagram");
+            assert!(entries().all(|n| recent.seen(n, 0)), "in the next datagram");
             recent.datagram();
             recent.datagram();
-            assert!(entries().all(|n| recent.seen(n)), "three datagrams later");
+            assert!(entries().all(|n| recent.seen(n, 0)), "three datagrams later");
             recent.datagram();
-            assert!(entries().all(|n| !recent.seen(n)), "four datagrams later");
+            assert!(entries().all(|n| !recent.seen(n, 0)), "four datagrams later");
             recent.clear();
-            assert!(entries().all(|n| !recent.seen(n)), "in another dump");
+            assert!(entries().all(|n| !recent.seen(n, 0)), "in another dump");
             recent.clear();
         }
     }

@@ -2,6 +2,8 @@
 //! and on what is broken.
 
 mod captured;
+mod datagram;
 mod generated;
 mod oracle;
+mod replay;
 mod script;

@@ -179,9 +179,11 @@ fn a_resize_is_noticed_even_when_it_is_undone() {
 
 #[test]
 fn a_refusal_is_final_and_names_the_capability() {
-    let (outcome, ..) = run([Step::Datagram(message(NLMSG_ERROR, 0, &(-EPERM).to_ne_bytes()))], &[]);
+    let refusal = Step::Datagram(message(NLMSG_ERROR, 0, &(-EPERM).to_ne_bytes()));
+    let (outcome, hosts, ..) = run([Step::Datagram(entries(&[1])), refusal], &[]);
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
+    assert!(hosts.is_empty(), "what came before the error is forgotten");
 }
 
 #[test]
