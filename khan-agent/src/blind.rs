@@ -8,8 +8,11 @@ use tracing::{info, warn};
 use crate::conntrack::{DumpError, Stats};
 use crate::metrics::Metrics;
 
-/// Where Cilium pins its own connection tables (`pkg/maps/ctmap` in its source).
+/// Where Cilium pins its own connection tables (`pkg/maps/ctmap` in its source). A container sees them only where the
+/// node's BPF file system is mounted into it.
 const CILIUM_MAPS: &str = "/sys/fs/bpf/tc/globals";
+/// The interface that Cilium makes on every node (`pkg/defaults`).
+const CILIUM_INTERFACE: &str = "cilium_host";
 
 /// Why connections may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +58,8 @@ impl Reason {
             }
             Self::Dropping => "the kernel could not track some connections since the last scan",
             Self::Cilium => {
-                "Cilium tracks connections in tables of its own (pinned under /sys/fs/bpf/tc/globals), which are not \
-                 read: what it forwards by itself is not counted"
+                "Cilium is on this node (its tables under /sys/fs/bpf/tc/globals, or its interface cilium_host) and tracks \
+                 connections in tables of its own, which are not read: what it forwards by itself is not counted"
             }
         }
     }
@@ -101,7 +104,7 @@ impl Blind {
             Reason::NotPermitted => false,
             Reason::Full => stats.limit > 0 && stats.entries >= stats.limit,
             Reason::Dropping => dropping,
-            Reason::Cilium => has_connection_maps(&self.maps),
+            Reason::Cilium => has_connection_maps(&self.maps) || has_interface(CILIUM_INTERFACE),
         };
         self.set(Reason::ALL.map(holds), metrics);
     }
@@ -133,14 +136,61 @@ fn has_connection_maps(maps: &Path) -> bool {
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("cilium_ct"))
 }
 
+/// Whether this network namespace has an interface of this name.
+fn has_interface(name: &str) -> bool {
+    let Ok(list) = std::fs::read_to_string("/proc/thread-self/net/dev") else { return false };
+    list.lines().any(|line| line.split_once(':').is_some_and(|(interface, _)| interface.trim() == name))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn stats(entries: u64, limit: u64) -> Stats {
         let mut stats = Stats::default();
         (stats.entries, stats.limit) = (entries, limit);
         stats
+    }
+
+    /// What is logged.
+    #[derive(Clone, Debug, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn each_reason_is_logged_when_it_begins_and_when_it_ends() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        let (metrics, mut blind) = (Metrics::new().unwrap(), Blind::default());
+        let fresh = || String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            for reason in Reason::ALL {
+                let holds = Reason::ALL.map(|other| other == reason);
+                for (holds, says) in [(holds, "Connections may be missing"), ([false; 5], "No longer so")] {
+                    blind.set(holds, &metrics);
+                    let line = fresh();
+                    let level = if says.starts_with('N') { " INFO " } else { " WARN " };
+                    for part in [says, level, reason.as_str(), reason.sentence()] {
+                        assert!(line.contains(part), "{part} is not in {line:?}");
+                    }
+                    blind.set(holds, &metrics);
+                    assert_eq!(fresh(), "", "said once");
+                }
+            }
+        });
     }
 
     #[test]

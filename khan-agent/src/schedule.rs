@@ -216,9 +216,15 @@ impl Scans {
                     Err(TryRecvError::Empty) => break,
                 }
             }
-            match woken.recv_timeout(jittered(self.interval).saturating_sub(began.elapsed())) {
-                Ok(Wake::Scan) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            // Chance makes no scan come before its share allows.
+            let period = jittered(self.interval).max(spacing);
+            loop {
+                match woken.recv_timeout(period.saturating_sub(began.elapsed())) {
+                    // Sent just before the last scan ended.
+                    Ok(Wake::Scan) if began.elapsed() < spacing => {}
+                    Ok(Wake::Scan) | Err(RecvTimeoutError::Timeout) => break,
+                    Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
         }
     }

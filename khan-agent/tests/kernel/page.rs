@@ -49,3 +49,8 @@ fn labels(mut text: &str) -> (Labels, &str) {
         }
     }
 }
+
+/// A metric without labels, or one whose labels are given as they stand on the page.
+pub(crate) fn number(page: &str, metric: &str) -> Option<f64> {
+    page.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ')?.parse().ok())
+}
