@@ -17,7 +17,7 @@ use crate::model::node::Failure;
 use crate::model::table::frame::TableFrame;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a recording cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +49,8 @@ struct Frame {
     detail: String,
     notes: Vec<String>,
     nodes: Vec<NodeFrame>,
-    /// Tables that no earlier line holds.
-    tables: Vec<TableFrame>,
+    /// Tables that no earlier line holds, each with its node: ids of two agents can be the same.
+    tables: Vec<(String, TableFrame)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -115,7 +115,7 @@ pub fn record(feed: Feed, path: &Path) -> Result<Feed, RecordingError> {
     Ok(Feed { views: shown, news, handle })
 }
 
-fn frame(view: &View, written: &mut HashSet<String>) -> Frame {
+fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
     let tables: HashMap<u32, &Arc<NodeTable>> = view.tables().collect();
     let nodes = view.nodes.iter().zip(0..).map(|(node, index)| NodeFrame {
         node: node.node.clone(),
@@ -141,7 +141,9 @@ fn frame(view: &View, written: &mut HashSet<String>) -> Frame {
         warnings: node.warnings.clone(),
         table: tables.get(&index).map(|table| table.snapshot.clone()),
     });
-    let fresh = tables.values().filter(|table| written.insert(table.snapshot.clone()));
+    let name = |index: u32| view.nodes[index as usize].node.clone();
+    let tables = tables.iter().map(|(index, table)| (name(*index), *table));
+    let fresh = tables.filter(|(node, table)| written.insert((node.clone(), table.snapshot.clone())));
     Frame {
         khan: VERSION,
         at: view.assembled,
@@ -150,7 +152,7 @@ fn frame(view: &View, written: &mut HashSet<String>) -> Frame {
         detail: view.source.detail.clone(),
         notes: view.notes.clone(),
         nodes: nodes.collect(),
-        tables: fresh.map(|table| TableFrame::from(&***table)).collect(),
+        tables: fresh.map(|(node, table)| (node, TableFrame::from(&**table))).collect(),
     }
 }
 
@@ -194,17 +196,17 @@ pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
         if frame.khan != VERSION {
             return Err(wrong(format!("it has version {} of the format, this khan reads {VERSION}", frame.khan)));
         }
-        for table in &frame.tables {
-            tables.insert(table.id.clone(), Arc::new(table.restore(&mut pool)));
+        for (node, table) in &frame.tables {
+            tables.insert((node.clone(), table.id.clone()), Arc::new(table.restore(&mut pool)));
         }
         views.push(Arc::new(restore(frame, &tables, &name)));
     }
     Ok(views)
 }
 
-fn restore(frame: Frame, tables: &HashMap<String, Arc<NodeTable>>, file: &str) -> View {
+fn restore(frame: Frame, tables: &HashMap<(String, String), Arc<NodeTable>>, file: &str) -> View {
     let inputs = frame.nodes.into_iter().map(|node| {
-        let table = node.table.as_ref().and_then(|id| tables.get(id)).cloned();
+        let table = node.table.as_ref().and_then(|id| tables.get(&(node.node.clone(), id.clone()))).cloned();
         NodeInput { status: status(node), table }
     });
     let detail = [file, frame.source.as_str(), frame.context.as_str(), frame.detail.as_str()];
@@ -272,10 +274,26 @@ mod tests {
         assert!(matches!(feed.news.recv().await, Some(News::End)));
     }
 
+    #[tokio::test]
+    async fn tables_of_two_nodes_with_one_id_stay_two() {
+        let agent = |node: &str, n| {
+            let mut agent = Agent::new(node, 0).row(&format!("shop/web@{node}"), "svc:data/db", 5432, n);
+            agent.snapshot.id = "1".into();
+            agent
+        };
+        let seen = view(&[agent("n1", 7), agent("n2", 100)]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (feeder, feed) = channel(View::default());
+        let mut recorded = record(feed, file.path()).unwrap();
+        feeder.show(Arc::clone(&seen));
+        recorded.views.wait_for(|view| view.id == seen.id).await.unwrap();
+        assert_eq!(read(file.path()).unwrap().pop().unwrap().totals, seen.totals);
+    }
+
     #[test]
     fn other_files_are_refused_with_their_line() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "{\"khan\":1}\n").unwrap();
+        std::fs::write(file.path(), "{\"khan\":2}\n").unwrap();
         assert!(read(file.path()).unwrap_err().to_string().contains("line 1: missing field"));
         std::fs::write(file.path(), "").unwrap();
         assert!(replay(file.path()).unwrap_err().to_string().ends_with("holds no view"));

@@ -137,7 +137,8 @@ impl Styles {
             },
             head: plain.add_modifier(Modifier::BOLD),
             head_sorted: paint(colours.accent).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-            selected: plain.add_modifier(Modifier::REVERSED),
+            // One bar: reversed, every colour of the row would become a patch of its own.
+            selected: plain.fg(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED),
             accent: paint(colours.accent).add_modifier(Modifier::BOLD),
             good: paint(colours.good),
             warn: paint(colours.warn),
