@@ -2,6 +2,7 @@
 //!
 //! Never waits: what is known is used, and the latest answer only makes it better.
 
+pub mod clock;
 pub mod external;
 pub mod ranges;
 pub mod resolver;
@@ -17,8 +18,8 @@ use crate::table::Cuts;
 pub use external::ExternalNames;
 pub use ranges::Ranges;
 
-/// Idle times and ages are whole seconds, each rounded its own way, and `since` is another machine's clock. Within this
-/// many seconds an entry belongs to the present owner.
+/// Idle times and ages are whole seconds, each rounded its own way, and so is the `Date` that clocks are compared by. Within
+/// this many seconds an entry belongs to the present owner.
 const CLOCK_SLACK: u32 = 2;
 
 /// Everything that is known of addresses.
@@ -30,6 +31,8 @@ pub struct Identities {
     ranges: Ranges,
     external: ExternalNames,
     names: Names,
+    /// The controller's clock minus ours, in milliseconds.
+    clock_ahead: i64,
 }
 
 impl Identities {
@@ -81,6 +84,11 @@ impl Identities {
         self.names.error = error;
     }
 
+    /// Notes how far the controller's clock is ahead of ours, in milliseconds. It is what `since` is told by.
+    pub fn clock_is_ahead(&mut self, millis: i64) {
+        self.clock_ahead = millis;
+    }
+
     /// Forgets addresses that the table no longer holds.
     pub fn retain(&mut self, mut held: impl FnMut(Address) -> bool) {
         self.known.retain(|address, _| held(*address));
@@ -89,8 +97,9 @@ impl Identities {
         }
     }
 
-    /// When addresses changed hands, seen from `now`.
+    /// When addresses changed hands, seen from `now` by our clock.
     pub fn cuts(&self, now: Timestamp) -> Cuts {
+        let now = Timestamp::from_millis(now.millis().saturating_add(self.clock_ahead));
         let age = |identity: &Identity| {
             let since = identity.since.filter(|_| identity.kind == Kind::Pod)?;
             u32::try_from(now.since(since).as_secs()).ok()?.checked_add(CLOCK_SLACK)

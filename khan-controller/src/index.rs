@@ -231,7 +231,9 @@ impl Index {
     }
 
     fn insert(&mut self, draft: Draft, now: Timestamp) {
-        let (uid, since) = (draft.uid, Seconds::from(draft.started.unwrap_or(now)));
+        // A start in the future is told by a node's clock that is ahead; the creation is told by the API server's.
+        let started = draft.started.filter(|started| *started <= now).or(draft.created).unwrap_or(now);
+        let (uid, since) = (draft.uid, Seconds::from(started.min(now)));
         self.counts.objects[draft.resource as usize] += 1;
         let record = Record::new(draft, &mut self.names, &self.rounds);
         let (claims, ranges) = (record.claims.clone(), record.ranges.clone());

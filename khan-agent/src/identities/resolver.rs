@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use khan_api::resolve::MAX_ADDRESSES;
 use khan_api::{Cursor, ResolveAnswer, ResolveRequest, Timestamp, routes};
+use reqwest::header::DATE;
 use reqwest::{Certificate, Client, StatusCode};
 use url::Url;
 
-use super::Identities;
+use super::{Identities, clock};
 use crate::conntrack::Address;
 
 /// How long one answer may take.
@@ -159,7 +160,10 @@ impl Resolver {
                 .map_err(|source| ResolveError::Token { path: path.display().to_string(), source })?;
             request = request.bearer_auth(token.trim());
         }
+        let sent = Timestamp::now();
         let mut response = request.send().await?;
+        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let ahead = date.and_then(|date| clock::ahead(date, sent, Timestamp::now()));
         if response.status() != StatusCode::OK {
             return Err(ResolveError::Status(response.status()));
         }
@@ -170,7 +174,11 @@ impl Resolver {
             }
             answer.extend_from_slice(&chunk);
         }
-        Ok(serde_json::from_slice(&answer)?)
+        let answer = serde_json::from_slice(&answer)?;
+        if let Some(millis) = ahead {
+            self.with(|identities| identities.clock_is_ahead(millis));
+        }
+        Ok(answer)
     }
 }
 

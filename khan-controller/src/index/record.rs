@@ -47,6 +47,7 @@ pub(super) struct Draft {
     pub(super) node: String,
     pub(super) name: String,
     pub(super) started: Option<Timestamp>,
+    pub(super) created: Option<Timestamp>,
     pub(super) claims: Vec<(Address, Role)>,
     pub(super) ranges: Vec<IpNet>,
 }
@@ -62,6 +63,7 @@ impl Draft {
                 node: pod.node,
                 name: pod.meta.name,
                 started: pod.started,
+                created: pod.meta.created,
                 claims: pod.addresses.into_iter().map(claim(Role::Pod)).collect(),
                 ranges: Vec::new(),
             },
@@ -72,6 +74,7 @@ impl Draft {
                 node: String::new(),
                 name: service.meta.name,
                 started: service.meta.created,
+                created: service.meta.created,
                 claims: service.addresses.into_iter().map(claim(Role::Service)).collect(),
                 ranges: Vec::new(),
             },
@@ -97,6 +100,7 @@ impl Draft {
                     node: node.meta.name.clone(),
                     name: node.meta.name,
                     started: node.meta.created,
+                    created: node.meta.created,
                     claims,
                     ranges: node.ranges.into_iter().map(crate::objects::PodRange::prefix).collect(),
                 }

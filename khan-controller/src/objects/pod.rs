@@ -34,7 +34,9 @@ impl TryFrom<Manifest> for Pod {
         let node = spec.node_name.optional("spec.nodeName")?.unwrap_or_default();
         let host_network = spec.host_network.optional("spec.hostNetwork")?.unwrap_or(false);
         let phase = status.phase.optional("status.phase")?.unwrap_or_default();
-        let started = time(status.start_time, "status.startTime")?.or(meta.created);
+        let started = time(status.start_time, "status.startTime")?;
+        // The start is told by the node's clock, the creation by the API server's: an earlier start is a clock that is behind.
+        let started = started.max(meta.created);
         let first = status.pod_ip.optional("status.podIP")?;
         let mut addresses = Vec::new();
         if !host_network && !matches!(phase.as_str(), "Succeeded" | "Failed") {

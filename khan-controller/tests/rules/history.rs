@@ -22,6 +22,7 @@ fn previous_owners_come_latest_first_with_their_times() {
     let mut world = World::new();
     for (name, start) in [("a", "2026-11-22T09:00:00Z"), ("b", "2026-11-22T09:30:00Z"), ("c", "2026-11-22T10:30:00Z")] {
         let mut object = pod("shop", name, &[IP]);
+        object["metadata"]["creationTimestamp"] = json!(start);
         object["status"]["startTime"] = json!(start);
         world.apply(&object);
     }
@@ -32,6 +33,20 @@ fn previous_owners_come_latest_first_with_their_times() {
     assert_eq!(previous, [("b", half, ten), ("a", nine, half)]);
     assert_eq!((identity.name.as_str(), identity.since), ("c", ten));
     assert_eq!((identity.previous[0].kind, identity.previous[0].workload.as_str()), (Kind::Pod, "web"));
+}
+
+#[test]
+fn a_start_that_a_wrong_clock_has_told_is_not_believed() {
+    let created = "2026-11-22T11:30:00Z";
+    for (name, start) in [("behind", "2026-11-22T10:30:01Z"), ("ahead", "2026-11-22T12:30:01Z")] {
+        let mut world = World::new();
+        let mut object = pod("shop", name, &[IP]);
+        object["metadata"]["creationTimestamp"] = json!(created);
+        object["status"]["startTime"] = json!(start);
+        world.apply(&object);
+        assert!(world.now < time(start) || time(start) < time(created));
+        assert_eq!(world.identity(IP).unwrap().since, Some(time(created)), "{name}");
+    }
 }
 
 #[test]
