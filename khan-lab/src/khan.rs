@@ -34,25 +34,32 @@ impl Khan {
 
     /// Starts a controller from the cluster's manifest, which it writes first.
     pub fn start_controller(lab: &Lab, cluster: &Cluster) -> Result<Running> {
+        Self::controller(lab, cluster)?.start()
+    }
+
+    /// A controller of the cluster's manifest, to be started.
+    pub fn controller(lab: &Lab, cluster: &Cluster) -> Result<Program> {
         let manifest = lab.file(MANIFEST, format!("{:#}\n", cluster.manifest()))?;
         let pod = cluster.plan().pods_of("khan", "khan-controller").next();
         let pod = pod.ok_or_else(|| LabError::Malformed("the plan has no khan-controller".into()))?;
-        Program::workspace("khan-controller")?
+        let controller = Program::workspace("khan-controller")?
             .args(["--listen", &format!("0.0.0.0:{CONTROLLER_PORT}"), "--from-file"])
-            .args([&manifest])
-            .inside(cluster.pod(&pod.name)?)
-            .start()
+            .args([&manifest]);
+        Ok(controller.inside(cluster.pod(&pod.name)?))
     }
 
     /// Starts the agent of a node, which asks the controller through its service.
     pub fn start_agent(cluster: &Cluster, node: u8, arguments: &[&str]) -> Result<Running> {
+        Self::agent(cluster, node, arguments)?.start()
+    }
+
+    /// The agent of a node, to be started. Arguments may name another controller.
+    pub fn agent(cluster: &Cluster, node: u8, arguments: &[&str]) -> Result<Program> {
         let controller = cluster.plan().service_addresses("khan", "khan-controller")?;
-        Program::workspace("khan-agent")?
+        let agent = Program::workspace("khan-agent")?
             .args(["--node-name", &node_name(node), "--listen", &format!("0.0.0.0:{AGENT_PORT}")])
-            .args(["--controller-url", &format!("http://{}", controller.v4_port(CONTROLLER_PORT))])
-            .args(arguments)
-            .inside(cluster.node(node))
-            .start()
+            .env("KHAN_CONTROLLER_URL", format!("http://{}", controller.v4_port(CONTROLLER_PORT)));
+        Ok(agent.args(arguments).inside(cluster.node(node)))
     }
 
     /// Where everybody in the cluster finds the agent of a node.

@@ -39,7 +39,9 @@ pub mod program;
 pub mod prometheus;
 pub mod seed;
 pub mod shop;
+pub mod terminal;
 pub mod traffic;
+pub mod usage;
 pub mod wait;
 pub mod witness;
 
@@ -53,5 +55,7 @@ pub use program::Program;
 pub use prometheus::Prometheus;
 pub use seed::Seed;
 pub use shop::Shop;
+pub use terminal::Terminal;
+pub use usage::Usage;
 pub use wait::until;
 pub use witness::{Entry, Tuple};

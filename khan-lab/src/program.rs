@@ -79,6 +79,16 @@ impl Program {
         self
     }
 
+    /// Runs it with mounts of its own, which can be changed without changing anybody else's.
+    #[must_use]
+    pub fn with_mounts_of_its_own(mut self) -> Self {
+        let program = std::mem::replace(&mut self.path, "unshare".into());
+        let before =
+            ["--mount".into(), "--propagation".into(), "private".into(), "--".into(), program.into_os_string()];
+        self.arguments.splice(0..0, before);
+        self
+    }
+
     /// Starts it.
     pub fn start(&self) -> Result<Running> {
         let mut command = self.command();

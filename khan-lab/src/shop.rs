@@ -47,6 +47,12 @@ impl Shop {
     /// Builds the cluster and starts its servers, in both address families. Nobody calls them yet.
     pub fn start(lab: &Lab) -> Result<Self> {
         let cluster = Cluster::start(lab, plan())?;
+        for node in 1..=cluster.plan().nodes {
+            for timeout in ["udp_timeout", "udp_timeout_stream"] {
+                // The kernel would forget after half a minute what tests hold for longer.
+                cluster.node(node).sysctl(&format!("net.netfilter.nf_conntrack_{timeout}"), "86400")?;
+            }
+        }
         let (mut servers, mut dns) = (Vec::new(), Vec::new());
         for (ns, app, port) in [("shop", "web", 8080), ("data", "postgres", 5432)] {
             for pod in cluster.plan().pods_of(ns, app) {
