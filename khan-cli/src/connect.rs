@@ -29,6 +29,7 @@ use crate::source::recording;
 /// for no more.
 pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     if let Some(file) = &cli.source.replay {
+        tracing::info!(file = %file.display(), "Reading a recording");
         return recording::replay(file).map_err(|error| Failure::usage(format_args!("--replay {error}")));
     }
     let feed = source(cli, query).await?;
@@ -119,6 +120,7 @@ pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
         max_in_flight: cli.source.max_in_flight,
         bounds: Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() },
     };
+    tracing::info!(agents = roster.borrow().targets.len(), every = ?plan.interval, "Asking agents");
     let (feeder, feed) = channel(View::empty(source.clone()));
     tokio::spawn(poll::run(feeder, roster, plan, source));
     Ok(feed)

@@ -40,8 +40,8 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let ends = [("--from", &src), ("--to", &dst), ("SELECTOR", &any)].map(|(flag, selectors)| {
         let found = if selectors.is_empty() && flag == "SELECTOR" {
-            // Nothing narrower is asked for than the labels.
-            scope.labelled.iter().flatten().copied().collect()
+            // Nothing narrower is asked for than the scope.
+            scope.addresses(&view)
         } else {
             addresses(&view, selectors)
         };
@@ -53,8 +53,9 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         printer.note(&format!("No connection of {} ({flag}) is known.", texts.join(", ")));
         return Ok(());
     }
-    if scope.labelled.as_ref().is_some_and(HashSet::is_empty) {
-        printer.note(&format!("No connection of pods labelled {} is known.", args.selector.as_deref().unwrap_or("")));
+    if scope.is_narrow() && scope.addresses(&view).is_empty() {
+        let labels = args.selector.as_deref().map(|labels| format!(" of pods labelled {labels}")).unwrap_or_default();
+        printer.note(&format!("No connections{labels} found{}.", in_namespaces(&scope.namespaces)));
         return Ok(());
     }
     let wide = ends.iter().any(|(_, _, found)| found.len() > ADDRESSES);
@@ -107,6 +108,21 @@ impl Scope {
             endpoints.filter_map(|(endpoint, named)| endpoint.ip.filter(|_| named)).collect()
         };
         Self { namespaces, labelled: labelled.map(addresses) }
+    }
+
+    fn is_narrow(&self) -> bool {
+        self.labelled.is_some() || !self.namespaces.is_empty()
+    }
+
+    /// Every connection in scope has one of these at an end; empty when all are in scope.
+    fn addresses(&self, view: &View) -> Vec<IpAddr> {
+        let mut seen = HashSet::new();
+        let within = view.endpoints.iter().filter(|e| self.namespaces.iter().any(|ns| **ns == *e.ns));
+        let within = within.filter_map(|endpoint| endpoint.ip);
+        match &self.labelled {
+            Some(labelled) => labelled.iter().copied().collect(),
+            None => within.filter(|ip| seen.insert(*ip)).collect(),
+        }
     }
 
     fn holds(&self, owners: &Owners<'_>, c: &Connection) -> bool {

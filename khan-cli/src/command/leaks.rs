@@ -14,6 +14,7 @@ use crate::cli::{Cli, LeaksArgs, duration};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::Feed;
+use crate::model::history::Limits;
 use crate::model::{History, LabelledPods, LeakReport, LeakRule, Query, Verdict, View, leak::Leak, leaks};
 use crate::output::{Cell, Column, Line, Report};
 
@@ -28,7 +29,7 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     query.trend = rule.window;
     // Which pod holds most of a row is asked of each suspect, so a server must be asked for it from the start.
     let mut feed = connect::start(cli, &query.clone().by_pod()).await?;
-    let mut history = History::default();
+    let mut history = History::with_limits(Limits::spaced(cli.source.interval, rule.window));
     history.track(&query);
     let Start { view: first, past } = session::settled(&mut feed).await?;
     history.backfill(past);

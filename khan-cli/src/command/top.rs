@@ -12,6 +12,7 @@ use crate::cli::output_args::{ColorChoice, ThemeChoice};
 use crate::cli::{Cli, TopArgs};
 use crate::connect;
 use crate::failure::Failure;
+use crate::model::history::Limits;
 use crate::model::{History, Query, project};
 use crate::tui;
 
@@ -70,7 +71,7 @@ pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let mut query = query(cli, args).await?;
     query.limit = args.query.limit.unwrap_or(0);
     let mut feed = connect::start(cli, &query).await?;
-    let mut history = History::default();
+    let mut history = History::with_limits(Limits::spaced(cli.source.interval, query.trend.max(query.window)));
     history.track(&query);
     let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
     let (mut view, past) = watch.first(session::settled(&mut feed).await?);

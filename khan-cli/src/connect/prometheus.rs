@@ -29,6 +29,7 @@ pub async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure>
         need: Need::of(query),
     };
     let name = client.url().to_owned();
+    tracing::info!(url = name, every = ?plan.interval, "Asking Prometheus");
     run::start(client, plan, source).await.map_err(|error| Failure::unreachable(format_args!("{name} {error}")))
 }
 

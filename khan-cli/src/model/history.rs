@@ -38,6 +38,17 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// For a source that is asked once an `interval`, so that every answer is a sample, and `window` holds no more of them
+    /// than are remembered.
+    pub fn spaced(interval: Duration, window: Duration) -> Self {
+        let usual = Self::default();
+        let samples = u32::try_from(usual.samples).unwrap_or(u32::MAX);
+        let least = window / samples.saturating_sub(samples / 10).max(1);
+        Self { spacing: interval.mul_f64(0.8).min(usual.spacing).max(least), ..usual }
+    }
+}
+
 /// What happened at one sample.
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
@@ -556,6 +567,17 @@ mod tests {
         let history = fed(&[view(&[n2(0)]), Arc::clone(&both)], &query);
         let row = web(&both, &query, &history);
         assert_eq!((row.change, row.first_seen), (None, None));
+    }
+
+    #[test]
+    fn a_window_fits_into_what_is_remembered() {
+        let spacing =
+            |interval, window| Limits::spaced(Duration::from_secs(interval), Duration::from_secs(window)).spacing;
+        assert_eq!(spacing(5, 900), Duration::from_secs(4));
+        assert_eq!(spacing(1, 300), Duration::from_millis(800));
+        // A day of snapshots every five seconds.
+        let samples = 86_400 / spacing(5, 86_400).as_secs();
+        assert!((500..=720).contains(&samples), "{samples}");
     }
 
     #[test]
