@@ -57,7 +57,7 @@ impl Sum {
     }
 }
 
-/// One group of a pivot. Parties are numbers into [`Pivot::parties`].
+/// One group of a pivot. Parties are numbers into [`Pivot::sources`] and [`Pivot::destinations`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
     pub(crate) key: RowKey,
