@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use khan_agent::exposition::fold::Folder;
 use khan_agent::exposition::{Page, Settings};
+use khan_agent::identities::{Endpoint, Owner};
 use khan_agent::snapshot::{Origin, Row, Snapshot};
 use khan_agent::table::Class;
-use khan_api::snapshot::Endpoint;
 use khan_api::{Kind, Protocol};
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 use support::clock::{cpu, median, nanos_each};
@@ -96,16 +96,16 @@ fn encoded(snapshot: &Snapshot) -> usize {
         gauge
             .with_label_values(&[
                 snapshot.origin.node.as_str(),
-                src.kind.as_str(),
+                src.owner.kind.as_str(),
                 &ips[0],
-                &src.ns,
-                &src.app,
-                &src.name,
-                dst.kind.as_str(),
+                &src.owner.ns,
+                &src.owner.app,
+                &src.owner.name,
+                dst.owner.kind.as_str(),
                 &ips[1],
-                &dst.ns,
-                &dst.app,
-                &dst.name,
+                &dst.owner.ns,
+                &dst.owner.app,
+                &dst.owner.name,
                 snapshot.side(row.src).as_str(),
             ])
             .set(row.count.into());
@@ -120,13 +120,16 @@ fn snapshot(series: u32) -> Snapshot {
     let clients = series.div_ceil(20);
     let pod = |number: u32, net: u8| Endpoint {
         ip: Some(std::net::Ipv4Addr::from_bits(u32::from(net) << 24 | number).into()),
-        kind: Kind::Pod,
-        ns: format!("namespace-{}", number % 50),
-        app: format!("application-{}", number % 500),
-        workload: format!("application-{}", number % 500),
-        name: format!("application-{}-6d4cf56db6-{number:05}", number % 500),
-        node: format!("ip-10-0-{}.eu-central-1.compute.internal", number % 100),
-        gone: false,
+        owner: Owner {
+            kind: Kind::Pod,
+            ns: format!("namespace-{}", number % 50),
+            app: format!("application-{}", number % 500),
+            workload: format!("application-{}", number % 500),
+            name: format!("application-{}-6d4cf56db6-{number:05}", number % 500),
+            node: format!("ip-10-0-{}.eu-central-1.compute.internal", number % 100),
+            gone: false,
+        }
+        .into(),
     };
     let endpoints = (0..clients).map(|n| pod(n, 10)).chain((0..2000).map(|n| pod(n, 11))).collect();
     let class = Class::of(&khan_agent::conntrack::Flow::default(), Protocol::Udp, None, 600, [false; 3]);

@@ -1,5 +1,6 @@
 //! In: HTTP requests. Out: the page, the snapshot, single connections, health.
 
+mod chunks;
 pub mod connections;
 mod page;
 mod snapshot;

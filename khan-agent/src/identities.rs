@@ -3,18 +3,21 @@
 //! Never waits: what is known is used, and the latest answer only makes it better.
 
 pub mod clock;
+pub mod endpoint;
 pub mod external;
 pub mod ranges;
 pub mod resolver;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use khan_api::snapshot::{Endpoint, Names};
-use khan_api::{Cursor, Identity, Kind, PreviousOwner, ResolveAnswer, Timestamp};
+use khan_api::snapshot::Names;
+use khan_api::{Cursor, Identity, Kind, ResolveAnswer, Timestamp};
 
 use crate::conntrack::Address;
 use crate::table::Cuts;
 
+pub use endpoint::{Endpoint, Owner};
 pub use external::ExternalNames;
 pub use ranges::Ranges;
 
@@ -25,9 +28,13 @@ const CLOCK_SLACK: u32 = 2;
 /// Everything that is known of addresses.
 #[derive(Debug, Default)]
 pub struct Identities {
-    /// This node's name.
-    node: String,
-    known: HashMap<Address, Option<Identity>>,
+    /// This node.
+    here: Arc<Owner>,
+    /// Whoever has an address outside the cluster that the operator did not name.
+    outside: Arc<Owner>,
+    /// Whoever has an address of the cluster that nobody is known to have.
+    unknown: Arc<Owner>,
+    known: HashMap<Address, Option<Known>>,
     ranges: Ranges,
     external: ExternalNames,
     names: Names,
@@ -35,11 +42,29 @@ pub struct Identities {
     clock_ahead: i64,
 }
 
+/// What the controller has told of an address.
+#[derive(Debug)]
+struct Known {
+    since: Option<Timestamp>,
+    owner: Arc<Owner>,
+    /// The latest owner before.
+    previous: Option<Arc<Owner>>,
+}
+
+impl From<Identity> for Known {
+    fn from(mut identity: Identity) -> Self {
+        let previous = (!identity.previous.is_empty()).then(|| Arc::new(identity.previous.swap_remove(0).into()));
+        Self { since: identity.since, owner: Arc::new(identity.into()), previous }
+    }
+}
+
 impl Identities {
     /// Knows nothing yet. `controller` is its URL, or empty.
     pub fn new(node: &str, controller: &str, external: ExternalNames) -> Self {
         let names = Names { controller: controller.to_owned(), ..Names::default() };
-        Self { node: node.to_owned(), external, names, ..Self::default() }
+        let here = Owner { kind: Kind::Node, name: node.to_owned(), node: node.to_owned(), ..Owner::default() };
+        let outside = Owner { kind: Kind::External, ..Owner::default() };
+        Self { here: here.into(), outside: outside.into(), external, names, ..Self::default() }
     }
 
     /// Where the names come from and how old they are; `unresolved` is left to who counts.
@@ -67,7 +92,7 @@ impl Identities {
             self.known.insert(ip.into(), None);
         }
         for (ip, identity) in answer.identities {
-            self.known.insert(ip.into(), Some(identity));
+            self.known.insert(ip.into(), Some(identity.into()));
         }
         self.ranges = Ranges::new(&answer.ranges);
     }
@@ -100,72 +125,34 @@ impl Identities {
     /// When addresses changed hands, seen from `now` by our clock.
     pub fn cuts(&self, now: Timestamp) -> Cuts {
         let now = Timestamp::from_millis(now.millis().saturating_add(self.clock_ahead));
-        let age = |identity: &Identity| {
-            let since = identity.since.filter(|_| identity.kind == Kind::Pod)?;
+        let age = |known: &Known| {
+            let since = known.since.filter(|_| known.owner.kind == Kind::Pod)?;
             u32::try_from(now.since(since).as_secs()).ok()?.checked_add(CLOCK_SLACK)
         };
-        let ages = self.known.iter().filter_map(|(address, identity)| Some((*address, age(identity.as_ref()?)?)));
+        let ages = self.known.iter().filter_map(|(address, known)| Some((*address, age(known.as_ref()?)?)));
         Cuts::new(ages.collect())
     }
 
     /// Who has the address; with `gone`, who had it before its present owner.
     pub fn endpoint(&self, address: Address, gone: bool) -> Endpoint {
-        let identity = self.known.get(&address).and_then(Option::as_ref);
-        match identity {
-            Some(identity) if gone => previous(address, identity),
-            Some(identity) => Endpoint {
-                ip: Some(address.ip()),
-                kind: identity.kind,
-                ns: identity.ns.clone(),
-                app: identity.app.clone(),
-                workload: identity.workload.clone(),
-                name: identity.name.clone(),
-                node: identity.node.clone(),
-                gone: false,
-            },
-            None if is_loopback(address) => {
-                Endpoint { name: self.node.clone(), node: self.node.clone(), ..nobody(address, Kind::Node) }
+        Endpoint { ip: Some(address.ip()), owner: self.owner(address, gone) }
+    }
+
+    fn owner(&self, address: Address, gone: bool) -> Arc<Owner> {
+        match self.known.get(&address).and_then(Option::as_ref) {
+            Some(Known { previous: Some(previous), .. }) if gone => Arc::clone(previous),
+            Some(Known { owner, .. }) if gone => {
+                Arc::new(Owner { node: owner.node.clone(), gone: true, ..Owner::default() })
             }
+            Some(Known { owner, .. }) => Arc::clone(owner),
+            None if is_loopback(address) => Arc::clone(&self.here),
             None => {
-                let name = self.external.name(address);
+                let named = self.external.owner(address);
                 let outside = !self.ranges.is_empty() && !self.ranges.contains(address);
-                let unruled = self.ranges.is_empty() && name.is_some();
-                if outside || unruled {
-                    Endpoint { name: name.unwrap_or_default().to_owned(), ..nobody(address, Kind::External) }
-                } else {
-                    nobody(address, Kind::Unknown)
-                }
+                let unruled = self.ranges.is_empty() && named.is_some();
+                if outside || unruled { Arc::clone(named.unwrap_or(&self.outside)) } else { Arc::clone(&self.unknown) }
             }
         }
-    }
-}
-
-/// The latest owner before the present one.
-fn previous(address: Address, present: &Identity) -> Endpoint {
-    let unknown = PreviousOwner { node: present.node.clone(), ..PreviousOwner::default() };
-    let owner = present.previous.first().unwrap_or(&unknown);
-    Endpoint {
-        ip: Some(address.ip()),
-        kind: owner.kind,
-        ns: owner.ns.clone(),
-        app: owner.app.clone(),
-        workload: owner.workload.clone(),
-        name: owner.name.clone(),
-        node: owner.node.clone(),
-        gone: true,
-    }
-}
-
-fn nobody(address: Address, kind: Kind) -> Endpoint {
-    Endpoint {
-        ip: Some(address.ip()),
-        kind,
-        ns: String::new(),
-        app: String::new(),
-        workload: String::new(),
-        name: String::new(),
-        node: String::new(),
-        gone: false,
     }
 }
 

@@ -4,11 +4,13 @@ pub mod build;
 pub mod wire;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use khan_api::snapshot::{Endpoint, Names, Side, Table};
+use khan_api::snapshot::{Names, Side, Table};
 use khan_api::{Protocol, Timestamp};
 
+use crate::identities::Endpoint;
 use crate::table::Class;
 
 /// The app and name of the sum of many addresses.
@@ -23,13 +25,17 @@ pub struct Origin {
     pub boot_id: String,
     /// When the process started.
     pub started: Timestamp,
+    /// Drawn by chance, so that agents that start in one millisecond on one kernel differ.
+    pub instance: u64,
 }
 
 impl Origin {
     /// Of this process, on this node.
     pub fn here(node: &str) -> Self {
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Self { node: node.to_owned(), boot_id: boot_id.trim().to_owned(), started: Timestamp::now() }
+        let started = Timestamp::now();
+        let instance = RandomState::new().hash_one(started.millis());
+        Self { node: node.to_owned(), boot_id: boot_id.trim().to_owned(), started, instance }
     }
 }
 
@@ -93,7 +99,7 @@ impl Snapshot {
     /// one of the cluster.
     pub fn side(&self, src: u32) -> Side {
         match self.endpoints.get(src as usize) {
-            Some(client) if !client.node.is_empty() && client.node != self.origin.node => Side::Server,
+            Some(client) if !client.owner.node.is_empty() && client.owner.node != self.origin.node => Side::Server,
             _ => Side::Client,
         }
     }
@@ -121,4 +127,15 @@ fn protocol_name(number: u8) -> String {
         number => return number.to_string(),
     };
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_that_start_at_once_differ() {
+        let [one, other] = [Origin::here("n1"), Origin::here("n1")];
+        assert_ne!(one.instance, other.instance);
+    }
 }

@@ -4,9 +4,9 @@ use allocation_counter::{AllocationInfo, measure};
 use khan_agent::conntrack::{Address, Flow, Sink, Status, Tcp, Tuple};
 use khan_agent::exposition::fold::Folder;
 use khan_agent::exposition::{Page, Settings};
+use khan_agent::identities::{Endpoint, Owner};
 use khan_agent::snapshot::{Row, Snapshot};
 use khan_agent::table::{self, Class, Table};
-use khan_api::snapshot::Endpoint;
 use khan_api::{Kind, Protocol, TcpState};
 
 /// The `n`th of the entries between `pairs` clients and a server.
@@ -53,33 +53,39 @@ fn an_entry_allocates_nothing() {
     }
 }
 
-/// As many series as `series`, of twenty destinations for each source.
-fn page(series: u32) -> Page {
+/// As many rows as `rows`, of twenty destinations for each source.
+fn snapshot(rows: u32) -> Snapshot {
     let pod = |n: u32| Endpoint {
         ip: Some(std::net::Ipv4Addr::from_bits(n).into()),
-        kind: Kind::Pod,
-        ns: "a-namespace".into(),
-        app: format!("an-application-{n}"),
-        workload: "an-application".into(),
-        name: format!("an-application-{n}-6d4cf56db6-abcde"),
-        node: "a-node".into(),
-        gone: false,
+        owner: Owner {
+            kind: Kind::Pod,
+            ns: "a-namespace".into(),
+            app: format!("an-application-{n}"),
+            workload: "an-application".into(),
+            name: format!("an-application-{n}-6d4cf56db6-abcde"),
+            node: "a-node".into(),
+            gone: false,
+        }
+        .into(),
     };
     let class = Class::of(&flow(0, 1, Address::from_v4), Protocol::Tcp, Some(700), 600, [false; 3]);
     let row = |n: u32| Row {
         src: n / 20,
-        dst: series / 20 + n % 20,
-        backend: series / 20 + n % 20,
+        dst: rows / 20 + n % 20,
+        backend: rows / 20 + n % 20,
         port: 80,
         backend_port: 8080,
         zone: 0,
         class,
         count: n + 1,
     };
-    let endpoints = (0..series / 20 + 20).map(pod).collect();
-    let snapshot = Snapshot { endpoints, rows: (0..series).map(row).collect(), ..Snapshot::default() };
+    let endpoints = (0..rows / 20 + 20).map(pod).collect();
+    Snapshot { endpoints, rows: (0..rows).map(row).collect(), ..Snapshot::default() }
+}
+
+fn page(series: u32) -> Page {
     let settings = Settings { max_series: series as usize, ..Settings::default() };
-    let page = Page::new(&snapshot, &settings, &mut Folder::default());
+    let page = Page::new(&snapshot(series), &settings, &mut Folder::default());
     assert_eq!(page.series(), series as usize);
     page
 }
@@ -118,4 +124,15 @@ fn compressing_needs_little() {
         let again = measure(|| assert_eq!(page.deflated().len(), kept));
         assert_eq!(again, AllocationInfo::default(), "made once");
     }
+}
+
+/// Rows and endpoints are made one by one while they are written.
+#[test]
+fn a_snapshot_as_json_needs_little() {
+    let snapshot = snapshot(100_000);
+    let info = measure(|| serde_json::to_writer(std::io::sink(), &snapshot.to_wire(20_000)).expect("written"));
+    assert!(info.bytes_max < 4 << 20, "{} bytes", info.bytes_max);
+    let written = serde_json::to_value(snapshot.to_wire(20_000)).expect("written");
+    assert_eq!(written, serde_json::to_value(snapshot.to_api(20_000)).expect("written"));
+    assert_eq!((written["rows"].as_array().map(Vec::len), &written["rest"]["rows"]), (Some(20_000), &80_000.into()));
 }

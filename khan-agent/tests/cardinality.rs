@@ -106,7 +106,7 @@ fn the_sum_stays_and_no_pair_flaps() {
         for (n, (row, rank)) in (0_u32..).zip(snapshot.rows.iter_mut().zip(&ranks)) {
             let usual = 100 + 10_000_000 / (rank + 1000);
             row.count = usual + usual * ((n ^ scan.wrapping_mul(0x5bd1)) % 7) / 100;
-            let side = usize::from(snapshot.endpoints[row.src as usize].node != "n1");
+            let side = usize::from(snapshot.endpoints[row.src as usize].owner.node != "n1");
             total[side] += u64::from(row.count);
         }
         let lines = lines(&snapshot, &mut folder);

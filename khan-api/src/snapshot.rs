@@ -16,9 +16,12 @@ use crate::time::Timestamp;
 pub const SCHEMA: u32 = 1;
 
 /// A node's connections at one moment.
+///
+/// Readers hold both lists as vectors. An agent writes them one item after the other out of its own table, by any `E` and
+/// `R` that serialise as these vectors do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Snapshot {
+pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     /// [`SCHEMA`] of the writer.
     pub schema: u32,
     /// Unique among all snapshots of all agents; also the `ETag`. Equal ids mean equal content.
@@ -45,9 +48,9 @@ pub struct Snapshot {
     /// zones counted as one.
     pub connections: u64,
     /// The addresses that rows speak of.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: E,
     /// Aggregates, most connections first.
-    pub rows: Vec<Row>,
+    pub rows: R,
     /// What the row bound left out; absent when `rows` is everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,

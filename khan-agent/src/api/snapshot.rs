@@ -1,19 +1,19 @@
 //! `GET /v1/snapshot`: the latest snapshot as JSON; with `max_age`, perhaps a fresher one.
 
-use std::io::Write;
+use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use http::{HeaderMap, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use khan_serve::duration;
 use serde::Deserialize;
 
+use super::chunks::Chunks;
 use super::{Api, takes_gzip};
 use crate::publish::Published;
 
@@ -47,17 +47,12 @@ pub(super) async fn answer(
     let gzip = takes_gzip(&request);
     let most = api.max_rows;
     let written = tokio::task::spawn_blocking(move || write(&published, most, gzip)).await;
-    match written {
-        Ok(Ok(body)) => {
-            let json = [(CONTENT_TYPE, "application/json")];
-            let encoding = gzip.then_some([(CONTENT_ENCODING, "gzip")]);
-            match encoding {
-                Some(encoding) => (general, json, encoding, Body::from(body)).into_response(),
-                None => (general, json, Body::from(body)).into_response(),
-            }
-        }
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "the snapshot could not be written\n").into_response(),
-    }
+    let Ok(Ok(chunks)) = written else {
+        return (StatusCode::INTERNAL_SERVER_ERROR, "the snapshot could not be written\n").into_response();
+    };
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CONTENT_LENGTH, chunks.len().into())];
+    let encoding = gzip.then_some([(CONTENT_ENCODING, "gzip")]);
+    (general, json, AppendHeaders(encoding.into_iter().flatten()), chunks.into_body()).into_response()
 }
 
 /// The latest snapshot; when it is older than `max_age` and scanning is within its share, the next one.
@@ -82,13 +77,14 @@ fn matches(request: &HeaderMap, etag: &str) -> bool {
     lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
-fn write(published: &Published, most: usize, gzip: bool) -> std::io::Result<Vec<u8>> {
-    let snapshot = published.snapshot.to_api(most);
+fn write(published: &Published, most: usize, gzip: bool) -> std::io::Result<Chunks> {
+    let snapshot = published.snapshot.to_wire(most);
+    let mut chunks = Chunks::default();
     if !gzip {
-        return Ok(serde_json::to_vec(&snapshot)?);
+        serde_json::to_writer(&mut chunks, &snapshot)?;
+        return Ok(chunks);
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    serde_json::to_writer(std::io::BufWriter::with_capacity(64 * 1024, &mut encoder), &snapshot)?;
-    encoder.flush()?;
+    let mut encoder = GzEncoder::new(chunks, Compression::fast());
+    serde_json::to_writer(BufWriter::with_capacity(64 * 1024, &mut encoder), &snapshot)?;
     encoder.finish()
 }

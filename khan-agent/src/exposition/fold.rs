@@ -7,9 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use khan_api::Kind;
-use khan_api::snapshot::{Endpoint, Side};
+use khan_api::snapshot::Side;
 
 use super::series::{Series, Tails, merge};
+use crate::identities::{Endpoint, Owner};
 use crate::snapshot::OTHER;
 
 /// How much larger, in eighths, a series counts that was kept the last time.
@@ -79,7 +80,7 @@ impl Folder {
             sums.sort_unstable_by_key(|one| (std::cmp::Reverse(one.count), one.src, one.dst, one.tail));
             #[expect(clippy::cast_possible_truncation, reason = "as many as series have endpoints")]
             let other = endpoints.len() as u32;
-            endpoints.push(Endpoint { app: OTHER.into(), name: OTHER.into(), ..nobody(Kind::Unknown) });
+            endpoints.push(sum(Owner { app: OTHER.into(), name: OTHER.into(), ..Owner::default() }));
             folded.other = (sums.len() - room) as u64;
             for one in &mut sums[room..] {
                 (one.src, one.dst) = (other, other);
@@ -105,12 +106,12 @@ impl Apps {
         if let Some(known) = self.by_endpoint.get(&endpoint) {
             return *known;
         }
-        let one = &endpoints[endpoint as usize];
+        let one = &endpoints[endpoint as usize].owner;
         let key = (one.kind, one.ns.clone(), one.app.clone());
         let app = *self.by_app.entry(key).or_insert_with_key(|(kind, ns, app)| {
             #[expect(clippy::cast_possible_truncation, reason = "as many as series have endpoints")]
             let number = endpoints.len() as u32;
-            endpoints.push(Endpoint { ns: ns.clone(), app: app.clone(), ..nobody(*kind) });
+            endpoints.push(sum(Owner { kind: *kind, ns: ns.clone(), app: app.clone(), ..Owner::default() }));
             number
         });
         self.by_endpoint.insert(endpoint, app);
@@ -118,15 +119,7 @@ impl Apps {
     }
 }
 
-fn nobody(kind: Kind) -> Endpoint {
-    Endpoint {
-        ip: None,
-        kind,
-        ns: String::new(),
-        app: String::new(),
-        workload: String::new(),
-        name: String::new(),
-        node: String::new(),
-        gone: false,
-    }
+/// An endpoint that stands for many addresses.
+fn sum(owner: Owner) -> Endpoint {
+    Endpoint { ip: None, owner: owner.into() }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use khan_api::snapshot::{Endpoint, Side};
+use khan_api::snapshot::Side;
 
 use super::ExtraLabel;
+use crate::identities::Endpoint;
 use crate::snapshot::Row;
 
 /// Fragments of lines, by number, in one buffer.
@@ -61,14 +62,15 @@ pub fn label(text: &mut String, name: &str, value: &str) {
 pub(super) fn endpoint(text: &mut String, end: End, endpoint: &Endpoint, workload: bool) {
     let names = end.names();
     let ip = endpoint.ip.map(|ip| ip.to_string()).unwrap_or_default();
-    let other = endpoint.ip.is_none() && endpoint.app == crate::snapshot::OTHER;
-    let kind = if other { "" } else { endpoint.kind.as_str() };
-    for (name, value) in names.iter().zip([kind, &ip, &endpoint.ns, &endpoint.app, &endpoint.name]) {
+    let owner = &endpoint.owner;
+    let other = endpoint.ip.is_none() && owner.app == crate::snapshot::OTHER;
+    let kind = if other { "" } else { owner.kind.as_str() };
+    for (name, value) in names.iter().zip([kind, &ip, &owner.ns, &owner.app, &owner.name]) {
         label(text, name, value);
         text.push(',');
     }
     if workload {
-        label(text, names[5], &endpoint.workload);
+        label(text, names[5], &owner.workload);
         text.push(',');
     }
 }
@@ -131,7 +133,7 @@ pub(super) fn tail(
 
 /// `NAMESPACE/NAME`, or the name, or the address.
 fn short(endpoint: &Endpoint) -> String {
-    match (endpoint.ns.as_str(), endpoint.name.as_str()) {
+    match (endpoint.owner.ns.as_str(), endpoint.owner.name.as_str()) {
         (_, "") => endpoint.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         ("", name) => name.to_owned(),
         (ns, name) => format!("{ns}/{name}"),

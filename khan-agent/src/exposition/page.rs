@@ -3,13 +3,12 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use khan_api::snapshot::Endpoint;
-
 use super::fold::{Folded, Folder};
 use super::gzip::Deflated;
 use super::labels::{self, End, Fragments};
 use super::series::{self, Ends, Series, Tails};
 use super::{ExtraLabel, MetricType, Settings};
+use crate::identities::Endpoint;
 use crate::snapshot::Snapshot;
 
 /// How much is written at once.
@@ -180,7 +179,7 @@ fn identity(endpoints: &[Endpoint], tails: &Tails, one: &Series) -> u64 {
     let mut hasher = DefaultHasher::new();
     for end in [one.src, one.dst] {
         let endpoint = &endpoints[end as usize];
-        (endpoint.ip, &endpoint.ns, &endpoint.name, endpoint.gone).hash(&mut hasher);
+        (endpoint.ip, &endpoint.owner.ns, &endpoint.owner.name, endpoint.owner.gone).hash(&mut hasher);
     }
     tails.fragments.get(one.tail).hash(&mut hasher);
     hasher.finish()

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use khan_api::snapshot::{Endpoint, Side};
+use khan_api::snapshot::Side;
 
 use super::labels::{self, End, Fragments};
 use super::{Destination, ExtraLabel, Settings};
+use crate::identities::Endpoint;
 use crate::snapshot::{Row, Snapshot};
 
 /// One line's worth: the numbers of its fragments, and its value.
@@ -82,12 +83,15 @@ pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
 /// one, as a `StatefulSet`'s pods have.
 fn equals(endpoints: &[Endpoint]) -> HashMap<u32, u32> {
     let mut same = HashMap::new();
-    if !endpoints.iter().any(|endpoint| endpoint.gone) {
+    if !endpoints.iter().any(|endpoint| endpoint.owner.gone) {
         return same;
     }
-    let present: HashMap<_, _> =
-        (0u32..).zip(endpoints).filter(|(_, endpoint)| !endpoint.gone).map(|(n, endpoint)| (endpoint.ip, n)).collect();
-    for (number, endpoint) in (0u32..).zip(endpoints).filter(|(_, endpoint)| endpoint.gone) {
+    let present: HashMap<_, _> = (0u32..)
+        .zip(endpoints)
+        .filter(|(_, endpoint)| !endpoint.owner.gone)
+        .map(|(n, endpoint)| (endpoint.ip, n))
+        .collect();
+    for (number, endpoint) in (0u32..).zip(endpoints).filter(|(_, endpoint)| endpoint.owner.gone) {
         if let Some(other) = present.get(&endpoint.ip)
             && labels_of(endpoint) == labels_of(&endpoints[*other as usize])
         {
@@ -98,7 +102,8 @@ fn equals(endpoints: &[Endpoint]) -> HashMap<u32, u32> {
 }
 
 fn labels_of(endpoint: &Endpoint) -> (khan_api::Kind, &str, &str, &str, &str, &str) {
-    (endpoint.kind, &endpoint.ns, &endpoint.app, &endpoint.name, &endpoint.workload, &endpoint.node)
+    let owner = &endpoint.owner;
+    (owner.kind, &owner.ns, &owner.app, &owner.name, &owner.workload, &owner.node)
 }
 
 /// Fragments of `side` and the extra labels.

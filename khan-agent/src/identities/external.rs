@@ -2,15 +2,18 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use khan_api::Kind;
 
+use super::endpoint::Owner;
 use super::ranges::bounds;
 use crate::conntrack::Address;
 
 /// Names of CIDRs, the longest prefix first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExternalNames(Vec<(Address, Address, String)>);
+pub struct ExternalNames(Vec<(Address, Address, Arc<Owner>)>);
 
 /// What is wrong with the file.
 #[derive(Debug, thiserror::Error)]
@@ -53,16 +56,17 @@ impl ExternalNames {
             let (cidr, name) = line.split_once(char::is_whitespace).ok_or(number)?;
             let net: IpNet = cidr.parse().or_else(|_| cidr.parse::<IpAddr>().map(IpNet::from)).map_err(|_| number)?;
             let (first, last) = bounds(net);
-            nets.push((last.bits() - first.bits(), first, last, name.trim().to_owned()));
+            let owner = Owner { kind: Kind::External, name: name.trim().to_owned(), ..Owner::default() };
+            nets.push((last.bits() - first.bits(), first, last, Arc::new(owner)));
         }
         // The narrowest first; the sort is stable, so the first of two names for one CIDR holds.
         nets.sort_by_key(|net| net.0);
-        Ok(Self(nets.into_iter().map(|(_, first, last, name)| (first, last, name)).collect()))
+        Ok(Self(nets.into_iter().map(|(_, first, last, owner)| (first, last, owner)).collect()))
     }
 
-    /// The name of the longest prefix that holds the address.
-    pub fn name(&self, address: Address) -> Option<&str> {
-        self.0.iter().find(|(first, last, _)| (*first..=*last).contains(&address)).map(|(_, _, name)| name.as_str())
+    /// Who has an address of the longest prefix that holds this one.
+    pub fn owner(&self, address: Address) -> Option<&Arc<Owner>> {
+        self.0.iter().find(|(first, last, _)| (*first..=*last).contains(&address)).map(|(_, _, owner)| owner)
     }
 }
 
@@ -76,7 +80,8 @@ mod tests {
             "# ours\n203.0.113.0/24 office\n203.0.113.7 printer room # third floor\n\n2001:db8::/32 lab\n0.0.0.0/0 internet\n",
         )
         .unwrap();
-        let name = |text: &str| names.name(text.parse::<std::net::IpAddr>().unwrap().into());
+        let name =
+            |text: &str| names.owner(text.parse::<std::net::IpAddr>().unwrap().into()).map(|owner| owner.name.as_str());
         assert_eq!(name("203.0.113.7"), Some("printer room"));
         assert_eq!(name("203.0.113.8"), Some("office"));
         assert_eq!(name("8.8.8.8"), Some("internet"));

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use khan_api::Kind;
-use khan_api::snapshot::{Endpoint, Table as TableInfo};
+use khan_api::snapshot::Table as TableInfo;
 
 use super::{OTHER, Origin, Row, Snapshot, protocol_names};
 use crate::conntrack::Address;
-use crate::identities::Identities;
+use crate::identities::{Endpoint, Identities, Owner};
 use crate::scan::Scan;
 use crate::table::{Cell, Table, Word};
 
@@ -31,9 +31,10 @@ pub fn build(
     let counts = table.counts();
     let mut names = identities.names().clone();
     names.unresolved =
-        endpoints.iter().filter(|endpoint| endpoint.ip.is_some() && endpoint.kind == Kind::Unknown).count() as u64;
+        endpoints.iter().filter(|endpoint| endpoint.ip.is_some() && endpoint.owner.kind == Kind::Unknown).count()
+            as u64;
     Snapshot {
-        id: format!("{}-{:x}-{number}", origin.boot_id.get(..8).unwrap_or("0"), origin.started.millis()),
+        id: format!("{}-{:016x}-{number}", origin.boot_id.get(..8).unwrap_or("0"), origin.instance),
         origin: origin.clone(),
         taken: scan.taken,
         scan: scan.wall,
@@ -86,16 +87,8 @@ impl Endpoints<'_> {
         *self.other.get_or_insert_with(|| {
             #[expect(clippy::cast_possible_truncation, reason = "as below")]
             let index = self.list.len() as u32;
-            self.list.push(Endpoint {
-                ip: None,
-                kind: Kind::Unknown,
-                ns: String::new(),
-                app: OTHER.to_owned(),
-                workload: String::new(),
-                name: OTHER.to_owned(),
-                node: String::new(),
-                gone: false,
-            });
+            let owner = Owner { app: OTHER.to_owned(), name: OTHER.to_owned(), ..Owner::default() };
+            self.list.push(Endpoint { ip: None, owner: owner.into() });
             index
         })
     }

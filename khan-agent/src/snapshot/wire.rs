@@ -1,27 +1,35 @@
 //! The snapshot as `GET /v1/snapshot` answers it.
 
 use khan_api::snapshot::{self as api, Rest, SCHEMA, Side};
+use serde::{Serialize, Serializer};
 
 use super::{Row, Snapshot};
 use crate::table::Unclosed;
 
+/// Endpoints, each made while it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoints<'a>(&'a Snapshot);
+
+/// Rows, each made while it is written.
+#[derive(Clone, Debug)]
+pub struct Rows<'a> {
+    snapshot: &'a Snapshot,
+    groups: Vec<Group>,
+}
+
+/// Rows of a snapshot that differ in nothing but their class, and become one.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    connections: u64,
+    /// The first of them, and how many there are.
+    first: u32,
+    rows: u32,
+}
+
 impl Snapshot {
-    /// The wire form with at most `most` rows, the largest ones.
-    pub fn to_api(&self, most: usize) -> api::Snapshot {
-        let mut rows: Vec<api::Row> =
-            self.rows.chunk_by(|a, b| a.key() == b.key()).map(|rows| self.api_row(rows)).collect();
-        rows.sort_by(|a, b| b.connections.cmp(&a.connections).then_with(|| (a.src, a.dst).cmp(&(b.src, b.dst))));
-        let mut rest = None;
-        if rows.len() > most {
-            let mut sum = Rest { rows: (rows.len() - most) as u64, ..Rest::default() };
-            for row in rows.drain(most..) {
-                match row.side {
-                    Side::Client => sum.client += row.connections,
-                    Side::Server => sum.server += row.connections,
-                }
-            }
-            rest = Some(sum);
-        }
+    /// The wire form with at most `most` rows, the largest ones, to be written as it is made.
+    pub fn to_wire(&self, most: usize) -> api::Snapshot<Endpoints<'_>, Rows<'_>> {
+        let (groups, rest) = self.largest(most);
         api::Snapshot {
             schema: SCHEMA,
             id: self.id.clone(),
@@ -35,11 +43,60 @@ impl Snapshot {
             names: self.names.clone(),
             table: self.table.clone(),
             connections: self.connections,
-            endpoints: self.endpoints.clone(),
-            rows,
+            endpoints: Endpoints(self),
+            rows: Rows { snapshot: self, groups },
             rest,
             warnings: self.warnings.clone(),
         }
+    }
+
+    /// The wire form as its readers hold it.
+    pub fn to_api(&self, most: usize) -> api::Snapshot {
+        let wire = self.to_wire(most);
+        api::Snapshot {
+            endpoints: wire.endpoints.iter().collect(),
+            rows: wire.rows.iter().collect(),
+            schema: wire.schema,
+            id: wire.id,
+            node: wire.node,
+            boot_id: wire.boot_id,
+            version: wire.version,
+            started: wire.started,
+            taken: wire.taken,
+            scan_millis: wire.scan_millis,
+            interval_millis: wire.interval_millis,
+            names: wire.names,
+            table: wire.table,
+            connections: wire.connections,
+            rest: wire.rest,
+            warnings: wire.warnings,
+        }
+    }
+
+    /// At most so many groups, most connections first, and the sum of the others.
+    fn largest(&self, most: usize) -> (Vec<Group>, Option<Rest>) {
+        let mut groups = Vec::new();
+        let mut first = 0;
+        for rows in self.rows.chunk_by(|a, b| a.key() == b.key()) {
+            let connections = rows.iter().map(|row| u64::from(row.count)).sum();
+            #[expect(clippy::cast_possible_truncation, reason = "rows are counted in 24 bits")]
+            let rows = rows.len() as u32;
+            groups.push(Group { connections, first, rows });
+            first += rows;
+        }
+        let one = |group: &Group| &self.rows[group.first as usize];
+        groups.sort_unstable_by_key(|group| (std::cmp::Reverse(group.connections), one(group).key()));
+        if groups.len() <= most {
+            return (groups, None);
+        }
+        let mut rest = Rest { rows: (groups.len() - most) as u64, ..Rest::default() };
+        for group in groups.drain(most..) {
+            match self.side(one(&group).src) {
+                Side::Client => rest.client += group.connections,
+                Side::Server => rest.server += group.connections,
+            }
+        }
+        (groups, Some(rest))
     }
 
     /// One row out of those that differ in nothing but their class.
@@ -77,5 +134,32 @@ impl Snapshot {
             }
         }
         sum
+    }
+}
+
+impl Endpoints<'_> {
+    fn iter(&self) -> impl Iterator<Item = api::Endpoint> {
+        self.0.endpoints.iter().map(super::Endpoint::to_api)
+    }
+}
+
+impl Rows<'_> {
+    fn iter(&self) -> impl Iterator<Item = api::Row> {
+        self.groups.iter().map(|group| {
+            let first = group.first as usize;
+            self.snapshot.api_row(&self.snapshot.rows[first..first + group.rows as usize])
+        })
+    }
+}
+
+impl Serialize for Endpoints<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
