@@ -15,15 +15,22 @@ use support::tables::{Mix, USUAL};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// What the image sets (`deploy/images/Dockerfile`), and what the program has by itself.
+const ENVIRONMENTS: [(&str, &[(&str, &str)]); 2] =
+    [("image", &[("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "1")]), ("bare", &[])];
+
 fn main() -> anyhow::Result<()> {
     println!("resident memory of khan-agent in MiB");
     println!(
-        "{:>9}{:>8}{:>8}{:>9}{:>9}{:>11}{:>8}",
-        "entries", "series", "idle", "scanned", "scraped", "snapshots", "after"
+        "{:>9}{:>6}{:>8}{:>8}{:>9}{:>9}{:>11}{:>8}",
+        "entries", "as", "series", "idle", "scanned", "scraped", "snapshots", "after"
     );
     for entries in support::sizes(&[10_000, 100_000, 1_000_000]) {
-        measure(USUAL, entries)?;
+        for (name, variables) in ENVIRONMENTS {
+            measure(USUAL, entries, name, variables)?;
+        }
     }
+    println!("as: with the environment of the image, or without");
     println!(
         "idle: an empty table; scanned, scraped, snapshots: the peak after five scans, then after ten pages plain and"
     );
@@ -33,13 +40,16 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(mix: Mix, entries: u32) -> anyhow::Result<()> {
+fn measure(mix: Mix, entries: u32, name: &str, variables: &[(&str, &str)]) -> anyhow::Result<()> {
     let lab = Lab::new()?;
     let node = mix.table(&lab, 0)?;
-    let agent = Program::workspace("khan-agent")?
+    let mut program = Program::workspace("khan-agent")?
         .args(["--node-name", "n1", "--listen", "127.0.0.1:0", "--interval", "100ms", "--max-scan-cpu", "100"])
-        .inside(&node)
-        .start()?;
+        .inside(&node);
+    for (variable, value) in variables {
+        program = program.env(variable, value);
+    }
+    let agent = program.start()?;
     agent.get_when_ready("/readyz")?;
     scans(&agent, 5)?;
     let idle = status(&agent, "VmRSS:")?;
@@ -59,7 +69,7 @@ fn measure(mix: Mix, entries: u32) -> anyhow::Result<()> {
     node.flush()?;
     scans(&agent, 5)?;
     let after = status(&agent, "VmRSS:")?;
-    println!("{entries:>9}{series:>8}{idle:>8.1}{scanned:>9.1}{scraped:>9.1}{snapshots:>11.1}{after:>8.1}");
+    println!("{entries:>9}{name:>6}{series:>8}{idle:>8.1}{scanned:>9.1}{scraped:>9.1}{snapshots:>11.1}{after:>8.1}");
     Ok(())
 }
 
