@@ -11,10 +11,16 @@ pub const STATUS: u16 = 3;
 pub const PROTOINFO: u16 = 4;
 /// `CTA_TIMEOUT`
 pub const TIMEOUT: u16 = 7;
+/// `CTA_MARK`
+pub const MARK: u16 = 8;
 /// `CTA_COUNTERS_ORIG`
 pub const COUNTERS_ORIG: u16 = 9;
 /// `CTA_COUNTERS_REPLY`
 pub const COUNTERS_REPLY: u16 = 10;
+/// `CTA_USE`
+pub const USE: u16 = 11;
+/// `CTA_ID`
+pub const ID: u16 = 12;
 /// `CTA_ZONE`
 pub const ZONE: u16 = 18;
 /// `CTA_TIMESTAMP`
