@@ -26,7 +26,7 @@ use query_args::{LeakArgs, QueryArgs};
 use source_args::SourceArgs;
 
 /// Who holds these connections?
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
     name = "khan",
     version,
@@ -156,7 +156,7 @@ pub fn sentence(error: &clap::Error) -> String {
 }
 
 /// What to do.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Connections by source and destination, live on a terminal, once into a pipe
     #[command(after_help = "Examples:\n  \
@@ -260,7 +260,7 @@ pub enum ConfigAction {
 }
 
 /// Arguments of `khan conns`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Which connections")]
 pub struct ConnsArgs {
     /// Only connections of pods with these labels, for example app=web,tier!=cache; the API server is asked for them
@@ -290,7 +290,7 @@ pub struct ConnsArgs {
 }
 
 /// Arguments of `khan who`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct WhoArgs {
     /// ADDRESS, ADDRESS:PORT, pod/NAME, app/NAME, svc/NAME, node/NAME
     #[arg(value_name = "SUBJECT")]
@@ -301,7 +301,7 @@ pub struct WhoArgs {
 }
 
 /// Arguments of `khan leaks`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct LeaksArgs {
     /// Which connections, as for khan top
     #[arg(value_name = "SELECTOR")]
@@ -318,7 +318,7 @@ pub struct LeaksArgs {
 }
 
 /// Arguments of `khan top`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct TopArgs {
     /// Which connections: app/NAME, pod/NAME, svc/NAME, ns/NAME, node/NAME, ip/ADDRESS, ip/CIDR, or part of a name
     #[arg(value_name = "SELECTOR")]

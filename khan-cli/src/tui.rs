@@ -50,4 +50,4 @@ pub mod signals;
 pub mod terminal;
 
 pub use options::Options;
-pub use run::{Ending, Error};
+pub use run::{Ending, Error, run};

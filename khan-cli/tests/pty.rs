@@ -235,6 +235,57 @@ fn an_agent_that_goes_is_said_and_one_that_comes_back_too() {
     assert_eq!(session.end_restored(), 0);
 }
 
+/// A plugin that keeps its login in the file `$0`. Without one it asks where it may talk to the user, and fails where it
+/// may not.
+const LOGIN: &str = r#"if ! [ -s "$0" ]; then
+    [ -t 0 ] || exit 1
+    printf 'Password: ' > /dev/tty; read token; echo "$token" > "$0"
+fi
+read token < "$0"; echo '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"'$token'"}}'"#;
+
+/// A kubeconfig whose context `prod` logs in with [`LOGIN`], and `staging` with a token.
+fn kubeconfig(server: &Server, login: &str) -> tempfile::NamedTempFile {
+    let exec = serde_json::json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "sh",
+        "args": ["-c", LOGIN, login], "interactiveMode": "IfAvailable"});
+    let context = |name: &str| serde_json::json!({"name": name, "context": {"cluster": "c", "user": name}});
+    let config = serde_json::json!({"apiVersion": "v1", "kind": "Config", "current-context": "prod",
+        "clusters": [{"name": "c", "cluster": {"server": server.url()}}],
+        "users": [{"name": "prod", "user": {"exec": exec}}, {"name": "staging", "user": {"token": "second"}}],
+        "contexts": [context("prod"), context("staging")]});
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(config.to_string().as_bytes()).expect("a file");
+    file
+}
+
+#[test]
+fn an_expired_login_is_renewed_on_the_ordinary_screen() {
+    let server = Server::start(first());
+    let login = tempfile::NamedTempFile::new().expect("a file");
+    let config = kubeconfig(&server, login.path().to_str().expect("UTF-8"));
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--connect", "proxy", "--kubeconfig"]);
+    command.arg(config.path());
+    server.know("first");
+    let mut session = Session::start(command, (120, 30));
+    session.wait("the login", |text| text.contains("Password: "));
+    session.send("first\n");
+    session.wait("the first row", |text| text.contains("shop/checkout") && text.contains("ctx prod"));
+    session.send("2/shop\r");
+    login.as_file().set_len(0).expect("an empty file");
+    server.know("second");
+    session.wait("the banner", |text| text.contains("credentials expired: press Enter to log in again"));
+    session.send("\r");
+    session.wait("the login on the ordinary screen", |text| text.matches("Password: ").count() == 2);
+    session.wait_restored();
+    session.assert_modes_reset();
+    session.send("second\n");
+    session.wait("the screen with its view and filter", |text| {
+        text.contains("shop/checkout") && text.contains("sources") && text.contains("/shop") && text.contains("LIVE")
+    });
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
 #[test]
 fn configured_keys_work_and_help_shows_them() {
     let mut config = tempfile::NamedTempFile::new().expect("a file");

@@ -7,7 +7,9 @@ mod shop;
 mod stage;
 
 use khan_api::Timestamp;
-use khan_cli::tui::msg::Msg;
+use khan_cli::feed::{Link, News};
+use khan_cli::tui::msg::{Effect, Exit, Msg};
+use khan_cli::tui::page::Page;
 use khan_cli::tui::styles::Theme;
 use shop::START;
 use stage::Stage;
@@ -104,6 +106,27 @@ fn trouble_is_said_where_it_is_seen() {
     insta::assert_snapshot!("all_failed_80x24", stage.frame());
     stage.press("7");
     insta::assert_snapshot!("all_failed_agents_80x24", stage.frame());
+}
+
+/// Enter logs in again only while credentials are refused, and only where it means nothing else.
+#[test]
+fn expired_credentials_are_one_key_away() {
+    let mut stage = Stage::new(80, 24, false);
+    stage.play(0..2);
+    let link = |link| Msg::News(News::Link(link));
+    stage.tell(link(Link::Credentials("the API server does not accept them: log in again".into())));
+    assert!(stage.frame().contains("! credentials expired: press Enter to log in again"), "{}", stage.frame());
+    stage.press("/ s h o p");
+    assert_eq!(stage.press("Enter"), [], "it only ends the prompt");
+    stage.press("?");
+    assert_eq!(stage.press("Enter"), [], "a text is open");
+    stage.press("q 2");
+    assert_eq!(stage.press("Enter"), [Effect::Quit(Exit::Reconnect)]);
+    stage.app.forget_source();
+    assert!(!stage.frame().contains("credentials"), "{}", stage.frame());
+    assert_eq!((stage.app.page, stage.app.filter_text.as_str()), (Page::Sources, "shop"));
+    stage.play(2..3);
+    assert!(matches!(stage.press("Enter")[..], [Effect::Sample(..)]));
 }
 
 /// A Prometheus that scrapes thirty apps, a laptop that sleeps for an hour, and rows beyond the limit.

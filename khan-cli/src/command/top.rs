@@ -6,12 +6,15 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::printer::Printer;
 use super::session::{self, Watch};
 use crate::cli::output_args::{ColorChoice, ThemeChoice};
 use crate::cli::{Cli, TopArgs};
 use crate::connect;
 use crate::failure::Failure;
+use crate::feed::Feed;
 use crate::model::history::Limits;
 use crate::model::{History, Query, project};
 use crate::tui;
@@ -32,7 +35,7 @@ pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
     !text && tty && (output.tui || !dumb)
 }
 
-/// Opens the terminal interface.
+/// Opens the terminal interface, and opens it again where its source is to be opened again.
 pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let output = &cli.output;
     let query = query(cli, args).await?;
@@ -58,11 +61,49 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
         keys: cli.keys.clone(),
     };
     let feed = connect::start(cli, &options.query).await?;
-    match options.show(feed).await {
-        Ok(ending) => Ok(ExitCode::from(ending.code())),
-        Err(error @ tui::Error::Options(_)) => Err(Failure::usage(error)),
-        Err(error) => Err(Failure::runtime(error)),
+    let mut shown = options.show(feed).await;
+    let mut cli = cli.clone();
+    loop {
+        let (ending, mut app) = shown.map_err(|error| match error {
+            tui::Error::Options(_) => Failure::usage(error),
+            error => Failure::runtime(error),
+        })?;
+        if let Some(code) = ending.code() {
+            return Ok(ExitCode::from(code));
+        }
+        app.forget_source();
+        let feed = match again(&mut cli, args, &mut app).await? {
+            Ok(feed) => feed,
+            Err(code) => return Ok(code),
+        };
+        feed.handle.set_interval(app.interval);
+        // The terminal has said its background already, and the user may have chosen since.
+        shown = tui::run(app, feed, false).await;
     }
+}
+
+/// Connects as at the start, on the ordinary screen. `Err` inside is how a signal ends the program meanwhile: the screen
+/// has listened to signals, so they do not end it by themselves any more.
+async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result<Result<Feed, ExitCode>, Failure> {
+    if let Some(file) = cli.source.record.take() {
+        // Opened again, the file would begin anew and lose what it holds.
+        eprintln!("note: the recording {} ends here, because its source is opened again", file.display());
+    }
+    eprintln!("khan: connecting again");
+    let cli = &*cli;
+    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
+    let connected = async {
+        app.base.labelled = query(cli, args).await?.labelled;
+        connect::start(cli, &app.base).await
+    };
+    let ending = tokio::select! {
+        feed = connected => return feed.map(Ok),
+        _ = tokio::signal::ctrl_c() => tui::Ending::Interrupted,
+        _ = terminated.recv() => tui::Ending::Terminated,
+        _ = hung_up.recv() => tui::Ending::HungUp,
+    };
+    Ok(Err(ending.code().map_or(ExitCode::FAILURE, ExitCode::from)))
 }
 
 /// Prints a table, once or again and again.

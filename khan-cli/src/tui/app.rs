@@ -11,6 +11,7 @@ use crate::model::filter::Filter;
 use crate::model::leak::{Leak, LeakReport};
 use crate::model::{History, LeakRule, Projected, Projection, Query, RowKey, SourceKind, Verdict, View};
 
+use super::actions::Id;
 use super::drill::Drill;
 use super::errors::ErrorLog;
 use super::list::Cursor;
@@ -20,6 +21,7 @@ use super::prompt::Prompt;
 use super::state::{Delta, ListState, Notice, Setup};
 use super::styles::{Styles, Theme};
 use super::table::{Item, What};
+use super::update::context;
 
 /// The state of the program.
 #[derive(Debug)]
@@ -168,6 +170,34 @@ impl App {
             asked: 0,
             dirty: true,
         }
+    }
+
+    /// Forgets all that the source has told, because another one follows. View, filter and order stay.
+    pub fn forget_source(&mut self) {
+        self.shown = Arc::default();
+        self.waiting.clear();
+        self.paused = None;
+        self.link = Link::Up;
+        self.ended = false;
+        self.history = History::default();
+        self.fill = super::fill::Fill::default();
+        self.errors = ErrorLog::default();
+        if self.delta == Delta::Baseline {
+            self.delta = Delta::Window;
+        }
+        self.pins.clear();
+        self.expanded.clear();
+        self.drills.clear();
+        self.overlay = None;
+        self.notice = None;
+        self.list_mut().cursor.release();
+        self.refresh(true);
+    }
+
+    /// The key that logs in again, while the API server refuses the credentials.
+    pub fn login(&self) -> Option<String> {
+        let key = self.setup.keymap.first(context(self), Id::Open).map(|(key, _)| key.to_string());
+        matches!(self.link, Link::Credentials(_)).then(|| key.unwrap_or_else(|| ":open".into()))
     }
 
     /// How the present view stands.

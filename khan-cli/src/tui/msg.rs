@@ -47,6 +47,8 @@ pub enum Exit {
     Keep,
     /// Ctrl-c.
     Interrupt,
+    /// As the user wished, to connect again: on the ordinary screen, where a login can ask.
+    Reconnect,
 }
 
 /// Something to do.

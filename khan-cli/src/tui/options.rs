@@ -71,8 +71,8 @@ impl Options {
         Ok(app)
     }
 
-    /// Shows the feed until the user, a signal or the terminal ends it.
-    pub async fn show(self, feed: Feed) -> Result<Ending, Error> {
+    /// Shows the feed until the user, a signal or the terminal ends it, and hands the state back.
+    pub async fn show(self, feed: Feed) -> Result<(Ending, App), Error> {
         let chosen = self.theme.is_some();
         let app = self.app()?;
         // With sixteen colours the terminal's own palette suits its own background.

@@ -49,6 +49,7 @@ pub(super) fn perform(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
         Id::Down | Id::Up | Id::First | Id::Last | Id::HalfDown | Id::HalfUp | Id::PageDown | Id::PageUp => {
             go(app, id);
         }
+        Id::Open if app.overlay.is_none() && app.login().is_some() => return vec![Effect::Quit(Exit::Reconnect)],
         Id::Open => return open(app, now),
         Id::Back => return back(app),
         Id::NextEdge => return next(app),

@@ -58,24 +58,27 @@ pub enum Ending {
     Terminated,
     /// SIGHUP, or the terminal is gone.
     HungUp,
+    /// The program goes on: the source is to be opened again, and then the screen.
+    Reconnect,
 }
 
 impl Ending {
-    /// The process's exit code.
-    pub const fn code(self) -> u8 {
+    /// The process's exit code, where it ends.
+    pub const fn code(self) -> Option<u8> {
         match self {
-            Self::Quit => 0,
-            Self::Interrupted => 130,
-            Self::Terminated => 143,
-            Self::HungUp => 129,
+            Self::Quit => Some(0),
+            Self::Interrupted => Some(130),
+            Self::Terminated => Some(143),
+            Self::HungUp => Some(129),
+            Self::Reconnect => None,
         }
     }
 }
 
-/// Shows the feed until the user, a signal or the terminal ends it.
+/// Shows the feed until the user, a signal or the terminal ends it. The state is handed back for another feed.
 ///
 /// With `ask` the terminal's background chooses the theme.
-pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<Ending, Error> {
+pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<(Ending, App), Error> {
     terminal::install_panic_hook();
     let signals = Signals::listen()?;
     let screen = Screen::enter(app.mouse)?;
@@ -96,15 +99,15 @@ pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<Ending, Error> {
         latecomer: None,
     };
     if ask && let Some(ending) = turn.choose_theme().await? {
-        return Ok(ending);
+        return Ok((ending, turn.app));
     }
     let ending = turn.go().await;
-    let Turn { screen, question, .. } = turn;
+    let Turn { screen, question, app, .. } = turn;
     if let Some(question) = question {
         question.abort();
     }
     drop(screen);
-    ending
+    Ok((ending?, app))
 }
 
 /// What the loop holds.
@@ -294,6 +297,7 @@ impl Turn {
             match effect {
                 Effect::Quit(Exit::Quit) => return Ok(Some(Ending::Quit)),
                 Effect::Quit(Exit::Interrupt) => return Ok(Some(Ending::Interrupted)),
+                Effect::Quit(Exit::Reconnect) => return Ok(Some(Ending::Reconnect)),
                 Effect::Quit(Exit::Keep) => {
                     let app = &self.app;
                     let lines = self.screen.lines(|frame| view::draw(app, frame))?;

@@ -5,6 +5,7 @@
 //! failed.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use ratatui::Terminal;
@@ -66,12 +67,16 @@ pub fn restore(keep: &[String]) {
 
 /// Makes a panic on any thread restore the terminal before its message is printed.
 pub fn install_panic_hook() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        restore(&[]);
-        PANICKED.notify_one();
-        before(info);
-    }));
+    // The screen is opened more than once where a source is opened again.
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            restore(&[]);
+            PANICKED.notify_one();
+            before(info);
+        }));
+    });
 }
 
 /// The alternate screen. Dropping it restores the terminal.

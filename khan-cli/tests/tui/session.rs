@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use khan_api::{ConnectionSample, Snapshot, Timestamp};
@@ -23,6 +23,11 @@ pub(crate) struct Server {
     told: Arc<Told>,
 }
 
+/// The list of pods with the one agent.
+const PODS: &str = r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[
+    {"metadata":{"name":"a1","namespace":"khan","uid":"u1"},"spec":{"nodeName":"node-03","containers":[]},
+    "status":{"phase":"Running","podIP":"10.9.0.1"}}]}"#;
+
 struct Told {
     snapshot: Vec<u8>,
     sample: Vec<u8>,
@@ -30,6 +35,8 @@ struct Told {
     /// When the snapshot was first told.
     first: OnceLock<Instant>,
     away: AtomicBool,
+    /// The token that the API server in front of the agent knows; it knows everybody while there is none.
+    token: Mutex<Option<String>>,
 }
 
 impl Server {
@@ -46,6 +53,7 @@ impl Server {
             tag: format!("\"{}\"", snapshot.id),
             first: OnceLock::new(),
             away: AtomicBool::new(false),
+            token: Mutex::new(None),
         });
         let shared = Arc::clone(&told);
         std::thread::spawn(move || {
@@ -64,6 +72,12 @@ impl Server {
     /// Hangs up on everybody, or answers again.
     pub(crate) fn set_away(&self, away: bool) {
         self.told.away.store(away, Ordering::SeqCst);
+    }
+
+    /// From now on the API server in front of the agent knows this token only.
+    #[allow(dead_code, reason = "benchmarks and pictures need no API server")]
+    pub(crate) fn know(&self, token: &str) {
+        *self.told.token.lock().expect("a token") = Some(token.to_owned());
     }
 
     /// How long ago the snapshot was first told.
@@ -87,7 +101,16 @@ impl Told {
             if self.away.load(Ordering::SeqCst) {
                 return None;
             }
-            let (status, body) = if request.starts_with("GET /v1/connections") {
+            let token = self.token.lock().ok()?.clone();
+            let stranger = token.is_some_and(|token| !request.contains(&format!("Bearer {token}\r\n")));
+            let (status, body) = if stranger {
+                (
+                    "401 Unauthorized",
+                    br#"{"kind":"Status","status":"Failure","message":"Unauthorized","code":401}"#.as_slice(),
+                )
+            } else if request.starts_with("GET /api/v1/pods?") {
+                ("200 OK", PODS.as_bytes())
+            } else if request.starts_with("GET /v1/connections") {
                 ("200 OK", &self.sample[..])
             } else if request.to_lowercase().contains("if-none-match: ") {
                 ("304 Not Modified", &[][..])

@@ -79,6 +79,9 @@ fn status(app: &App, areas: &Areas, pen: &mut Pen<'_>, y: u16) {
 
 /// The trouble that says most: the source's own, else the node that has been away longest.
 fn trouble(app: &App, short: bool) -> Option<String> {
+    if let Some(key) = app.login() {
+        return Some(format!("credentials expired: press {key} to log in again"));
+    }
     if let Some(entry) = app.errors.lasting().find(|entry| entry.node.is_empty()) {
         return Some(entry.message.clone());
     }
