@@ -36,6 +36,7 @@ pub mod state;
 pub mod update;
 
 pub mod background;
+mod clipboard;
 pub mod depth;
 mod export;
 pub mod format;

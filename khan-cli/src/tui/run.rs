@@ -21,6 +21,7 @@ use crate::model::View;
 
 use super::app::App;
 use super::background::{self, Latecomer};
+use super::clipboard;
 use super::export::export;
 use super::input::Key;
 use super::msg::{Effect, Exit, Msg};
@@ -307,7 +308,10 @@ impl Turn {
                 Effect::Suspend => self.suspend().await?,
                 Effect::Repaint => self.screen.repaint()?,
                 Effect::Mouse(on) => self.screen.set_mouse(on)?,
-                Effect::Copy(text) => self.screen.write(&terminal::clipboard(&text))?,
+                Effect::Copy(text) => {
+                    self.screen.write(&terminal::clipboard(&text))?;
+                    clipboard::feed(text);
+                }
                 Effect::Write(extension, text) => self.write(extension, text),
                 Effect::Refresh => self.feed.handle.refresh(),
                 Effect::Interval(interval) => self.feed.handle.set_interval(interval),
