@@ -282,6 +282,10 @@ fn an_expired_login_is_renewed_on_the_ordinary_screen() {
     session.wait("the screen with its view and filter", |text| {
         text.contains("shop/checkout") && text.contains("sources") && text.contains("/shop") && text.contains("LIVE")
     });
+    session.send(":ctx nowhere\r");
+    session.wait("the contexts there are", |text| text.contains("\"nowhere\": prod, staging"));
+    session.send(":ctx staging\r");
+    session.wait("the other context", |text| text.contains("ctx staging") && text.contains("shop/checkout"));
     session.send("q");
     assert_eq!(session.end_restored(), 0);
 }
@@ -384,7 +388,7 @@ fn show(then: impl Future<Output = ()> + Send + 'static) {
     let ended = runtime.block_on(async {
         let (_feeder, feed) = khan_cli::feed::channel(khan_cli::model::View::default());
         tokio::spawn(then);
-        khan_cli::tui::Options::default().show(feed).await
+        khan_cli::tui::Options::default().show(feed, Vec::new()).await
     });
     panic!("{ended:?}");
 }

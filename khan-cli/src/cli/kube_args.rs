@@ -65,6 +65,14 @@ impl KubeArgs {
         self.kubeconfig.is_some() || self.context.is_some() || self.cluster.is_some() || self.user.is_some()
     }
 
+    /// Another context, without what was said of the one before: its cluster, its user, and above all its token, which
+    /// another server must not see.
+    pub fn leave_for(&mut self, context: String) {
+        self.context = Some(context);
+        (self.cluster, self.user, self.token, self.token_file) = (None, None, None, None);
+        self.insecure_skip_tls_verify = false;
+    }
+
     /// The namespaces that narrow the view; empty for all.
     pub fn scope(&self) -> Vec<String> {
         if self.all_namespaces { Vec::new() } else { self.namespace.clone() }

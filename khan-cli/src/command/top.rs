@@ -16,7 +16,8 @@ use crate::connect;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::history::Limits;
-use crate::model::{History, Query, project};
+use crate::model::{History, Query, SourceKind, project};
+use crate::source::cluster;
 use crate::tui;
 
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
@@ -61,7 +62,8 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
         keys: cli.keys.clone(),
     };
     let feed = connect::start(cli, &options.query).await?;
-    let mut shown = options.show(feed).await;
+    let offered = contexts(cli, &feed);
+    let mut shown = options.show(feed, offered).await;
     let mut cli = cli.clone();
     loop {
         let (ending, mut app) = shown.map_err(|error| match error {
@@ -77,9 +79,17 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
             Err(code) => return Ok(code),
         };
         feed.handle.set_interval(app.interval);
+        app.contexts = contexts(&cli, &feed);
         // The terminal has said its background already, and the user may have chosen since.
         shown = tui::run(app, feed, false).await;
     }
+}
+
+/// The contexts that may be chosen instead of the one that leads to this source.
+fn contexts(cli: &Cli, feed: &Feed) -> Vec<String> {
+    let source = &feed.views.borrow().source;
+    let chosen = source.kind == SourceKind::Agents && !source.context.is_empty();
+    if chosen { cluster::contexts(cli.kube.kubeconfig.as_deref()) } else { Vec::new() }
 }
 
 /// Connects as at the start, on the ordinary screen. `Err` inside is how a signal ends the program meanwhile: the screen
@@ -89,7 +99,12 @@ async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result
         // Opened again, the file would begin anew and lose what it holds.
         eprintln!("note: the recording {} ends here, because its source is opened again", file.display());
     }
-    eprintln!("khan: connecting again");
+    if let Some(context) = app.wanted.take() {
+        eprintln!("khan: connecting to context {context:?}");
+        cli.kube.leave_for(context);
+    } else {
+        eprintln!("khan: connecting again");
+    }
     let cli = &*cli;
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::runtime)?;

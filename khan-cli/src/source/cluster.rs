@@ -227,6 +227,12 @@ async fn client(options: &ClusterOptions) -> Result<(Client, Place), ClusterErro
     Err(ClusterError::Credentials { context, reason })
 }
 
+/// The names of a kubeconfig's contexts, in its order; none where it cannot be read.
+pub fn contexts(kubeconfig: Option<&Path>) -> Vec<String> {
+    let read = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    read.map_or_else(|_| Vec::new(), |read| read.contexts.into_iter().map(|context| context.name).collect())
+}
+
 async fn load(options: &ClusterOptions) -> Result<(Config, String), ClusterError> {
     let name =
         options.kubeconfig.as_deref().map_or_else(name_of_default, |file| format!("kubeconfig {}", file.display()));

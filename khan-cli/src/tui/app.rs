@@ -45,6 +45,10 @@ pub struct App {
     pub paused: Option<Timestamp>,
     /// The way to the source.
     pub link: Link,
+    /// The kubeconfig's contexts; empty where none leads to the source.
+    pub contexts: Vec<String>,
+    /// The context that is to be connected to.
+    pub wanted: Option<String>,
     /// The source has nothing more to tell.
     pub ended: bool,
     /// The past.
@@ -137,6 +141,8 @@ impl App {
             waiting: Vec::new(),
             paused: None,
             link: Link::Up,
+            contexts: Vec::new(),
+            wanted: None,
             ended: false,
             history: History::default(),
             fill: super::fill::Fill::default(),

@@ -7,16 +7,17 @@ use crate::model::{GroupBy, Sort};
 use super::actions::ACTIONS;
 use super::app::App;
 use super::columns::Choice;
-use super::msg::Effect;
+use super::msg::{Effect, Exit};
 use super::perform::{perform, sort_by};
 use super::prompt::Prompt;
 use super::styles::Theme;
 use super::update::{context, set_filter};
 
 /// Commands with an argument, and an example of it.
-pub const COMMANDS: [(&str, &str); 9] = [
+pub const COMMANDS: [(&str, &str); 10] = [
     ("filter", "src:shop/* port:5432"),
     ("ns", "shop,data"),
+    ("ctx", "prod"),
     ("group", "src,dst,port"),
     ("sort", "-conns"),
     ("limit", "500"),
@@ -33,7 +34,9 @@ pub fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
     if name.is_empty() {
         return Vec::new();
     }
-    if COMMANDS.iter().any(|(known, _)| *known == name) && (!argument.is_empty() || matches!(name, "filter" | "ns")) {
+    if COMMANDS.iter().any(|(known, _)| *known == name)
+        && (!argument.is_empty() || matches!(name, "filter" | "ns" | "ctx"))
+    {
         match with_argument(app, name, argument) {
             Ok(effects) => return effects,
             Err(reason) => app.say(now, reason),
@@ -74,6 +77,7 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
             app.base.namespaces = if all { Vec::new() } else { names.collect() };
             app.refresh(true);
         }
+        "ctx" => return context_named(app, argument),
         "group" => {
             let by: GroupBy = argument.parse().map_err(|error: crate::model::group::GroupByError| error.to_string())?;
             app.list_mut().own = Some(by);
@@ -106,6 +110,22 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
         }
     }
     Ok(Vec::new())
+}
+
+/// Leaves for another context; what cannot be left for is said together with the contexts that there are.
+fn context_named(app: &mut App, name: &str) -> Result<Vec<Effect>, String> {
+    let names = app.contexts.join(", ");
+    if names.is_empty() {
+        return Err("no context of a kubeconfig leads to this source".into());
+    }
+    if name.is_empty() {
+        return Err(format!("context {}, of {names}", app.shown.source.context));
+    }
+    if !app.contexts.iter().any(|context| context == name) {
+        return Err(format!("no context is called {name:?}: {names}"));
+    }
+    app.wanted = Some(name.to_owned());
+    Ok(vec![Effect::Quit(Exit::Reconnect)])
 }
 
 /// `90`, `90s`, `5m`, `2h`.

@@ -71,10 +71,11 @@ impl Options {
         Ok(app)
     }
 
-    /// Shows the feed until the user, a signal or the terminal ends it, and hands the state back.
-    pub async fn show(self, feed: Feed) -> Result<(Ending, App), Error> {
+    /// Shows the feed until the user, a signal or the terminal ends it, and hands the state back. `contexts` are those that `:ctx` offers.
+    pub async fn show(self, feed: Feed, contexts: Vec<String>) -> Result<(Ending, App), Error> {
         let chosen = self.theme.is_some();
-        let app = self.app()?;
+        let mut app = self.app()?;
+        app.contexts = contexts;
         // With sixteen colours the terminal's own palette suits its own background.
         let ask = !chosen && app.setup.depth >= Depth::Indexed;
         run(app, feed, ask).await
