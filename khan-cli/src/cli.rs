@@ -14,7 +14,8 @@ use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::completion::Shell;
 use crate::config::{self, ConfigError};
@@ -78,7 +79,8 @@ pub fn parse() -> Result<Cli, ExitCode> {
         eprintln!("khan: {error}");
         ExitCode::from(USAGE)
     };
-    let path = config::path(named(&words).as_deref());
+    let named = named(&words);
+    let path = config::path(named.as_deref());
     let settings = config::read(path.as_deref()).map_err(unusable)?;
     let mut command = each_argument(Cli::command(), &forget_empty);
     if let Some(path) = &path {
@@ -96,9 +98,43 @@ pub fn parse() -> Result<Cli, ExitCode> {
     if plugin {
         command = command.bin_name("kubectl khan");
     }
-    let parsed = command.try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = parsed.map_err(|error| refuse(&error))?;
+    let matches = command.try_get_matches_from(words).map_err(|error| refuse(&error))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error))?;
+    cli.output.columns_are_typed = is_typed(&matches, "columns");
+    let refused = unread(named.as_deref(), &cli).or_else(|| without_effect(&cli, &matches));
+    if let Some(reason) = refused {
+        eprintln!("khan: {reason}");
+        return Err(ExitCode::from(USAGE));
+    }
     Ok(Cli { keys: settings.keys, ..cli })
+}
+
+/// Whether the flag stands on the command line itself. Commands that end at once do not have every flag.
+fn is_typed(matches: &ArgMatches, flag: &str) -> bool {
+    let sub = matches.subcommand().map(|(_, sub)| sub);
+    sub.is_some_and(|sub| sub.try_contains_id(flag).is_ok() && sub.value_source(flag) == Some(ValueSource::CommandLine))
+}
+
+/// A configuration file that was asked for by name and does not exist, unless it is about to be written.
+fn unread(named: Option<&Path>, cli: &Cli) -> Option<String> {
+    let about_it = matches!(&cli.command, Command::Config { action: ConfigAction::Path | ConfigAction::Init });
+    let missing = named.filter(|path| !about_it && !path.exists())?;
+    Some(format!("configuration file {}: it does not exist (khan config init writes one)", missing.display()))
+}
+
+/// A flag on this command line that the command would not look at. What variables and the file say is for every command, so
+/// it may be of no use to this one.
+fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
+    let (name, _) = matches.subcommand()?;
+    let typed = |flag| is_typed(matches, flag);
+    if typed("watch") && !matches!(name, "top" | "agents") {
+        return Some(format!("--watch: khan {name} prints once; khan top and khan agents can watch"));
+    }
+    if typed("count") && !cli.output.watch {
+        return Some("--count says how many times --watch prints: give --watch too".to_owned());
+    }
+    (typed("columns") && !matches!(name, "top" | "leaks" | "conns" | "agents" | "doctor"))
+        .then(|| format!("--columns: khan {name} prints no table"))
 }
 
 /// Changes every argument of a command and of those below it.
@@ -282,7 +318,7 @@ pub struct ConnsArgs {
     #[arg(long, env = "KHAN_PROTO", value_name = "NAME")]
     pub proto: Option<String>,
     /// Port dialled or answering
-    #[arg(long, env = "KHAN_PORT", value_name = "PORT")]
+    #[arg(long, env = "KHAN_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// At most so many connections; 0 for as many as nodes list, which is up to 1000 each
     #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 50)]

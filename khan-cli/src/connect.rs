@@ -1,4 +1,5 @@
-//! Flags to a started source: explicit addresses beat discovery, discovery beats Prometheus, Prometheus beats this host.
+//! Flags to a started source. Which one is decided by what is configured, before anybody is asked: another source than the
+//! one that was meant gives another answer, so it never steps in when that fails.
 
 pub mod labelled;
 pub mod prometheus;
@@ -39,26 +40,80 @@ pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     }
 }
 
-async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
-    match (cli.source.source, &cli.prometheus.prometheus_url) {
-        (SourceChoice::Agents, _) => Box::pin(agents(cli)).await,
-        (SourceChoice::Auto, _) if !cli.source.agent.is_empty() => Box::pin(agents(cli)).await,
-        (SourceChoice::Auto | SourceChoice::Prometheus, Some(url)) => {
-            Box::pin(prometheus::start(cli, url, query)).await
+/// A source, before it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Chosen {
+    Agents,
+    Prometheus(String),
+    Local,
+}
+
+/// `--source`, or what is configured: agents by URL, a Prometheus by flag, a cluster, a Prometheus by the variable that
+/// other tools read as well, and this host where nothing is.
+fn choose(cli: &Cli, cluster: impl Fn() -> bool, usual: Option<String>) -> Result<Chosen, Failure> {
+    let by_flag = cli.prometheus.prometheus_url.clone();
+    Ok(match cli.source.source {
+        SourceChoice::Agents => Chosen::Agents,
+        SourceChoice::Local => Chosen::Local,
+        SourceChoice::Prometheus => {
+            let missing = || Failure::usage("--source prometheus needs --prometheus-url (or PROMETHEUS_URL)");
+            Chosen::Prometheus(by_flag.or(usual).ok_or_else(missing)?)
         }
-        (SourceChoice::Auto, None) => Box::pin(auto(cli, query)).await,
-        (SourceChoice::Prometheus, None) => match usual_prometheus() {
-            Some(url) => Box::pin(prometheus::start(cli, &url, query)).await,
-            None => Err(Failure::usage("--source prometheus needs --prometheus-url (or PROMETHEUS_URL)")),
+        SourceChoice::Auto if !cli.source.agent.is_empty() => Chosen::Agents,
+        SourceChoice::Auto if by_flag.is_none() && cluster() => Chosen::Agents,
+        SourceChoice::Auto => match by_flag.or(usual) {
+            Some(url) => Chosen::Prometheus(url),
+            None if cfg!(target_os = "linux") => Chosen::Local,
+            None => {
+                return Err(Failure::unreachable(
+                    "no source of connections is configured: give --agent URL, a kubeconfig that leads to khan-agents, \
+                     or --prometheus-url URL",
+                ));
+            }
         },
-        (SourceChoice::Local, _) => local(cli).await,
+    })
+}
+
+async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
+    let chosen = choose(cli, || is_cluster_configured(&cli.kube), usual_prometheus())?;
+    let started = match &chosen {
+        Chosen::Agents => Box::pin(agents(cli)).await,
+        Chosen::Prometheus(url) => Box::pin(prometheus::start(cli, url, query)).await,
+        Chosen::Local => local(cli).await,
+    };
+    started.map_err(|failure| match cli.source.source {
+        SourceChoice::Auto if failure.code != USAGE => failure.with_hint(remedy(&chosen)),
+        _ => failure,
+    })
+}
+
+/// What else could be asked, for whoever did not choose.
+const fn remedy(chosen: &Chosen) -> &'static str {
+    match chosen {
+        Chosen::Agents => {
+            "nothing else is asked instead: --source prometheus asks Prometheus, --source local reads this host's own table"
+        }
+        Chosen::Prometheus(_) => {
+            "nothing else is asked instead: --source agents asks khan-agents, --source local reads this host's own table"
+        }
+        Chosen::Local => {
+            "to see a cluster give --agent URL, a kubeconfig that leads to khan-agents, or --prometheus-url URL; to see this \
+             host alone use --source local as root"
+        }
     }
+}
+
+/// Whether flags, variables, a file at the usual place or a pod's service account lead to a cluster.
+pub fn is_cluster_configured(args: &KubeArgs) -> bool {
+    args.is_explicit() || crate::source::cluster::is_configured()
 }
 
 /// This host's own table.
 #[cfg(target_os = "linux")]
 async fn local(cli: &Cli) -> Result<Feed, Failure> {
-    crate::source::local::start(cli.source.interval).await.map_err(Failure::runtime)
+    crate::source::local::start(cli.source.interval).await.map_err(|error| {
+        Failure::unreachable(format_args!("this host's connection tracking table cannot be read: {error}"))
+    })
 }
 
 /// This host's own table.
@@ -71,34 +126,6 @@ async fn local(_: &Cli) -> Result<Feed, Failure> {
 /// What other tools of the trade read, too.
 pub fn usual_prometheus() -> Option<String> {
     std::env::var("PROMETHEUS_URL").ok().filter(|url| !url.is_empty())
-}
-
-async fn auto(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
-    match agents(cli).await {
-        Ok(feed) => Ok(feed),
-        Err(failure) if cli.kube.is_explicit() || failure.code == USAGE => Err(failure),
-        Err(failure) => match (usual_prometheus(), local(cli)) {
-            (Some(url), _) => {
-                eprintln!("note: the Prometheus at {url} is asked, because of agents: {failure}");
-                Box::pin(prometheus::start(cli, &url, query)).await
-            }
-            (None, local) => here(local.await, &failure),
-        },
-    }
-}
-
-/// This host's table where there is nothing else, and where it can be read.
-fn here(local: Result<Feed, Failure>, agents: &Failure) -> Result<Feed, Failure> {
-    match local {
-        Ok(feed) => {
-            eprintln!("note: this host's own table is shown, because of agents: {agents}");
-            Ok(feed)
-        }
-        Err(here) => Err(Failure::unreachable(format_args!(
-            "no source of connections: {agents}; this host: {here}; give --agent URL or a kubeconfig that leads to \
-                 khan-agents, or --prometheus-url URL, or read this host alone with --source local as root"
-        ))),
-    }
 }
 
 /// Agents, and nothing else.
@@ -176,8 +203,35 @@ pub async fn cluster(args: &KubeArgs) -> Result<Cluster, Failure> {
         interactive: std::io::stdin().is_terminal(),
     };
     Cluster::open(&options).await.map_err(|error| match error {
-        ClusterError::Absent => Failure::unreachable(error),
+        ClusterError::Absent | ClusterError::Credentials { .. } => Failure::unreachable(error),
         ClusterError::Kubeconfig { .. } => Failure::usage(error),
-        ClusterError::Credentials { .. } => Failure::runtime(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn what_is_configured_decides() {
+        let chosen = |flags: &[&str], cluster: bool, usual: Option<&str>| {
+            let cli = Cli::parse_from([&["khan", "top"], flags].concat());
+            choose(&cli, || cluster, usual.map(str::to_owned)).map_err(|failure| failure.code)
+        };
+        let prometheus = |url: &str| Ok(Chosen::Prometheus(url.to_owned()));
+        assert_eq!(
+            chosen(&["--agent", "n1", "--prometheus-url", "http://a"], true, Some("http://b")),
+            Ok(Chosen::Agents)
+        );
+        assert_eq!(chosen(&["--prometheus-url", "http://a"], true, Some("http://b")), prometheus("http://a"));
+        assert_eq!(chosen(&[], true, Some("http://b")), Ok(Chosen::Agents));
+        assert_eq!(chosen(&[], false, Some("http://b")), prometheus("http://b"));
+        assert_eq!(chosen(&[], false, None), if cfg!(target_os = "linux") { Ok(Chosen::Local) } else { Err(4) });
+        assert_eq!(chosen(&["--source", "local"], true, Some("http://b")), Ok(Chosen::Local));
+        assert_eq!(chosen(&["--source", "agents"], false, Some("http://b")), Ok(Chosen::Agents));
+        assert_eq!(chosen(&["--source", "prometheus"], true, Some("http://b")), prometheus("http://b"));
+        assert_eq!(chosen(&["--source", "prometheus"], true, None), Err(USAGE));
+    }
 }

@@ -40,6 +40,12 @@ impl Failure {
         Self { code: 5, message: message.to_string() }
     }
 
+    /// The same, with what to do about it on a line of its own.
+    #[must_use]
+    pub fn with_hint(self, hint: &str) -> Self {
+        Self { message: format!("{}\n  {hint}", self.message), ..self }
+    }
+
     /// Nobody reads the output any more, which is no failure.
     pub fn silent() -> Self {
         Self { code: 0, message: String::new() }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::duration::DurationError;
 
@@ -24,7 +25,8 @@ pub struct KubeArgs {
     #[arg(long, global = true, env = "KHAN_USER", value_name = "NAME")]
     pub user: Option<String>,
     /// Only connections with an end in this namespace (repeatable)
-    #[arg(short, long, global = true, env = "KHAN_NAMESPACE", value_name = "NAME", value_delimiter = ',')]
+    #[arg(short, long, global = true, env = "KHAN_NAMESPACE", value_name = "NAME", value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new())]
     pub namespace: Vec<String>,
     /// All namespaces: the default, and stronger than --namespace
     #[arg(short = 'A', long, global = true, env = "KHAN_ALL_NAMESPACES")]

@@ -48,6 +48,9 @@ pub struct OutputArgs {
     /// Columns of a table, in this order
     #[arg(long, global = true, env = "KHAN_COLUMNS", value_name = "NAMES", value_delimiter = ',')]
     pub columns: Vec<String>,
+    /// Whether this command line asks for the columns, and not a variable or the file, which are for every command.
+    #[arg(skip)]
+    pub columns_are_typed: bool,
     /// No header line
     #[arg(long, global = true, env = "KHAN_NO_HEADERS")]
     pub no_headers: bool,

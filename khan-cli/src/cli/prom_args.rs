@@ -11,7 +11,7 @@ use clap::Args;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Prometheus")]
 pub struct PromArgs {
-    /// Base URL, or svc://NAMESPACE/SERVICE:PORT through the API server (PROMETHEUS_URL is a fall-back for --source auto)
+    /// Base URL, or svc://NAMESPACE/SERVICE:PORT through the API server (--source auto also reads PROMETHEUS_URL where there is no kubeconfig)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_URL", value_name = "URL")]
     pub prometheus_url: Option<String>,
     /// Prometheus http_config file (YAML), as promtool --http.config.file takes it

@@ -27,7 +27,7 @@ pub struct QueryArgs {
     #[arg(long, env = "KHAN_EITHER", value_name = "SELECTOR")]
     pub either: Vec<String>,
     /// Filter expression, the same as / takes on the screen
-    #[arg(long, env = "KHAN_FILTER", value_name = "EXPRESSION")]
+    #[arg(long, env = "KHAN_FILTER", value_name = "EXPRESSION", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// TCP state, or open, opening, closed (repeatable)
     #[arg(long, env = "KHAN_STATE", value_name = "STATE", value_delimiter = ',')]

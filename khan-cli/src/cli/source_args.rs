@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::source::agents::discovery::SELECTOR;
@@ -11,7 +12,7 @@ use crate::source::agents::route::pod::Connect;
 /// Which source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SourceChoice {
-    /// Agents if a kubeconfig leads to them, else Prometheus if configured, else this host's own table.
+    /// What is configured: --agent, --prometheus-url, a kubeconfig, `PROMETHEUS_URL`, else this host's own table.
     #[default]
     Auto,
     /// khan-agent on every node.
@@ -39,13 +40,15 @@ pub struct SourceArgs {
     #[arg(long, global = true, env = "KHAN_KHAN_SELECTOR", value_name = "LABELS", default_value = SELECTOR)]
     pub khan_selector: String,
     /// Port of the agents; what their pods declare unless told
-    #[arg(long, global = true, env = "KHAN_AGENT_PORT", value_name = "PORT")]
+    #[arg(long, global = true, env = "KHAN_AGENT_PORT", value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..))]
     pub agent_port: Option<u16>,
     /// How to reach the agents' pods: auto, proxy, port-forward, direct (from inside the cluster or a VPN)
     #[arg(long, global = true, env = "KHAN_CONNECT", value_name = "WAY", default_value = "auto")]
     pub connect: Connect,
     /// Only the agents of these nodes (repeatable)
-    #[arg(long, global = true, env = "KHAN_NODE", value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, global = true, env = "KHAN_NODE", value_name = "NAME", value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new())]
     pub node: Vec<String>,
     /// Agents asked at the same time
     #[arg(long, global = true, env = "KHAN_MAX_IN_FLIGHT", value_name = "N", default_value_t = 16,

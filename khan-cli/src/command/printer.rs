@@ -11,8 +11,10 @@ use crate::output::{self, Format, Layout, Report};
 
 /// Prints as the output flags say.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Printer {
     layout: Layout,
+    columns_are_typed: bool,
     quiet: bool,
     strict: bool,
     timestamps: bool,
@@ -27,6 +29,7 @@ impl Printer {
         let tty = std::io::stdout().is_terminal();
         let width = crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|n| *n > 0);
         Ok(Self {
+            columns_are_typed: output.columns_are_typed,
             layout: Layout {
                 format,
                 columns: output.columns.clone(),
@@ -54,6 +57,17 @@ impl Printer {
     /// The same for one that shows how things were at `moment`, which `--timestamps` writes before it.
     pub fn print_at(&mut self, report: &Report, moment: Timestamp) -> Result<(), Failure> {
         let known = |name: &String| report.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        if !self.columns_are_typed {
+            self.layout.columns.retain(known);
+        }
+        if let Format::Custom(columns) = &self.layout.format
+            && let Some(path) = output::custom::unknown(report, columns)
+        {
+            let names = output::custom::names(report).join(", ");
+            return Err(Failure::usage(format_args!(
+                "--output: custom-columns: no row has a field .{path}; fields are {names}"
+            )));
+        }
         if let Some(unknown) = self.layout.columns.iter().find(|name| !known(name)) {
             let names: Vec<_> = report.columns.iter().map(|column| column.name).collect();
             let names = names.join(", ");

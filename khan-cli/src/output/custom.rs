@@ -24,6 +24,41 @@ pub(super) fn write(
     align(&lines, &vec![false; columns.len()], layout.width, out)
 }
 
+/// The first path that leads nowhere in any row: a mistake, and not a value that is missing, since rows write those as null.
+pub fn unknown(report: &Report, columns: &[(String, Vec<String>)]) -> Option<String> {
+    let items = || report.rows.iter().map(|row| &row.item);
+    let missing = columns.iter().find(|(_, path)| !report.rows.is_empty() && !items().any(|item| leads(item, path)))?;
+    Some(missing.1.join("."))
+}
+
+/// The fields of the rows, as far as the first has them.
+pub fn names(report: &Report) -> Vec<&str> {
+    let first = report.rows.first().and_then(|row| row.item.as_object());
+    first.map(|item| item.keys().map(String::as_str).collect()).unwrap_or_default()
+}
+
+/// Whether the path may lead somewhere. What lies below a value that is null here is not known; lists have any length, and
+/// counts by state name only the states that occur.
+fn leads(mut value: &Value, path: &[String]) -> bool {
+    let mut open = false;
+    for name in path {
+        match value {
+            Value::Null => return true,
+            Value::Array(all) => {
+                let Ok(at) = name.parse::<usize>() else { return false };
+                let Some(next) = all.get(at) else { return true };
+                value = next;
+            }
+            object => match object.get(name) {
+                Some(next) => value = next,
+                None => return open,
+            },
+        }
+        open = name == "states";
+    }
+    true
+}
+
 fn text(item: &Value, path: &[String]) -> String {
     let found = path.iter().try_fold(item, |value, name| match value {
         Value::Array(all) => name.parse::<usize>().ok().and_then(|at| all.get(at)),

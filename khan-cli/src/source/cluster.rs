@@ -233,6 +233,15 @@ pub fn contexts(kubeconfig: Option<&Path>) -> Vec<String> {
     read.map_or_else(|_| Vec::new(), |read| read.contexts.into_iter().map(|context| context.name).collect())
 }
 
+/// Whether a kubeconfig is at the default place or named by KUBECONFIG, or a pod's service account is here. A file at the
+/// default place that names no context, as deleting the last cluster leaves it, leads nowhere.
+pub fn is_configured() -> bool {
+    match Kubeconfig::read() {
+        Ok(read) => !read.contexts.is_empty() || is_named_by_variable() || Config::incluster().is_ok(),
+        Err(error) => !nothing_there(&error) || Config::incluster().is_ok(),
+    }
+}
+
 async fn load(options: &ClusterOptions) -> Result<(Config, String), ClusterError> {
     let name =
         options.kubeconfig.as_deref().map_or_else(name_of_default, |file| format!("kubeconfig {}", file.display()));
@@ -278,7 +287,11 @@ fn nothing_there(error: &KubeconfigError) -> bool {
         KubeconfigError::ReadConfig(error, _) => error.kind() == std::io::ErrorKind::NotFound,
         _ => false,
     };
-    absent && std::env::var_os("KUBECONFIG").is_none_or(|files| files.is_empty())
+    absent && !is_named_by_variable()
+}
+
+fn is_named_by_variable() -> bool {
+    std::env::var_os("KUBECONFIG").is_some_and(|files| !files.is_empty())
 }
 
 /// kube's own words, without the file's name, which the sentence has already.

@@ -1,6 +1,6 @@
 //! Wrong flags and files: one clear sentence, exit code 64, nothing half-done.
 
-use crate::khan::khan;
+use crate::khan::{agent, khan, ok, two_nodes};
 
 async fn refused(arguments: &[&str], sentence: &str) {
     let ended = khan(arguments).run().await;
@@ -21,7 +21,55 @@ async fn flags() {
     refused(&["top", "--group-by", "colour"], "--group-by: \"colour\" is nothing to group by").await;
     refused(&["top", "--sort-by", "size"], "--sort-by: \"size\" is nothing to sort by").await;
     refused(&["top", "--filter", "prot:tcp"], "--filter: there is no field \"prot\"").await;
+    refused(&["top", "--filter", "a or b"], "--filter: there is no \"or\" between terms").await;
+    refused(&["top", "--filter", "a AND b"], "--filter: terms are joined by \"and\" as they stand").await;
+    refused(&["top", "--filter", "not a"], "--filter: \"not\" is written as - before a term").await;
+    refused(&["top", "--filter", "(a b)"], "--filter: there are no brackets around terms").await;
+    refused(&["top", "-n", ""], "'--namespace <NAME>'").await;
+    refused(&["top", "--agent-port", "0"], "'--agent-port <PORT>'").await;
+    refused(&["conns", "--port", "0"], "'--port <PORT>'").await;
     refused(&["top", "ip/hello"], "SELECTOR: \"hello\" is neither an IP address nor a CIDR").await;
+}
+
+#[tokio::test]
+async fn what_a_command_would_not_look_at() {
+    for command in [&["conns"][..], &["who", "10.0.0.1"], &["leaks"], &["doctor"], &["version"]] {
+        refused(&[command, &["-w"]].concat(), &format!("--watch: khan {} prints once", command[0])).await;
+    }
+    refused(&["top", "--once", "--count", "3"], "--count says how many times --watch prints").await;
+    refused(&["who", "10.0.0.1", "--columns", "a"], "--columns: khan who prints no table").await;
+    refused(&["top", "--config", "/does/not/exist"], "configuration file /does/not/exist: it does not exist").await;
+    let named = khan(&["version"]).env("KHAN_CONFIG", "/does/not/exist").run().await;
+    assert_eq!(named.code, Some(64), "{named:?}");
+    // What is for every command may be of no use to this one.
+    let version = khan(&["version"]).env("KHAN_WATCH", "true").env("KHAN_COLUMNS", "source").run().await;
+    assert_eq!(version.code, Some(0), "{version:?}");
+}
+
+#[tokio::test]
+async fn columns_and_fields_that_do_not_exist() {
+    let server = agent(ok(&two_nodes()[0])).await;
+    let uri = server.uri();
+    let top = |arguments: &[&'static str]| [&["top", "--agent", &uri], arguments].concat();
+    refused(&top(&["--columns", "source,wat"]), "--columns: there is no column \"wat\"; columns are source,").await;
+    refused(&top(&["-o", "custom-columns=A:.source.txt"]), "no row has a field .source.txt; fields are ").await;
+    refused(&top(&["-o", "custom-columns=A:.sauce"]), "no row has a field .sauce").await;
+    // Missing here, but not unknown.
+    let custom = "custom-columns=A:.states.TIME_WAIT,B:.flags[3],C:.node,D:.delta";
+    let ended = khan(&top(&["-o", custom])).run().await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // Columns for every command, of which this one has none.
+    let agents = khan(&["agents", "--agent", &uri, "--no-headers"]).env("KHAN_COLUMNS", "source,NODE").run().await;
+    assert_eq!((agents.code, &*agents.stdout), (Some(0), "n1\n"), "{agents:?}");
+}
+
+#[tokio::test]
+async fn a_filter_may_begin_with_a_minus() {
+    let server = agent(ok(&two_nodes()[0])).await;
+    for filter in [&["--filter", "-src:web"][..], &["--filter=-src:web"]] {
+        let ended = khan(&[&["top", "--agent", &server.uri(), "-o", "name"], filter].concat()).run().await;
+        assert_eq!((ended.code, &*ended.stdout), (Some(0), "shop/db->shop/web:80\n"), "{ended:?}");
+    }
 }
 
 #[tokio::test]

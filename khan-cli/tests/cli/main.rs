@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod choice;
 mod cluster;
 mod doctor;
 mod khan;

@@ -32,6 +32,9 @@ enum Term {
 
 fn term(word: &Word) -> Result<Term, FilterError> {
     let Some(field) = word.field.as_deref().map(str::to_ascii_lowercase) else {
+        if let Some(instead) = foreign(word) {
+            return Err(error(word, instead.to_owned()));
+        }
         return Ok(Term::Row(RowTerm::Any(selectors(word, "")?)));
     };
     if let Some((measure, _)) = Measure::NAMES.iter().find(|(_, name)| *name == field) {
@@ -83,6 +86,21 @@ fn term(word: &Word) -> Result<Term, FilterError> {
         "row" => return member(word).map(Term::Row),
         typed => RowTerm::Any(selectors(word, &format!("{typed}/"))?),
     }))
+}
+
+/// What to write instead of a word that other languages join terms with. In quotes it is a text like any other.
+fn foreign(word: &Word) -> Option<&'static str> {
+    let [(text, _, width)] = &word.values[..] else { return None };
+    if text.chars().count() != *width {
+        return None;
+    }
+    match &*text.to_ascii_lowercase() {
+        "or" | "|" | "||" => Some("there is no \"or\" between terms: commas mean it within one, as in src:a,b"),
+        "and" | "&" | "&&" => Some("terms are joined by \"and\" as they stand: leave this word out"),
+        "not" => Some("\"not\" is written as - before a term, as in -src:a"),
+        text if text.starts_with('(') || text.ends_with(')') => Some("there are no brackets around terms"),
+        _ => None,
+    }
 }
 
 fn error(word: &Word, message: String) -> FilterError {
