@@ -1,20 +1,29 @@
 //! Values over time: one sample per settled, distinct view, one ring per row of each tracked query shape.
 //!
-//! Views themselves are kept within a bound of rows, so that a new grouping or filter gets its past at once. A node that
-//! joins, leaves or boots makes a break: for the rows that it contributes to, nothing is compared across it. A change
-//! is never taken over a gap, in which this computer slept or its clock was set.
+//! Views themselves are kept within a bound of rows, so that a new grouping or filter gets its past at once.
+//!
+//! Samples are made comparable: values are those of the nodes that are known now. A node that is away keeps what it held
+//! when it was last heard, and when it is back, what changed meanwhile is spread over its absence; one that joins is taken
+//! to have held before what it holds at first. Only a boot makes a break, for the rows that the node has a part in. A
+//! change is never taken over a gap in which this computer slept or its clock was set.
 
-use std::collections::{HashMap, VecDeque};
+mod roster;
+mod series;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use khan_api::Timestamp;
 
+use super::NodeInput;
 use super::group::RowKey;
-use super::hash::MixMap;
-use super::pivot::{Pivot, Sum, node_bit, pivot};
+use super::pivot::Sum;
 use super::query::Query;
 use super::view::View;
+use roster::{Roster, Step};
+pub(crate) use series::Series;
+use series::{MISSING, Ring};
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -53,8 +62,6 @@ impl Limits {
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
     at: Timestamp,
-    /// Bits of nodes that joined, left or booted since the sample before.
-    broken: u64,
     /// Much more time than usual lies between it and the sample before: this computer slept, or its clock was set.
     gap: bool,
 }
@@ -64,7 +71,7 @@ struct Stamp {
 pub enum Point {
     /// The row did not exist yet.
     Before,
-    /// A node that contributes to the row was away.
+    /// Nothing is known: the row was too small to be followed.
     Missing,
     /// Connections.
     Value(u64),
@@ -108,50 +115,44 @@ pub struct History {
     latest: Option<u64>,
     /// When the latest sample's view was assembled.
     pushed: Option<Timestamp>,
-    /// Boot id of each node that the latest sample counted.
-    boots: HashMap<String, String>,
+    /// When the latest settled view was assembled, sample or not.
+    offered: Option<Timestamp>,
+    roster: Roster,
     shapes: Vec<Series>,
-    baseline: Option<Arc<View>>,
+    baseline: Option<Baseline>,
 }
 
-/// The rings of one query shape.
+/// What changes are counted from, instead of a window's start.
 #[derive(Debug)]
-pub(crate) struct Series {
-    shape: u128,
-    query: Query,
-    rings: MixMap<u128, Ring>,
-    total: Ring,
-    baseline: Option<(MixMap<u128, u64>, u64)>,
-    /// Sequence number of its first sample.
-    since: Option<u64>,
-    /// Some rows are not followed, so "not seen before" is not certain.
-    truncated: bool,
+struct Baseline {
+    view: Arc<View>,
+    /// Nodes that it does not know, or knows from before a boot, as they were when first heard; `None` for one given up.
+    changed: BTreeMap<String, Option<NodeInput>>,
+    /// The view with these changes.
+    whole: Arc<View>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Ring {
-    /// Sequence number of the first value.
-    start: u64,
-    /// Sequence number from which on "no value" means "no connections"; before it nothing is known.
-    known_from: u64,
-    values: VecDeque<u32>,
-    /// Bits of every node that contributed.
-    nodes: u64,
+impl Baseline {
+    /// Takes note of nodes whose connections then cannot be compared; says whether there is one.
+    fn change(&mut self, changes: &[(String, Option<NodeInput>)]) -> bool {
+        let boot = |name: &str| self.view.nodes.iter().find(|node| node.counted && node.node == *name);
+        let differs = |(name, input): &&(String, Option<NodeInput>)| match (input, boot(name)) {
+            (Some(input), Some(then)) => input.status.boot_id != then.boot_id,
+            (None, None) => self.changed.contains_key(name),
+            _ => true,
+        };
+        let changes: Vec<_> = changes.iter().filter(differs).cloned().collect();
+        if changes.is_empty() {
+            return false;
+        }
+        self.changed.extend(changes);
+        self.whole = Arc::new(roster::changed(&self.view, &self.changed));
+        true
+    }
 }
 
-const MISSING: u32 = u32::MAX;
 /// So many usual steps without a sample are a gap.
 const GAP: u32 = 3;
-
-impl Ring {
-    fn push(&mut self, value: u64) {
-        self.values.push_back(u32::try_from(value).unwrap_or(MISSING - 1).min(MISSING - 1));
-    }
-
-    fn is_spent(&self) -> bool {
-        self.values.iter().all(|value| *value == 0 || *value == MISSING)
-    }
-}
 
 impl History {
     /// With limits other than the default.
@@ -164,18 +165,28 @@ impl History {
         // A clock that was set back must not stop the history.
         let soon = |pushed: Timestamp| view.assembled >= pushed && view.assembled.since(pushed) < self.limits.spacing;
         let early = self.pushed.is_some_and(soon);
+        if view.settled && early {
+            self.offered = Some(view.assembled);
+        }
         if !view.settled || self.latest == Some(view.id) || early {
             return false;
         }
+        let sequence = self.first + self.stamps.len() as u64;
+        let offered = self.offered.replace(view.assembled);
+        let Some(step) = self.roster.step(&view, sequence, self.first) else { return false };
         self.pushed = Some(view.assembled);
-        let broken = self.breaks(&view);
         self.latest = Some(view.id);
         let at = view.newest.unwrap_or(view.assembled);
-        let gap = self.is_gap(at, &view);
-        self.stamps.push_back(Stamp { at, broken, gap });
-        let (first, sequence) = (self.first, self.first + self.stamps.len() as u64 - 1);
+        let gap = self.is_gap(at, &view, offered);
+        self.stamps.push_back(Stamp { at, gap });
+        let rebased = self.baseline.as_mut().is_some_and(|baseline| baseline.change(&step.changed));
+        let first = self.first;
+        let at = |sequence: u64| taken(&self.stamps, first, sequence);
         for series in &mut self.shapes {
-            series.push(&pivot(&view, &series.query), sequence, broken, self.limits);
+            series.push(&step, sequence, at, self.limits);
+            if rebased {
+                series.rebase(self.baseline.as_ref().map(|baseline| (&*baseline.view, &*baseline.whole)));
+            }
         }
         self.keep(view);
         if self.stamps.len() > self.limits.samples {
@@ -188,14 +199,18 @@ impl History {
         true
     }
 
-    /// Puts views that are older than every sample before them; oldest first. For sources that know the past.
+    /// Puts views that are older than every sample before them; oldest first. For sources that know the past. Where they
+    /// tell more rows apart than kept views do, they take the place of those.
     pub fn backfill(&mut self, past: Vec<Arc<View>>) {
-        let earliest = self.stamps.front().map(|stamp| stamp.at);
-        let kept: Vec<_> = std::mem::take(&mut self.views).into();
+        let depth = past.last().map_or(0, |view| view.depth);
+        let mut kept: Vec<_> = std::mem::take(&mut self.views).into();
+        kept.retain(|view| view.depth >= depth);
+        let earliest = kept.first().and_then(|view| view.newest);
         let queries: Vec<_> = self.shapes.iter().map(|series| series.query.clone()).collect();
         let older = past.into_iter().filter(|view| earliest.is_none_or(|at| view.newest < Some(at)));
-        let baseline = self.baseline.take();
-        *self = Self { limits: self.limits, baseline, ..Self::default() };
+        let baseline = self.baseline.take().map(|baseline| baseline.view);
+        *self = Self { limits: self.limits, ..Self::default() };
+        self.set_baseline(baseline);
         for view in older.chain(kept) {
             self.push(view);
         }
@@ -220,35 +235,34 @@ impl History {
         if self.shapes.len() >= self.limits.shapes {
             self.shapes.remove(0);
         }
-        let mut series = Series {
-            shape,
-            query: query.clone(),
-            rings: MixMap::default(),
-            total: Ring::default(),
-            baseline: None,
-            since: None,
-            truncated: false,
-        };
+        let mut series = Series::new(query);
         let skipped = self.stamps.len() - self.views.len();
-        for (index, view) in self.views.iter().enumerate() {
-            let sequence = self.first + (skipped + index) as u64;
-            series.push(&pivot(view, query), sequence, self.stamps[skipped + index].broken, self.limits);
+        let (first, mut roster) = (self.first, Roster::default());
+        let at = |sequence: u64| taken(&self.stamps, first, sequence);
+        for (sequence, view) in (first + skipped as u64..).zip(&self.views) {
+            let step = roster.step(view, sequence, first).unwrap_or_else(|| Step::plain(view));
+            series.push(&step, sequence, at, self.limits);
         }
-        series.rebase(self.baseline.as_deref());
+        series.rebase(self.baseline.as_ref().map(|baseline| (&*baseline.view, &*baseline.whole)));
         self.shapes.push(series);
     }
 
     /// Compares with `view` from now on; `None` compares with the window's start again.
     pub fn set_baseline(&mut self, view: Option<Arc<View>>) {
-        self.baseline = view;
+        self.baseline = view.map(|view| {
+            let mut baseline = Baseline { whole: Arc::clone(&view), view, changed: BTreeMap::new() };
+            let away = self.roster.away().map(|input| (input.status.node.clone(), Some(input.clone())));
+            baseline.change(&away.collect::<Vec<_>>());
+            baseline
+        });
         for series in &mut self.shapes {
-            series.rebase(self.baseline.as_deref());
+            series.rebase(self.baseline.as_ref().map(|baseline| (&*baseline.view, &*baseline.whole)));
         }
     }
 
     /// When the baseline was taken.
     pub fn baseline_at(&self) -> Option<Timestamp> {
-        self.baseline.as_ref().map(|view| view.newest.unwrap_or(view.assembled))
+        self.baseline.as_ref().map(|baseline| baseline.view.newest.unwrap_or(baseline.view.assembled))
     }
 
     /// How many samples there are.
@@ -266,30 +280,17 @@ impl History {
         Some((self.stamps.front()?.at, self.stamps.back()?.at))
     }
 
-    /// Whether `at` is later than the latest sample by more than three times what is usual, or earlier.
-    fn is_gap(&self, at: Timestamp, view: &View) -> bool {
+    /// Whether `at` is later than the latest sample by more than three times what is usual although views came meanwhile, or
+    /// earlier.
+    fn is_gap(&self, at: Timestamp, view: &View, offered: Option<Timestamp>) -> bool {
         let mut stamps = self.stamps.iter().rev().map(|stamp| stamp.at);
         let (Some(last), before) = (stamps.next(), stamps.next()) else { return false };
         // How often a source tells is known from what it has told; how often its agents scan, they say.
         let Some(step) = before.map(|before| last.since(before)) else { return at < last };
         let scans = view.nodes.iter().filter(|node| node.counted).map(|node| node.interval).max();
-        let usual = step.max(scans.unwrap_or_default()).max(self.limits.spacing);
-        at < last || at.since(last) > usual * GAP
-    }
-
-    fn breaks(&mut self, view: &View) -> u64 {
-        let now: HashMap<_, _> = view
-            .nodes
-            .iter()
-            .filter(|node| node.counted)
-            .map(|node| (node.node.clone(), node.boot_id.clone()))
-            .collect();
-        let changed = |a: &HashMap<String, String>, b: &HashMap<String, String>| {
-            a.iter().filter(|(node, boot)| b.get(*node) != Some(*boot)).fold(0, |bits, (node, _)| bits | node_bit(node))
-        };
-        let broken = if self.stamps.is_empty() { 0 } else { changed(&self.boots, &now) | changed(&now, &self.boots) };
-        self.boots = now;
-        broken
+        let usual = step.max(scans.unwrap_or_default()).max(self.limits.spacing) * GAP;
+        let slept = offered.is_none_or(|offered| view.assembled.since(offered) > usual);
+        at < last || at.since(last) > usual && slept
     }
 
     fn keep(&mut self, view: Arc<View>) {
@@ -308,46 +309,43 @@ impl History {
         self.shapes.iter().find(|series| series.shape == shape)
     }
 
-    /// The change of a row whose value is now `current`, over `window` or since the baseline.
+    /// The change of a row over `window` or since the baseline, on the nodes that are known now.
     pub(crate) fn change(&self, series: &Series, key: RowKey, current: &Sum, query: &Query) -> Option<Change> {
-        let baseline = if query.since_baseline { series.baseline.as_ref() } else { None };
-        let then = baseline.map(|(values, _)| values.get(&key.0).copied().unwrap_or(0));
+        let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
+        let then = baseline.map(|baseline| baseline.then.get(&key.0).copied().unwrap_or(0));
         self.compare(series.rings.get(&key.0), then, current, query.window)
     }
 
     /// The same for everything that the query counts.
     pub(crate) fn total_change(&self, series: &Series, current: &Sum, query: &Query) -> Option<Change> {
-        let baseline = if query.since_baseline { series.baseline.as_ref() } else { None };
-        self.compare(Some(&series.total), baseline.map(|(_, total)| *total), current, query.window)
+        let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
+        self.compare(Some(&series.total), baseline.map(|baseline| baseline.total), current, query.window)
     }
 
     fn compare(&self, ring: Option<&Ring>, then: Option<u64>, current: &Sum, window: Duration) -> Option<Change> {
         let now = self.stamps.back()?.at;
+        // The latest sample has the nodes that are away, what is on the screen has not.
+        let newest = ring.and_then(Ring::newest);
         if let (Some(then), Some(at)) = (then, self.baseline_at()) {
-            return Some(Change { delta: difference(current.connections, then), over: now.since(at) });
+            let delta = difference(newest.unwrap_or(current.connections), then);
+            return Some(Change { delta, over: now.since(at) });
         }
         // A row that is not followed is no older than the latest sample, or too small to be followed.
         let ring = ring?;
         let awake = self.stamps.iter().rposition(|stamp| stamp.gap).unwrap_or(0);
         let (index, then) = self.reach(ring, window).rfind(|(index, _)| *index >= awake)?;
         let over = now.since(self.stamps[index].at);
-        (!over.is_zero()).then(|| Change { delta: difference(current.connections, then), over })
+        (!over.is_zero()).then(|| Change { delta: difference(newest.unwrap_or(current.connections), then), over })
     }
 
     /// Samples of a row from the newest back to the start of `window` or the latest break: index and value. Samples
     /// before the row was first seen count as zero.
     fn reach<'a>(&'a self, ring: &'a Ring, window: Duration) -> impl DoubleEndedIterator<Item = (usize, u64)> + 'a {
         let now = self.stamps.back().map_or_else(Timestamp::default, |stamp| stamp.at);
-        let mut start = self.stamps.len();
-        for (index, stamp) in self.stamps.iter().enumerate().rev() {
-            if now.since(stamp.at) > window {
-                break;
-            }
-            start = index;
-            if stamp.broken & ring.nodes != 0 {
-                break;
-            }
-        }
+        let comparable = usize::try_from(ring.comparable_from.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let stamps = self.stamps.iter().enumerate().rev();
+        let within = stamps.take_while(|(index, stamp)| *index >= comparable && now.since(stamp.at) <= window);
+        let start = within.last().map_or(self.stamps.len(), |(index, _)| index);
         let value = move |index: usize| match self.point(ring, index) {
             Point::Value(value) => Some((index, value)),
             Point::Before => Some((index, 0)),
@@ -375,29 +373,43 @@ impl History {
         values
     }
 
-    /// The trend of a row over `window`.
-    pub(crate) fn trend(&self, series: &Series, key: RowKey, window: Duration) -> Trend {
-        series.rings.get(&key.0).map_or_else(Trend::default, |ring| self.draw(ring, window))
+    /// The trend of a row over `window`, which ends in its value now.
+    pub(crate) fn trend(&self, series: &Series, key: RowKey, current: &Sum, window: Duration) -> Trend {
+        series.rings.get(&key.0).map_or_else(Trend::default, |ring| self.draw(ring, current, window))
     }
 
     /// The trend of everything that the query counts.
-    pub(crate) fn total_trend(&self, series: &Series, window: Duration) -> Trend {
-        self.draw(&series.total, window)
+    pub(crate) fn total_trend(&self, series: &Series, current: &Sum, window: Duration) -> Trend {
+        self.draw(&series.total, current, window)
     }
 
-    fn draw(&self, ring: &Ring, window: Duration) -> Trend {
+    fn draw(&self, ring: &Ring, current: &Sum, window: Duration) -> Trend {
         let Some(now) = self.stamps.back().map(|stamp| stamp.at) else { return Trend::default() };
         let start = self.stamps.partition_point(|stamp| now.since(stamp.at) > window);
+        // What nodes hold that are away is in no number on the screen.
+        let away = if self.roster.away().next().is_some() { ring.newest().unwrap_or(0) } else { 0 };
+        let away = away.saturating_sub(current.connections);
+        let point = |index| match self.point(ring, index) {
+            Point::Value(value) => Point::Value(value.saturating_sub(away)),
+            other => other,
+        };
         Trend {
             at: self.stamps.range(start..).map(|stamp| stamp.at).collect(),
-            points: (start..self.stamps.len()).map(|index| self.point(ring, index)).collect(),
+            points: (start..self.stamps.len()).map(point).collect(),
         }
+    }
+
+    /// How many samples lie within `window`, and when the oldest of them was taken.
+    pub(crate) fn within(&self, window: Duration) -> (usize, Option<Timestamp>) {
+        let now = self.stamps.back().map_or_else(Timestamp::default, |stamp| stamp.at);
+        let start = self.stamps.partition_point(|stamp| now.since(stamp.at) > window);
+        (self.stamps.len() - start, self.stamps.get(start).map(|stamp| stamp.at))
     }
 
     /// Whether the query compares with a baseline that the row is not in.
     pub(crate) fn is_since_baseline(series: &Series, key: RowKey, query: &Query) -> bool {
         let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
-        baseline.is_some_and(|(values, _)| !values.contains_key(&key.0))
+        baseline.is_some_and(|baseline| !baseline.seen.contains_key(&key.0))
     }
 
     /// When the row was first seen; `None` when it is as old as the history, or its node joined with it.
@@ -406,57 +418,14 @@ impl History {
         let index = usize::try_from(ring.start.checked_sub(self.first)?).ok()?;
         let stamp = self.stamps.get(index)?;
         let had_chance = ring.start > ring.known_from && index > 0;
-        (had_chance && !series.truncated && stamp.broken & ring.nodes == 0).then_some(stamp.at)
+        (had_chance && !series.truncated).then_some(stamp.at)
     }
 }
 
-impl Series {
-    fn push(&mut self, pivot: &Pivot, sequence: u64, broken: u64, limits: Limits) {
-        let mut followed: Vec<_> = pivot.groups.iter().collect();
-        if followed.len() > limits.keys {
-            followed.select_nth_unstable_by_key(limits.keys, |group| std::cmp::Reverse(group.sum.connections));
-            followed.truncate(limits.keys);
-            self.truncated = true;
-        }
-        let since = *self.since.get_or_insert(sequence);
-        let known_from = if self.truncated { sequence } else { since };
-        for group in followed {
-            let new = || Ring { start: sequence, known_from, ..Ring::default() };
-            let ring = self.rings.entry(group.key.0).or_insert_with(new);
-            ring.nodes |= group.sum.nodes;
-            ring.push(group.sum.connections);
-        }
-        for ring in self.rings.values_mut() {
-            while ring.start + (ring.values.len() as u64) <= sequence {
-                let value = if ring.nodes & broken == 0 && !self.truncated { 0 } else { MISSING };
-                ring.values.push_back(value);
-            }
-        }
-        if self.total.values.is_empty() {
-            (self.total.start, self.total.known_from) = (sequence, sequence);
-        }
-        self.total.nodes |= pivot.total.nodes;
-        self.total.push(pivot.total.connections);
-    }
-
-    /// Drops the values of sample `sequence`, and rows that were not there since.
-    fn forget(&mut self, sequence: u64) {
-        let drop = |ring: &mut Ring| {
-            if ring.start <= sequence && ring.values.pop_front().is_some() {
-                ring.start += 1;
-            }
-        };
-        drop(&mut self.total);
-        self.rings.values_mut().for_each(drop);
-        self.rings.retain(|_, ring| !ring.is_spent());
-    }
-
-    fn rebase(&mut self, baseline: Option<&View>) {
-        self.baseline = baseline.map(|view| {
-            let pivot = pivot(view, &self.query);
-            (pivot.groups.iter().map(|group| (group.key.0, group.sum.connections)).collect(), pivot.total.connections)
-        });
-    }
+/// When sample `sequence` was taken.
+fn taken(stamps: &VecDeque<Stamp>, first: u64, sequence: u64) -> Timestamp {
+    let index = usize::try_from(sequence.saturating_sub(first)).unwrap_or(usize::MAX);
+    stamps.get(index).map_or_else(Timestamp::default, |stamp| stamp.at)
 }
 
 fn difference(now: u64, then: u64) -> i64 {
@@ -464,190 +433,4 @@ fn difference(now: u64, then: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::fixture::{Agent, view};
-    use crate::model::{Projected, project};
-
-    const STEP: i64 = 30;
-
-    /// One view every 30 s, with these connections from `shop/web` on n1 and 5 from `shop/cart` on n2.
-    fn views(values: &[u64]) -> Vec<Arc<View>> {
-        let one = |(step, value): (usize, &u64)| {
-            let at = STEP * i64::try_from(step).unwrap();
-            let n1 = Agent::new("n1", at);
-            let n1 = if *value > 0 { n1.row("shop/web@n1", "data/db@n3", 5432, *value) } else { n1 };
-            view(&[n1, Agent::new("n2", at).row("shop/cart@n2", "data/db@n3", 5432, 5)])
-        };
-        values.iter().enumerate().map(one).collect()
-    }
-
-    fn fed(views: &[Arc<View>], query: &Query) -> History {
-        let mut history = History::default();
-        history.track(query);
-        for view in views {
-            assert!(history.push(Arc::clone(view)));
-        }
-        history
-    }
-
-    fn web(view: &View, query: &Query, history: &History) -> Projected {
-        let rows = project(view, query, history).rows;
-        rows.into_iter().find(|row| row.source() == "shop/web").unwrap()
-    }
-
-    #[test]
-    fn changes_are_over_the_window() {
-        let query = Query { window: Duration::from_mins(1), ..Query::default() };
-        let views = views(&[10, 10, 20, 40, 50]);
-        let history = fed(&views, &query);
-        let row = web(&views[4], &query, &history);
-        assert_eq!(row.change, Some(Change { delta: 30, over: Duration::from_mins(1) }));
-        assert!((row.change.unwrap().per_minute() - 30.0).abs() < 1e-9);
-        assert_eq!(row.trend.points.len(), 5);
-        assert_eq!(project(&views[4], &query, &history).change.unwrap().delta, 30);
-    }
-
-    #[test]
-    fn one_view_is_one_sample() {
-        let query = Query::default();
-        let views = views(&[10]);
-        let mut history = fed(&views, &query);
-        assert!(!history.push(Arc::clone(&views[0])));
-        assert_eq!(web(&views[0], &query, &history).change, None);
-        assert_eq!(history.len(), 1);
-    }
-
-    #[test]
-    fn a_shape_tracked_late_gets_the_kept_past() {
-        let early = Query::default();
-        let views = views(&[10, 20, 30]);
-        let mut history = fed(&views, &early);
-        let late = Query { group_by: crate::model::GroupBy::SOURCES, ..early.clone() };
-        assert_eq!(web(&views[2], &late, &history).change, None);
-        history.track(&late);
-        assert_eq!(web(&views[2], &late, &history).change.unwrap().delta, 20);
-    }
-
-    #[test]
-    fn a_new_row_is_new_and_an_old_one_is_not() {
-        let query = Query::default();
-        let views = views(&[0, 0, 8]);
-        let history = fed(&views, &query);
-        let row = web(&views[2], &query, &history);
-        assert_eq!(row.change.unwrap().delta, 8);
-        assert_eq!(row.first_seen, views[2].newest);
-        assert_eq!(row.trend.points, [Point::Before, Point::Before, Point::Value(8)]);
-        assert!(row.has(crate::model::filter::Flag::New));
-        let cart = project(&views[2], &query, &history).rows.remove(1);
-        assert_eq!((cart.source(), cart.first_seen), ("shop/cart", None));
-    }
-
-    #[test]
-    fn a_boot_is_no_fall_of_a_hundred_percent() {
-        let query = Query::default();
-        let mut agents: Vec<_> = [(0, 100), (30, 100), (60, 2), (90, 4)]
-            .map(|(at, n)| Agent::new("n1", at).row("shop/web@n1", "data/db@n3", 5432, n))
-            .into();
-        for agent in &mut agents[2..] {
-            agent.snapshot.boot_id = "later".into();
-        }
-        let views: Vec<_> = agents.into_iter().map(|agent| view(&[agent])).collect();
-        let history = fed(&views[..3], &query);
-        assert_eq!(web(&views[2], &query, &history).change, None);
-        let history = fed(&views, &query);
-        assert_eq!(web(&views[3], &query, &history).change, Some(Change { delta: 2, over: Duration::from_secs(30) }));
-    }
-
-    #[test]
-    fn a_node_that_joins_brings_no_news() {
-        let query = Query::default();
-        let n2 = |at| Agent::new("n2", at).row("shop/cart@n2", "data/db@n3", 5432, 5);
-        let both = view(&[n2(30), Agent::new("n1", 30).row("shop/web@n1", "data/db@n3", 5432, 9)]);
-        let history = fed(&[view(&[n2(0)]), Arc::clone(&both)], &query);
-        let row = web(&both, &query, &history);
-        assert_eq!((row.change, row.first_seen), (None, None));
-    }
-
-    #[test]
-    fn a_window_fits_into_what_is_remembered() {
-        let spacing =
-            |interval, window| Limits::spaced(Duration::from_secs(interval), Duration::from_secs(window)).spacing;
-        assert_eq!(spacing(5, 900), Duration::from_secs(4));
-        assert_eq!(spacing(1, 300), Duration::from_millis(800));
-        // A day of snapshots every five seconds.
-        let samples = 86_400 / spacing(5, 86_400).as_secs();
-        assert!((500..=720).contains(&samples), "{samples}");
-    }
-
-    #[test]
-    fn no_change_is_taken_over_a_gap_in_time() {
-        let query = Query { window: Duration::from_hours(2), ..Query::default() };
-        let at = |seconds, n| view(&[Agent::new("n1", seconds).row("shop/web@n1", "data/db@n3", 5432, n)]);
-        let change = |views: &[Arc<View>]| {
-            let history = fed(views, &query);
-            web(views.last().unwrap(), &query, &history).change.map(|change| change.delta)
-        };
-        let slept = [at(0, 10), at(30, 20), at(3600, 500), at(3630, 510)];
-        assert_eq!(change(&slept[..2]), Some(10));
-        assert_eq!(change(&slept[..3]), None);
-        assert_eq!(change(&slept), Some(10));
-        let set_back = [at(600, 10), at(630, 20), at(0, 30), at(30, 45)];
-        assert_eq!(change(&set_back[..3]), None);
-        assert_eq!(change(&set_back), Some(15));
-        assert_eq!(change(&[at(0, 10), at(30, 20), at(100, 30)]), Some(20), "a missed round is no gap");
-    }
-
-    #[test]
-    fn a_baseline_outlives_the_window() {
-        let query = Query { window: Duration::from_secs(30), since_baseline: true, ..Query::default() };
-        let views = views(&[10, 20, 30, 40]);
-        let mut history = fed(&views[..1], &query);
-        history.set_baseline(Some(Arc::clone(&views[0])));
-        for view in &views[1..] {
-            history.push(Arc::clone(view));
-        }
-        assert_eq!(web(&views[3], &query, &history).change.unwrap().delta, 30);
-        history.set_baseline(None);
-        assert_eq!(web(&views[3], &query, &history).change.unwrap().delta, 10);
-    }
-
-    #[test]
-    fn a_talker_that_is_not_in_the_baseline_is_new() {
-        let query = Query { since_baseline: true, ..Query::default() };
-        // Its node joins later, so that it is not known to be new otherwise.
-        let cart = |at| Agent::new("n2", at).row("shop/cart@n2", "data/db@n3", 5432, 5);
-        let both = view(&[cart(30), Agent::new("n1", 30).row("shop/web@n1", "data/db@n3", 5432, 9)]);
-        let mut history = fed(&[view(&[cart(0)]), Arc::clone(&both)], &query);
-        let is_new = |history: &History| web(&both, &query, history).has(crate::model::filter::Flag::New);
-        assert!(!is_new(&history));
-        history.set_baseline(Some(view(&[cart(0)])));
-        assert!(is_new(&history));
-        history.set_baseline(Some(Arc::clone(&both)));
-        assert!(!is_new(&history));
-    }
-
-    #[test]
-    fn memory_is_bounded_and_old_samples_go() {
-        let limits = Limits { samples: 3, keys: 1, view_rows: 4, shapes: 1, ..Limits::default() };
-        let query = Query::default();
-        let mut history = History::with_limits(limits);
-        history.track(&query);
-        let views = views(&[10, 20, 30, 40, 50]);
-        for view in &views {
-            history.push(Arc::clone(view));
-        }
-        assert_eq!((history.len(), history.views.len(), history.shapes[0].rings.len()), (3, 2, 1));
-        let row = web(&views[4], &query, &history);
-        assert_eq!(row.change.unwrap().delta, 20);
-    }
-
-    #[test]
-    fn the_past_goes_before_the_present() {
-        let query = Query::default();
-        let views = views(&[10, 20, 30]);
-        let mut history = fed(&views[2..], &query);
-        history.backfill(views[..2].to_vec());
-        assert_eq!(web(&views[2], &query, &history).change.unwrap().delta, 20);
-    }
-}
+mod tests;

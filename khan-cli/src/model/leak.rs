@@ -199,8 +199,8 @@ pub fn leaks(view: &View, query: &Query, history: &History, rule: &LeakRule) -> 
     };
     let mut leaks: Vec<_> = suspects.into_iter().map(judge).collect();
     leaks.sort_by_key(|leak| (leak.verdict, std::cmp::Reverse(leak.row.growth.added()), leak.row.key));
-    let trend = history.total_trend(series, rule.window);
-    LeakReport { leaks, samples: trend.at.len(), since: trend.at.first().copied() }
+    let (samples, since) = history.within(rule.window);
+    LeakReport { leaks, samples, since }
 }
 
 /// Source pods behind each suspect, in one pass over the view.

@@ -31,8 +31,6 @@ pub struct Sum {
     pub ghosts: u64,
     /// Connections from nodes whose data is old.
     pub stale: u64,
-    /// Bit `index % 64` is set for each node that contributes.
-    pub nodes: u64,
 }
 
 impl Sum {
@@ -53,7 +51,6 @@ impl Sum {
         self.server_unclosed += other.server_unclosed;
         self.ghosts += other.ghosts;
         self.stale += other.stale;
-        self.nodes |= other.nodes;
     }
 }
 
@@ -141,19 +138,17 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
 pub(crate) fn each(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>, Option<State>, &Sum)) {
     let filter = Compiled::new(&query.filter, query.inverted, view);
     let scope = Scope::new(view, query);
-    let bits: Vec<u64> = view.nodes.iter().map(|node| node_bit(&node.node)).collect();
     let split = query.group_by.state || filter.looks_at_states();
     for row in view.rows().filter(|row| scope.holds(row)) {
         let gone = [row.src, row.dst, row.backend].iter().any(|end| view.endpoints[*end as usize].gone);
-        let bit = bits[row.node as usize];
         if split {
             for (state, n) in row.states {
                 if filter.passes(&row, Some(*state)) {
-                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), gone, bit));
+                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), gone));
                 }
             }
         } else if filter.passes(&row, None) {
-            add(&row, None, &whole(&row, gone, bit));
+            add(&row, None, &whole(&row, gone));
         }
     }
 }
@@ -197,12 +192,7 @@ impl Keyer {
     }
 }
 
-/// The bit of [`Sum::nodes`] that stands for a node, in every view.
-pub(crate) fn node_bit(node: &str) -> u64 {
-    1 << (fingerprint(&node) % 64)
-}
-
-fn whole(row: &RowRef<'_>, gone: bool, bit: u64) -> Sum {
+fn whole(row: &RowRef<'_>, gone: bool) -> Sum {
     let connections = u64::from(row.row.connections);
     let mut sum = Sum {
         connections,
@@ -212,7 +202,6 @@ fn whole(row: &RowRef<'_>, gone: bool, bit: u64) -> Sum {
         server_unclosed: u64::from(row.row.server_unclosed),
         ghosts: if gone { connections } else { 0 },
         stale: if row.stale { connections } else { 0 },
-        nodes: bit,
         ..Sum::default()
     };
     for (state, n) in row.states {
@@ -223,8 +212,8 @@ fn whole(row: &RowRef<'_>, gone: bool, bit: u64) -> Sum {
 
 /// The connections of a row in one state. Idle times belong to the established ones, half-closed sides to `CLOSE_WAIT`
 /// (the state that half-closed connections stay in).
-fn partial(row: &RowRef<'_>, state: State, connections: u64, gone: bool, bit: u64) -> Sum {
-    let mut sum = whole(row, gone, bit);
+fn partial(row: &RowRef<'_>, state: State, connections: u64, gone: bool) -> Sum {
+    let mut sum = whole(row, gone);
     let states = std::mem::take(&mut sum.states);
     sum.states.add(state, connections);
     sum.connections = connections;

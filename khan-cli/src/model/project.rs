@@ -170,7 +170,7 @@ pub fn project(view: &View, query: &Query, history: &History) -> Projection {
     answer.rows = candidates.iter().enumerate().map(|(at, candidate)| context.row(candidate, at < TRENDS)).collect();
     if let Some(series) = series {
         answer.change = history.total_change(series, &answer.total, query).filter(|_| query.filter.groups.is_empty());
-        answer.trend = history.total_trend(series, query.trend);
+        answer.trend = history.total_trend(series, &answer.total, query.trend);
     }
     answer
 }
@@ -267,7 +267,7 @@ impl Context<'_> {
             first_seen: self.first_seen(group),
             growth,
             trend: match self.series(group) {
-                Some(series) if with_trend => self.history.trend(series, group.key, self.query.trend),
+                Some(series) if with_trend => self.history.trend(series, group.key, &group.sum, self.query.trend),
                 _ => Trend::default(),
             },
             fan: group.fan.is_some(),

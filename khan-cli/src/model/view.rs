@@ -86,6 +86,8 @@ pub struct View {
     pub oldest: Option<Timestamp>,
     /// Where it comes from.
     pub source: SourceInfo,
+    /// Grows when the source is asked to tell more rows apart: what views of less depth do not show was not looked for.
+    pub depth: u32,
     /// Every node, by name.
     pub nodes: Vec<NodeStatus>,
     /// Every address.
