@@ -51,6 +51,7 @@ pub use host::Host;
 pub use http::Answer;
 pub use khan::Khan;
 pub use lab::Lab;
+pub use privilege::ensure as ensure_privileges;
 pub use program::Program;
 pub use prometheus::Prometheus;
 pub use seed::Seed;

@@ -14,7 +14,7 @@ use crate::{LabError, Result};
 const INSIDE: &str = "KHAN_LAB_USER_NAMESPACE";
 
 /// Returns once namespaces can be made; replaces this process by one in a user namespace where that is needed.
-pub(crate) fn ensure() -> Result {
+pub fn ensure() -> Result {
     static RAISED: OnceLock<()> = OnceLock::new();
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;
     let have = capabilities(None).map_err(LabError::io("cannot read this process's capabilities"))?;

@@ -1,28 +1,43 @@
 //! The demo as a user starts it, and what it leaves behind.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
-use khan_lab::{Lab, Program, Result, binaries, until};
+use khan_lab::{Lab, LabError, Program, Result, binaries, until};
 use rustix::process::Signal;
 
 const PATIENCE: Duration = Duration::from_mins(2);
+/// The kernel ends a pid namespace within milliseconds; this is for the machine that does something else first.
+const GONE: Duration = Duration::from_mins(1);
 const MARK: &str = "KHAN_DEMO_TEST_MARK";
 
-/// Processes that inherited the mark.
+/// Command lines of the processes that inherited the mark.
 fn marked(mark: &str) -> Vec<String> {
     let wanted = format!("{MARK}={mark}\0");
-    std::fs::read_dir("/proc")
-        .expect("proc")
-        .flatten()
-        .filter(|process| {
-            let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-            String::from_utf8_lossy(&environment).contains(&wanted)
-        })
-        .map(|process| process.path().display().to_string())
-        .collect()
+    let read = |process: &Path, file: &str| {
+        String::from_utf8_lossy(&std::fs::read(process.join(file)).unwrap_or_default()).into_owned()
+    };
+    let processes = std::fs::read_dir("/proc").expect("proc").flatten().map(|process| process.path());
+    let ours = processes.filter(|process| read(process, "environ").contains(&wanted));
+    ours.map(|process| format!("{} {}", process.display(), read(&process, "cmdline").replace('\0', " "))).collect()
+}
+
+/// Waits until no process has the mark; an error names those that do.
+fn all_gone(mark: &str, after: &str) -> Result {
+    let mut left = Vec::new();
+    let gone = until("every process to be gone", GONE, || {
+        left = marked(mark);
+        left.is_empty().then_some(())
+    });
+    gone.map_err(|error| LabError::Malformed(format!("{after}: {error}; left are\n{}", left.join("\n"))))
 }
 
 fn demo(lab: &Lab, mark: &str) -> Result<Program> {
+    demo_with(lab, mark, "--once")
+}
+
+fn demo_with(lab: &Lab, mark: &str, how: &str) -> Result<Program> {
     // Its own folder of files, so that what it leaves there can be seen.
     let files = lab.folder().join("tmp");
     std::fs::create_dir_all(&files).expect("a folder of ours");
@@ -32,7 +47,7 @@ fn demo(lab: &Lab, mark: &str) -> Result<Program> {
     }
     let built = binaries::path("khan-lab")?;
     let folder = built.parent().expect("a file in a folder");
-    let demo = Program::new(&built).args(["demo", "--once"]).env(binaries::BIN_FOLDER, folder);
+    let demo = Program::new(&built).args(["demo", how]).env(binaries::BIN_FOLDER, folder);
     Ok(demo.env(MARK, mark).env("TMPDIR", files))
 }
 
@@ -64,9 +79,37 @@ fn a_signal_at_any_time_leaves_nothing() -> Result {
             let mut running = demo(&lab, &mark)?.start()?;
             running.wait_for_line(stage, PATIENCE, |line| line.contains(stage).then_some(()))?;
             running.signal(signal)?;
-            assert_eq!(running.wait(Duration::from_secs(20))?.code(), code, "{stage}: {}", running.log());
-            until("every process to be gone", Duration::from_secs(10), || marked(&mark).is_empty().then_some(()))?;
+            assert_eq!(running.wait(PATIENCE)?.code(), code, "{stage}: {}", running.log());
+            all_gone(&mark, &format!("{signal:?} while {stage}"))?;
         }
     }
     Ok(())
+}
+
+#[test]
+fn a_kill_among_the_starts_of_programs_leaves_nothing() -> Result {
+    let lab = Lab::new()?;
+    for started in [1, 4, 8, 12, 16, 20] {
+        let mark = format!("started-{started}-{}", std::process::id());
+        let mut running = demo(&lab, &mark)?.start()?;
+        until(&format!("{started} processes of the demo"), PATIENCE, || {
+            (marked(&mark).len() >= started).then_some(())
+        })?;
+        running.signal(Signal::KILL)?;
+        running.wait(PATIENCE)?;
+        all_gone(&mark, &format!("SIGKILL with {started} processes running"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_program_of_the_demo_leaves_behind_ends_with_it() -> Result {
+    let lab = Lab::new()?;
+    let mark = format!("daemon-{}", std::process::id());
+    // In a session of its own, with no parent that could be told of, and no wish to die.
+    let shell = lab.file("shell", "#!/bin/sh\ntrap '' HUP TERM INT\nsetsid tail -f /dev/null >/dev/null 2>&1 &\n")?;
+    std::fs::set_permissions(&shell, std::fs::Permissions::from_mode(0o755)).expect("a file of ours");
+    let ended = demo_with(&lab, &mark, "--shell")?.env("SHELL", &shell).output(PATIENCE)?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    all_gone(&mark, "the end of the shell")
 }

@@ -1,10 +1,12 @@
 //! `khan-lab demo`: a two-node cluster with real traffic, Khan on it, and `khan top` in front.
 
 mod apps;
+mod held;
 mod interrupt;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,6 +27,9 @@ pub(super) struct Demo {
     /// Open a shell on the host outside of the cluster instead of `khan top`
     #[arg(long, conflicts_with = "once")]
     shell: bool,
+    /// Where signals come from, for the process that is first in the demo's pid namespace
+    #[arg(long, hide = true, value_name = "PATH")]
+    pipe: Option<PathBuf>,
     /// Further arguments for `khan top`
     #[arg(last = true, value_name = "ARGUMENT")]
     top: Vec<String>,
@@ -32,8 +37,10 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Result<ExitCode> {
+        let Some(pipe) = &self.pipe else { return held::run() };
+        let pipe = File::open(pipe).map_err(LabError::io("cannot open the pipe from the demo's outer process"))?;
         let lab = Lab::new()?;
-        let interrupt = Interrupt::watch()?;
+        let interrupt = Interrupt::follow(pipe, lab.folder().to_owned());
         let ended = self.show(&lab, &interrupt);
         // What failed after a signal failed because of it.
         interrupt.code().map_or(ended, |code| Ok(ExitCode::from(code)))

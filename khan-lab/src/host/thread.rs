@@ -42,8 +42,9 @@ impl Inside {
         let (ready, started) = mpsc::sync_channel(1);
         thread::Builder::new().name("khan-lab-host".into()).spawn(move || {
             let opened = enter().and_then(|()| {
-                let thread = rustix::thread::gettid().as_raw_nonzero();
-                let path = format!("/proc/{}/task/{thread}/ns/net", std::process::id());
+                // Read and not made of ids: in a pid namespace they need not be those of the `/proc` that is mounted.
+                let thread = std::fs::read_link("/proc/thread-self")?;
+                let path = format!("/proc/{}/ns/net", thread.display());
                 File::open(&path).map(|namespace| (path, namespace))
             });
             let failed = opened.is_err();
@@ -90,8 +91,29 @@ impl Inside {
 }
 
 /// A command that the kernel kills together with the thread that starts it; std has no safe way to ask for that.
+///
+/// This process may die after the fork and before the kernel was asked. So the child compares its parent afterwards, and
+/// does not even begin when it has been handed to another.
 pub(crate) fn dying_with_parent(program: &Path) -> Command {
+    const BEGIN: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(program).stdin(Stdio::null());
+    command.args(["--pdeathsig", "KILL", "--", "sh", "-c", BEGIN, &std::process::id().to_string()]);
+    command.arg(program).stdin(Stdio::null());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_whose_parent_is_gone_does_not_begin() {
+        let command = dying_with_parent(Path::new("echo"));
+        let words = || std::iter::once(command.get_program()).chain(command.get_args());
+        let ours = Command::new(command.get_program()).args(command.get_args()).output().expect("setpriv");
+        assert_eq!((ours.status.code(), ours.stdout.as_slice()), (Some(0), &b"\n"[..]));
+        // The shell is its parent, not this process.
+        let orphaned = Command::new("sh").args(["-c", r#""$@"; exit $?"#, "sh"]).args(words()).output().expect("sh");
+        assert_eq!((orphaned.status.code(), orphaned.stdout.as_slice()), (Some(1), &b""[..]));
+    }
 }

@@ -1,5 +1,8 @@
 //! What Ctrl-C, a closed terminal and SIGTERM do to the demo: the first asks for an orderly end, the second ends at once.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,9 +10,10 @@ use std::thread;
 
 use khan_lab::{LabError, Program, Result};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::signal::unix::{SignalKind, signal};
 
-/// Shared by the demo and the thread that waits for signals.
+use super::held;
+
+/// Shared by the demo and the thread that hears of signals.
 #[derive(Clone, Default)]
 pub(super) struct Interrupt {
     code: Arc<AtomicU8>,
@@ -17,39 +21,27 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Starts to wait for signals.
-    pub(super) fn watch() -> Result<Self> {
-        let failed = || LabError::io("cannot wait for signals");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed())?;
-        let inside = runtime.enter();
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed())?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed())?;
-        let mut hangup = signal(SignalKind::hangup()).map_err(failed())?;
-        drop(inside);
+    /// Follows the pipe from the [outer process](held). This process is its namespace's first, which no signal ends, so that
+    /// Ctrl-C, which the terminal sends to everybody, is heard once.
+    ///
+    /// When the outer process is gone, removes `folder` and ends; every other process here ends with this one.
+    pub(super) fn follow(mut pipe: File, folder: PathBuf) -> Self {
         let this = Self::default();
         let shared = this.clone();
         thread::spawn(move || {
-            runtime.block_on(async {
-                loop {
-                    let signal = tokio::select! {
-                        _ = interrupt.recv() => Signal::INT,
-                        _ = terminate.recv() => Signal::TERM,
-                        _ = hangup.recv() => Signal::HUP,
-                    };
-                    shared.came(signal);
-                }
-            });
+            let mut number = [0];
+            while pipe.read_exact(&mut number).is_ok() {
+                shared.came(number[0]);
+            }
+            // Nobody is left who could be told that it failed.
+            let _ = std::fs::remove_dir_all(folder);
+            std::process::exit(shared.code().unwrap_or(held::of_signal(9)).into());
         });
-        Ok(this)
+        this
     }
 
-    fn came(&self, signal: Signal) {
-        // As a shell reports a program that a signal ended.
-        let code = u8::try_from(128 + signal.as_raw()).unwrap_or(u8::MAX);
-        if self.code.swap(code, Ordering::SeqCst) != 0 {
-            // The kernel ends the children and the namespaces with this process.
-            std::process::exit(code.into());
-        }
+    fn came(&self, number: u8) {
+        self.code.store(held::of_signal(number), Ordering::SeqCst);
         if let Some(pid) = *self.on_screen() {
             // So that it gives the terminal back. It may just have ended by itself.
             let _ = kill_process(pid, Signal::TERM);
