@@ -169,7 +169,9 @@ pub fn project(view: &View, query: &Query, history: &History) -> Projection {
     candidates.sort_unstable_by(order);
     answer.rows = candidates.iter().enumerate().map(|(at, candidate)| context.row(candidate, at < TRENDS)).collect();
     if let Some(series) = series {
-        answer.change = history.total_change(series, &answer.total, query).filter(|_| query.filter.groups.is_empty());
+        // Nothing is heard: there is no number that could have changed.
+        let comparable = query.filter.groups.is_empty() && view.counted_nodes() > 0;
+        answer.change = history.total_change(series, &answer.total, query).filter(|_| comparable);
         answer.trend = history.total_trend(series, &answer.total, query.trend);
     }
     answer
