@@ -16,11 +16,12 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     if let Command::Top(args) = &cli.command
         && screen
     {
-        return top::live(&cli, args).await;
+        let code = top::live(&cli, args).await?;
+        return recorded(&cli).map(|()| code);
     }
     let done = |result: Result<(), Failure>| result.map(|()| ExitCode::SUCCESS);
     let work = async {
-        match &cli.command {
+        let code = match &cli.command {
             Command::Top(args) => top::printed(&cli, args).await,
             Command::Leaks(args) => leaks::run(&cli, args).await,
             Command::Agents => done(agents::run(&cli).await),
@@ -32,7 +33,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Doctor => done(doctor::run(&cli).await),
             Command::Config { action } => done(config::run(&cli, *action)),
             Command::Version => done(version::run(&cli)),
-        }
+        }?;
+        recorded(&cli).map(|()| code)
     };
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     tokio::select! {
@@ -40,4 +42,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| ExitCode::from(130)).map_err(Failure::runtime),
         _ = terminated.recv() => Ok(ExitCode::from(143)),
     }
+}
+
+/// A recording that was asked for and stopped is a failure, however well the command went.
+fn recorded(cli: &Cli) -> Result<(), Failure> {
+    cli.source.recording.reason().map_or(Ok(()), |reason| Err(Failure::runtime(reason)))
 }

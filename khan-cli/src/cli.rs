@@ -229,8 +229,9 @@ pub enum Command {
     Who(WhoArgs),
     /// Health of the agent on every node
     #[command(after_help = "Examples:\n  \
-        khan agents                     version, snapshot age, table fill, last error per node\n  \
-        khan agents -o wide --strict    exit code 3 when one is missing or old")]
+        khan agents                     version, age, table fill, last error per node\n  \
+        khan agents -o wide -w          again and again\n\n\
+        Exit code 1 when an agent does not answer or its data is old (3 with --strict), 4 when none answers.")]
     Agents,
     /// What works from here, what does not, and what would mend it
     #[command(after_help = "Examples:\n  \
@@ -239,7 +240,8 @@ pub enum Command {
         khan doctor 2> missing.yaml      then kubectl apply -f missing.yaml\n  \
         khan doctor -o json --prometheus-url http://prometheus:9090\n\n\
         Looks at the kubeconfig, permissions, agents, Prometheus, this host and the terminal. When permissions are \
-        missing, stderr is a manifest that grants them. Exit code 4 when nothing from here can show connections.")]
+        missing, stderr is a manifest that grants them. Exit code 1 when a check fails, 3 when one warns and --strict is \
+        given, 4 when nothing from here can show connections.")]
     Doctor,
     /// The configuration file
     #[command(after_help = "Examples:\n  \

@@ -35,7 +35,8 @@ pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     }
     let feed = source(cli, query).await?;
     match &cli.source.record {
-        Some(file) => recording::record(feed, file).map_err(|error| Failure::usage(format_args!("--record {error}"))),
+        Some(file) => recording::record(feed, file, cli.source.recording.clone())
+            .map_err(|error| Failure::usage(format_args!("--record {error}"))),
         None => Ok(feed),
     }
 }

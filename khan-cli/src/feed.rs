@@ -141,6 +141,8 @@ pub enum DetailError {
 #[derive(Clone, Debug)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
+    /// Weak, so that news end with the source.
+    news: mpsc::WeakSender<News>,
 }
 
 impl Handle {
@@ -152,6 +154,13 @@ impl Handle {
     /// Changes how old data may be.
     pub fn set_interval(&self, interval: Duration) {
         let _ = self.requests.try_send(Request::Interval(interval));
+    }
+
+    /// Tells news beside those of the source, unless the channel is full.
+    pub fn tell(&self, news: News) {
+        if let Some(told) = self.news.upgrade() {
+            let _ = told.try_send(news);
+        }
     }
 
     /// Tells what is asked of views, whenever that changes.
@@ -202,7 +211,8 @@ pub fn channel(first: View) -> (Feeder, Feed) {
     let (views, latest) = watch::channel(Arc::new(first));
     let (news, told) = mpsc::channel(256);
     let (requests, asked) = mpsc::channel(16);
-    (Feeder { views, requests: asked, news }, Feed { views: latest, news: told, handle: Handle { requests } })
+    let handle = Handle { requests, news: news.downgrade() };
+    (Feeder { views, requests: asked, news }, Feed { views: latest, news: told, handle })
 }
 
 #[cfg(test)]

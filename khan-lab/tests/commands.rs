@@ -221,9 +221,11 @@ fn agents_and_doctor_tell_what_is_well_and_what_is_not() -> Result {
 
     // Node 2's agent ends.
     drop(bench.khan.agents.pop());
-    let ill = bench.json(&["doctor", "--agent-timeout", "2s"])?;
+    let ended = bench.run(&["doctor", "--agent-timeout", "2s", "-o", "json"])?;
+    assert_eq!(ended.code, Some(1), "a check failed: {ended:?}");
+    let ill = serde_json::from_str(&ended.stdout).map_err(|_| LabError::Malformed(format!("{ended:?}")))?;
     let found = checks(&ill, "agents");
-    assert_eq!(found[0], ("warn".into(), "1 of 2 answer with fresh snapshots".into()));
+    assert_eq!(found[0], ("fail".into(), "1 of 2 answer with fresh snapshots".into()));
     let url = Khan::agent_url(2);
     assert!(found[1].1.starts_with(&format!("{url} refused the connection")), "{found:?}");
     let table = bench.run(&["agents", "--strict", "--agent-timeout", "2s"])?;

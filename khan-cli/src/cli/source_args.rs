@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::source::agents::discovery::SELECTOR;
 use crate::source::agents::route::pod::Connect;
+use crate::source::recording::Stopped;
 
 /// Which source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -65,6 +66,9 @@ pub struct SourceArgs {
     /// Write everything that is seen to a file
     #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Whether that recording stopped.
+    #[arg(skip)]
+    pub recording: Stopped,
     /// Show a recording instead of asking anybody, whatever else is said about the source
     #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,

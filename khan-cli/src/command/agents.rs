@@ -31,14 +31,23 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     loop {
         let moment = session::moment(&view);
         printer.print_at(&report(&view, moment), moment)?;
-        for note in &view.notes {
+        for note in view.notes.iter().chain(&view.missing) {
             printer.note(&format!("note: {note}"));
         }
         match watch.next(&mut feed, view.id).await {
             Some(next) => view = next,
-            None => return printer.judge(&view),
+            None => break,
         }
     }
+    printer.judge(&view)?;
+    let ill = view.nodes.iter().filter(|node| node.state != NodeState::Ok).count();
+    if ill > 0 {
+        return Err(Failure::runtime(format_args!(
+            "{ill} of {} agents do not answer with fresh snapshots",
+            view.nodes.len()
+        )));
+    }
+    Ok(())
 }
 
 /// The nodes of a view; ages are at `now`.
@@ -62,10 +71,11 @@ pub fn report(view: &View, now: Timestamp) -> Report {
         Column::text("problem", "PROBLEM"),
     ];
     let rows = view.nodes.iter().map(|node| line(&columns, node, now)).collect();
-    let ok = view.count(NodeState::Ok);
+    let (ok, gaps) = (view.count(NodeState::Ok), view.gaps());
     let metadata = json!({
         "source": view.source.kind.as_str(), "context": view.source.context, "total": view.nodes.len(), "ok": ok,
         "stale": view.count(NodeState::Stale), "failed": view.count(NodeState::Failed), "notes": view.notes,
+        "partial": !gaps.is_empty(), "missing": gaps,
     });
     Report { kind: "AgentList", metadata, columns, rows, empty: "No agents found.".into() }
 }
@@ -111,6 +121,9 @@ pub fn problems(node: &NodeStatus) -> Vec<String> {
         problems.push(failure.reason.clone());
     } else if node.state == NodeState::Stale {
         problems.push("its snapshot is old".to_owned());
+    }
+    if node.refused > 0 {
+        problems.push(format!("{} rows point to addresses that its snapshot does not hold", node.refused));
     }
     if node.fill().is_some_and(|fill| fill >= 0.8) {
         problems.push("its table is nearly full".to_owned());

@@ -50,7 +50,7 @@ fn finding(check: &'static str, state: State, found: impl Into<String>, remedy: 
     Finding { check, state, found: found.into(), remedy: remedy.into() }
 }
 
-/// Looks at everything, prints, and fails when nothing can show connections.
+/// Looks at everything, prints, and fails when a check does, or when nothing can show connections.
 pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
     let mut findings = Vec::new();
@@ -60,7 +60,8 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
             api_server(&cluster, &mut findings).await.then_some(cluster)
         }
         Err(failure) => {
-            let state = if cli.source.agent.is_empty() { State::Warn } else { State::Skip };
+            // One that nobody configured is not missing.
+            let state = if connect::is_cluster_configured(&cli.kube) { State::Fail } else { State::Skip };
             findings.push(finding("kubeconfig", state, failure.message, ""));
             None
         }
@@ -77,6 +78,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let local = local(&mut findings);
     terminal(&mut findings);
     printer.print(&report(&findings, manifest.as_deref()))?;
+    let listed = manifest.is_some();
     if let Some(manifest) = manifest {
         // The whole of it can go to kubectl as it stands.
         printer.note("# This allows what is missing: kubectl apply -f -");
@@ -84,10 +86,24 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
             printer.note(line);
         }
     }
-    if agents || prometheus || local {
-        Ok(())
+    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let ended = if agents || prometheus || local {
+        verdict(count(State::Fail), count(State::Warn), cli.output.strict)
     } else {
         Err(Failure::unreachable("no source of connections works from here"))
+    };
+    // A manifest on stderr must stay one.
+    ended.map_err(|failure| if listed { Failure { message: String::new(), ..failure } } else { failure })
+}
+
+/// How it ends where something can show connections.
+fn verdict(failed: usize, warned: usize, strict: bool) -> Result<(), Failure> {
+    let checks = |n: usize| if n == 1 { "check" } else { "checks" };
+    match (failed, warned) {
+        (0, 0) => Ok(()),
+        (0, n) if strict => Err(Failure::partial(format_args!("{n} {} warned (--strict)", checks(n)))),
+        (0, _) => Ok(()),
+        (n, _) => Err(Failure::runtime(format_args!("{n} {} failed", checks(n)))),
     }
 }
 
@@ -201,7 +217,8 @@ async fn review_of(cluster: &Cluster, path: &str, review: &Value) -> Result<Valu
 async fn agents(cli: &Cli, cluster: bool, findings: &mut Vec<Finding>) -> Option<Arc<View>> {
     const INSTALL: &str = "install Khan (kubectl apply -k deploy/), or use --prometheus-url or --source local";
     if cli.source.agent.is_empty() && !cluster {
-        findings.push(finding("agents", State::Fail, "cannot be looked up without an API server", "--agent URL"));
+        let state = if connect::is_cluster_configured(&cli.kube) { State::Fail } else { State::Skip };
+        findings.push(finding("agents", state, "cannot be looked up without an API server", "--agent URL"));
         return None;
     }
     let asked = async {
@@ -219,13 +236,7 @@ async fn agents(cli: &Cli, cluster: bool, findings: &mut Vec<Finding>) -> Option
         }
     };
     let (ok, all) = (view.count(NodeState::Ok), view.nodes.len());
-    let state = if ok == all {
-        State::Ok
-    } else if ok > 0 {
-        State::Warn
-    } else {
-        State::Fail
-    };
+    let state = if ok == all { State::Ok } else { State::Fail };
     findings.push(finding("agents", state, format!("{ok} of {all} answer with fresh snapshots"), ""));
     for node in &view.nodes {
         for problem in problems(node) {

@@ -6,7 +6,7 @@ use khan_api::Timestamp;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
-use crate::model::{NodeState, View};
+use crate::model::View;
 use crate::output::{self, Format, Layout, Report};
 
 /// Prints as the output flags say.
@@ -19,6 +19,8 @@ pub struct Printer {
     strict: bool,
     timestamps: bool,
     blocks: u64,
+    /// What the command knows to be missing beside what its views say.
+    missing: Vec<String>,
 }
 
 impl Printer {
@@ -41,6 +43,7 @@ impl Printer {
             strict: output.strict,
             timestamps: output.timestamps || output.watch,
             blocks: 0,
+            missing: Vec::new(),
         })
     }
 
@@ -94,15 +97,16 @@ impl Printer {
         }
     }
 
+    /// Notes what the answer lacks beside what its views say: one sentence.
+    pub fn lacks(&mut self, missing: impl Into<String>) {
+        self.missing.push(missing.into());
+    }
+
     /// What the reader of a table would miss: nodes that are not in it, data that is old.
     pub fn explain(&self, view: &View) {
-        for note in &view.notes {
+        let gaps = view.gaps();
+        for note in view.notes.iter().chain(&gaps).chain(&self.missing) {
             self.note(&format!("note: {note}"));
-        }
-        for node in view.nodes.iter().filter(|node| node.state != NodeState::Ok) {
-            let reason = node.failure.as_ref().map_or("its snapshot is old", |failure| &failure.reason);
-            let effect = if node.counted { "shown with old data" } else { "not counted" };
-            self.note(&format!("note: node {} is {effect}: {reason}", node.node));
         }
         if let Some(rest) = view.rest {
             let (connections, rows) = (rest.connections, rest.rows);
@@ -112,13 +116,17 @@ impl Printer {
         }
     }
 
-    /// `--strict`.
+    /// `--strict`: the one place that turns what is missing into an exit code.
     pub fn judge(&self, view: &View) -> Result<(), Failure> {
-        let missing = view.nodes.iter().filter(|node| node.state != NodeState::Ok).count();
-        if self.strict && missing > 0 {
-            let total = view.nodes.len();
-            return Err(Failure::partial(format_args!("{missing} of {total} nodes are missing or old (--strict)")));
+        let gaps: Vec<_> = view.gaps().into_iter().chain(self.missing.iter().cloned()).collect();
+        match &gaps[..] {
+            _ if !self.strict => Ok(()),
+            [] => Ok(()),
+            [one] => Err(Failure::partial(format_args!("the answer is partial (--strict): {one}"))),
+            [first, rest @ ..] => Err(Failure::partial(format_args!(
+                "the answer is partial (--strict): {first}; and {} more, noted above",
+                rest.len()
+            ))),
         }
-        Ok(())
     }
 }

@@ -77,6 +77,10 @@ pub struct Answer {
     pub unmasked: Vec<Unmasked>,
     /// What could not be found out, one sentence each.
     pub notes: Vec<String>,
+    /// Whether something is missing from the counts.
+    pub partial: bool,
+    /// What is missing from them, one sentence each.
+    pub missing: Vec<String>,
 }
 
 /// The other end, with counts.
@@ -144,6 +148,7 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
     } else if connects_to.is_empty() && connected_from.is_empty() && unmasked.is_empty() {
         notes.push(format!("no connection of {} is in any table that was read", args.subject));
     }
+    let missing = view.gaps();
     Answer {
         api_version: "khan.dev/v1",
         kind: "Who",
@@ -153,6 +158,8 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
         connected_from,
         unmasked,
         notes,
+        partial: !missing.is_empty(),
+        missing,
     }
 }
 

@@ -78,6 +78,8 @@ pub struct NodeStatus {
     pub table: Option<Table>,
     /// Connections in its table, counted here or on another node.
     pub connections: u64,
+    /// Rows of its latest snapshot that could not be read and are left out.
+    pub refused: u64,
     /// What the agent said about its latest scan.
     pub warnings: Vec<String>,
 }
@@ -102,6 +104,7 @@ impl NodeStatus {
             names: Names::default(),
             table: None,
             connections: 0,
+            refused: 0,
             warnings: Vec::new(),
         }
     }
@@ -125,6 +128,28 @@ impl NodeStatus {
     pub fn age(&self, now: Timestamp) -> Option<Duration> {
         let taken = self.taken?;
         Some(now.since(Timestamp::from_millis(taken.millis() - self.clock_skew_millis)))
+    }
+
+    /// What a view with this node lacks, one sentence each.
+    pub fn gaps(&self) -> Vec<String> {
+        let mut gaps = Vec::new();
+        if self.state != NodeState::Ok {
+            let reason = self.failure.as_ref().map_or("its snapshot is old", |failure| &failure.reason);
+            let effect = if self.counted { "shown with old data" } else { "not counted" };
+            gaps.push(format!("node {} is {effect}: {reason}", self.node));
+        }
+        if self.counted && self.refused > 0 {
+            let rows = if self.refused == 1 { "row points" } else { "rows point" };
+            let node = &self.node;
+            gaps.push(format!(
+                "{} {rows} to addresses that the snapshot of node {node} does not hold, and are left out",
+                self.refused
+            ));
+        }
+        if self.counted && !self.names.error.is_empty() {
+            gaps.push(format!("names on node {} are old or missing: {}", self.node, self.names.error));
+        }
+        gaps
     }
 
     /// Why it does not answer, without the agent's own address, and how many times it was tried.

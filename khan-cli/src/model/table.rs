@@ -58,7 +58,7 @@ pub struct NodeTable {
 
 impl NodeTable {
     /// Takes the rows of `snapshot`. Rows that point outside its endpoints are left out; their number is returned too.
-    pub fn new(snapshot: &Snapshot, pool: &mut Pool) -> (Self, usize) {
+    pub fn new(snapshot: &Snapshot, pool: &mut Pool) -> (Self, u64) {
         let endpoints: Vec<_> = snapshot.endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
         let mut table = Self {
             snapshot: snapshot.id.clone(),

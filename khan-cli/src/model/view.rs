@@ -98,6 +98,8 @@ pub struct View {
     pub rest: Option<Remainder>,
     /// What the reader should know about this view, one sentence each.
     pub notes: Vec<String>,
+    /// What the source knows to be missing from it, one sentence each. [`View::gaps`] has the nodes' as well.
+    pub missing: Vec<String>,
     pub(super) parts: Vec<Part>,
     pub(super) reports: Vec<bool>,
 }
@@ -176,6 +178,12 @@ impl View {
     /// Connections in rows and remainder together.
     pub fn connections(&self) -> u64 {
         self.totals.connections + self.rest.map_or(0, |rest| rest.connections)
+    }
+
+    /// Everything that is missing from it, one sentence each. With none the view is whole; with any it is partial, which is
+    /// said wherever it is shown, and `--strict` fails.
+    pub fn gaps(&self) -> Vec<String> {
+        self.missing.iter().cloned().chain(self.nodes.iter().flat_map(NodeStatus::gaps)).collect()
     }
 
     /// How many nodes are in `state`.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use khan_api::Timestamp;
@@ -48,6 +48,8 @@ struct Frame {
     context: String,
     detail: String,
     notes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
     nodes: Vec<NodeFrame>,
     /// Tables that no earlier line holds, each with its node: ids of two agents can be the same.
     tables: Vec<(String, TableFrame)>,
@@ -71,9 +73,16 @@ struct NodeFrame {
     names: Names,
     conntrack: Option<Table>,
     connections: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    refused: u64,
     warnings: Vec<String>,
     /// Id of its rows.
     table: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,25 +93,38 @@ struct FailureFrame {
     next: Option<Timestamp>,
 }
 
-/// Writes every settled view of `feed` to `path` before anybody else sees it.
-pub fn record(feed: Feed, path: &Path) -> Result<Feed, RecordingError> {
+/// Whether a recording stopped before its end; shared by whoever writes it and whoever says how the command ended.
+#[derive(Clone, Debug, Default)]
+pub struct Stopped(Arc<OnceLock<String>>);
+
+impl Stopped {
+    /// Why it stopped, one sentence.
+    pub fn reason(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
+}
+
+/// Writes every settled view of `feed` to `path` before anybody else sees it. The first failure to write ends it, because
+/// what would be written behind half a line could not be read.
+pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, RecordingError> {
     let wrong = |error| RecordingError::File(path.display().to_string(), error);
     let mut file = BufWriter::new(File::create(path).map_err(wrong)?);
     let Feed { mut views, news, handle } = feed;
     let source = views.borrow().source.clone();
     let (feeder, Feed { views: shown, .. }) = channel(View::empty(source));
-    let name = path.display().to_string();
+    let (name, teller) = (path.display().to_string(), handle.clone());
     tokio::spawn(async move {
         let (mut written, mut last) = (HashSet::new(), None);
         loop {
             let view = Arc::clone(&views.borrow_and_update());
-            if view.settled && last != Some(view.id) {
+            if view.settled && last != Some(view.id) && stopped.reason().is_none() {
                 last = Some(view.id);
                 let line = serde_json::to_vec(&frame(&view, &mut written)).map_err(std::io::Error::from);
                 let result = line.and_then(|line| file.write_all(&line)).and_then(|()| file.write_all(b"\n"));
                 if let Err(error) = result.and_then(|()| file.flush()) {
                     tracing::error!(%error, file = name, "The recording stopped");
-                    written.clear();
+                    let reason = stopped.0.get_or_init(|| format!("--record {name}: the recording stopped: {error}"));
+                    teller.tell(News::Error { at: Timestamp::now(), node: String::new(), message: reason.clone() });
                 }
             }
             feeder.show(view);
@@ -138,6 +160,7 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
         names: node.names.clone(),
         conntrack: node.table.clone(),
         connections: node.connections,
+        refused: node.refused,
         warnings: node.warnings.clone(),
         table: tables.get(&index).map(|table| table.snapshot.clone()),
     });
@@ -151,6 +174,7 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
         context: view.source.context.clone(),
         detail: view.source.detail.clone(),
         notes: view.notes.clone(),
+        missing: view.missing.clone(),
         nodes: nodes.collect(),
         tables: fresh.map(|(node, table)| (node, TableFrame::from(&**table))).collect(),
     }
@@ -181,39 +205,61 @@ pub fn replay(path: &Path) -> Result<Feed, RecordingError> {
     Ok(feed)
 }
 
-/// Every view of a recording, oldest first.
+/// Every view of a recording, oldest first. One that breaks off, because its writer was killed or the disk was full, is read
+/// as far as it is whole, and its last view says what is lost.
 pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| RecordingError::File(name.clone(), error))?;
-    let (mut tables, mut pool, mut views) = (HashMap::new(), Pool::default(), Vec::new());
-    for (number, line) in BufReader::new(file).lines().enumerate() {
+    let (mut tables, mut pool, mut views) = (HashMap::new(), Pool::default(), Vec::<View>::new());
+    let mut lines = BufReader::new(file).split(b'\n').enumerate();
+    while let Some((number, line)) = lines.next() {
         let line = line.map_err(|error| RecordingError::File(name.clone(), error))?;
         let wrong = |reason: String| RecordingError::Line { file: name.clone(), line: number + 1, reason };
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let frame: Frame = serde_json::from_str(&line).map_err(|error| wrong(error.to_string()))?;
+        let frame: Frame = match serde_json::from_slice(&line) {
+            Ok(frame) => frame,
+            // Valid JSON of another kind was written by somebody else.
+            Err(error) if error.is_data() => return Err(wrong(error.to_string())),
+            Err(error) => {
+                let Some(last) = views.last_mut() else { return Err(wrong(error.to_string())) };
+                let lost_lines = match 1 + lines.count() {
+                    1 => "its last line is".to_owned(),
+                    many => format!("its last {many} lines are"),
+                };
+                let whole = last.assembled;
+                last.missing
+                    .push(format!("the recording {name} breaks off after {whole}: {lost_lines} lost ({error})"));
+                break;
+            }
+        };
         if frame.khan != VERSION {
             return Err(wrong(format!("it has version {} of the format, this khan reads {VERSION}", frame.khan)));
         }
         for (node, table) in &frame.tables {
-            tables.insert((node.clone(), table.id.clone()), Arc::new(table.restore(&mut pool)));
+            let (restored, refused) = table.restore(&mut pool);
+            tables.insert((node.clone(), table.id.clone()), (Arc::new(restored), refused));
         }
-        views.push(Arc::new(restore(frame, &tables, &name)));
+        views.push(restore(frame, &tables, &name));
     }
-    Ok(views)
+    Ok(views.into_iter().map(Arc::new).collect())
 }
 
-fn restore(frame: Frame, tables: &HashMap<(String, String), Arc<NodeTable>>, file: &str) -> View {
+fn restore(frame: Frame, tables: &HashMap<(String, String), (Arc<NodeTable>, u64)>, file: &str) -> View {
     let inputs = frame.nodes.into_iter().map(|node| {
         let table = node.table.as_ref().and_then(|id| tables.get(&(node.node.clone(), id.clone()))).cloned();
-        NodeInput { status: status(node), table }
+        let lost = table.as_ref().map_or(0, |(_, refused)| *refused);
+        let mut status = status(node);
+        status.refused += lost;
+        NodeInput { status, table: table.map(|(table, _)| table) }
     });
     let detail = [file, frame.source.as_str(), frame.context.as_str(), frame.detail.as_str()];
     let detail: Vec<_> = detail.into_iter().filter(|part| !part.is_empty()).collect();
     let source = SourceInfo { kind: SourceKind::Replay, context: frame.context.clone(), detail: detail.join(", ") };
     let mut view = merge(source, inputs.collect(), frame.at);
     view.notes.extend(frame.notes);
+    view.missing.extend(frame.missing);
     view
 }
 
@@ -238,6 +284,7 @@ fn status(node: NodeFrame) -> NodeStatus {
         names: node.names,
         table: node.conntrack,
         connections: node.connections,
+        refused: node.refused,
         warnings: node.warnings,
         ..NodeStatus::waiting(node.node, node.agent)
     }
@@ -255,7 +302,7 @@ mod tests {
         let (first, second) = (at(0, 7), at(30, 9));
         let file = tempfile::NamedTempFile::new().unwrap();
         let (feeder, feed) = channel(View::default());
-        let mut recorded = record(feed, file.path()).unwrap();
+        let mut recorded = record(feed, file.path(), Stopped::default()).unwrap();
         for view in [&first, &second] {
             feeder.show(Arc::clone(view));
             recorded.views.wait_for(|seen| seen.id == view.id).await.unwrap();
@@ -284,10 +331,44 @@ mod tests {
         let seen = view(&[agent("n1", 7), agent("n2", 100)]);
         let file = tempfile::NamedTempFile::new().unwrap();
         let (feeder, feed) = channel(View::default());
-        let mut recorded = record(feed, file.path()).unwrap();
+        let mut recorded = record(feed, file.path(), Stopped::default()).unwrap();
         feeder.show(Arc::clone(&seen));
         recorded.views.wait_for(|view| view.id == seen.id).await.unwrap();
         assert_eq!(read(file.path()).unwrap().pop().unwrap().totals, seen.totals);
+    }
+
+    #[tokio::test]
+    async fn one_that_breaks_off_is_read_as_far_as_it_is_whole() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (feeder, feed) = channel(View::default());
+        let mut recorded = record(feed, file.path(), Stopped::default()).unwrap();
+        for seconds in [0, 30, 60] {
+            let seen = view(&[Agent::new("n1", seconds).row("shop/web@n1", "data/db@n2", 5432, 7)]);
+            feeder.show(Arc::clone(&seen));
+            recorded.views.wait_for(|view| view.id == seen.id).await.unwrap();
+        }
+        let whole = std::fs::read(file.path()).unwrap();
+        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let ends = |bytes: &[u8]| {
+            std::fs::write(file.path(), bytes).unwrap();
+            read(file.path()).map(|views| (views.len(), views.last().unwrap().gaps().join("; ")))
+        };
+        assert_eq!(ends(&whole).unwrap(), (3, String::new()));
+        // Killed in the middle of its last line; between two bytes of one letter; a disk that gave zeroes.
+        let torn = [&whole[..whole.len() - 20], &[&whole[..whole.len() - 20], "é".as_bytes().split_at(1).0].concat()];
+        for torn in torn {
+            let (views, gaps) = ends(torn).unwrap();
+            assert!(
+                views == 2 && gaps.contains("breaks off after") && gaps.contains("its last line is lost"),
+                "{gaps}"
+            );
+        }
+        let mut zeroed = whole.clone();
+        zeroed[first + 5..first + 50].fill(0);
+        let (views, gaps) = ends(&zeroed).unwrap();
+        assert!(views == 1 && gaps.contains("its last 2 lines are lost"), "{gaps}");
+        // Nothing of it is whole.
+        assert!(ends(&whole[..first - 20]).unwrap_err().to_string().contains("line 1"));
     }
 
     #[test]

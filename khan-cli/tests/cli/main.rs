@@ -8,3 +8,4 @@ mod doctor;
 mod khan;
 mod manners;
 mod output;
+mod partial;

@@ -176,6 +176,7 @@ fn metadata(view: &View, query: &Query, projection: &Projection) -> Value {
             json!({ "node": node.node, "agent": node.agent, "reason": reason })
         })
         .collect();
+    let gaps = view.gaps();
     json!({
         "snapshotTime": view.newest,
         "window": query.window.as_secs(),
@@ -204,6 +205,8 @@ fn metadata(view: &View, query: &Query, projection: &Projection) -> Value {
             "rows": rest.rows, "connections": rest.connections, "connectionsElsewhere": rest.elsewhere,
         })),
         "notes": view.notes,
+        "partial": !gaps.is_empty(),
+        "missing": gaps,
         "countingRule": COUNTING_RULE,
     })
 }

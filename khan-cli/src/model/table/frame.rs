@@ -87,12 +87,14 @@ fn wire(endpoint: &Arc<Endpoint>) -> Wire {
 }
 
 impl TableFrame {
-    /// The table again. Rows that point outside the endpoints are left out.
-    pub fn restore(&self, pool: &mut Pool) -> NodeTable {
+    /// The table again. Rows that point outside the endpoints are left out; their number is returned too.
+    pub fn restore(&self, pool: &mut Pool) -> (NodeTable, u64) {
+        let mut refused = 0;
         let endpoints: Vec<_> = self.endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
         let mut table = NodeTable { snapshot: self.id.clone(), endpoints, rest: self.rest, ..NodeTable::default() };
         for frame in &self.rows {
             if frame.src.max(frame.dst).max(frame.backend) as usize >= table.endpoints.len() {
+                refused += 1;
                 continue;
             }
             let start = table.states.len();
@@ -114,6 +116,6 @@ impl TableFrame {
                 state_count: u8::try_from(frame.states.len()).unwrap_or(u8::MAX),
             });
         }
-        table
+        (table, refused)
     }
 }

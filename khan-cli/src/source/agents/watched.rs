@@ -56,11 +56,7 @@ impl Watched {
         if let Some(snapshot) = fetched.snapshot {
             let (table, refused) = NodeTable::new(&snapshot, pool);
             self.status.describe(&snapshot);
-            if refused > 0 {
-                let note =
-                    format!("{refused} rows point to addresses that the snapshot does not hold and are left out");
-                self.status.warnings.push(note);
-            }
+            self.status.refused = refused;
             self.table = Some(Arc::new(table));
         }
         self.status.state = NodeState::Ok;
