@@ -188,7 +188,7 @@ async fn answer(resolver: Resolver, mut asked: mpsc::UnboundedReceiver<Ask>, met
 
 /// Prints one page.
 async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
-    let mut scanner = Scanner::new(parts.table);
+    let mut scanner = Scanner::new(parts.table).with_homes(Identities::homes(&parts.identities));
     let began = std::time::Instant::now();
     let mut scan = scanner.scan(Cuts::default())?;
     parts.metrics.scanned(&scan, scanner.table().counts());

@@ -5,20 +5,22 @@
 pub mod clock;
 pub mod endpoint;
 pub mod external;
+pub mod homes;
 pub mod ranges;
 pub mod resolver;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use khan_api::snapshot::Names;
 use khan_api::{Cursor, Identity, Kind, ResolveAnswer, Timestamp};
 
 use crate::conntrack::Address;
-use crate::table::Cuts;
+use crate::table::{Cuts, Homes};
 
 pub use endpoint::{Endpoint, Owner};
 pub use external::ExternalNames;
+pub use homes::KnownHomes;
 pub use ranges::Ranges;
 
 /// Idle times and ages are whole seconds, each rounded its own way, and so is the `Date` that clocks are compared by. Within
@@ -38,6 +40,7 @@ pub struct Identities {
     ranges: Ranges,
     external: ExternalNames,
     names: Names,
+    homes: KnownHomes,
     /// The controller's clock minus ours, in milliseconds.
     clock_ahead: i64,
 }
@@ -136,6 +139,21 @@ impl Identities {
     /// Who has the address; with `gone`, who had it before its present owner.
     pub fn endpoint(&self, address: Address, gone: bool) -> Endpoint {
         Endpoint { ip: Some(address.ip()), owner: self.owner(address, gone) }
+    }
+
+    /// The homes of addresses by what is known when each is asked for; [`many`](Self::many) tells what the numbers mean.
+    pub fn homes(of: &Arc<Mutex<Self>>) -> Homes {
+        let of = Arc::clone(of);
+        Homes::new(move |address, gone| {
+            let mut identities = of.lock().unwrap_or_else(PoisonError::into_inner);
+            let owner = identities.owner(address, gone);
+            identities.homes.number(&owner)
+        })
+    }
+
+    /// The endpoint that stands for many clients of one [home](Homes).
+    pub fn many(&self, home: u32) -> Endpoint {
+        Endpoint { ip: None, owner: self.homes.owner(home).into() }
     }
 
     fn owner(&self, address: Address, gone: bool) -> Arc<Owner> {

@@ -8,7 +8,7 @@ use khan_api::Timestamp;
 use crate::conntrack::link::Kernel;
 use crate::conntrack::sysctl::Buckets;
 use crate::conntrack::{Dump, DumpError, Dumped, Retries, Stats, Timeouts};
-use crate::table::{Cuts, Settings, Table};
+use crate::table::{Cuts, Homes, Settings, Table};
 
 /// Scans again and again with the same memory.
 #[derive(Debug)]
@@ -41,6 +41,18 @@ impl Scanner {
     /// The table of the last scan.
     pub const fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Tells where clients live; see [`Table::set_homes`].
+    #[must_use]
+    pub fn with_homes(mut self, homes: Homes) -> Self {
+        self.table.set_homes(homes);
+        self
+    }
+
+    /// See [`Table::remember`].
+    pub fn remember(&mut self) {
+        self.table.remember();
     }
 
     /// Forgets the rows of the last scan, and the memory that the next does not need.

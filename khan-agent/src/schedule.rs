@@ -1,6 +1,5 @@
 //! The scan thread: scans on time and on demand, never for more of a CPU than allowed, and publishes.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::publish::{Board, Published};
 use crate::scan::{Scan, Scanner};
 use crate::snapshot::{Origin, build};
-use crate::table::{self, Table};
+use crate::table::{self, Cell, Table, Word};
 
 /// The longest that a snapshot waits for names.
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
@@ -140,7 +139,7 @@ impl Schedule {
         let thread = {
             let pulse = Arc::clone(&pulse);
             thread::Builder::new().name("scan".to_owned()).spawn(move || {
-                let scanner = Scanner::new(self.table.clone());
+                let scanner = Scanner::new(self.table.clone()).with_homes(Identities::homes(&self.identities));
                 let interval = self.interval;
                 let mut scans = Scans {
                     schedule: self,
@@ -252,6 +251,7 @@ impl Scans {
         if self.scanner.table().outdated(&cuts) {
             // An address changed hands, and connections of its previous owner were counted for the present one.
             let first = scan.cpu;
+            self.scanner.remember();
             scan = self.dump()?;
             scan.cpu += first;
         }
@@ -261,9 +261,11 @@ impl Scans {
             let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
             build::build(origin, self.number, self.interval, &scan, self.scanner.table(), &identities)
         };
-        snapshot.warnings = self.blind.reasons().map(|reason| reason.sentence().to_owned()).collect();
+        snapshot.warnings.extend(self.blind.reasons().map(|reason| reason.sentence().to_owned()));
+        self.scanner.remember();
         self.scanner.clear();
         let page = Page::new(&snapshot, exposition, &mut self.folder);
+        snapshot.keep_largest(exposition.max_series);
         board.publish(Published { snapshot, page, began });
         self.firsts.scan = None;
         Ok(scan.cpu)
@@ -307,16 +309,18 @@ impl Scans {
     }
 }
 
-/// Every address in the table.
+/// Every address in the table, once.
 pub fn addresses(table: &Table) -> Vec<Address> {
-    let mut addresses: HashSet<Address> = HashSet::new();
-    for cell in table.v4() {
-        addresses.extend([cell.client, cell.service, cell.backend].map(Address::from_v4));
+    fn ends<A: Word>(cell: &Cell<A>) -> impl Iterator<Item = A> {
+        let [clients, servers] = cell.class.many();
+        let ends = [(cell.client, clients), (cell.service, servers), (cell.backend, servers)];
+        ends.into_iter().filter(|(_, many)| !many).map(|(end, _)| end)
     }
-    for cell in table.v6() {
-        addresses.extend([cell.client, cell.service, cell.backend].map(Address::from_v6));
-    }
-    addresses.into_iter().collect()
+    let mut addresses: Vec<Address> = table.v4().iter().flat_map(ends).map(Address::from_v4).collect();
+    addresses.extend(table.v6().iter().flat_map(ends).map(Address::from_v6));
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
 }
 
 /// Up to a tenth sooner or later, so that the nodes of a cluster do not scan, and ask, all at once.

@@ -1,20 +1,20 @@
 //! In: a folded table and identities. Out: an immutable snapshot, and its wire form.
 
 pub mod build;
+mod largest;
 pub mod wire;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use khan_api::snapshot::{Names, Side, Table};
+use khan_api::snapshot::{Names, Rest, Side, Table};
 use khan_api::{Protocol, Timestamp};
 
 use crate::identities::Endpoint;
 use crate::table::Class;
 
-/// The app and name of the sum of many addresses.
-pub const OTHER: &str = "__other__";
+pub use crate::identities::homes::OTHER;
 
 /// What does not change while the process runs.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub endpoints: Vec<Endpoint>,
     /// Rows by source, destination, backend, ports, protocol, zone and class.
     pub rows: Vec<Row>,
+    /// The sum of the rows that were [left out](Snapshot::keep_largest).
+    pub rest: Option<Rest>,
     /// What could not be seen or done.
     pub warnings: Vec<String>,
 }

@@ -1,9 +1,11 @@
 //! In: flows, one by one. Out: how many connections each (client, service address, backend, ports, protocol) has, by
 //! state and by time since the last packet.
 //!
-//! Flows are folded as they come and forgotten, so memory grows with distinct pairs and not with entries. Knows nothing
-//! of names: where an address changed hands is told by [`Cuts`], as times.
+//! Flows are folded as they come and forgotten, so memory grows with distinct pairs and not with entries, and only up to
+//! a bound. Knows nothing of names: where an address changed hands is told by [`Cuts`], as times, and whose clients may be
+//! summed together by [`Homes`], as numbers.
 
+mod bound;
 mod cells;
 mod class;
 mod cuts;
@@ -16,6 +18,7 @@ use khan_api::Protocol;
 
 use crate::conntrack::{Address, Flow, Sink, Timeouts};
 
+pub use bound::Homes;
 pub use cells::{Cell, Word};
 pub use class::{Class, State, Unclosed};
 pub use cuts::Cuts;
@@ -23,6 +26,7 @@ pub use cuts::Cuts;
 pub(crate) use hash::Seeds;
 pub(crate) use recent::Recent;
 
+use bound::Known;
 use cells::Cells;
 use zones::Zones;
 
@@ -35,13 +39,13 @@ pub struct Settings {
     pub only_zone: Option<u16>,
     /// Keep rows of different zones apart.
     pub split_zones: bool,
-    /// Keep at most about this many rows of each address family apart; sum the rest by client.
+    /// Keep at most about this many rows of both address families; sum the smallest.
     pub most_rows: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { idle_threshold: 600, only_zone: None, split_zones: false, most_rows: cells::MOST }
+        Self { idle_threshold: 600, only_zone: None, split_zones: false, most_rows: bound::MOST }
     }
 }
 
@@ -78,6 +82,9 @@ pub struct Table {
     settings: Settings,
     timeouts: Timeouts,
     cuts: Cuts,
+    homes: Homes,
+    /// The largest pairs of the latest dump that was [remembered](Table::remember).
+    known: Known,
     seeds: Seeds,
     v4: Cells<u32>,
     v6: Cells<u128>,
@@ -93,9 +100,11 @@ impl Table {
         Self {
             timeouts: Timeouts::default(),
             cuts: Cuts::default(),
+            homes: Homes::default(),
+            known: Known::default(),
             seeds,
-            v4: Cells::new(seeds, settings.most_rows),
-            v6: Cells::new(seeds, settings.most_rows),
+            v4: Cells::new(seeds),
+            v6: Cells::new(seeds),
             counts: Counts::default(),
             recent: Recent::default(),
             zones: Zones::default(),
@@ -107,6 +116,11 @@ impl Table {
     pub fn prepare(&mut self, timeouts: Timeouts, cuts: Cuts) {
         self.timeouts = timeouts;
         self.cuts = cuts;
+    }
+
+    /// Tells where clients live, which decides whose connections may be summed.
+    pub fn set_homes(&mut self, homes: Homes) {
+        self.homes = homes;
     }
 
     /// Rows of IPv4.
@@ -124,15 +138,35 @@ impl Table {
         &self.counts
     }
 
+    /// The most connections that any row lacks, and that any pair without a row has; 0 while every pair has its row.
+    pub fn lost(&self) -> u32 {
+        self.v4.lost().max(self.v6.lost())
+    }
+
+    /// Connections in sums, because there was no room for rows of their own.
+    pub fn summed(&self) -> u64 {
+        fn summed<A>(cells: &[Cell<A>]) -> u64 {
+            cells.iter().filter(|cell| cell.class.is_sum()).map(|cell| u64::from(cell.count)).sum()
+        }
+        summed(self.v4()) + summed(self.v6())
+    }
+
+    /// Remembers the largest pairs: the next dumps count them exactly, whatever else comes.
+    pub fn remember(&mut self) {
+        self.known = Known::largest(&self.v4, &self.v6, self.settings.most_rows / 4);
+    }
+
     /// Whether rows count connections for present owners that, by these cuts, are older than the owner: the owner became
     /// known only after the dump.
     pub fn outdated(&self, cuts: &Cuts) -> bool {
         fn any<A: Copy>(cells: &[Cell<A>], cuts: &Cuts, address: impl Fn(A) -> Address) -> bool {
             cells.iter().filter(|cell| cell.count > 0 && cuts.any_within(cell.oldest)).any(|cell| {
                 let ends = [cell.client, cell.service, cell.backend];
+                let [clients, servers] = cell.class.many();
+                let known = cell.class.gone().into_iter().zip([clients, servers, servers]);
                 ends.into_iter()
-                    .zip(cell.class.gone())
-                    .any(|(end, gone)| !gone && cuts.before(address(end), cell.oldest))
+                    .zip(known)
+                    .any(|(end, (gone, many))| !gone && !many && cuts.before(address(end), cell.oldest))
             })
         }
         any(self.v4(), cuts, Address::from_v4) || any(self.v6(), cuts, Address::from_v6)
@@ -190,6 +224,18 @@ impl Table {
         } else {
             let [client, service, backend] = [client, service, backend].map(Address::bits);
             Row::V6(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest })
+        }
+    }
+
+    /// Makes room for further rows.
+    #[cold]
+    fn shrink(&mut self) {
+        if self.v4.len() >= self.v6.len() {
+            let places = bound::shrink(&mut self.v4, &self.known, &self.homes, Address::from_v4);
+            self.zones.moved(0, &places);
+        } else {
+            let places = bound::shrink(&mut self.v6, &self.known, &self.homes, Address::from_v6);
+            self.zones.moved(1, &places);
         }
     }
 
@@ -254,6 +300,9 @@ impl Sink for Table {
     fn settle(&mut self) -> bool {
         self.v4.settle();
         self.v6.settle();
+        if self.v4.len() + self.v6.len() >= self.settings.most_rows {
+            self.shrink();
+        }
         self.zones.unprepared()
     }
 }

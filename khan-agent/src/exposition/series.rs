@@ -7,7 +7,7 @@ use khan_api::snapshot::Side;
 use super::labels::{self, End, Fragments};
 use super::{Destination, ExtraLabel, Settings};
 use crate::identities::Endpoint;
-use crate::snapshot::{Row, Snapshot};
+use crate::snapshot::{OTHER, Row, Snapshot};
 
 /// One line's worth: the numbers of its fragments, and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +80,12 @@ pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
 }
 
 /// Endpoints that a page cannot tell from another one of the same address: a previous owner with the names of the present
-/// one, as a `StatefulSet`'s pods have.
+/// one, as a `StatefulSet`'s pods have. And the sums of many clients, whose homes are not on the page.
 fn equals(endpoints: &[Endpoint]) -> HashMap<u32, u32> {
-    let mut same = HashMap::new();
+    let sum = |endpoint: &Endpoint| endpoint.ip.is_none() && endpoint.owner.app == OTHER;
+    let mut sums = (0u32..).zip(endpoints).filter(|(_, endpoint)| sum(endpoint)).map(|(n, _)| n);
+    let first = sums.next().unwrap_or_default();
+    let mut same: HashMap<u32, u32> = sums.map(|n| (n, first)).collect();
     if !endpoints.iter().any(|endpoint| endpoint.owner.gone) {
         return same;
     }

@@ -1,14 +1,14 @@
 //! table x identities.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::Kind;
 use khan_api::snapshot::Table as TableInfo;
 
-use super::{OTHER, Origin, Row, Snapshot, protocol_names};
+use super::{Origin, Row, Snapshot, protocol_names};
 use crate::conntrack::Address;
-use crate::identities::{Endpoint, Identities, Owner};
+use crate::identities::{Endpoint, Identities};
 use crate::scan::Scan;
 use crate::table::{Cell, Table, Word};
 
@@ -21,8 +21,9 @@ pub fn build(
     table: &Table,
     identities: &Identities,
 ) -> Snapshot {
-    let mut endpoints = Endpoints { identities, by_address: HashMap::new(), list: Vec::new(), other: None };
-    let mut rows = Vec::with_capacity(table.v4().len() + table.v6().len());
+    let count = table.v4().len() + table.v6().len();
+    let mut endpoints = Endpoints::of(identities, count);
+    let mut rows = Vec::with_capacity(count);
     rows.extend(table.v4().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v4)));
     rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
     rows.sort_unstable_by_key(|row| (row.key(), row.class));
@@ -53,27 +54,48 @@ pub fn build(
         connections: counts.connections,
         endpoints,
         rows,
-        warnings: Vec::new(),
+        rest: None,
+        warnings: warning(table).into_iter().collect(),
     }
 }
 
-struct Endpoints<'a> {
-    identities: &'a Identities,
-    by_address: HashMap<(Address, bool), u32>,
-    list: Vec<Endpoint>,
-    other: Option<u32>,
+/// What a reader has to know of rows for which there was no room.
+fn warning(table: &Table) -> Option<String> {
+    let lost = table.lost();
+    (lost > 0).then(|| {
+        format!(
+            "the table holds more pairs than the agent keeps apart: {} of {} connections are in sums of many pairs; a row \
+             may lack up to {lost} connections, and a pair without a row has no more than that",
+            table.summed(),
+            table.counts().connections,
+        )
+    })
 }
 
-impl Endpoints<'_> {
+/// Endpoints, each once. The index holds places only, since a table may hold as many addresses as rows, thrice.
+struct Endpoints<'a> {
+    identities: &'a Identities,
+    random: RandomState,
+    /// Places in the list plus one, shifted by one, and whether the endpoint is a previous owner; 0 is free.
+    index: Vec<u32>,
+    list: Vec<Endpoint>,
+    /// Of sums, by the number of their [home](crate::table::Homes).
+    many: Vec<(u32, u32)>,
+}
+
+impl<'a> Endpoints<'a> {
+    fn of(identities: &'a Identities, rows: usize) -> Self {
+        let slots = (rows * 4).next_power_of_two();
+        Self { identities, random: RandomState::new(), index: vec![0; slots], list: Vec::new(), many: Vec::new() }
+    }
+
     fn row<A: Word>(&mut self, cell: &Cell<A>, address: impl Fn(A) -> Address) -> Row {
         let gone = cell.class.gone();
-        let summed = cell.class.is_summed();
-        let (client, service, backend) = (address(cell.client), address(cell.service), address(cell.backend));
-        let none = address(A::NONE);
+        let [clients, servers] = cell.class.many();
         Row {
-            src: if summed && client == none { self.other() } else { self.index(client, gone[0]) },
-            dst: if summed { self.other() } else { self.index(service, gone[1]) },
-            backend: if summed { self.other() } else { self.index(backend, gone[2]) },
+            src: if clients { self.many(cell.client.low()) } else { self.index(address(cell.client), gone[0]) },
+            dst: if servers { self.many(0) } else { self.index(address(cell.service), gone[1]) },
+            backend: if servers { self.many(0) } else { self.index(address(cell.backend), gone[2]) },
             port: cell.port,
             backend_port: cell.backend_port,
             zone: cell.zone,
@@ -83,25 +105,38 @@ impl Endpoints<'_> {
     }
 
     /// The endpoint that stands for many.
-    fn other(&mut self) -> u32 {
-        *self.other.get_or_insert_with(|| {
-            #[expect(clippy::cast_possible_truncation, reason = "as below")]
-            let index = self.list.len() as u32;
-            let owner = Owner { app: OTHER.to_owned(), name: OTHER.to_owned(), ..Owner::default() };
-            self.list.push(Endpoint { ip: None, owner: owner.into() });
-            index
-        })
+    fn many(&mut self, home: u32) -> u32 {
+        if let Some((_, place)) = self.many.iter().find(|known| known.0 == home) {
+            return *place;
+        }
+        let place = self.push(self.identities.many(home));
+        self.many.push((home, place));
+        place
     }
 
     fn index(&mut self, address: Address, gone: bool) -> u32 {
-        *self.by_address.entry((address, gone)).or_insert_with(|| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "fewer than three per row, and rows are counted in 24 bits"
-            )]
-            let index = self.list.len() as u32;
-            self.list.push(self.identities.endpoint(address, gone));
-            index
-        })
+        let (ip, mask) = (address.ip(), self.index.len() - 1);
+        #[expect(clippy::cast_possible_truncation, reason = "masked")]
+        let mut at = self.random.hash_one((address, gone)) as usize & mask;
+        loop {
+            let slot = self.index[at];
+            if slot == 0 {
+                let place = self.push(self.identities.endpoint(address, gone));
+                self.index[at] = (place + 1) << 1 | u32::from(gone);
+                return place;
+            }
+            let place = (slot >> 1) - 1;
+            if slot & 1 == u32::from(gone) && self.list[place as usize].ip == Some(ip) {
+                return place;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn push(&mut self, endpoint: Endpoint) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "fewer than four per row, and rows are counted in 24 bits")]
+        let place = self.list.len() as u32;
+        self.list.push(endpoint);
+        place
     }
 }

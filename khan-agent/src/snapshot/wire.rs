@@ -1,8 +1,9 @@
 //! The snapshot as `GET /v1/snapshot` answers it.
 
-use khan_api::snapshot::{self as api, Rest, SCHEMA, Side};
+use khan_api::snapshot::{self as api, SCHEMA};
 use serde::{Serialize, Serializer};
 
+use super::largest::Group;
 use super::{Row, Snapshot};
 use crate::table::Unclosed;
 
@@ -15,15 +16,6 @@ pub struct Endpoints<'a>(&'a Snapshot);
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,
     groups: Vec<Group>,
-}
-
-/// Rows of a snapshot that differ in nothing but their class, and become one.
-#[derive(Clone, Copy, Debug)]
-struct Group {
-    connections: u64,
-    /// The first of them, and how many there are.
-    first: u32,
-    rows: u32,
 }
 
 impl Snapshot {
@@ -73,32 +65,6 @@ impl Snapshot {
         }
     }
 
-    /// At most so many groups, most connections first, and the sum of the others.
-    fn largest(&self, most: usize) -> (Vec<Group>, Option<Rest>) {
-        let mut groups = Vec::new();
-        let mut first = 0;
-        for rows in self.rows.chunk_by(|a, b| a.key() == b.key()) {
-            let connections = rows.iter().map(|row| u64::from(row.count)).sum();
-            #[expect(clippy::cast_possible_truncation, reason = "rows are counted in 24 bits")]
-            let rows = rows.len() as u32;
-            groups.push(Group { connections, first, rows });
-            first += rows;
-        }
-        let one = |group: &Group| &self.rows[group.first as usize];
-        groups.sort_unstable_by_key(|group| (std::cmp::Reverse(group.connections), one(group).key()));
-        if groups.len() <= most {
-            return (groups, None);
-        }
-        let mut rest = Rest { rows: (groups.len() - most) as u64, ..Rest::default() };
-        for group in groups.drain(most..) {
-            match self.side(one(&group).src) {
-                Side::Client => rest.client += group.connections,
-                Side::Server => rest.server += group.connections,
-            }
-        }
-        (groups, Some(rest))
-    }
-
     /// One row out of those that differ in nothing but their class.
     fn api_row(&self, rows: &[Row]) -> api::Row {
         let first = &rows[0];
@@ -145,10 +111,7 @@ impl Endpoints<'_> {
 
 impl Rows<'_> {
     fn iter(&self) -> impl Iterator<Item = api::Row> {
-        self.groups.iter().map(|group| {
-            let first = group.first as usize;
-            self.snapshot.api_row(&self.snapshot.rows[first..first + group.rows as usize])
-        })
+        self.groups.iter().map(|group| self.snapshot.api_row(group.of(self.snapshot)))
     }
 }
 

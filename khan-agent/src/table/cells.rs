@@ -1,4 +1,4 @@
-//! Rows in the order in which they came, and an open-addressing index over them.
+//! Rows, and an open-addressing index over them.
 
 use super::class::Class;
 use super::hash::Seeds;
@@ -6,7 +6,7 @@ use super::hash::Seeds;
 /// Connections that are alike in everything that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell<A> {
-    /// `orig.src`
+    /// `orig.src`; the number of a [home](super::Homes) in a sum of many clients.
     pub client: A,
     /// `orig.dst`
     pub service: A,
@@ -27,13 +27,16 @@ pub struct Cell<A> {
 }
 
 /// An address as rows hold it: four bytes for IPv4, sixteen for IPv6.
-pub trait Word: Copy + Eq {
+pub trait Word: Copy + Eq + From<u32> {
     /// No address.
     const NONE: Self;
 
     /// Hash of three addresses and one more word.
     #[doc(hidden)]
     fn hash(seeds: &Seeds, addresses: [Self; 3], last: u64) -> u64;
+
+    /// Back from a number that was made of 32 bits.
+    fn low(self) -> u32;
 }
 
 impl Word for u32 {
@@ -42,6 +45,10 @@ impl Word for u32 {
     #[inline]
     fn hash(seeds: &Seeds, [client, service, backend]: [Self; 3], last: u64) -> u64 {
         seeds.three(u64::from(client) << 32 | u64::from(service), u64::from(backend), last)
+    }
+
+    fn low(self) -> u32 {
+        self
     }
 }
 
@@ -52,20 +59,33 @@ impl Word for u128 {
     fn hash(seeds: &Seeds, addresses: [Self; 3], last: u64) -> u64 {
         seeds.wide(addresses, last)
     }
+
+    fn low(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "what is asked for")]
+        let low = self as u32;
+        low
+    }
 }
 
 impl<A: Word> Cell<A> {
     #[inline]
     fn last(&self) -> u64 {
-        u64::from(self.port) << 48
-            | u64::from(self.backend_port) << 32
-            | u64::from(self.class.bits()) << 16
-            | u64::from(self.zone)
+        self.last_with(self.class.bits())
+    }
+
+    #[inline]
+    fn last_with(&self, class: u16) -> u64 {
+        u64::from(self.port) << 48 | u64::from(self.backend_port) << 32 | u64::from(class) << 16 | u64::from(self.zone)
     }
 
     #[inline]
     fn hash(&self, seeds: &Seeds) -> u64 {
         A::hash(seeds, [self.client, self.service, self.backend], self.last())
+    }
+
+    /// Of everything that tells one pair from another; rows of one pair differ in state and idleness.
+    pub(super) fn pair(&self, seeds: &Seeds) -> u64 {
+        A::hash(seeds, [self.client, self.service, self.backend], self.last_with(self.class.of_pair()))
     }
 
     #[inline]
@@ -76,10 +96,6 @@ impl<A: Word> Cell<A> {
             && self.last() == other.last()
     }
 }
-
-/// From this many rows on a client's further connections are summed, whomever they go to: 29 MB of IPv4 rows, which is
-/// more than a table of the usual size can hold entries. From twice as many on, those of all further clients are.
-pub(super) const MOST: usize = 1 << 20;
 
 const SMALLEST: usize = 1024;
 
@@ -93,24 +109,36 @@ const BATCH: usize = 16;
 /// Rows by key.
 #[derive(Debug)]
 pub(super) struct Cells<A> {
-    seeds: Seeds,
-    most: usize,
+    pub(super) seeds: Seeds,
     index: Vec<u32>,
     rows: Vec<Cell<A>>,
+    /// What [`lost`](Self::lost) was when each row began; empty while nothing was given up.
+    floors: Vec<u32>,
+    lost: u32,
     /// Connections that are not in the rows yet, each with its hash.
     waiting: Vec<(u64, Cell<A>)>,
 }
 
 impl<A: Word> Cells<A> {
-    /// Keeps at most about `most` rows apart.
-    pub(super) fn new(seeds: Seeds, most: usize) -> Self {
-        Self { seeds, most, index: Vec::new(), rows: Vec::new(), waiting: Vec::with_capacity(BATCH) }
+    pub(super) fn new(seeds: Seeds) -> Self {
+        let (index, rows, floors) = (Vec::new(), Vec::new(), Vec::new());
+        Self { seeds, index, rows, floors, lost: 0, waiting: Vec::with_capacity(BATCH) }
     }
 
-    /// In the order in which they first came. A count may be 0. What waits is not in it: [settle](Self::settle) first.
+    /// A count may be 0. What waits is not in it: [settle](Self::settle) first.
     pub(super) fn as_slice(&self) -> &[Cell<A>] {
         debug_assert!(self.waiting.is_empty(), "rows are read before the datagram is over");
         &self.rows
+    }
+
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The most connections that any row lacks because it was given up before, and that any pair without a row has.
+    pub(super) const fn lost(&self) -> u32 {
+        self.lost
     }
 
     /// Adds one connection, when enough of them wait.
@@ -144,7 +172,7 @@ impl<A: Word> Cells<A> {
         self.waiting = waiting;
     }
 
-    /// Adds one connection at once, and tells the row's place.
+    /// Adds connections at once, and tells the row's place.
     pub(super) fn put(&mut self, cell: Cell<A>) -> u32 {
         self.insert(cell.hash(&self.seeds), cell)
     }
@@ -157,16 +185,18 @@ impl<A: Word> Cells<A> {
         match self.find(hash, &cell) {
             Ok(place) => {
                 let known = &mut self.rows[place as usize];
-                known.count += 1;
+                known.count += cell.count;
                 known.oldest = known.oldest.max(cell.oldest);
                 place
             }
-            Err(_) if self.rows.len() >= self.most && !cell.class.is_summed() => self.sum(cell),
             Err((at, tag)) => {
                 #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
                 let place = self.rows.len() as u32;
                 self.index[at] = tag << 24 | (place + 1);
                 self.rows.push(cell);
+                if self.lost > 0 {
+                    self.floors.push(self.lost);
+                }
                 place
             }
         }
@@ -191,17 +221,6 @@ impl<A: Word> Cells<A> {
         }
     }
 
-    /// Adds one connection to a sum, since there is no room for a row of its own.
-    #[cold]
-    fn sum(&mut self, cell: Cell<A>) -> u32 {
-        let (service, backend, class) = (A::NONE, A::NONE, cell.class.summed());
-        let mut sum = Cell { service, backend, port: 0, backend_port: 0, class, ..cell };
-        if self.rows.len() >= 2 * self.most && self.find(sum.hash(&self.seeds), &sum).is_err() {
-            sum.client = A::NONE;
-        }
-        self.put(sum)
-    }
-
     /// Takes one connection out of a row again.
     pub(super) fn take(&mut self, place: u32) {
         if let Some(cell) = self.rows.get_mut(place as usize) {
@@ -209,9 +228,56 @@ impl<A: Word> Cells<A> {
         }
     }
 
+    /// By how much each row is sure to be larger than what was given up since it began.
+    pub(super) fn margins(&self) -> impl Iterator<Item = u32> {
+        let floors = self.floors.iter().copied().chain(std::iter::repeat(0));
+        self.rows.iter().zip(floors).map(|(row, floor)| (row.count + floor).saturating_sub(self.lost))
+    }
+
+    /// Takes out the rows that `given_up` names by place, puts the sum that `sum` makes of each in its stead, and counts
+    /// `margin` as lost to whoever comes anew. Tells the new place of each row, which is its sum's where it went.
+    pub(super) fn give_up(
+        &mut self,
+        margin: u32,
+        given_up: impl Fn(usize) -> bool,
+        mut sum: impl FnMut(&Cell<A>) -> Cell<A>,
+    ) -> Vec<u32> {
+        const INTO_SUM: u32 = 1 << 31;
+        debug_assert!(self.waiting.is_empty(), "rows are given up before the datagram is over");
+        self.floors.resize(self.rows.len(), 0);
+        self.lost += margin;
+        let mut sums = Self::new(self.seeds);
+        let mut kept = 0;
+        let mut places: Vec<u32> = (0..self.rows.len())
+            .map(|n| {
+                let row = self.rows[n];
+                if given_up(n) {
+                    return INTO_SUM | sums.put(sum(&row));
+                }
+                (self.rows[kept], self.floors[kept]) = (row, self.floors[n]);
+                kept += 1;
+                #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
+                let place = kept as u32 - 1;
+                place
+            })
+            .collect();
+        self.rows.truncate(kept);
+        self.floors.truncate(kept);
+        self.index.fill(0);
+        self.index_all();
+        let sums: Vec<u32> =
+            sums.rows.into_iter().map(|row| if row.count > 0 { self.put(row) } else { u32::MAX }).collect();
+        for place in places.iter_mut().filter(|place| **place & INTO_SUM != 0) {
+            *place = sums[(*place & !INTO_SUM) as usize];
+        }
+        places
+    }
+
     /// Forgets all rows. Keeps the memory that as many rows again would need, and no more than four times that.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
+        self.floors = Vec::new();
+        self.lost = 0;
         let rows = self.rows.len();
         if rows == 0 {
             return;
@@ -244,12 +310,18 @@ impl<A: Word> Cells<A> {
         let slots = (self.index.len() * 2).max(SMALLEST);
         self.index = Vec::new();
         self.index = vec![0; slots];
+        self.index_all();
+    }
+
+    /// Enters all rows into the index, which is empty.
+    fn index_all(&mut self) {
+        let mask = self.index.len().wrapping_sub(1);
         for (place, cell) in self.rows.iter().enumerate() {
             let hash = cell.hash(&self.seeds);
             #[expect(clippy::cast_possible_truncation, reason = "bounded by PLACE")]
-            let (mut at, entry) = (hash as usize & (slots - 1), ((hash >> 56) as u32) << 24 | (place as u32 + 1));
+            let (mut at, entry) = (hash as usize & mask, ((hash >> 56) as u32) << 24 | (place as u32 + 1));
             while self.index[at] != 0 {
-                at = (at + 1) & (slots - 1);
+                at = (at + 1) & mask;
             }
             self.index[at] = entry;
         }

@@ -88,11 +88,19 @@ pub enum Unclosed {
 
 /// Protocol, state, idle bucket, whether idle, who has yet to close, and which ends are gone.
 ///
-/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), idle 9, unclosed 10-11, gone 12-14, summed 15.
+/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), idle 9, unclosed 10-11, gone 12-14, sum 15. In a sum,
+/// bits 13 and 14 say which ends stand for many: the client, and the service with its backend.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class(u16);
 
 const UNMEASURED: u16 = 7;
+const CLIENT_GONE: u16 = 1 << 12;
+const SERVER_GONE: u16 = 3 << 13;
+const MANY_CLIENTS: u16 = 1 << 13;
+const MANY_SERVERS: u16 = 1 << 14;
+const SUM: u16 = 1 << 15;
+/// What tells rows of one pair from those of another: the protocol, and who is gone.
+const OF_PAIR: u16 = 3 << 4 | CLIENT_GONE | SERVER_GONE | SUM;
 
 impl Class {
     /// Of an entry, `idle` seconds after its last packet; `gone` says for client, service address and backend whether
@@ -127,16 +135,29 @@ impl Class {
         Self(state.number() | protocol << 4 | bucket << 6 | u16::from(is_idle) << 9 | unclosed << 10 | gone << 12)
     }
 
-    /// The same of a row that is the sum of many services and backends, because the table has too many rows.
+    /// The same of a row that is a sum: of many clients, of many services and backends, or of both.
     #[must_use]
-    pub const fn summed(self) -> Self {
-        // Who is gone is not known of a sum's service and backend.
-        Self((self.0 & !(3 << 13)) | 1 << 15)
+    pub const fn sum(self, many_clients: bool, many_servers: bool) -> Self {
+        // Who is gone is not known of an end that stands for many.
+        let bits = self.0 & !SERVER_GONE | SUM;
+        let bits = if many_clients { bits & !CLIENT_GONE | MANY_CLIENTS } else { bits };
+        Self(if many_servers { bits | MANY_SERVERS } else { bits })
     }
 
-    /// Whether the row's service and backend stand for many.
-    pub const fn is_summed(self) -> bool {
-        self.0 & 1 << 15 != 0
+    /// Whether the client, and whether service and backend, stand for many.
+    pub const fn many(self) -> [bool; 2] {
+        let sum = self.0 & SUM != 0;
+        [sum && self.0 & MANY_CLIENTS != 0, sum && self.0 & MANY_SERVERS != 0]
+    }
+
+    /// Whether the row is a sum.
+    pub const fn is_sum(self) -> bool {
+        self.0 & SUM != 0
+    }
+
+    /// What rows of one pair have in common.
+    pub(super) const fn of_pair(self) -> u16 {
+        self.0 & OF_PAIR
     }
 
     /// All bits.
@@ -176,7 +197,8 @@ impl Class {
 
     /// Whether client, service address and backend are those of before the address changed hands.
     pub const fn gone(self) -> [bool; 3] {
-        [self.0 & 1 << 12 != 0, self.0 & 1 << 13 != 0, self.0 & 1 << 14 != 0]
+        let server = !self.is_sum();
+        [self.0 & CLIENT_GONE != 0, server && self.0 & 1 << 13 != 0, server && self.0 & 1 << 14 != 0]
     }
 }
 
@@ -189,6 +211,7 @@ impl std::fmt::Debug for Class {
             .field("idle", &self.idle())
             .field("unclosed", &self.unclosed())
             .field("gone", &self.gone())
+            .field("many", &self.many())
             .finish()
     }
 }
@@ -222,6 +245,17 @@ mod tests {
                 let class = Class::of(&flow, protocol, None, 600, [false; 3]);
                 assert_eq!((class.state(), class.protocol(), class.idle_bucket()), (want, protocol, None));
             }
+        }
+    }
+
+    #[test]
+    fn a_sum_forgets_who_is_gone_among_many() {
+        let class = Class::of(&tcp(TcpState::Established, 0, 0), Protocol::Tcp, Some(601), 600, [true; 3]);
+        assert_eq!((class.many(), class.gone()), ([false; 2], [true; 3]));
+        for (clients, servers) in [(true, false), (false, true), (true, true)] {
+            let sum = class.sum(clients, servers);
+            assert_eq!((sum.many(), sum.gone()), ([clients, servers], [!clients, false, false]));
+            assert_eq!((sum.state(), sum.idle_bucket(), sum.idle()), (class.state(), Some(2), true));
         }
     }
 

@@ -169,22 +169,116 @@ fn what_is_older_than_the_owner_of_its_address_counts_apart() {
     assert!(!table.outdated(&young));
 }
 
+/// Entries of the pairs `0..pairs`, from a client and to a service that `ends` make of the pair's number.
+fn pairs(pairs: u32, ends: impl Fn(u32) -> [Address; 2]) -> Vec<Flow> {
+    let pair = |n| {
+        let mut flow = flow("10.1.0.1", 1000, "10.96.0.1", "10.1.0.2");
+        [flow.original.src, flow.original.dst] = ends(n);
+        flow.reply.src = flow.original.dst;
+        flow
+    };
+    (0..pairs).map(pair).collect()
+}
+
+/// A pair of many connections that differ in the client's port.
+fn large(client: &str, connections: u16) -> Vec<Flow> {
+    (1..=connections).map(|n| flow(client, n, "10.96.0.9", "10.1.0.9")).collect()
+}
+
+fn datagrams(flows: &[Flow]) -> Vec<&[Flow]> {
+    flows.chunks(50).collect()
+}
+
+fn count_of(table: &Table, client: &str) -> u32 {
+    rows(table).iter().find(|row| row.0[0] == client.parse::<IpAddr>().unwrap()).map_or(0, |row| row.1)
+}
+
 #[test]
 fn rows_are_bounded_and_their_sum_is_exact() {
-    let mut table = Table::new(Settings { most_rows: 100, ..Settings::default() });
-    let flows: Vec<Flow> = (0..2000_u32)
-        .map(|n| {
-            let mut flow = flow("10.1.0.1", 1000, "10.96.0.1", "10.1.0.2");
-            flow.original.src = Address::from_v4(0x0a01_0000 + n / 2);
-            flow.original.dst_port = u16::try_from(n).unwrap();
-            flow
-        })
-        .collect();
-    fold(&mut table, &[&flows]);
-    assert_eq!(table.v4().len(), 201, "rows, sums by client, and one of all clients");
-    assert_eq!(table.v4().iter().map(|row| row.count).sum::<u32>(), 2000);
-    assert_eq!(table.v4().iter().filter(|row| row.class.is_summed()).count(), 101);
-    assert_eq!(table.v4().iter().filter(|row| row.client == 0).map(|row| row.count).sum::<u32>(), 1700);
+    let four = |n: u32| [0x1400_0000 + n, 0x1500_0000 + n.wrapping_mul(7919) % 60_000].map(Address::from_v4);
+    let six = |n: u32| [1 + u128::from(n), (1 << 90) + u128::from(n)].map(Address::from_v6);
+    let mut table = Table::new(Settings { most_rows: 1000, ..Settings::default() });
+    for flows in [pairs(60_000, four), pairs(60_000, six), [pairs(30_000, four), pairs(30_000, six)].concat()] {
+        fold(&mut table, &datagrams(&flows));
+        let held = table.v4().len() + table.v6().len();
+        assert!(held <= 1000 + 50, "{held} rows");
+        let (v4, v6) = (table.v4().iter().map(|row| row.count), table.v6().iter().map(|row| row.count));
+        assert_eq!(v4.chain(v6).sum::<u32>(), 60_000);
+        assert!(table.summed() >= 60_000 - 1050, "{} in sums", table.summed());
+        assert!(table.lost() <= 32 * 60_000 / 3 / 1000, "{} lost", table.lost());
+        table.remember();
+    }
+    fold(&mut table, &datagrams(&pairs(900, four)));
+    assert_eq!((table.v4().len(), table.lost(), table.summed()), (900, 0, 0));
+}
+
+/// Wherever a pair stands in the dump, and whatever comes before, between and after it.
+#[test]
+fn a_large_pair_keeps_its_row_in_any_order() {
+    let flood = pairs(60_000, |n| [0x1400_0000 + n, 0x1500_0000 + n].map(Address::from_v4));
+    let large = large("10.9.9.9", 800);
+    let spread: Vec<Flow> =
+        flood.chunks(75).zip(large.chunks(1)).flat_map(|(flood, large)| [flood, large].concat()).collect();
+    for (name, flows) in
+        [("first", [&large[..], &flood].concat()), ("last", [&flood[..], &large].concat()), ("spread", spread)]
+    {
+        let mut table = Table::new(Settings { most_rows: 1000, ..Settings::default() });
+        fold(&mut table, &datagrams(&flows));
+        let (count, lost) = (count_of(&table, "10.9.9.9"), table.lost());
+        assert!(lost < 200, "{lost} lost");
+        assert!((800 - lost..=800).contains(&count), "{name}: {count} of 800, and {lost} lost");
+        table.remember();
+        fold(&mut table, &datagrams(&flows));
+        assert_eq!(count_of(&table, "10.9.9.9"), 800, "{name}: known from the scan before");
+    }
+}
+
+#[test]
+fn what_many_share_stays_in_their_sum() {
+    let clients = |table: &Table, many: [bool; 2]| -> u32 {
+        table.v4().iter().filter(|row| row.class.many() == many).map(|row| row.count).sum()
+    };
+    let mut table = Table::new(Settings { most_rows: 1000, ..Settings::default() });
+    let scan = pairs(20_000, |n| [0x0a01_0001, 0x1500_0000 + n].map(Address::from_v4));
+    fold(&mut table, &datagrams(&scan));
+    assert!(clients(&table, [false, true]) > 18_000, "one client, many servers");
+    assert_eq!(clients(&table, [true, true]), 0);
+    let flood = pairs(20_000, |n| [0x1400_0000 + n, 0x0a01_0001].map(Address::from_v4));
+    fold(&mut table, &datagrams(&flood));
+    assert!(clients(&table, [true, false]) > 18_000, "many clients, one server");
+    assert!(table.v4().iter().any(|row| row.class.many() == [true, false] && row.service == 0x0a01_0001));
+}
+
+#[test]
+fn clients_of_different_homes_are_summed_apart() {
+    let mut table = Table::new(Settings { most_rows: 1000, ..Settings::default() });
+    table.set_homes(Homes::new(|client, _| u32::from(client.bits() & 1 == 1)));
+    let flows = pairs(20_000, |n| [0x1400_0000 + n, 0x1500_0000 + n].map(Address::from_v4));
+    fold(&mut table, &datagrams(&flows));
+    let mut of = [0; 2];
+    for row in table.v4() {
+        let home = if row.class.many()[0] { row.client } else { row.client & 1 };
+        of[home as usize] += row.count;
+    }
+    assert_eq!(of, [10_000; 2]);
+}
+
+/// Entries in zones are followed to the rows and sums into which theirs went.
+#[test]
+fn twins_in_other_zones_are_found_after_rows_were_given_up() {
+    let plain = pairs(20_000, |n| [0x1400_0000 + n, 0x1500_0000 + n].map(Address::from_v4));
+    let mut flows = plain.clone();
+    flows.extend(plain.iter().map(|flow| {
+        // With NAT, so that it speaks for the connection instead of the first.
+        let mut better = Flow { zone: 5, ..*flow };
+        better.reply.src = address("10.1.0.7");
+        better
+    }));
+    let mut table = Table::new(Settings { most_rows: 1000, ..Settings::default() });
+    assert!(fold(&mut table, &datagrams(&flows)), "zones must be met prepared");
+    assert!(!fold(&mut table, &datagrams(&flows)));
+    assert_eq!(table.v4().iter().map(|row| row.count).sum::<u32>(), 20_000);
+    assert_eq!((table.counts().connections, table.counts().other_zones), (20_000, 20_000));
 }
 
 #[test]

@@ -67,6 +67,14 @@ impl Zones {
         }
     }
 
+    /// Rows of the family that `last` bit of their places tells have moved to these places.
+    pub(super) fn moved(&mut self, last: u32, places: &[u32]) {
+        for known in self.known.values_mut().filter(|known| known.place & 1 == last) {
+            let place = places.get((known.place >> 1) as usize).copied().unwrap_or(u32::MAX);
+            known.place = place << 1 | last;
+        }
+    }
+
     /// This entry speaks for the connection from now on.
     pub(super) fn keep(&mut self, tuple: u64, flow: &Flow, place: u32) {
         self.known.insert(tuple, Known { place, rank: rank(flow) });
