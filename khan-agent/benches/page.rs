@@ -122,11 +122,11 @@ fn snapshot(series: u32) -> Snapshot {
         ip: Some(std::net::Ipv4Addr::from_bits(u32::from(net) << 24 | number).into()),
         owner: Owner {
             kind: Kind::Pod,
-            ns: format!("namespace-{}", number % 50),
-            app: format!("application-{}", number % 500),
-            workload: format!("application-{}", number % 500),
-            name: format!("application-{}-6d4cf56db6-{number:05}", number % 500),
-            node: format!("ip-10-0-{}.eu-central-1.compute.internal", number % 100),
+            ns: format!("namespace-{}", number % 50).into(),
+            app: format!("application-{}", number % 500).into(),
+            workload: format!("application-{}", number % 500).into(),
+            name: format!("application-{}-6d4cf56db6-{number:05}", number % 500).into(),
+            node: format!("ip-10-0-{}.eu-central-1.compute.internal", number % 100).into(),
             gone: false,
         }
         .into(),

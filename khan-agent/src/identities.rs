@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use khan_api::snapshot::Names;
-use khan_api::{Cursor, Identity, Kind, ResolveAnswer, Timestamp};
+use khan_api::{Cursor, Identity, Kind, ResolveAnswer, Sentence, Timestamp};
 
 use crate::conntrack::Address;
 use crate::table::{Cuts, Homes};
@@ -64,8 +64,8 @@ impl From<Identity> for Known {
 impl Identities {
     /// Knows nothing yet. `controller` is its URL, or empty.
     pub fn new(node: &str, controller: &str, external: ExternalNames) -> Self {
-        let names = Names { controller: controller.to_owned(), ..Names::default() };
-        let here = Owner { kind: Kind::Node, name: node.to_owned(), node: node.to_owned(), ..Owner::default() };
+        let names = Names { controller: controller.into(), ..Names::default() };
+        let here = Owner { kind: Kind::Node, name: node.into(), node: node.into(), ..Owner::default() };
         let outside = Owner { kind: Kind::External, ..Owner::default() };
         Self { here: here.into(), outside: outside.into(), external, names, ..Self::default() }
     }
@@ -104,12 +104,12 @@ impl Identities {
     pub fn succeeded(&mut self, cursor: Cursor, now: Timestamp) {
         self.names.cursor = Some(cursor);
         self.names.updated = Some(now);
-        self.names.error.clear();
+        self.names.error = Sentence::default();
     }
 
     /// Notes why the latest request failed. What is known stays.
-    pub fn failed(&mut self, error: String) {
-        self.names.error = error;
+    pub fn failed(&mut self, error: impl Into<Sentence>) {
+        self.names.error = error.into();
     }
 
     /// Notes how far the controller's clock is ahead of ours, in milliseconds. It is what `since` is told by.

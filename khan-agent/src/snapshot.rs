@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::snapshot::{Names, Rest, Side, Table};
-use khan_api::{Protocol, Timestamp};
+use khan_api::{Label, Protocol, Timestamp};
 
 use crate::identities::Endpoint;
 use crate::table::Class;
@@ -108,9 +108,9 @@ impl Snapshot {
 }
 
 /// Names of transport protocols as `conntrack -L` prints them, else the number.
-pub fn protocol_names(counts: &[u64; 256]) -> BTreeMap<String, u64> {
+pub fn protocol_names(counts: &[u64; 256]) -> BTreeMap<Label, u64> {
     let present = (0..=u8::MAX).zip(counts).filter(|(_, count)| **count > 0);
-    present.map(|(number, count)| (protocol_name(number), *count)).collect()
+    present.map(|(number, count)| (protocol_name(number).into(), *count)).collect()
 }
 
 fn protocol_name(number: u8) -> String {

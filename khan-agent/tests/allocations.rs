@@ -60,9 +60,9 @@ fn snapshot(rows: u32) -> Snapshot {
         owner: Owner {
             kind: Kind::Pod,
             ns: "a-namespace".into(),
-            app: format!("an-application-{n}"),
+            app: format!("an-application-{n}").into(),
             workload: "an-application".into(),
-            name: format!("an-application-{n}-6d4cf56db6-abcde"),
+            name: format!("an-application-{n}-6d4cf56db6-abcde").into(),
             node: "a-node".into(),
             gone: false,
         }

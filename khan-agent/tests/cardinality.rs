@@ -35,8 +35,8 @@ fn identities() -> Identities {
         let identity = Identity {
             kind: Kind::Pod,
             ns: "shop".into(),
-            app: format!("app-{}", n % 20),
-            name: format!("app-{}-{n}", n % 20),
+            app: format!("app-{}", n % 20).into(),
+            name: format!("app-{}-{n}", n % 20).into(),
             node: ["n1", "n2"][n as usize % 2].into(),
             ..Identity::default()
         };

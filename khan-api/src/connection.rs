@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::state::Protocol;
+use crate::text::{Label, Name};
 use crate::time::Timestamp;
 
 /// A bounded sample of a node's connections.
@@ -16,7 +17,7 @@ use crate::time::Timestamp;
 #[serde(default)]
 pub struct ConnectionSample {
     /// Name of the node.
-    pub node: String,
+    pub node: Name,
     /// When the dump began, by the node's clock.
     pub taken: Timestamp,
     /// How many connections match, listed or not.
@@ -31,7 +32,7 @@ pub struct Connection {
     /// Transport.
     pub protocol: Protocol,
     /// As in a [row's](crate::snapshot::Row::states) states.
-    pub state: String,
+    pub state: Label,
     /// Original tuple: the client.
     pub src: IpAddr,
     /// The client's port.

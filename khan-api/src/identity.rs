@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{Label, Name};
 use crate::time::Timestamp;
 
 /// What an address is; the value of the labels `src_type` and `dst_type`.
@@ -82,15 +83,15 @@ pub struct Identity {
     #[serde(rename = "type")]
     pub kind: Kind,
     /// Namespace of the pod or service.
-    pub ns: String,
+    pub ns: Label,
     /// The first of the controller's `--app-labels` that the object sets.
-    pub app: String,
+    pub app: Label,
     /// The controller behind a pod: its Deployment, StatefulSet, DaemonSet, Job or CronJob; a bare pod's own name.
-    pub workload: String,
+    pub workload: Name,
     /// The object's name; for `external` the operator's name of the longest matching CIDR.
-    pub name: String,
+    pub name: Name,
     /// The node the address lives on: a pod's, a node itself, the node of a pod range. Empty for services and externals.
-    pub node: String,
+    pub node: Name,
     /// When the present owner got the address, as far as the controller knows.
     #[serde(with = "empty_or_time")]
     pub since: Option<Timestamp>,
@@ -106,15 +107,15 @@ pub struct PreviousOwner {
     #[serde(rename = "type")]
     pub kind: Kind,
     /// As in [`Identity`].
-    pub ns: String,
+    pub ns: Label,
     /// As in [`Identity`].
-    pub app: String,
+    pub app: Label,
     /// As in [`Identity`].
-    pub workload: String,
+    pub workload: Name,
     /// As in [`Identity`].
-    pub name: String,
+    pub name: Name,
     /// As in [`Identity`].
-    pub node: String,
+    pub node: Name,
     /// When this owner got the address.
     #[serde(with = "empty_or_time")]
     pub since: Option<Timestamp>,

@@ -11,6 +11,7 @@ pub mod resolve;
 pub mod routes;
 pub mod snapshot;
 pub mod state;
+pub mod text;
 pub mod time;
 
 pub use connection::{Connection, ConnectionSample};
@@ -19,4 +20,5 @@ pub use identity::{Identity, Kind, PreviousOwner};
 pub use resolve::{Cursor, ResolveAnswer, ResolveRequest};
 pub use snapshot::Snapshot;
 pub use state::{Lifecycle, Protocol, TcpState};
+pub use text::{Label, Name, Sentence, ShownUrl, Text};
 pub use time::Timestamp;

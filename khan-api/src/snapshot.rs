@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::identity::Kind;
 use crate::resolve::Cursor;
 use crate::state::Protocol;
+use crate::text::{Label, Name, Sentence, ShownUrl};
 use crate::time::Timestamp;
 
 /// Version of this shape, raised when a reader of the older one would be misled.
@@ -25,13 +26,13 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     /// [`SCHEMA`] of the writer.
     pub schema: u32,
     /// Unique among all snapshots of all agents; also the `ETag`. Equal ids mean equal content.
-    pub id: String,
+    pub id: Name,
     /// Name of the node, as `--node-name` gave it.
-    pub node: String,
+    pub node: Name,
     /// The kernel's boot id: history does not continue across a change.
-    pub boot_id: String,
+    pub boot_id: Label,
     /// Version of the agent.
-    pub version: String,
+    pub version: Label,
     /// When the agent's process started.
     pub started: Timestamp,
     /// When the dump began, by the node's clock.
@@ -56,7 +57,7 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     pub rest: Option<Rest>,
     /// What the agent could not see or do in this scan, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Sentence>,
 }
 
 /// Where the names of a snapshot come from.
@@ -64,7 +65,7 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
 #[serde(default)]
 pub struct Names {
     /// The controller's URL; empty when the agent works with bare addresses.
-    pub controller: String,
+    pub controller: ShownUrl,
     /// The last answer that was applied.
     pub cursor: Option<Cursor>,
     /// When that answer came.
@@ -72,7 +73,7 @@ pub struct Names {
     /// Addresses in this snapshot inside the cluster's ranges that nobody is known to have.
     pub unresolved: u64,
     /// Why the latest request failed; empty when it did not.
-    pub error: String,
+    pub error: Sentence,
 }
 
 /// The kernel's table as a whole.
@@ -86,9 +87,9 @@ pub struct Table {
     /// Hash buckets.
     pub buckets: u64,
     /// Entries in the dump by protocol name: `tcp`, `udp`, `sctp`, `icmp`, ..., or the number where it has no name.
-    pub protocols: BTreeMap<String, u64>,
+    pub protocols: BTreeMap<Label, u64>,
     /// The kernel's counters since boot, summed over CPUs: `insert_failed`, `drop`, `early_drop`, ...
-    pub stat: BTreeMap<String, u64>,
+    pub stat: BTreeMap<Label, u64>,
     /// Entries that the dump held more than once and that were counted once.
     pub seen_twice: u64,
     /// Entries that could not be understood and were left out.
@@ -98,7 +99,7 @@ pub struct Table {
 }
 
 /// An address and who has it. Strings are empty where nothing applies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// The address; absent for the sum of many (`__other__` in the exposition).
     pub ip: Option<IpAddr>,
@@ -106,20 +107,20 @@ pub struct Endpoint {
     #[serde(rename = "type", default)]
     pub kind: Kind,
     /// Namespace.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub ns: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub ns: Label,
     /// App label.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub app: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub app: Label,
     /// Workload.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub workload: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub workload: Name,
     /// Object name.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub name: Name,
     /// The node it lives on.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub node: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub node: Name,
     /// True when this is a previous owner of the address, whose connections outlived it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
@@ -167,7 +168,7 @@ pub struct Row {
     /// Of those, how many are in each state: [`TcpState`](crate::TcpState) names for TCP (`OFFLOAD` for entries that
     /// a flow table took over), `UNREPLIED`, `REPLIED` and `ASSURED` for UDP and SCTP.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub states: BTreeMap<String, u64>,
+    pub states: BTreeMap<Label, u64>,
     /// Established TCP connections by time since the last packet.
     #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
     pub idle: IdleHistogram,

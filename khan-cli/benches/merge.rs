@@ -84,8 +84,8 @@ fn snapshot(node: u32, turn: u32) -> Snapshot {
     }
     Snapshot {
         schema: 1,
-        id: format!("{node}-{turn}"),
-        node: format!("node-{node:03}"),
+        id: format!("{node}-{turn}").into(),
+        node: format!("node-{node:03}").into(),
         boot_id: "boot".into(),
         taken: Timestamp::from_seconds(1_795_341_600),
         interval_millis: 30_000,
@@ -100,11 +100,11 @@ fn pod(node: u32, number: u32) -> Endpoint {
     Endpoint {
         ip: Some(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + node * 256 + number))),
         kind: Kind::Pod,
-        ns: format!("team-{}", number % 8),
-        workload: app.clone(),
-        name: format!("{app}-6d4cf56db6-{node:03}{number:02}"),
-        app,
-        node: format!("node-{node:03}"),
+        ns: format!("team-{}", number % 8).into(),
+        workload: app.as_str().into(),
+        name: format!("{app}-6d4cf56db6-{node:03}{number:02}").into(),
+        app: app.into(),
+        node: format!("node-{node:03}").into(),
         gone: false,
     }
 }

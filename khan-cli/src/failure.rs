@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use khan_api::text::printable_lines;
+
 /// Wrong flags or configuration: `EX_USAGE` of BSD's `sysexits.h`, as the other Khan programs have it.
 pub const USAGE: u8 = 64;
 
@@ -54,7 +56,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        // It may quote a peer, a file or an argument.
+        f.write_str(&printable_lines(&self.message))
     }
 }
 

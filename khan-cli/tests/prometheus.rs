@@ -195,7 +195,7 @@ impl Bench {
     fn leak(&self, step: u64, more: u64) {
         let mut world = self.world.lock().unwrap();
         let snapshot = world.get_mut("n1").unwrap();
-        (snapshot.id, snapshot.taken) = (format!("n1-leak-{step}"), Timestamp::now());
+        (snapshot.id, snapshot.taken) = (format!("n1-leak-{step}").into(), Timestamp::now());
         snapshot.connections += more;
         let row = &mut snapshot.rows[0];
         row.connections += more;

@@ -114,7 +114,7 @@ impl Replicas {
 fn names(snapshot: &Snapshot) -> BTreeMap<IpAddr, String> {
     let endpoints = snapshot.endpoints.iter().filter_map(|endpoint| Some((endpoint.ip?, endpoint)));
     let pods = endpoints.filter(|(ip, _)| (0..PODS).any(|number| *ip == IpAddr::from(pod_ip(number))));
-    pods.map(|(ip, endpoint)| (ip, endpoint.name.clone())).collect()
+    pods.map(|(ip, endpoint)| (ip, endpoint.name.to_string())).collect()
 }
 
 /// The snapshot after the one with this id.
@@ -129,7 +129,7 @@ fn watch(agent: &Running, right: &BTreeMap<IpAddr, String>, over: &AtomicBool) -
     let (mut count, mut id) = (0, None::<String>);
     while !over.load(Ordering::Relaxed) {
         let snapshot = next(agent, id.as_deref())?;
-        (count, id) = (count + 1, Some(snapshot.id.clone()));
+        (count, id) = (count + 1, Some(snapshot.id.to_string()));
         let mut names = names(&snapshot);
         if names[&IpAddr::from(pod_ip(0))] == "heir" {
             names.insert(pod_ip(0).into(), "web-0".into());

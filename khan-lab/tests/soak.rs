@@ -170,7 +170,7 @@ fn counted(khan: &Khan) -> Result<Edges> {
 fn next_scan(agent: &Running, last: &str) -> Result<String> {
     until("the next scan", PATIENCE, || {
         let snapshot: Snapshot = agent.get(routes::SNAPSHOT).ok()?.json().ok()?;
-        (snapshot.id != last).then_some(snapshot.id)
+        (snapshot.id != last).then(|| snapshot.id.into())
     })
 }
 

@@ -74,7 +74,7 @@ pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpErro
     let buckets = Buckets::open();
     Dump::default().run(Kernel::open, || buckets.read(), &mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
-    Ok(ConnectionSample { node, taken, matched: sample.matched, connections })
+    Ok(ConnectionSample { node: node.into(), taken, matched: sample.matched, connections })
 }
 
 /// Which connections are asked for; an empty part asks for all.
@@ -225,7 +225,7 @@ impl Sink for Sample {
         let (original, reply) = (flow.original, flow.reply);
         let connection = Connection {
             protocol,
-            state: FlowState::of(flow).as_str().to_owned(),
+            state: FlowState::of(flow).as_str().into(),
             src: original.src.ip(),
             src_port: original.src_port,
             dst: original.dst.ip(),

@@ -6,8 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use khan_api::Kind;
 use khan_api::snapshot::Side;
+use khan_api::{Kind, Label};
 
 use super::series::{Series, Tails, merge};
 use crate::identities::{Endpoint, Owner};
@@ -98,7 +98,7 @@ impl Folder {
 #[derive(Debug, Default)]
 struct Apps {
     by_endpoint: HashMap<u32, u32>,
-    by_app: HashMap<(Kind, String, String), u32>,
+    by_app: HashMap<(Kind, Label, Label), u32>,
 }
 
 impl Apps {

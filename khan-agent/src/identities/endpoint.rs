@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::{Identity, Kind, PreviousOwner, snapshot as api};
+use khan_api::{Identity, Kind, Label, Name, PreviousOwner, snapshot as api};
 
 /// An address and its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,15 +20,15 @@ pub struct Owner {
     /// What it is.
     pub kind: Kind,
     /// Namespace.
-    pub ns: String,
+    pub ns: Label,
     /// App label.
-    pub app: String,
+    pub app: Label,
     /// Workload.
-    pub workload: String,
+    pub workload: Name,
     /// Object name.
-    pub name: String,
+    pub name: Name,
     /// The node it lives on.
-    pub node: String,
+    pub node: Name,
     /// True for a previous owner, whose connections outlived it.
     pub gone: bool,
 }

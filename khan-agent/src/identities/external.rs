@@ -56,7 +56,7 @@ impl ExternalNames {
             let (cidr, name) = line.split_once(char::is_whitespace).ok_or(number)?;
             let net: IpNet = cidr.parse().or_else(|_| cidr.parse::<IpAddr>().map(IpNet::from)).map_err(|_| number)?;
             let (first, last) = bounds(net);
-            let owner = Owner { kind: Kind::External, name: name.trim().to_owned(), ..Owner::default() };
+            let owner = Owner { kind: Kind::External, name: name.trim().into(), ..Owner::default() };
             nets.push((last.bits() - first.bits(), first, last, Arc::new(owner)));
         }
         // The narrowest first; the sort is stable, so the first of two names for one CIDR holds.

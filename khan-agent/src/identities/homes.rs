@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use khan_api::Kind;
+use khan_api::{Kind, Name};
 
 use super::Owner;
 
@@ -12,8 +12,8 @@ pub const OTHER: &str = "__other__";
 /// Nodes of clients that were summed. A home is a node's number shifted by one, and whether the client is external.
 #[derive(Debug, Default)]
 pub struct KnownHomes {
-    numbers: HashMap<String, u32>,
-    nodes: Vec<String>,
+    numbers: HashMap<Name, u32>,
+    nodes: Vec<Name>,
 }
 
 impl KnownHomes {
@@ -38,8 +38,8 @@ impl KnownHomes {
         let node = (home >> 1).checked_sub(1).and_then(|number| self.nodes.get(number as usize));
         Owner {
             kind,
-            app: OTHER.to_owned(),
-            name: OTHER.to_owned(),
+            app: OTHER.into(),
+            name: OTHER.into(),
             node: node.cloned().unwrap_or_default(),
             ..Owner::default()
         }

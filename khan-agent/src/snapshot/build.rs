@@ -46,7 +46,7 @@ pub fn build(
             limit: scan.stats.limit,
             buckets: scan.dumped.buckets,
             protocols: protocol_names(&counts.protocols),
-            stat: scan.stats.counters().map(|(name, value)| (name.to_owned(), value)).collect(),
+            stat: scan.stats.counters().map(|(name, value)| (name.into(), value)).collect(),
             seen_twice: counts.seen_twice,
             refused: scan.dumped.refused,
             turned: counts.turned,

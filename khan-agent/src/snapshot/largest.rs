@@ -82,13 +82,15 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
+    use khan_api::Name;
+
     use super::*;
     use crate::identities::{Endpoint, Owner};
 
     #[test]
     fn what_is_kept_is_what_readers_saw_before() {
         let owner = |n: u32| Owner {
-            name: format!("pod-{n}"),
+            name: format!("pod-{n}").into(),
             node: ["", "elsewhere"][n as usize % 2].into(),
             ..Owner::default()
         };
@@ -128,7 +130,7 @@ mod tests {
             )
         );
         assert_eq!(named(&snapshot).1, before.1);
-        let counts = |rows: &[([String; 3], Side, u64)]| rows.iter().map(|row| row.2).collect::<Vec<_>>();
+        let counts = |rows: &[([Name; 3], Side, u64)]| rows.iter().map(|row| row.2).collect::<Vec<_>>();
         assert_eq!(counts(&named(&snapshot).0), counts(&before.0));
         let kept = snapshot.clone();
         snapshot.keep_largest(100);

@@ -24,10 +24,10 @@ impl Snapshot {
         let (groups, rest) = self.largest(most);
         api::Snapshot {
             schema: SCHEMA,
-            id: self.id.clone(),
-            node: self.origin.node.clone(),
-            boot_id: self.origin.boot_id.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            id: self.id.as_str().into(),
+            node: self.origin.node.as_str().into(),
+            boot_id: self.origin.boot_id.as_str().into(),
+            version: env!("CARGO_PKG_VERSION").into(),
             started: self.origin.started,
             taken: self.taken,
             scan_millis: u64::try_from(self.scan.as_millis()).unwrap_or(u64::MAX),
@@ -38,7 +38,7 @@ impl Snapshot {
             endpoints: Endpoints(self),
             rows: Rows { snapshot: self, groups },
             rest,
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.iter().map(Into::into).collect(),
         }
     }
 
@@ -86,7 +86,7 @@ impl Snapshot {
         for row in rows {
             let count = u64::from(row.count);
             sum.connections += count;
-            *sum.states.entry(row.class.state().as_str().to_owned()).or_default() += count;
+            *sum.states.entry(row.class.state().as_str().into()).or_default() += count;
             if let Some(bucket) = row.class.idle_bucket() {
                 sum.idle.0[bucket] += row.count;
             }

@@ -71,7 +71,7 @@ fn a_hundred_who_ask_at_once_share_one_scan() -> Result {
         let ids: BTreeSet<String> = std::thread::scope(|scope| {
             let asked: Vec<_> = (0..100).map(|_| scope.spawn(|| node.get(&url))).collect();
             let answers = asked.into_iter().map(|asked| asked.join().expect("no panic").expect("an answer"));
-            answers.map(|answer| answer.json::<Snapshot>().expect("a snapshot").id).collect()
+            answers.map(|answer| answer.json::<Snapshot>().expect("a snapshot").id.into()).collect()
         });
         let (scans, cpu) = (metric(&agent, SCANS).expect("served"), metric(&agent, CPU).expect("served"));
         let more = scans - before;

@@ -115,7 +115,7 @@ pub(crate) fn pod(app: &str, node: &str) -> Identity {
         ns: "shop".into(),
         app: app.into(),
         workload: app.into(),
-        name: format!("{app}-6d4cf56db6-abcde"),
+        name: format!("{app}-6d4cf56db6-abcde").into(),
         node: node.into(),
         ..Identity::default()
     }

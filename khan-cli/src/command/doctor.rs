@@ -176,8 +176,12 @@ async fn permissions(cli: &Cli, cluster: &Cluster, view: Option<&View>, findings
         findings.push(finding("permissions", state, found, "apply the manifest below"));
     }
     let user = user(cluster).await;
-    let denial =
-        |(verb, resource)| Denial { verb, resource, namespace: Some(namespace.to_owned()), user: user.clone() };
+    let denial = |(verb, resource)| Denial {
+        verb,
+        resource,
+        namespace: Some(namespace.to_owned()),
+        user: user.as_deref().map(Into::into),
+    };
     Some(rbac::manifest(&denied.into_iter().map(denial).collect::<Vec<_>>()))
 }
 

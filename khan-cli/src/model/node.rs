@@ -111,17 +111,17 @@ impl NodeStatus {
 
     /// Takes over what a snapshot tells about its node; state and failure stay as they are.
     pub fn describe(&mut self, snapshot: &khan_api::Snapshot) {
-        self.node.clone_from(&snapshot.node);
+        self.node = (&snapshot.node).into();
         self.taken = Some(snapshot.taken);
-        self.boot_id.clone_from(&snapshot.boot_id);
-        self.version.clone_from(&snapshot.version);
+        self.boot_id = (&snapshot.boot_id).into();
+        self.version = (&snapshot.version).into();
         self.started = (snapshot.started != Timestamp::default()).then_some(snapshot.started);
         self.scan = Duration::from_millis(snapshot.scan_millis);
         self.interval = Duration::from_millis(snapshot.interval_millis);
         self.names.clone_from(&snapshot.names);
         self.table = (snapshot.table.limit > 0).then(|| snapshot.table.clone());
         self.connections = snapshot.connections;
-        self.warnings.clone_from(&snapshot.warnings);
+        self.warnings = snapshot.warnings.iter().map(Into::into).collect();
     }
 
     /// How old its data is at `now` (our clock), with the difference of the clocks taken out.

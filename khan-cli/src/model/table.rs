@@ -61,7 +61,7 @@ impl NodeTable {
     pub fn new(snapshot: &Snapshot, pool: &mut Pool) -> (Self, u64) {
         let endpoints: Vec<_> = snapshot.endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
         let mut table = Self {
-            snapshot: snapshot.id.clone(),
+            snapshot: (&snapshot.id).into(),
             endpoints,
             rows: Vec::with_capacity(snapshot.rows.len()),
             states: Vec::with_capacity(snapshot.rows.len()),

@@ -53,7 +53,7 @@ mod tests {
             write(&report, &Layout { format, ..Layout::default() }, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
-        assert_eq!(print(Format::Csv), "source,delta\n\"a,\"\"b\"\"\",-3\n'=SUM(A1),-3\nx\\x09y\\x0a,-3\n");
+        assert_eq!(print(Format::Csv), "source,delta\n\"a,\"\"b\"\"\",-3\n'=SUM(A1),-3\nx y ,-3\n");
         assert!(print(Format::Tsv).contains("'=SUM(A1)\t-3\n"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{ACCEPT_ENCODING, HeaderValue};
 use http::{Request, StatusCode};
-use khan_api::Timestamp;
+use khan_api::{Label, Name, Sentence, Timestamp};
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use serde::Deserialize;
@@ -146,11 +146,11 @@ async fn send(client: Client, ask: &Ask, bounds: Bounds) -> Result<Reply, Exchan
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     }
     let body = kube::client::Body::from(ask.body.to_vec());
-    let request = request.body(body).map_err(|error| ExchangeError::Other(error.to_string()))?;
+    let request = request.body(body).map_err(|error| ExchangeError::Other(Sentence::of(error)))?;
     let sent = Timestamp::now();
     let response = client.send(request).await;
     let response = response.map_err(|error| match credentials(&error) {
-        Some(reason) => ExchangeError::Credentials(reason),
+        Some(reason) => ExchangeError::Credentials(reason.into()),
         None => ExchangeError::find(&error),
     })?;
     collect(response, sent, bounds).await
@@ -301,7 +301,7 @@ fn explain(error: &KubeconfigError) -> String {
         KubeconfigError::LoadContext(name) => format!("it has no context {name:?}"),
         KubeconfigError::LoadClusterOfContext(name) => format!("it has no cluster {name:?}"),
         KubeconfigError::ReadConfig(error, _) => error.to_string(),
-        error => first_line(error.to_string().as_bytes()),
+        error => first_line(error.to_string().as_bytes()).into(),
     }
 }
 
@@ -341,7 +341,7 @@ fn plugin(error: &kube::client::AuthError) -> String {
         AuthError::AuthExecRun { cmd, out } => {
             let name = cmd.split(' ').find(|word| !word.contains('=')).unwrap_or(cmd).trim_matches('"');
             let said = first_line(&out.stderr);
-            let said = if said.is_empty() { "it said nothing".to_owned() } else { said };
+            let said = if said.is_empty() { "it said nothing".into() } else { said };
             format!("{} failed with {}: {said}", Path::new(name).display(), out.status)
         }
         error => error.to_string(),
@@ -352,11 +352,11 @@ fn plugin(error: &kube::client::AuthError) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ApiStatus {
-    kind: String,
+    kind: Label,
     /// For programs: `Forbidden`, `NotFound`, ...
-    pub reason: String,
+    pub reason: Label,
     /// For people.
-    pub message: String,
+    pub message: Sentence,
     /// What it is about.
     pub details: ApiStatusDetails,
 }
@@ -366,9 +366,9 @@ pub struct ApiStatus {
 #[serde(default)]
 pub struct ApiStatusDetails {
     /// The object's name.
-    pub name: String,
+    pub name: Name,
     /// The resource in plural.
-    pub kind: String,
+    pub kind: Label,
 }
 
 impl ApiStatus {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::{Identity, routes};
+use khan_api::{Identity, Label, Name, routes};
 use serde::Deserialize;
 
 use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions, NAMESPACE};
@@ -40,11 +40,11 @@ pub struct Claimant {
     #[serde(rename = "type")]
     pub kind: khan_api::Kind,
     /// Its namespace.
-    pub ns: String,
+    pub ns: Label,
     /// Its name.
-    pub name: String,
+    pub name: Name,
     /// The node it lives on.
-    pub node: String,
+    pub node: Name,
 }
 
 /// Why the controller cannot be asked.

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, DATE};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
-use khan_api::Timestamp;
+use khan_api::{Sentence, Timestamp};
 
 use super::rbac::{Denial, manifest};
 
@@ -72,8 +72,8 @@ impl Reply {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The first line of the body that says anything, cut to a length that fits a message and without control characters.
-    pub fn first_line(&self) -> String {
+    /// The first line of the body that says anything, cut to a length that fits a message.
+    pub fn first_line(&self) -> Sentence {
         first_line(&self.body)
     }
 
@@ -87,16 +87,12 @@ impl Reply {
 }
 
 /// As [`Reply::first_line`], of any text.
-pub fn first_line(body: &[u8]) -> String {
+pub fn first_line(body: &[u8]) -> Sentence {
     const LONGEST: usize = 200;
     let head = String::from_utf8_lossy(&body[..body.len().min(4 * LONGEST)]);
     let line = head.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let mut letters = line.chars().filter(|c| !c.is_control());
-    let mut text: String = letters.by_ref().take(LONGEST).collect();
-    if letters.next().is_some() {
-        text.push_str("...");
-    }
-    text
+    let end = line.char_indices().nth(LONGEST).map(|(end, _)| end);
+    end.map_or_else(|| line.into(), |end| Sentence::of(format_args!("{}...", &line[..end])))
 }
 
 /// Why there is no answer. Written as the rest of a sentence.
@@ -107,13 +103,13 @@ pub enum ExchangeError {
     Refused,
     /// The name has no address.
     #[error("has a host name that cannot be resolved ({0})")]
-    Unresolved(String),
+    Unresolved(Sentence),
     /// No way there.
     #[error("cannot be reached ({0})")]
-    Unreachable(String),
+    Unreachable(Sentence),
     /// The certificate, or something else about TLS.
     #[error("cannot be talked to over TLS ({0})")]
-    Tls(String),
+    Tls(Sentence),
     /// Too slow.
     #[error("did not answer within {0:?}")]
     Timeout(Duration),
@@ -128,31 +124,31 @@ pub enum ExchangeError {
     TooLarge(usize),
     /// `Content-Encoding: gzip`, and it is not.
     #[error("sent gzip that cannot be unpacked ({0})")]
-    Gzip(String),
+    Gzip(Sentence),
     /// The peer does not speak HTTP.
     #[error("answered something that is not HTTP")]
     NotHttp,
     /// A secret that the request needs could not be had.
     #[error("was not asked, because {0}")]
-    Credentials(String),
+    Credentials(Sentence),
     /// The API server does not know who we are.
     #[error("was not asked, because the API server does not accept these credentials ({0}): log in again")]
-    NotAccepted(String),
+    NotAccepted(Sentence),
     /// The API server does not let us; one entry for each way that was tried.
     #[error("was not asked, because {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", and "))]
     Denied(Vec<Denial>),
     /// The API server has no such proxy.
     #[error("was not asked, because the API server has no proxy to it ({0})")]
-    NoProxy(String),
+    NoProxy(Sentence),
     /// The pod or service does not exist any more.
     #[error("is gone")]
     Gone,
     /// The API server was reached, but not what lies behind it.
     #[error("cannot be reached from the API server ({0})")]
-    Behind(String),
+    Behind(Sentence),
     /// Anything else.
     #[error("could not be asked ({0})")]
-    Other(String),
+    Other(Sentence),
 }
 
 impl ExchangeError {
@@ -177,7 +173,7 @@ impl ExchangeError {
             }
             innermost = error.to_string();
             if innermost == "dns error" {
-                return Self::Unresolved(error.source().map_or(innermost, ToString::to_string));
+                return Self::Unresolved(error.source().map_or(innermost.into(), Sentence::of));
             }
             // tokio-rustls tells this one by its text only.
             if innermost == "tls handshake eof" {
@@ -185,12 +181,12 @@ impl ExchangeError {
             }
             next = error.source();
         }
-        Self::Other(innermost)
+        Self::Other(innermost.into())
     }
 
     fn one(error: &(dyn Error + 'static)) -> Option<Self> {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(Self::Tls(tls.to_string()));
+            return Some(Self::Tls(Sentence::of(tls)));
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             return match () {
@@ -202,13 +198,13 @@ impl ExchangeError {
         let io = error.downcast_ref::<std::io::Error>()?;
         // An io::Error leaves what it wraps out of its chain.
         if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(Self::Tls(tls.to_string()));
+            return Some(Self::Tls(Sentence::of(tls)));
         }
         match io.kind() {
             ErrorKind::ConnectionRefused => Some(Self::Refused),
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => Some(Self::Closed),
             ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
-                Some(Self::Unreachable(io.kind().to_string()))
+                Some(Self::Unreachable(Sentence::of(io.kind())))
             }
             ErrorKind::TimedOut => Some(Self::Unreachable("the connection timed out".into())),
             _ => None,
@@ -246,7 +242,7 @@ fn unpack(packed: &[u8], most: usize) -> Result<Bytes, ExchangeError> {
         Ok(_) if body.len() > most => Err(ExchangeError::TooLarge(most)),
         Ok(_) => Ok(body.into()),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(ExchangeError::Truncated(packed.len())),
-        Err(error) => Err(ExchangeError::Gzip(error.to_string())),
+        Err(error) => Err(ExchangeError::Gzip(Sentence::of(error))),
     }
 }
 
@@ -274,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_line_for_a_message_is_short_and_plain() {
-        assert_eq!(first_line(b"\n \r\n  upstream\x1b[31m is red \nmore"), "upstream[31m is red");
+        assert_eq!(first_line(b"\n \r\n  upstream\x1b[31m is red \nmore"), "upstream\u{fffd}[31m is red");
         assert_eq!(first_line(b""), "");
         assert_eq!(first_line("é".repeat(500).as_bytes()).chars().count(), 203);
     }

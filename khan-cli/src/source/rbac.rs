@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use khan_api::Name;
+
 use super::agents::discovery::NAMESPACE;
 use super::cluster::ApiStatus;
 
@@ -15,13 +17,13 @@ pub struct Denial {
     /// Where; `None` for every namespace.
     pub namespace: Option<String>,
     /// Who we are there, when the server said so.
-    pub user: Option<String>,
+    pub user: Option<Name>,
 }
 
 impl Denial {
     /// From the server's answer.
     pub fn new(verb: &'static str, resource: &'static str, namespace: Option<&str>, status: &ApiStatus) -> Self {
-        Self { verb, resource, namespace: namespace.map(str::to_owned), user: status.user().map(str::to_owned) }
+        Self { verb, resource, namespace: namespace.map(str::to_owned), user: status.user().map(Name::from) }
     }
 }
 
@@ -124,7 +126,7 @@ mod tests {
     }
 
     fn denied(verb: &'static str, resource: &'static str, namespace: Option<&str>, user: &str) -> Denial {
-        Denial { verb, resource, namespace: namespace.map(str::to_owned), user: Some(user.to_owned()) }
+        Denial { verb, resource, namespace: namespace.map(str::to_owned), user: Some(user.into()) }
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use khan_api::Timestamp;
 use khan_api::snapshot::{Names, Table};
+use khan_api::{Label, Name, Sentence, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::feed::{DetailError, Feed, News, Request, channel, next};
@@ -44,29 +44,29 @@ pub enum RecordingError {
 struct Frame {
     khan: u32,
     at: Timestamp,
-    source: String,
-    context: String,
-    detail: String,
-    notes: Vec<String>,
+    source: Label,
+    context: Sentence,
+    detail: Sentence,
+    notes: Vec<Sentence>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    missing: Vec<String>,
+    missing: Vec<Sentence>,
     nodes: Vec<NodeFrame>,
     /// Tables that no earlier line holds, each with its node: ids of two agents can be the same.
-    tables: Vec<(String, TableFrame)>,
+    tables: Vec<(Name, TableFrame)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct NodeFrame {
-    node: String,
-    agent: String,
-    state: String,
+    node: Name,
+    agent: Sentence,
+    state: Label,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<FailureFrame>,
     answered: Option<Timestamp>,
     clock_skew_millis: i64,
     taken: Option<Timestamp>,
-    boot_id: String,
-    version: String,
+    boot_id: Label,
+    version: Label,
     started: Option<Timestamp>,
     scan_millis: u64,
     interval_millis: u64,
@@ -75,9 +75,9 @@ struct NodeFrame {
     connections: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     refused: u64,
-    warnings: Vec<String>,
+    warnings: Vec<Sentence>,
     /// Id of its rows.
-    table: Option<String>,
+    table: Option<Name>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
@@ -87,7 +87,7 @@ fn is_zero(n: &u64) -> bool {
 
 #[derive(Serialize, Deserialize)]
 struct FailureFrame {
-    reason: String,
+    reason: Sentence,
     since: Timestamp,
     attempts: u32,
     next: Option<Timestamp>,
@@ -140,11 +140,11 @@ pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, Recordi
 fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
     let tables: HashMap<u32, &Arc<NodeTable>> = view.tables().collect();
     let nodes = view.nodes.iter().zip(0..).map(|(node, index)| NodeFrame {
-        node: node.node.clone(),
-        agent: node.agent.clone(),
-        state: node.state.as_str().to_owned(),
+        node: node.node.as_str().into(),
+        agent: node.agent.as_str().into(),
+        state: node.state.as_str().into(),
         failure: node.failure.as_ref().map(|failure| FailureFrame {
-            reason: failure.reason.clone(),
+            reason: failure.reason.as_str().into(),
             since: failure.since,
             attempts: failure.attempts,
             next: failure.next,
@@ -152,8 +152,8 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
         answered: node.answered,
         clock_skew_millis: node.clock_skew_millis,
         taken: node.taken,
-        boot_id: node.boot_id.clone(),
-        version: node.version.clone(),
+        boot_id: node.boot_id.as_str().into(),
+        version: node.version.as_str().into(),
         started: node.started,
         scan_millis: millis(node.scan),
         interval_millis: millis(node.interval),
@@ -161,8 +161,8 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
         conntrack: node.table.clone(),
         connections: node.connections,
         refused: node.refused,
-        warnings: node.warnings.clone(),
-        table: tables.get(&index).map(|table| table.snapshot.clone()),
+        warnings: node.warnings.iter().map(Into::into).collect(),
+        table: tables.get(&index).map(|table| table.snapshot.as_str().into()),
     });
     let name = |index: u32| view.nodes[index as usize].node.clone();
     let tables = tables.iter().map(|(index, table)| (name(*index), *table));
@@ -170,13 +170,13 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
     Frame {
         khan: VERSION,
         at: view.assembled,
-        source: view.source.kind.as_str().to_owned(),
-        context: view.source.context.clone(),
-        detail: view.source.detail.clone(),
-        notes: view.notes.clone(),
-        missing: view.missing.clone(),
+        source: view.source.kind.as_str().into(),
+        context: view.source.context.as_str().into(),
+        detail: view.source.detail.as_str().into(),
+        notes: view.notes.iter().map(Into::into).collect(),
+        missing: view.missing.iter().map(Into::into).collect(),
         nodes: nodes.collect(),
-        tables: fresh.map(|(node, table)| (node, TableFrame::from(&**table))).collect(),
+        tables: fresh.map(|(node, table)| (node.into(), TableFrame::from(&**table))).collect(),
     }
 }
 
@@ -221,9 +221,9 @@ pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
         let frame: Frame = match serde_json::from_slice(&line) {
             Ok(frame) => frame,
             // Valid JSON of another kind was written by somebody else.
-            Err(error) if error.is_data() => return Err(wrong(error.to_string())),
+            Err(error) if error.is_data() => return Err(wrong(Sentence::of(error).into())),
             Err(error) => {
-                let Some(last) = views.last_mut() else { return Err(wrong(error.to_string())) };
+                let Some(last) = views.last_mut() else { return Err(wrong(Sentence::of(error).into())) };
                 let lost_lines = match 1 + lines.count() {
                     1 => "its last line is".to_owned(),
                     many => format!("its last {many} lines are"),
@@ -246,7 +246,7 @@ pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
     Ok(views.into_iter().map(Arc::new).collect())
 }
 
-fn restore(frame: Frame, tables: &HashMap<(String, String), (Arc<NodeTable>, u64)>, file: &str) -> View {
+fn restore(frame: Frame, tables: &HashMap<(Name, Name), (Arc<NodeTable>, u64)>, file: &str) -> View {
     let inputs = frame.nodes.into_iter().map(|node| {
         let table = node.table.as_ref().and_then(|id| tables.get(&(node.node.clone(), id.clone()))).cloned();
         let lost = table.as_ref().map_or(0, |(_, refused)| *refused);
@@ -254,12 +254,12 @@ fn restore(frame: Frame, tables: &HashMap<(String, String), (Arc<NodeTable>, u64
         status.refused += lost;
         NodeInput { status, table: table.map(|(table, _)| table) }
     });
-    let detail = [file, frame.source.as_str(), frame.context.as_str(), frame.detail.as_str()];
+    let detail = [file, &*frame.source, &*frame.context, &*frame.detail];
     let detail: Vec<_> = detail.into_iter().filter(|part| !part.is_empty()).collect();
-    let source = SourceInfo { kind: SourceKind::Replay, context: frame.context.clone(), detail: detail.join(", ") };
+    let source = SourceInfo { kind: SourceKind::Replay, context: (&frame.context).into(), detail: detail.join(", ") };
     let mut view = merge(source, inputs.collect(), frame.at);
-    view.notes.extend(frame.notes);
-    view.missing.extend(frame.missing);
+    view.notes.extend(frame.notes.into_iter().map(Into::into));
+    view.missing.extend(frame.missing.into_iter().map(Into::into));
     view
 }
 
@@ -268,7 +268,7 @@ fn status(node: NodeFrame) -> NodeStatus {
     NodeStatus {
         state: states.into_iter().find(|state| state.as_str() == node.state).unwrap_or(NodeState::Stale),
         failure: node.failure.map(|failure| Failure {
-            reason: failure.reason,
+            reason: failure.reason.into(),
             since: failure.since,
             attempts: failure.attempts,
             next: failure.next,
@@ -276,8 +276,8 @@ fn status(node: NodeFrame) -> NodeStatus {
         answered: node.answered,
         clock_skew_millis: node.clock_skew_millis,
         taken: node.taken,
-        boot_id: node.boot_id,
-        version: node.version,
+        boot_id: node.boot_id.into(),
+        version: node.version.into(),
         started: node.started,
         scan: Duration::from_millis(node.scan_millis),
         interval: Duration::from_millis(node.interval_millis),
@@ -285,7 +285,7 @@ fn status(node: NodeFrame) -> NodeStatus {
         table: node.conntrack,
         connections: node.connections,
         refused: node.refused,
-        warnings: node.warnings,
+        warnings: node.warnings.into_iter().map(Into::into).collect(),
         ..NodeStatus::waiting(node.node, node.agent)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use khan_api::Kind;
+use khan_api::text::printable_lines;
 
 use crate::command;
 use crate::command::top::report as top;
@@ -48,7 +49,8 @@ pub fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
         }
     };
     app.say(now, format!("copied: {}", super::text::fit(&text.replace('\n', " "), 48, "..")));
-    vec![Effect::Copy(text)]
+    // It is pasted into shells.
+    vec![Effect::Copy(printable_lines(&text).into_owned())]
 }
 
 fn agent(node: &NodeStatus) -> String {

@@ -1,7 +1,8 @@
-//! Texts of any origin made to fit cells: cut by display width, control characters shown as `?`.
+//! Texts of any origin made to fit cells: cut by display width, every character in sight.
 
 use std::borrow::Cow;
 
+use khan_api::text::printable;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Cells that `text` takes.
@@ -32,15 +33,6 @@ pub fn fit_middle<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, st
     let room = cells - ellipsis.width();
     let tail: String = suffix(&clean, room / 3).to_owned();
     Cow::Owned(format!("{}{ellipsis}{tail}", prefix(&clean, room - tail.width())))
-}
-
-/// Names come from the network; what a terminal would act on must not reach it.
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(char::is_control) {
-        Cow::Owned(text.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
 }
 
 fn prefix(text: &str, cells: usize) -> &str {
@@ -114,8 +106,8 @@ mod tests {
 
     #[test]
     fn control_characters_are_not_passed_on() {
-        assert_eq!(printable("a\u{1b}[2Jb\n"), "a?[2Jb?");
-        assert_eq!(fit("\u{9b}31m", 10, "…"), "?31m");
+        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb ");
+        assert_eq!(fit("\u{9b}31m", 10, "…"), "\u{fffd}31m");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) fn node(name: &str, step: i64) -> Agent {
     let entries = u64::try_from(if name == "node-03" { 239_000 + 100 * step } else { 120_411 }).unwrap_or(0);
     let mut agent = Agent::at(name, START + PERIOD * step);
     let snapshot = &mut agent.snapshot;
-    snapshot.boot_id = format!("boot-{name}");
+    snapshot.boot_id = format!("boot-{name}").into();
     snapshot.started = Timestamp::from_seconds(START - 86_400);
     snapshot.scan_millis = 41;
     snapshot.interval_millis = u64::try_from(PERIOD * 1000).unwrap_or(0);

@@ -95,7 +95,7 @@ impl Stage {
         status.answered = Some(snapshot.taken);
         (status.state, status.failure) = (state, failure);
         let table = Arc::new(NodeTable::new(snapshot, &mut self.pool).0);
-        self.latest.insert(snapshot.node.clone(), Arc::clone(&table));
+        self.latest.insert((&snapshot.node).into(), Arc::clone(&table));
         NodeInput { status, table: (state != NodeState::Failed).then_some(table) }
     }
 

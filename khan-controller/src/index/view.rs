@@ -138,11 +138,11 @@ impl PreviousView<'_> {
         let Tombstone { group, node, name, since, until, role, .. } = self.0;
         PreviousOwner {
             kind: role.kind(),
-            ns: group.namespace.to_string(),
-            app: group.app.to_string(),
-            workload: group.workload.to_string(),
-            name: name.to_string(),
-            node: node.to_string(),
+            ns: (*group.namespace).into(),
+            app: (*group.app).into(),
+            workload: (*group.workload).into(),
+            name: (**name).into(),
+            node: (**node).into(),
             since: since.timestamp(),
             until: until.timestamp(),
         }

@@ -248,7 +248,7 @@ proptest! {
                 prop_assert_eq!(claimants, expected, "claimants of {} after {:?}", ip, event);
                 let after = slow.claims(*ip).first().map(|(uid, _)| **uid);
                 let identity = world.identity(&ip.to_string());
-                let previous: Vec<String> = identity.iter().flat_map(|i| &i.previous).map(|p| p.name.clone()).collect();
+                let previous: Vec<String> = identity.iter().flat_map(|i| &i.previous).map(|p| p.name.to_string()).collect();
                 if let Some((uid, name)) = before && after != Some(uid) {
                     prop_assert!(previous.contains(&name), "{} lost by {} is not remembered: {:?}", ip, name, previous);
                 }

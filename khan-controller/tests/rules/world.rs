@@ -61,7 +61,7 @@ impl World {
 
     /// Names of previous owners, latest first.
     pub(crate) fn previous(&self, ip: &str) -> Vec<String> {
-        self.identity(ip).map_or(Vec::new(), |identity| identity.previous.into_iter().map(|p| p.name).collect())
+        self.identity(ip).map_or(Vec::new(), |identity| identity.previous.into_iter().map(|p| p.name.into()).collect())
     }
 }
 

@@ -57,7 +57,9 @@ pub(crate) async fn identity(address: SocketAddr, ip: &str) -> Option<Identity> 
 /// The names of the owners, empty where there is none.
 pub(crate) async fn names(address: SocketAddr, ips: &[&str]) -> Vec<String> {
     let answer = ask(address, None, ips).await;
-    ips.iter().map(|ip| answer.identities.get(&ip.parse().unwrap()).map_or(String::new(), |i| i.name.clone())).collect()
+    ips.iter()
+        .map(|ip| answer.identities.get(&ip.parse().unwrap()).map_or(String::new(), |i| i.name.to_string()))
+        .collect()
 }
 
 /// Waits until the owners have these names.

@@ -116,7 +116,11 @@ async fn operators_name_what_is_outside() {
     assert_eq!(name("203.0.113.200").await, Some((Kind::External, "lab".into())));
     assert_eq!(name("10.9.9.9").await, Some((Kind::External, "corp".into())));
     assert_eq!(name("10.244.1.7").await, Some((Kind::Pod, "web".into())), "the cluster's own names come first");
-    assert_eq!(name("10.244.1.99").await, Some((Kind::Unknown, String::new())), "also inside its pod ranges");
+    assert_eq!(
+        name("10.244.1.99").await,
+        Some((Kind::Unknown, khan_api::Name::default())),
+        "also inside its pod ranges"
+    );
     assert_eq!(name("8.8.8.8").await, None);
 
     replace(&named, "8.8.8.0/24 resolver\n");

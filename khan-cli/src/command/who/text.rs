@@ -19,7 +19,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
         for before in &known.previous {
             let until = before.until.map_or_else(String::new, |until| format!(" until {until}"));
             let owner =
-                if before.ns.is_empty() { before.name.clone() } else { format!("{}/{}", before.ns, before.name) };
+                if before.ns.is_empty() { before.name.to_string() } else { format!("{}/{}", before.ns, before.name) };
             writeln!(out, "   before: {} {}{until}", before.kind, clean(&owner))?;
         }
     }

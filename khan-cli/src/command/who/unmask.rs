@@ -63,7 +63,7 @@ pub(super) async fn unmask(
                                 client,
                                 name: called(view, connection.src),
                                 dialled: SocketAddr::new(connection.dst, connection.dst_port),
-                                node: sample.node.clone(),
+                                node: (&sample.node).into(),
                             },
                         );
                     }

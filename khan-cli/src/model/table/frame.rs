@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use khan_api::Protocol;
 use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
+use khan_api::{Label, Name, Protocol};
 use serde::{Deserialize, Serialize};
 
 use super::{NodeTable, Row};
@@ -14,7 +14,7 @@ use crate::model::state::State;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TableFrame {
     /// The snapshot's id.
-    pub id: String,
+    pub id: Name,
     /// Addresses.
     pub endpoints: Vec<Wire>,
     /// Rows.
@@ -36,7 +36,7 @@ pub struct RowFrame {
     protocol: Option<Protocol>,
     side: Side,
     connections: u32,
-    states: Vec<(String, u32)>,
+    states: Vec<(Label, u32)>,
     #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
     idle: IdleHistogram,
     #[serde(default)]
@@ -58,14 +58,14 @@ impl From<&NodeTable> for TableFrame {
             protocol: row.protocol,
             side: row.side,
             connections: row.connections,
-            states: table.states(row).iter().map(|(state, n)| (state.as_str().to_owned(), *n)).collect(),
+            states: table.states(row).iter().map(|(state, n)| (state.as_str().into(), *n)).collect(),
             idle: row.idle,
             idle_connections: row.idle_connections,
             client_unclosed: row.client_unclosed,
             server_unclosed: row.server_unclosed,
         };
         Self {
-            id: table.snapshot.clone(),
+            id: table.snapshot.as_str().into(),
             endpoints: table.endpoints.iter().map(wire).collect(),
             rows: table.rows.iter().map(row).collect(),
             rest: table.rest,
@@ -77,11 +77,11 @@ fn wire(endpoint: &Arc<Endpoint>) -> Wire {
     Wire {
         ip: endpoint.ip,
         kind: endpoint.kind,
-        ns: endpoint.ns.to_string(),
-        app: endpoint.app.to_string(),
-        workload: endpoint.workload.to_string(),
-        name: endpoint.name.to_string(),
-        node: endpoint.node.to_string(),
+        ns: (*endpoint.ns).into(),
+        app: (*endpoint.app).into(),
+        workload: (*endpoint.workload).into(),
+        name: (*endpoint.name).into(),
+        node: (*endpoint.node).into(),
         gone: endpoint.gone,
     }
 }
@@ -91,7 +91,7 @@ impl TableFrame {
     pub fn restore(&self, pool: &mut Pool) -> (NodeTable, u64) {
         let mut refused = 0;
         let endpoints: Vec<_> = self.endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
-        let mut table = NodeTable { snapshot: self.id.clone(), endpoints, rest: self.rest, ..NodeTable::default() };
+        let mut table = NodeTable { snapshot: (&self.id).into(), endpoints, rest: self.rest, ..NodeTable::default() };
         for frame in &self.rows {
             if frame.src.max(frame.dst).max(frame.backend) as usize >= table.endpoints.len() {
                 refused += 1;

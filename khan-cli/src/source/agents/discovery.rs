@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use khan_api::Timestamp;
+use khan_api::{Sentence, Timestamp};
 use tokio::sync::watch;
 
 use self::list::Part;
@@ -67,7 +67,7 @@ pub enum DiscoveryError {
         /// Where.
         url: String,
         /// Its words.
-        message: String,
+        message: Sentence,
     },
     /// No answer.
     #[error("the API server at {url} {error}")]
@@ -85,7 +85,7 @@ pub enum DiscoveryError {
         /// The status.
         status: StatusCode,
         /// Its words.
-        line: String,
+        line: Sentence,
     },
     /// No list of pods.
     #[error("{url} answered something that is not a list of pods ({reason})")]
@@ -93,7 +93,7 @@ pub enum DiscoveryError {
         /// Where.
         url: String,
         /// Where it goes wrong.
-        reason: String,
+        reason: Sentence,
     },
 }
 
@@ -185,7 +185,9 @@ impl Discovery {
             }
             listed => (listed?, self.options.namespace.as_deref()),
         };
-        let wanted = |pod: &AgentPod| self.options.nodes.is_empty() || self.options.nodes.contains(&pod.spec.node_name);
+        let wanted = |pod: &AgentPod| {
+            self.options.nodes.is_empty() || self.options.nodes.iter().any(|node| pod.spec.node_name == *node)
+        };
         let mut targets: Vec<_> =
             pods.iter().filter(|pod| pod.is_live() && wanted(pod)).map(|pod| self.target(pod)).collect();
         targets.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
@@ -217,13 +219,13 @@ impl Discovery {
         if let Some(known) = self.known.get(&id) {
             return known.clone();
         }
-        let (namespace, name) = (pod.metadata.namespace.clone(), pod.metadata.name.clone());
+        let (namespace, name) = (String::from(&pod.metadata.namespace), String::from(&pod.metadata.name));
         let label = format!("{namespace}/{name}");
         let proxy = Proxied { resource: "pods", namespace, name, port: port.to_string(), https: pod.https() };
         let cluster = Arc::clone(&self.cluster);
         let route = PodRoute::new(cluster, self.options.connect, proxy, port, direct, Arc::clone(&self.proxy_closed));
         let route = Arc::new(Route::Pod(Box::new(route)));
-        Target { id, name: label, node: pod.spec.node_name.clone(), route }
+        Target { id, name: label, node: (&pod.spec.node_name).into(), route }
     }
 
     async fn list(&self, namespace: Option<&str>) -> Result<Vec<AgentPod>, DiscoveryError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
 use khan_api::snapshot::SCHEMA;
-use khan_api::{ConnectionSample, Snapshot, routes};
+use khan_api::{ConnectionSample, Label, Sentence, Snapshot, routes};
 use serde::de::DeserializeOwned;
 
 use super::route::Route;
@@ -26,7 +26,7 @@ pub enum FetchError {
         /// The status.
         status: StatusCode,
         /// First line of the body.
-        line: String,
+        line: Sentence,
     },
     /// 200, and a body of another kind.
     #[error("answered something that is not {what} ({reason})")]
@@ -34,7 +34,7 @@ pub enum FetchError {
         /// What it should be.
         what: &'static str,
         /// Where it goes wrong.
-        reason: String,
+        reason: Sentence,
     },
     /// The agent is of another time.
     #[error(
@@ -44,7 +44,7 @@ pub enum FetchError {
         /// Its version of the format.
         theirs: u32,
         /// The agent's version.
-        version: String,
+        version: Label,
     },
 }
 
@@ -117,6 +117,6 @@ pub async fn parse<T: DeserializeOwned + Send + 'static>(what: &'static str, rep
     }
     let read = move || serde_json::from_slice(&reply.body);
     // A body of megabytes takes long enough to hold up the other agents' answers.
-    let value = tokio::task::spawn_blocking(read).await.map_err(|error| ExchangeError::Other(error.to_string()))?;
-    value.map_err(|error| FetchError::Garbage { what, reason: error.to_string() })
+    let value = tokio::task::spawn_blocking(read).await.map_err(|error| ExchangeError::Other(Sentence::of(error)))?;
+    value.map_err(|error| FetchError::Garbage { what, reason: Sentence::of(error) })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use http::header::ACCEPT_ENCODING;
-use khan_api::Timestamp;
+use khan_api::{Sentence, Timestamp};
 
 use super::url::AgentUrl;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply, collect};
@@ -52,7 +52,7 @@ impl DirectClient {
 
     /// Asks `url`.
     pub async fn send(&self, url: url::Url, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
-        let mut headers = self.config.headers().map_err(|error| ExchangeError::Credentials(error.to_string()))?;
+        let mut headers = self.config.headers().map_err(|error| ExchangeError::Credentials(Sentence::of(error)))?;
         headers.extend(ask.headers.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         // A password in it is nobody's business.

@@ -143,8 +143,14 @@ mod tests {
 
     fn fetched(taken: Timestamp, skew: i64) -> Fetched {
         let id = format!("a-{}", taken.seconds());
-        let snapshot =
-            Snapshot { schema: 1, id, node: "n1".into(), taken, interval_millis: 30_000, ..Snapshot::default() };
+        let snapshot = Snapshot {
+            schema: 1,
+            id: id.into(),
+            node: "n1".into(),
+            taken,
+            interval_millis: 30_000,
+            ..Snapshot::default()
+        };
         let etag = Some(HeaderValue::from_static("\"a\""));
         Fetched { snapshot: Some(Box::new(snapshot)), etag, clock_skew_millis: Some(skew) }
     }

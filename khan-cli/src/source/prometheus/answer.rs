@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use khan_api::{Label, Name, Sentence};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
@@ -11,7 +12,7 @@ pub struct Answer {
     /// The series.
     pub series: Vec<Series>,
     /// What the server wants known, such as that a part of it did not answer.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Sentence>,
     /// The server's clock minus ours, in milliseconds, as far as it told.
     pub clock_skew_millis: i64,
 }
@@ -33,12 +34,12 @@ pub struct Series {
 /// Label names to values; absent and empty are the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-pub struct Labels(pub HashMap<String, String>);
+pub struct Labels(pub HashMap<Label, Name>);
 
 impl Labels {
     /// A label's value; empty when it is absent.
     pub fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.0.get(name).map_or("", Name::as_str)
     }
 }
 
@@ -85,39 +86,41 @@ impl<'de> Deserialize<'de> for Point {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Failed {
     #[serde(rename = "errorType", default)]
-    pub(super) kind: String,
+    pub(super) kind: Label,
     pub(super) error: String,
 }
 
 #[derive(Deserialize)]
 struct Wire {
-    status: String,
+    status: Label,
     #[serde(default)]
     data: Option<Data>,
     #[serde(default)]
-    error: String,
+    error: Sentence,
     #[serde(default)]
-    warnings: Vec<String>,
+    warnings: Vec<Sentence>,
 }
 
 #[derive(Deserialize)]
 struct Data {
     #[serde(rename = "resultType")]
-    kind: String,
+    kind: Label,
     result: Vec<Series>,
 }
 
 impl Answer {
     /// Reads a body; the error is a reason in words.
-    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
-        let wire: Wire = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    pub(super) fn read(body: &[u8]) -> Result<Self, Sentence> {
+        let wire: Wire = serde_json::from_slice(body).map_err(Sentence::of)?;
         match wire.data {
-            _ if wire.status != "success" => Err(format!("its status is {:?}: {}", wire.status, wire.error)),
+            _ if wire.status != "success" => {
+                Err(Sentence::of(format_args!("its status is {:?}: {}", wire.status, wire.error)))
+            }
             Some(data) if matches!(&*data.kind, "vector" | "matrix") => {
                 Ok(Self { series: data.result, warnings: wire.warnings, clock_skew_millis: 0 })
             }
-            Some(data) => Err(format!("its result is a {}", data.kind)),
-            None => Err("it has no data".to_owned()),
+            Some(data) => Err(Sentence::of(format_args!("its result is a {}", data.kind))),
+            None => Err("it has no data".into()),
         }
     }
 }

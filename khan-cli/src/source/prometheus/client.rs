@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use khan_api::Sentence;
 use url::{Url, form_urlencoded};
 
 use super::answer::{Answer, Failed, Series};
@@ -124,11 +125,11 @@ pub enum PromError {
         /// The status.
         status: u16,
         /// Its words.
-        message: String,
+        message: Sentence,
     },
     /// The query ran longer than it may there.
     #[error("gave up on the query ({0}): it may need more than --prometheus-timeout, or a smaller --window")]
-    Slow(String),
+    Slow(Sentence),
     /// Another status.
     #[error("answered {0}{1}")]
     Status(StatusCode, Line),
@@ -140,12 +141,12 @@ pub enum PromError {
     NoSeries,
     /// 200, and not an answer to a query.
     #[error("answered something that is not Prometheus's JSON ({0})")]
-    Garbage(String),
+    Garbage(Sentence),
 }
 
 /// The first line of a body, with a colon before it, when there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Line(pub String);
+pub struct Line(pub Sentence);
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -290,7 +291,8 @@ async fn understand(reply: Reply) -> Result<Answer, PromError> {
     if reply.status == StatusCode::OK {
         let skew = reply.clock_skew_millis().unwrap_or(0);
         let read = move || Answer::read(&reply.body).map(|answer| Answer { clock_skew_millis: skew, ..answer });
-        let answer = tokio::task::spawn_blocking(read).await.map_err(|error| PromError::Garbage(error.to_string()))?;
+        let answer =
+            tokio::task::spawn_blocking(read).await.map_err(|error| PromError::Garbage(Sentence::of(error)))?;
         return answer.map_err(PromError::Garbage);
     }
     // Prometheus explains itself in JSON; proxies before it do not.
@@ -302,7 +304,7 @@ async fn understand(reply: Reply) -> Result<Answer, PromError> {
         403 => PromError::Forbidden(Line(line)),
         404 => PromError::NoApi(Line(line)),
         503 if kind == "timeout" || kind == "canceled" => PromError::Slow(line),
-        504 => PromError::Slow(format!("504{}", Line(line))),
+        504 => PromError::Slow(Sentence::of(format_args!("504{}", Line(line)))),
         status @ (400 | 422) => PromError::Query { status, message: line },
         _ => PromError::Status(reply.status, Line(line)),
     })

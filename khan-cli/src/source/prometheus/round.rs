@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join5;
-use khan_api::Timestamp;
 use khan_api::snapshot::Table;
+use khan_api::{Sentence, Timestamp};
 
 use super::answer::{Answer, Labels, Series};
 use super::client::{Client, PromError};
@@ -54,7 +54,7 @@ impl Round {
     }
 
     /// What the server wants known.
-    pub(super) fn warnings(&self) -> impl Iterator<Item = &String> {
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &Sentence> {
         [&self.connections, &self.idle, &self.scraped].into_iter().flat_map(|answer| &answer.warnings)
     }
 
@@ -107,7 +107,7 @@ fn describe(status: &mut NodeStatus, labels: &Labels, value: f64) {
         "khan_conntrack_entries" => {
             let table = status.table.get_or_insert_default();
             table.entries += count;
-            table.protocols.insert(labels.get("protocol").to_owned(), count);
+            table.protocols.insert(labels.get("protocol").into(), count);
         }
         "khan_conntrack_entries_limit" => status.table.get_or_insert_with(Table::default).limit = count,
         _ => {}

@@ -111,23 +111,22 @@ const DST: End = End {
 
 impl End {
     fn read(&self, labels: &Labels, side: Side) -> Wire {
-        let text = |label: &str| labels.get(label).to_owned();
         let kind = labels.get(self.kind).parse().unwrap_or(Kind::Unknown);
         let other = labels.get(self.app) == OTHER;
         let node = match kind {
-            Kind::Node | Kind::Network | Kind::Gateway => text(self.name),
+            Kind::Node | Kind::Network | Kind::Gateway => labels.get(self.name),
             // No label says where a pod lives, but a client that is counted here and is a pod lives here.
-            Kind::Pod if self.source && side == Side::Client => text("node"),
-            _ => String::new(),
+            Kind::Pod if self.source && side == Side::Client => labels.get("node"),
+            _ => "",
         };
         Wire {
             ip: labels.get(self.ip).parse().ok(),
             kind,
-            ns: text(self.ns),
-            app: if other { String::new() } else { text(self.app) },
-            workload: text(self.workload),
-            name: if other { String::new() } else { text(self.name) },
-            node,
+            ns: labels.get(self.ns).into(),
+            app: if other { "" } else { labels.get(self.app) }.into(),
+            workload: labels.get(self.workload).into(),
+            name: if other { "" } else { labels.get(self.name) }.into(),
+            node: node.into(),
             gone: false,
         }
     }
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        Labels(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        Labels(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! Writing into a part of the frame and never outside of it.
 
+use khan_api::text::printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-
-use crate::tui::text;
 
 /// A rectangle of the frame. Coordinates are relative to its corner; what lies outside is not written.
 pub(super) struct Pen<'a> {
@@ -52,7 +51,7 @@ impl<'a> Pen<'a> {
             return x;
         }
         let width = usize::from(width.min(self.area.width - x));
-        let (end, _) = self.buffer.set_stringn(self.area.x + x, self.area.y + y, text::printable(text), width, style);
+        let (end, _) = self.buffer.set_stringn(self.area.x + x, self.area.y + y, printable(text), width, style);
         end - self.area.x
     }
 
@@ -89,7 +88,7 @@ impl<'a> Pen<'a> {
 
 /// Cells that a text of our own takes.
 pub(super) fn cells(text: &str) -> u16 {
-    u16::try_from(text::width(text)).unwrap_or(u16::MAX)
+    u16::try_from(crate::tui::text::width(text)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use http::header::{ACCEPT, HeaderValue};
+use khan_api::Sentence;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
@@ -93,7 +94,7 @@ async fn page<T: DeserializeOwned>(
     let reply = reply.map_err(|error| DiscoveryError::Exchange { url: url(), error })?;
     if reply.status == StatusCode::OK {
         return serde_json::from_slice(&reply.body)
-            .map_err(|error| DiscoveryError::Garbage { url: url(), reason: error.to_string() });
+            .map_err(|error| DiscoveryError::Garbage { url: url(), reason: Sentence::of(error) });
     }
     let status = ApiStatus::of(&reply).unwrap_or_default();
     Err(match reply.status {

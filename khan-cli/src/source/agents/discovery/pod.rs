@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use khan_api::routes::AGENT_PORT;
+use khan_api::{Label, Name};
 use serde::Deserialize;
 
 use crate::source::agents::url::AgentUrl;
@@ -18,9 +19,9 @@ pub(super) struct AgentPod {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Meta {
-    pub(super) name: String,
-    pub(super) namespace: String,
-    pub(super) uid: String,
+    pub(super) name: Name,
+    pub(super) namespace: Label,
+    pub(super) uid: Label,
     annotations: BTreeMap<String, String>,
     deletion_timestamp: Option<String>,
 }
@@ -28,7 +29,7 @@ pub(super) struct Meta {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Spec {
-    pub(super) node_name: String,
+    pub(super) node_name: Name,
     containers: Vec<Container>,
 }
 
@@ -41,14 +42,14 @@ struct Container {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Port {
-    name: String,
+    name: Label,
     container_port: u16,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Status {
-    phase: String,
+    phase: Label,
     #[serde(rename = "podIP")]
     pod_ip: Option<std::net::IpAddr>,
 }

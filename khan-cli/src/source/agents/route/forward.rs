@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
-use khan_api::Timestamp;
+use khan_api::{Name, Sentence, Timestamp};
 use kube::api::Portforwarder;
 use kube::{Api, Client};
 use tokio::sync::Mutex;
@@ -76,18 +76,18 @@ impl Forward {
     /// Kubernetes up to 1.34 asks for the verb `get` here, later ones for `create`; the message says which.
     fn refusal(&self, status: &kube::core::Status) -> ExchangeError {
         match StatusCode::from_u16(status.code) {
-            Ok(StatusCode::UNAUTHORIZED) => ExchangeError::NotAccepted(status.message.clone()),
+            Ok(StatusCode::UNAUTHORIZED) => ExchangeError::NotAccepted(status.message.as_str().into()),
             Ok(StatusCode::FORBIDDEN) => {
                 let user = status.message.split_once("User \"").and_then(|(_, rest)| rest.split_once('"'));
                 ExchangeError::Denied(vec![Denial {
                     verb: if status.message.contains("cannot get") { "get" } else { "create" },
                     resource: "pods/portforward",
                     namespace: Some(self.namespace.clone()),
-                    user: user.map(|(user, _)| user.to_owned()),
+                    user: user.map(|(user, _)| Name::from(user)),
                 }])
             }
             Ok(StatusCode::NOT_FOUND) => ExchangeError::Gone,
-            _ => ExchangeError::Behind(format!("{}: {}", status.code, status.message)),
+            _ => ExchangeError::Behind(Sentence::of(format_args!("{}: {}", status.code, status.message))),
         }
     }
 }
@@ -115,14 +115,14 @@ impl Stream {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         }
         let request =
-            request.body(Full::new(ask.body.clone())).map_err(|error| ExchangeError::Other(error.to_string()))?;
+            request.body(Full::new(ask.body.clone())).map_err(|error| ExchangeError::Other(Sentence::of(error)))?;
         self.sender.ready().await.map_err(|_| ExchangeError::Closed)?;
         let sent = Timestamp::now();
         let response = match self.sender.send_request(request).await {
             Ok(response) => response,
             // The kubelet tells why it closed the stream on a channel of its own, at about the same time.
             Err(error) => match tokio::time::timeout(TROUBLE, &mut self.trouble).await {
-                Ok(Ok(Some(trouble))) => return Err(ExchangeError::Behind(trouble.trim().to_owned())),
+                Ok(Ok(Some(trouble))) => return Err(ExchangeError::Behind(trouble.trim().into())),
                 _ => return Err(ExchangeError::find(&error)),
             },
         };

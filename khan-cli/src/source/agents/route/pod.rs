@@ -4,6 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use khan_api::Sentence;
+
 use super::Direct;
 use super::forward::Forward;
 use super::proxy::Proxied;
@@ -130,7 +132,11 @@ impl PodRoute {
         let proven = self.proxy_proven.load(Ordering::Relaxed);
         let deadline = if proven { bounds.deadline } else { bounds.deadline / 2 };
         let answer = tokio::time::timeout(deadline, self.proxy.exchange(&self.cluster, ask, bounds)).await;
-        let late = |_| Err(ExchangeError::Behind(format!("no answer through the pod proxy within {deadline:?}")));
+        let late = |_| {
+            Err(ExchangeError::Behind(Sentence::of(format_args!(
+                "no answer through the pod proxy within {deadline:?}"
+            ))))
+        };
         let answer = answer.unwrap_or_else(late);
         self.proxy_proven.store(answer.is_ok(), Ordering::Relaxed);
         answer

@@ -1,6 +1,7 @@
 //! Through the API server's proxy to a pod or service: `/api/v1/namespaces/NS/pods/NAME:PORT/proxy/...`.
 
 use http::StatusCode;
+use khan_api::Sentence;
 
 use crate::source::cluster::{ApiStatus, Cluster, unknown_to_server};
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply};
@@ -38,7 +39,7 @@ impl Proxied {
             }
             StatusCode::NOT_FOUND if status.details.name == *name => ExchangeError::Gone,
             StatusCode::NOT_FOUND => ExchangeError::NoProxy(status.message),
-            code => ExchangeError::Behind(format!("{code}: {}", status.message)),
+            code => ExchangeError::Behind(Sentence::of(format_args!("{code}: {}", status.message))),
         })
     }
 }
