@@ -10,6 +10,7 @@
 //!                     ◀── requests: mpsc<Request> ────── Feed.handle (Clone)
 //! ```
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,13 +96,13 @@ pub enum Request {
     /// This is asked of views from now on: a source that sums on a server asks for nothing that no question needs.
     Question(Box<Query>),
     /// Read single connections.
-    Sample(SampleRequest, oneshot::Sender<Result<Vec<ConnectionSample>, DetailError>>),
+    Sample(SampleRequest, oneshot::Sender<Result<Samples, DetailError>>),
 }
 
 /// Which connections are read, as in [`khan_api::connection::ConnectionSample`]. Empty means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SampleRequest {
-    /// Nodes that are asked; empty for those that the addresses live on, or for all when they live on none.
+    /// Nodes that are asked; empty for all that hold a part, as far as their snapshots tell, or for all.
     pub nodes: Vec<String>,
     /// Client addresses.
     pub src: Vec<IpAddr>,
@@ -119,6 +120,30 @@ pub struct SampleRequest {
     pub reply_dst: Option<(IpAddr, u16)>,
     /// At most so many per node; 0 for the agent's default.
     pub limit: usize,
+}
+
+/// Single connections, and who did not tell theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// What the nodes that answered hold, by node.
+    pub tables: Vec<ConnectionSample>,
+    /// Nodes that may hold more.
+    pub missed: Vec<Missed>,
+}
+
+/// A node that was not heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// Its name.
+    pub node: String,
+    /// Why: one sentence.
+    pub reason: String,
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connections in the table of node {} are missing: {}", self.node, self.reason)
+    }
 }
 
 /// Why there are no details.
@@ -169,7 +194,7 @@ impl Handle {
     }
 
     /// Reads single connections from the nodes that hold them. Drop the future to cancel.
-    pub async fn sample(&self, request: SampleRequest) -> Result<Vec<ConnectionSample>, DetailError> {
+    pub async fn sample(&self, request: SampleRequest) -> Result<Samples, DetailError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Sample(request, answer)).await.map_err(|_| DetailError::Ended)?;
         answered.await.map_err(|_| DetailError::Ended)?

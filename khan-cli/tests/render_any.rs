@@ -8,6 +8,7 @@ mod stage;
 
 use khan_api::snapshot::Snapshot;
 use khan_api::{Connection, ConnectionSample, Timestamp};
+use khan_cli::feed::{Missed, Samples};
 use khan_cli::model::RowKey;
 use khan_cli::tui::msg::{Effect, Exit, Msg};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn happens(stage: &mut Stage, what: &str, step: i64) {
         "@click" => Msg::Click(width / 3, height / 2),
         "@paste" => Msg::Paste("src:a\x1b[2J\nport:\u{6f22}".into()),
         "@wheel" => Msg::Wheel(1),
-        "@sample" => Msg::Sample(stage.app.asked, Ok(vec![connections()])),
+        "@sample" => Msg::Sample(stage.app.asked, Ok(samples())),
         "@failed" => Msg::Sample(stage.app.asked, Err("no agent answered: \u{9b}31m timeout".into())),
         "@tick" => Msg::Tick(Timestamp::from_seconds(stage.app.clock.seconds() + 1)),
         "@sleep" => Msg::Tick(Timestamp::from_seconds(stage.app.clock.seconds() + 9_000)),
@@ -39,6 +40,11 @@ fn happens(stage: &mut Stage, what: &str, step: i64) {
         }
     };
     stage.tell(msg);
+}
+
+fn samples() -> Samples {
+    let missed = Missed { node: "node-04".into(), reason: "khan/a4 did not answer within 5s".into() };
+    Samples { tables: vec![connections()], missed: vec![missed] }
 }
 
 fn connections() -> ConnectionSample {

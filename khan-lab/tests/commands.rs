@@ -141,6 +141,50 @@ fn single_connections_are_the_kernels_and_each_is_listed_once() -> Result {
 }
 
 #[test]
+fn every_node_that_holds_a_part_is_read_and_one_that_is_away_is_said() -> Result {
+    let mut bench = Bench::start()?;
+    let (seen, _) = bench.masqueraded()?;
+    let browser: BTreeSet<_> = bench.browser.local_addresses().iter().map(ToString::to_string).collect();
+    let web = bench.shop.cluster.plan().pods_of("shop", "web").nth(1).expect("planned").name.clone();
+    let address = bench.shop.cluster.plan().pod_addresses(&web)?.v4;
+    // Behind node 1's port stands a pod of node 2: its own node sees node 1, and node 1 knows the browser.
+    let through = |list: &Value| -> BTreeSet<String> {
+        let port = node_addresses(1).v4_port(NODE_PORT).to_string();
+        ends(list).into_iter().filter(|[_, dialled, _]| *dialled == port).map(|[client, ..]| client).collect()
+    };
+    let expected: BTreeSet<_> = bench
+        .witness(1)?
+        .iter()
+        .filter(|entry| entry.reply.src == address && entry.orig.dst_port == NODE_PORT)
+        .map(|entry| SocketAddr::new(entry.orig.src, entry.orig.src_port).to_string())
+        .collect();
+    assert!(!expected.is_empty() && expected.is_subset(&browser), "{expected:?}");
+    until("the browser in the agents' snapshots", PATIENCE, || {
+        let list = bench.json(&["top", "--external"]).ok()?;
+        list["items"].as_array()?.iter().any(|item| item["port"] == NODE_PORT).then_some(())
+    })?;
+    // Agents read their tables in turn, which takes its time on a busy machine.
+    let conns = ["conns", &format!("pod/shop/{web}"), "--proto", "tcp", "--limit", "500", "--agent-timeout", "30s"];
+    let list = bench.json(&conns)?;
+    assert_eq!(through(&list), expected, "{list:#}");
+    assert!(ends(&list).iter().all(|[client, ..]| *client != seen.to_string()), "once: {list:#}");
+    assert_eq!((&list["metadata"]["partial"], &list["metadata"]["missing"]), (&false.into(), &serde_json::json!([])));
+
+    // Without the pod's own node the other one still tells its half, and nobody takes it for all there is.
+    drop(bench.khan.agents.pop());
+    let url = Khan::agent_url(2);
+    let ended = bench.run(&[&conns[..], &["-o", "json"]].concat())?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains(&format!("is not counted: {url} refused the connection")), "{ended:?}");
+    let list: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(through(&list), expected, "{list:#}");
+    assert_eq!(list["metadata"]["partial"], true, "{list:#}");
+    assert!(list["metadata"]["missing"][0].as_str().is_some_and(|gap| gap.contains(&url)), "{list:#}");
+    assert_eq!(bench.run(&[&conns[..], &["--strict"]].concat())?.code, Some(3));
+    Ok(())
+}
+
+#[test]
 fn who_names_the_owner_the_peers_and_the_client_behind_a_masquerade() -> Result {
     let bench = Bench::start()?;
     let (seen, real) = bench.masqueraded()?;

@@ -13,8 +13,8 @@ use super::top::report::in_namespaces;
 use crate::cli::{Cli, ConnsArgs, duration};
 use crate::connect;
 use crate::failure::Failure;
-use crate::feed::{DetailError, SampleRequest};
-use crate::model::{Endpoint, Grain, LabelledPods, Party, Query, Selector, State, View};
+use crate::feed::{DetailError, Feed, SampleRequest, Samples};
+use crate::model::{Endpoint, Grain, LabelledPods, NodeState, Party, Query, Selector, State, View};
 use crate::output::{Cell, Column, Line, Report};
 
 /// Agents match one address after the other; a selector that means more is cut, and the note says so.
@@ -48,17 +48,18 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         (flag, selectors, found)
     });
     let nobody = ends.iter().find(|(_, wanted, found)| !wanted.is_empty() && found.is_empty());
-    if let Some((flag, wanted, _)) = nobody {
+    let nothing = if let Some((flag, wanted, _)) = nobody {
         let texts: Vec<_> = wanted.iter().map(ToString::to_string).collect();
-        printer.note(&format!("No connection of {} ({flag}) is known.", texts.join(", ")));
-        return Ok(());
-    }
-    if scope.is_narrow() && scope.addresses(&view).is_empty() {
+        Some(format!("No connection of {} ({flag}) is known.", texts.join(", ")))
+    } else if scope.is_narrow() && scope.addresses(&view).is_empty() {
         let labels = args.selector.as_deref().map(|labels| format!(" of pods labelled {labels}")).unwrap_or_default();
-        printer.note(&format!("No connections{labels} found{}.", in_namespaces(&scope.namespaces)));
-        return Ok(());
+        Some(format!("No connections{labels} found{}.", in_namespaces(&scope.namespaces)))
+    } else {
+        None
+    };
+    if ends.iter().any(|(_, _, found)| found.len() > ADDRESSES) {
+        printer.lacks(format!("only the first {ADDRESSES} addresses were asked for; name fewer"));
     }
-    let wide = ends.iter().any(|(_, _, found)| found.len() > ADDRESSES);
     let [src, dst, any] = ends.map(|(_, _, mut found)| {
         found.truncate(ADDRESSES);
         found
@@ -75,22 +76,35 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         // Some of what a node lists stands in another node's table as well.
         limit: limit.saturating_mul(2).min(MOST),
     };
-    let samples = feed.handle.sample(request).await.map_err(|error| match error {
-        DetailError::CountsOnly(_) => Failure::usage(error),
-        error => Failure::unreachable(error),
+    let samples = if nothing.is_some() { Samples::default() } else { sample(&feed, request).await? };
+    // What the view says of a node that fails needs no second sentence.
+    let failing = |node: &str| view.nodes.iter().any(|status| status.node == node && status.state != NodeState::Ok);
+    for missed in samples.missed.iter().filter(|missed| !failing(&missed.node)) {
+        printer.lacks(missed.to_string());
+    }
+    let listing = Listing::of(&view, &samples.tables, &scope, limit, state.is_some());
+    if args.limit == 0 && listing.truncated {
+        printer.lacks(format!("a node lists at most {MOST} connections: ask for fewer at a time"));
+    }
+    let report = listing.report(&view, &samples, &scope, &printer.gaps(&view));
+    printer.print(&match nothing {
+        Some(empty) => Report { empty, ..report },
+        None => report,
     })?;
-    let listing = Listing::of(&view, &samples, &scope, limit);
-    printer.print(&listing.report(&view, &samples, &scope))?;
     if listing.truncated {
         let matched: Vec<_> =
-            samples.iter().map(|sample| format!("{} in the table of {}", sample.matched, sample.node)).collect();
+            samples.tables.iter().map(|sample| format!("{} in the table of {}", sample.matched, sample.node)).collect();
         printer.note(&format!("note: {} listed, of {}", listing.listed.len(), matched.join(", ")));
-    }
-    if wide {
-        printer.note(&format!("note: only the first {ADDRESSES} addresses were asked for; name fewer"));
     }
     printer.explain(&view);
     printer.judge(&view)
+}
+
+async fn sample(feed: &Feed, request: SampleRequest) -> Result<Samples, Failure> {
+    feed.handle.sample(request).await.map_err(|error| match error {
+        DetailError::CountsOnly(_) => Failure::usage(error),
+        error => Failure::unreachable(error),
+    })
 }
 
 /// Which connections may be listed at all.
@@ -184,16 +198,20 @@ pub fn named(owners: &Owners<'_>, ip: IpAddr) -> String {
     owners.get(&ip).map_or_else(|| ip.to_string(), |endpoint| Party::of(endpoint, Grain::Name).1.text.to_string())
 }
 
-/// Every connection once: a connection across nodes stands in two tables, and the client's says what was dialled.
+/// Every connection once. One across nodes stands in two tables, and the reply tuple is the same in both: where a node
+/// masquerades the client, its own table has the real one, and the client's says what was dialled.
 pub fn distinct(samples: &[ConnectionSample]) -> Vec<(&str, &Connection)> {
     let mut index: HashMap<_, usize> = HashMap::new();
     let mut found: Vec<(&str, &Connection)> = Vec::new();
+    let tells = |c: &Connection| u8::from(c.src != c.reply_dst) + u8::from(c.dst != c.reply_src);
     for sample in samples {
         for connection in &sample.connections {
             let c = connection;
-            let key = (c.protocol, c.src, c.src_port, c.reply_src, c.reply_src_port);
+            // Every node has its own loopback.
+            let home = c.reply_src.is_loopback().then_some(&*sample.node);
+            let key = (c.protocol, c.reply_src, c.reply_src_port, c.reply_dst, c.reply_dst_port, home);
             match index.get(&key) {
-                Some(at) if c.dst != c.reply_src => found[*at] = (&sample.node, connection),
+                Some(at) if tells(c) > tells(found[*at].1) => found[*at] = (&sample.node, connection),
                 Some(_) => {}
                 None => {
                     index.insert(key, found.len());
@@ -216,23 +234,25 @@ struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     /// Every connection once, within the scope, those that were active last before the others.
-    fn of(view: &'a View, samples: &'a [ConnectionSample], scope: &Scope, limit: usize) -> Self {
+    fn of(view: &'a View, samples: &'a [ConnectionSample], scope: &Scope, limit: usize, by_state: bool) -> Self {
         let owners = owners(view);
-        let asked: HashSet<&str> = samples.iter().map(|sample| sample.node.as_str()).collect();
-        // The client's node lists it as well, or others with as much right; there it says what was dialled.
+        let is_cut = |sample: &&ConnectionSample| sample.matched > sample.connections.len() as u64;
+        // The client's node lists it as well, or others with as much right where it lists some only, or has it in another
+        // state; there it says what was dialled.
+        let first: HashSet<&str> =
+            samples.iter().filter(|sample| by_state || is_cut(sample)).map(|sample| sample.node.as_str()).collect();
         let elsewhere = |node: &str, c: &Connection| {
-            owners.get(&c.src).is_some_and(|client| *client.node != *node && asked.contains(&*client.node))
+            owners.get(&c.src).is_some_and(|client| *client.node != *node && first.contains(&*client.node))
         };
         let mut listed = distinct(samples);
         listed.retain(|(node, c)| !elsewhere(node, c) && scope.holds(&owners, c));
         listed.sort_by_key(|(_, c)| (c.idle_seconds.unwrap_or(u32::MAX), c.src, c.src_port, c.dst, c.dst_port));
-        let cut = samples.iter().any(|sample| sample.matched > sample.connections.len() as u64);
-        let truncated = cut || listed.len() > limit;
+        let truncated = samples.iter().any(|sample| is_cut(&sample)) || listed.len() > limit;
         listed.truncate(limit);
         Self { owners, listed, truncated }
     }
 
-    fn report(&self, view: &View, samples: &[ConnectionSample], scope: &Scope) -> Report {
+    fn report(&self, view: &View, samples: &Samples, scope: &Scope, gaps: &[String]) -> Report {
         let columns = vec![
             Column::text("protocol", "PROTO"),
             Column::text("state", "STATE"),
@@ -253,9 +273,13 @@ impl<'a> Listing<'a> {
         let metadata = json!({
             "source": view.source.kind.as_str(), "context": view.source.context, "scope": scope.namespaces,
             "listed": self.listed.len(), "truncated": self.truncated,
-            "nodes": samples.iter().map(|sample| json!({
+            "nodes": samples.tables.iter().map(|sample| json!({
                 "node": sample.node, "snapshotTime": sample.taken, "matched": sample.matched,
             })).collect::<Vec<_>>(),
+            "failed": samples.missed.iter().map(|missed| json!({
+                "node": missed.node, "reason": missed.reason,
+            })).collect::<Vec<_>>(),
+            "partial": !gaps.is_empty(), "missing": gaps,
         });
         let empty = format!("No connections found{}.", in_namespaces(&scope.namespaces));
         Report { kind: "RawConnectionList", metadata, columns, rows, empty }
@@ -319,20 +343,31 @@ mod tests {
         .unwrap()
     }
 
+    fn sample(node: &str, connection: Connection) -> ConnectionSample {
+        ConnectionSample { node: node.into(), connections: vec![connection], matched: 1, ..ConnectionSample::default() }
+    }
+
     #[test]
     fn the_clients_table_says_more_than_the_servers() {
-        let sample = |node: &str, connection: Connection| ConnectionSample {
-            node: node.into(),
-            connections: vec![connection],
-            matched: 1,
-            ..ConnectionSample::default()
-        };
         let server = sample("n2", connection("10.1.0.4", "10.1.1.9", "10.1.1.9"));
         let client = sample("n1", connection("10.1.0.4", "10.96.0.1", "10.1.1.9"));
         for samples in [[server.clone(), client.clone()], [client, server]] {
             let found = distinct(&samples);
             assert_eq!(found.len(), 1);
             assert_eq!((found[0].0, found[0].1.dst.to_string()), ("n1", "10.96.0.1".to_owned()));
+        }
+    }
+
+    #[test]
+    fn behind_a_masquerade_the_real_client_is_listed() {
+        let server = sample("n2", connection("10.0.0.1", "10.1.1.9", "10.1.1.9"));
+        let mut real = connection("203.0.113.7", "10.0.0.1", "10.1.1.9");
+        (real.reply_dst, real.dst_port) = ("10.0.0.1".parse().unwrap(), 30_080);
+        let entry = sample("n1", real);
+        for samples in [[server.clone(), entry.clone()], [entry, server]] {
+            let found = distinct(&samples);
+            assert_eq!(found.len(), 1);
+            assert_eq!((found[0].0, found[0].1.src.to_string()), ("n1", "203.0.113.7".to_owned()));
         }
     }
 }

@@ -102,10 +102,14 @@ impl Printer {
         self.missing.push(missing.into());
     }
 
+    /// Everything that is missing from the answer, one sentence each.
+    pub fn gaps(&self, view: &View) -> Vec<String> {
+        view.gaps().into_iter().chain(self.missing.iter().cloned()).collect()
+    }
+
     /// What the reader of a table would miss: nodes that are not in it, data that is old.
     pub fn explain(&self, view: &View) {
-        let gaps = view.gaps();
-        for note in view.notes.iter().chain(&gaps).chain(&self.missing) {
+        for note in view.notes.iter().chain(&self.gaps(view)) {
             self.note(&format!("note: {note}"));
         }
         if let Some(rest) = view.rest {
@@ -118,8 +122,7 @@ impl Printer {
 
     /// `--strict`: the one place that turns what is missing into an exit code.
     pub fn judge(&self, view: &View) -> Result<(), Failure> {
-        let gaps: Vec<_> = view.gaps().into_iter().chain(self.missing.iter().cloned()).collect();
-        match &gaps[..] {
+        match &self.gaps(view)[..] {
             _ if !self.strict => Ok(()),
             [] => Ok(()),
             [one] => Err(Failure::partial(format_args!("the answer is partial (--strict): {one}"))),

@@ -11,7 +11,7 @@ use khan_api::{Snapshot, Timestamp};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
-use crate::feed::{DetailError, Feed, Feeder, News, Request, SampleRequest, channel, next};
+use crate::feed::{DetailError, Feed, Feeder, News, Request, SampleRequest, Samples, channel, next};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, merge};
 use crate::source::agents::details;
@@ -121,11 +121,11 @@ impl Source {
     }
 }
 
-async fn sample(node: String, request: SampleRequest) -> Result<Vec<khan_api::ConnectionSample>, DetailError> {
+async fn sample(node: String, request: SampleRequest) -> Result<Samples, DetailError> {
     let filter = Filter::parse(&details::query(&request)).map_err(DetailError::Failed)?;
     let read = spawn_blocking(move || connections::sample(node, filter)).await;
     match read {
-        Ok(Ok(sample)) => Ok(vec![sample]),
+        Ok(Ok(sample)) => Ok(Samples { tables: vec![sample], missed: Vec::new() }),
         Ok(Err(error)) => Err(DetailError::Failed(error.to_string())),
         Err(error) => Err(DetailError::Failed(error.to_string())),
     }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use khan_api::ConnectionSample;
-
-use crate::feed::SampleRequest;
+use crate::feed::{SampleRequest, Samples};
 use crate::model::{GroupBy, History, Projected, Projection, Query, RowKey, Sort, State, View, project};
 
 use super::list::Cursor;
@@ -25,7 +23,7 @@ pub enum Sample {
     /// On its way.
     Asked,
     /// Answered.
-    Ready(Vec<ConnectionSample>),
+    Ready(Samples),
     /// Not answered, one sentence.
     Failed(String),
 }
@@ -102,7 +100,7 @@ impl Drill {
 
     fn connections(&self) -> usize {
         match &self.sample {
-            Sample::Ready(answers) => answers.iter().map(|answer| answer.connections.len()).sum(),
+            Sample::Ready(samples) => samples.tables.iter().map(|answer| answer.connections.len()).sum(),
             Sample::Asked | Sample::Failed(_) => 0,
         }
     }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use khan_api::{ConnectionSample, Timestamp};
+use khan_api::Timestamp;
 
-use crate::feed::{News, SampleRequest};
+use crate::feed::{News, SampleRequest, Samples};
 use crate::model::View;
 
 use super::input::Key;
@@ -31,7 +31,7 @@ pub enum Msg {
     /// The source's task is gone.
     SourceGone,
     /// An answer to the question with this number.
-    Sample(u64, Result<Vec<ConnectionSample>, String>),
+    Sample(u64, Result<Samples, String>),
     /// A file was written, or could not be.
     Written(Result<PathBuf, String>),
     /// A second has passed; the wall clock.

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use khan_api::{ConnectionSample, Timestamp};
+use khan_api::Timestamp;
 use ratatui::crossterm::event::{Event, EventStream, MouseButton, MouseEventKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -320,7 +320,7 @@ impl Turn {
                     self.cancel();
                     let (handle, answers) = (self.feed.handle.clone(), self.answers.clone());
                     self.question = Some(tokio::spawn(async move {
-                        let answer: Result<Vec<ConnectionSample>, _> = handle.sample(request).await;
+                        let answer = handle.sample(request).await;
                         let _ = answers.send(Msg::Sample(number, answer.map_err(|error| error.to_string()))).await;
                     }));
                 }

@@ -29,9 +29,9 @@ pub fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
     } else if let Some(drill) = app.drills.last() {
         match (drill.current(), &drill.sample) {
             (Some(row), _) => line(row),
-            (None, Sample::Ready(answers)) if drill.pane == drill.panes.len() => {
+            (None, Sample::Ready(samples)) if drill.pane == drill.panes.len() => {
                 let at = drill.cursors[drill.pane].key.map_or(0, |key| usize::try_from(key.0).unwrap_or(0));
-                let connection = answers.iter().flat_map(|answer| &answer.connections).nth(at);
+                let connection = samples.tables.iter().flat_map(|table| &table.connections).nth(at);
                 connection.map_or_else(
                     || drill.title.clone(),
                     |c| format!("{} {} {}:{} -> {}:{}", c.protocol, c.state, c.src, c.src_port, c.dst, c.dst_port),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use khan_api::{Timestamp, routes};
-use khan_cli::feed::{self, DetailError, Feed, News, SampleRequest};
+use khan_cli::feed::{self, DetailError, Feed, Missed, News, SampleRequest};
 use khan_cli::model::{NodeState, SourceInfo, View};
 use khan_cli::source::agents::poll::{self, Plan};
 use khan_cli::source::agents::{fixed, roster::Roster};
@@ -125,18 +125,55 @@ async fn requests_change_the_rhythm() {
 }
 
 #[tokio::test]
-async fn single_connections_come_from_the_owning_node() {
+async fn single_connections_come_from_every_node_that_holds_them() {
     let (first, second) = (agent("n1").await, agent("n2").await);
     let mut feed = start(roster(&[first.url(), second.url()]), Duration::from_mins(1));
     view(&mut feed, "both answered", |view| view.counted_nodes() == 2).await;
     let request =
         SampleRequest { src: vec!["10.0.1.1".parse().unwrap()], port: Some(5432), ..SampleRequest::default() };
     let samples = feed.handle.sample(request).await.unwrap();
-    assert_eq!(samples.iter().map(|sample| (sample.node.as_str(), sample.matched)).collect::<Vec<_>>(), [("n1", 10)]);
+    let tables = samples.tables.iter().map(|sample| (sample.node.as_str(), sample.matched)).collect::<Vec<_>>();
+    assert_eq!((tables, samples.missed), (vec![("n1", 10), ("n2", 10)], Vec::new()));
     let paths: Vec<_> = first.requests().into_iter().map(|request| request.path).collect();
     assert_eq!(paths.last().unwrap(), "/v1/connections?src=10.0.1.1&port=5432");
     let nowhere = SampleRequest { nodes: vec!["n9".into()], ..SampleRequest::default() };
     assert!(matches!(feed.handle.sample(nowhere).await, Err(DetailError::Failed(_))));
+}
+
+/// An agent that is busy says when to come again, as often as `times`.
+async fn busy(times: u32, wait: &'static str) -> Server {
+    let left = AtomicU32::new(times);
+    Server::start(move |request: &Request| match request.path.split('?').next() {
+        Some(routes::CONNECTIONS) => {
+            let busy = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            if !busy {
+                return Answer::json(json!({"node": "n1", "matched": 10, "connections": []}));
+            }
+            Answer::Http(429, vec![("retry-after", wait.into())], b"busy\n".into())
+        }
+        _ => Answer::json(snapshot("n1", 1)),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_busy_agent_is_asked_again_when_it_says_within_what_an_answer_may_take() {
+    for (times, wait, answers) in
+        [(2, "0", true), (1, "1", true), (1, "60", false), (1, "soon", false), (9, "1", false)]
+    {
+        let (first, second) = (busy(times, wait).await, agent("n2").await);
+        let mut feed = start(roster(&[first.url(), second.url()]), Duration::from_mins(1));
+        view(&mut feed, "both answered", |view| view.counted_nodes() == 2).await;
+        let samples = feed.handle.sample(SampleRequest::default()).await.unwrap();
+        let nodes: Vec<_> = samples.tables.iter().map(|sample| sample.node.as_str()).collect();
+        if answers {
+            assert_eq!((&nodes[..], samples.missed), (&["n1", "n2"][..], Vec::new()), "{times} x {wait}");
+        } else {
+            let reason = format!("{} answered 429 Too Many Requests: busy", first.url());
+            let missed = Missed { node: "n1".into(), reason };
+            assert_eq!((&nodes[..], samples.missed), (&["n2"][..], vec![missed]), "{times} x {wait}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -53,7 +53,8 @@ pub(super) async fn unmask(
         };
         match feed.handle.sample(request).await {
             Ok(samples) => {
-                for sample in samples {
+                notes.extend(samples.missed.iter().map(ToString::to_string));
+                for sample in samples.tables {
                     for connection in sample.connections.iter().filter(|c| is_masqueraded(c, socket)) {
                         let client = SocketAddr::new(connection.src, connection.src_port);
                         found.insert(
@@ -95,7 +96,8 @@ async fn sockets(view: &View, feed: &Feed, addresses: &[Known], notes: &mut Vec<
     let request = SampleRequest { nodes: observers, src: masks.clone(), limit: FOLLOWED, ..SampleRequest::default() };
     match feed.handle.sample(request).await {
         Ok(samples) => {
-            let connections = samples.iter().flat_map(|sample| &sample.connections);
+            notes.extend(samples.missed.iter().map(ToString::to_string));
+            let connections = samples.tables.iter().flat_map(|sample| &sample.connections);
             let seen = connections.filter(|c| masks.contains(&c.src));
             let mut seen: Vec<_> = seen.map(|c| SocketAddr::new(c.src, c.src_port)).collect();
             seen.sort_unstable();

@@ -1,9 +1,9 @@
 //! One question to one agent, and its answer as a value.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use http::header::{ETAG, HeaderValue, IF_NONE_MATCH};
+use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use khan_api::snapshot::SCHEMA;
 use khan_api::{ConnectionSample, Label, Sentence, Snapshot, routes};
 use serde::de::DeserializeOwned;
@@ -101,9 +101,33 @@ pub async fn snapshot(
 }
 
 /// `GET /v1/connections`; `query` is what follows the question mark.
+///
+/// Agents read their tables in turn, so that reading takes no more of a node than it may, and send away whom they would keep
+/// waiting for long. So its turn is waited for as long as an answer may take, here and there together, and then the answer
+/// for as long again.
 pub async fn connections(route: &Route, query: &str, bounds: Bounds) -> Result<ConnectionSample, FetchError> {
-    let reply = route.exchange(&Ask::get(format!("{}?{query}", routes::CONNECTIONS)), bounds).await?;
-    parse("a list of connections", reply).await
+    let ask = Ask::get(format!("{}?{query}", routes::CONNECTIONS));
+    let begun = Instant::now();
+    let patience = 2 * bounds.deadline;
+    loop {
+        let deadline = patience.saturating_sub(begun.elapsed());
+        let reply = route.exchange(&ask, Bounds { deadline, ..bounds }).await.map_err(|error| match error {
+            ExchangeError::Timeout(_) => ExchangeError::Timeout(patience),
+            error => error,
+        })?;
+        match retry_after(&reply).filter(|wait| begun.elapsed() + *wait <= bounds.deadline) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return parse("a list of connections", reply).await,
+        }
+    }
+}
+
+/// When to come again, if that is all that the answer says.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    let is_busy = matches!(reply.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = reply.header(RETRY_AFTER).filter(|_| is_busy)?.trim().parse().ok()?;
+    // Nothing at all would be a loop.
+    Some(Duration::from_secs(seconds).max(Duration::from_millis(100)))
 }
 
 /// The body of a successful answer.

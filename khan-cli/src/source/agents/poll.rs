@@ -222,9 +222,9 @@ impl Poller {
             // Agents tell everything anyway.
             Request::Question(_) => {}
             Request::Sample(request, answer) => {
-                let agents = details::owners(&request, self.agents.values().filter(|agent| !agent.gone));
+                let holders = details::holders(&request, self.agents.values().filter(|agent| !agent.gone));
                 let (permits, bounds) = (Arc::clone(&self.permits), self.plan.bounds);
-                self.details.spawn(details::answer(request, agents, permits, bounds, answer));
+                self.details.spawn(details::answer(request, holders, permits, bounds, answer));
             }
         }
     }

@@ -44,7 +44,7 @@ fn parts(height: u16, pane_rows: usize, sample_rows: usize, on_sample: bool) -> 
 
 fn sample_rows(drill: &Drill) -> usize {
     match &drill.sample {
-        Sample::Ready(answers) => answers.iter().map(|answer| answer.connections.len()).sum::<usize>().max(1),
+        Sample::Ready(samples) => samples.tables.iter().map(|table| table.connections.len()).sum::<usize>().max(1),
         Sample::Asked | Sample::Failed(_) => 1,
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use khan_api::Connection;
 
+use crate::feed::Samples;
 use crate::tui::app::App;
 use crate::tui::drill::{Drill, SAMPLE_LIMIT, Sample};
 use crate::tui::format;
@@ -29,13 +30,16 @@ pub(super) fn draw(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
             }
             return;
         }
-        Sample::Ready(answers) => answers,
+        Sample::Ready(samples) => samples,
     };
+    let Samples { tables: answers, missed } = answers;
     let matched: u64 = answers.iter().map(|answer| answer.matched).sum();
     let nodes: Vec<_> = answers.iter().map(|answer| answer.node.as_str()).collect();
     let listed: usize = answers.iter().map(|answer| answer.connections.len()).sum();
     // A connection across nodes stands in the tables of both, so these are entries, not connections.
-    let words = format!("table entries ({listed} of {} on {})", format::count(matched), nodes.join(", "));
+    let without: Vec<_> = missed.iter().map(|missed| missed.node.as_str()).collect();
+    let without = if without.is_empty() { String::new() } else { format!(", WITHOUT {}", without.join(", ")) };
+    let words = format!("table entries ({listed} of {} on {}{without})", format::count(matched), nodes.join(", "));
     let ellipsis = app.setup.glyphs.ellipsis;
     let room = usize::from(end).saturating_sub(if pen.width() >= 100 { 40 } else { 20 });
     pen.put(1, 0, &text::fit(&words, room, ellipsis), head);
