@@ -11,7 +11,7 @@ use khan_serve::readiness::Readiness;
 use khan_serve::server::{Bound, Server};
 use khan_serve::shutdown::Shutdown;
 use khan_serve::web_config::WebConfig;
-use khan_serve::{listen, logging};
+use khan_serve::{descriptors, listen, logging};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
 
@@ -57,6 +57,7 @@ impl Agent {
 
 /// Runs the program to its end.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    descriptors::prepare()?;
     logging::start(&arguments.log).context("cannot start logging").map_err(Failure::other)?;
     // A second provider would only be refused; one is installed, whoever did it.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -137,6 +137,7 @@ impl Metrics {
         self.resident.set(resident().unwrap_or(0));
         // Encoding fails only on metrics without a name or values, and these have both.
         let _ = TextEncoder::new().encode(&self.registry.gather(), out);
+        khan_serve::shed::write(out);
     }
 }
 

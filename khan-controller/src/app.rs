@@ -31,6 +31,9 @@ use crate::{external, file, resolve};
 /// How often previous owners are looked through for those whose time is over.
 const EXPIRY_PERIOD: Duration = Duration::from_mins(1);
 
+/// Threads of the runtime: one reads what the API server sends while the other answers agents.
+pub const THREADS: usize = 2;
+
 /// Starts the whole program; it stops when `shutdown` is requested. Configuration that cannot work is refused here.
 pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shutdown) -> Result<Bound, Failure> {
     let web = arguments.web_config.as_deref().map(WebConfig::open).transpose().map_err(Failure::configuration)?;
@@ -65,7 +68,7 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
     let listener = listen::bind("--listen", arguments.listen).await?;
     // Every agent keeps a connection, and there are up to 5,000.
-    let limits = Limits { connections: 10_000, ..Limits::default() };
+    let limits = Limits { connections: 10_000, threads: THREADS, ..Limits::default() };
     Ok(Server::new(router).limits(limits).web_config(web).start(listener, shutdown)?)
 }
 

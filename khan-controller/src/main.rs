@@ -6,8 +6,8 @@ use khan_controller::app;
 use khan_controller::arguments::Arguments;
 use khan_controller::watch::WatchSettings;
 use khan_serve::exit::{self, Failure};
-use khan_serve::logging;
 use khan_serve::shutdown::Shutdown;
+use khan_serve::{descriptors, logging};
 
 const NAME: &str = "khan-controller";
 
@@ -17,11 +17,11 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
+    descriptors::prepare()?;
     // kube logs each retry and whole bodies that it cannot read; this program says what matters of it.
     logging::start_without(&arguments.log, &["kube_client", "kube_runtime"])?;
     app::install_tls_provider();
-    // One thread reads what the API server sends while the other answers agents.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(app::THREADS).enable_all().build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;
         app::start(arguments, WatchSettings::default(), shutdown).await?.finished().await;

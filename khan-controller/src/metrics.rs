@@ -117,6 +117,7 @@ impl Metrics {
         self.revision.set(i64::try_from(index.cursor().revision).unwrap_or(i64::MAX));
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page).expect("memory takes all that is written");
+        khan_serve::shed::write(&mut page);
         page
     }
 

@@ -1,75 +1,21 @@
-//! One accepted connection: its phase, and the deadlines that keep a silent or trickling peer from holding it.
+//! One accepted connection: the deadlines that keep a silent or trickling peer from holding it, and the account of how long
+//! it keeps the server waiting.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::exchange::{Phase, State};
 use crate::server::Limits;
-
-/// What a connection is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Between requests.
-    Idle = 0,
-    /// A request head has begun to arrive.
-    Head = 1,
-    /// From the end of the request head to the end of the response body.
-    Serving = 2,
-}
-
-/// Shared by a connection's socket, its requests, and the accept loop.
-#[derive(Debug)]
-pub(crate) struct State {
-    // Milliseconds since `BASE` at which the phase began, shifted left by two, and the phase.
-    phase: AtomicU64,
-    close: Notify,
-}
-
-static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-impl State {
-    pub(crate) fn new() -> Arc<Self> {
-        let state = Self { phase: AtomicU64::new(0), close: Notify::new() };
-        state.enter(Phase::Idle);
-        Arc::new(state)
-    }
-
-    pub(crate) fn enter(&self, phase: Phase) {
-        let millis = u64::try_from(BASE.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
-        self.phase.store(millis << 2 | phase as u64, Ordering::Relaxed);
-    }
-
-    /// The phase and when it began.
-    pub(crate) fn phase(&self) -> (Phase, Instant) {
-        let packed = self.phase.load(Ordering::Relaxed);
-        let phase = match packed & 3 {
-            0 => Phase::Idle,
-            1 => Phase::Head,
-            _ => Phase::Serving,
-        };
-        (phase, *BASE + Duration::from_millis(packed >> 2))
-    }
-
-    /// Asks the connection's task to end it.
-    pub(crate) fn close(&self) {
-        self.close.notify_one();
-    }
-
-    pub(crate) async fn closed(&self) {
-        self.close.notified().await;
-    }
-}
+use crate::turns::Place;
 
 /// A deadline that is set by the first pending poll and lifted by progress.
 #[derive(Debug, Default)]
@@ -116,8 +62,10 @@ impl<S> Socket<S> {
     fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.write.lift();
+            self.state.was_read();
             return result;
         }
+        self.state.awaits_reading();
         let (phase, since) = self.state.phase();
         let whole = if phase == Phase::Serving { self.limits.exchange } else { self.limits.idle };
         let stall = self.limits.stall;
@@ -209,9 +157,11 @@ impl Body for RequestBody {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(frame) => {
                 this.read.lift();
+                this.state.body_came();
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Poll::Pending => {
+                this.state.awaits_body();
                 let (_, since) = this.state.phase();
                 let (stall, whole) = (this.limits.stall, this.limits.exchange);
                 this.read.poll(cx, || (Instant::now() + stall).min(since + whole)).map(|error| Some(Err(error.into())))
@@ -228,16 +178,18 @@ impl Body for RequestBody {
     }
 }
 
-/// A response body whose end makes the connection idle again.
+/// A response body whose end makes the connection idle again. Its frames are made in turns.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
     body: axum::body::Body,
     state: Arc<State>,
+    place: Option<Place>,
 }
 
 impl ResponseBody {
-    pub(crate) fn new(body: axum::body::Body, state: Arc<State>) -> Self {
-        Self { body, state }
+    /// Without a `place` it is sent at once.
+    pub(crate) fn new(body: axum::body::Body, state: Arc<State>, place: Option<Place>) -> Self {
+        Self { body, state, place }
     }
 }
 
@@ -252,7 +204,12 @@ impl Body for ResponseBody {
     type Error = axum::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        let _turn = match &mut this.place {
+            Some(place) => Some(ready!(place.poll(cx))),
+            None => None,
+        };
+        Pin::new(&mut this.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {

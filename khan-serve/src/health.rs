@@ -14,6 +14,11 @@ pub const LIVEZ: &str = "/livez";
 /// Path of the readiness probe.
 pub const READYZ: &str = "/readyz";
 
+/// Whether a request for `path` is a probe, which is answered before all others and asks for no password.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(path, LIVEZ | READYZ)
+}
+
 /// Says why the process no longer does its work; `Ok` while it does.
 pub type Liveness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 

@@ -5,14 +5,25 @@
 //! [`exit::report`]. `app::run` binds with [`listen::bind`], hands an [`axum::Router`] to [`server::Server`], and gets a
 //! [`server::Bound`] back, so that a test starts the very same program on port 0.
 
+pub mod descriptors;
 pub mod duration;
 pub mod exit;
-pub mod health;
-pub mod listen;
 pub mod logging;
 pub mod readiness;
-pub mod server;
 pub mod shutdown;
+
+pub mod exchange;
+pub mod gate;
+mod peer;
+mod ring;
+pub mod shed;
+mod turns;
+
+pub mod health;
+pub mod remember;
 pub mod web_config;
 
 mod connection;
+mod connections;
+pub mod listen;
+pub mod server;

@@ -1,11 +1,16 @@
 //! An HTTP/1.1 server with bounds: connections, the time a request head, a stalled body, an unread answer and an idle
 //! connection may take, and the time that draining takes.
+//!
+//! A new connection is always accepted: when there are too many, another one makes room (`connections.rs`). What requests
+//! compute is computed in turns (`turns.rs`), but probes are answered at once, so that `/livez` and `/readyz` take
+//! milliseconds whatever others ask for. What requests hold in memory or burn off the runtime is the business of a
+//! [`Gate`](crate::gate::Gate), which their routes know of.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -22,16 +27,22 @@ use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
-use crate::connection::{Phase, RequestBody, ResponseBody, Socket, State};
+use crate::connection::{RequestBody, ResponseBody, Socket};
+use crate::connections::Connections;
+use crate::exchange::{Exchange, Phase, State};
 use crate::shutdown::Shutdown;
+use crate::turns::{Fair, Place, Turns};
 use crate::web_config::WebConfig;
+use crate::{descriptors, health};
 
 /// How much of the server one peer, or all together, may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections. When all are taken, a new one displaces the connection that is idle for longest; when none is
-    /// idle, it waits in the kernel's queue.
+    /// Open connections, as far as there are file descriptors for them. When all are taken, a new one displaces another: of
+    /// the peer that has most, the one that has kept the server waiting for longest.
     pub connections: usize,
+    /// Requests that are computed at the same moment: the number of threads of the runtime.
+    pub threads: usize,
     /// From the first byte of a request head to its last, and for a TLS handshake.
     pub head: Duration,
     /// Between two requests. Longer than the usual scrape intervals, so that scrapers keep their connection.
@@ -48,6 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 128,
+            threads: 1,
             head: Duration::from_secs(10),
             idle: Duration::from_mins(2),
             stall: Duration::from_secs(15),
@@ -57,8 +69,11 @@ impl Default for Limits {
     }
 }
 
-/// Bytes read at a time, and the longest request head. Each connection holds so many even while it is idle.
-const READ_BUFFER: usize = 16 * 1024;
+/// Bytes read at a time, and the longest request head. Each connection holds so many even while it is idle; hyper allows no
+/// fewer.
+const READ_BUFFER: usize = 8 * 1024;
+/// How long a server without a file descriptor waits for one.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A router and the bounds it is served with.
 #[derive(Debug)]
@@ -115,40 +130,44 @@ impl Server {
 
     async fn accept(self, listener: TcpListener, shutdown: Shutdown) {
         let mut tasks: JoinSet<u64> = JoinSet::new();
-        let mut states: BTreeMap<u64, Arc<State>> = BTreeMap::new();
-        let mut number = 0;
+        let mut connections = Connections::default();
+        let room = self.limits.connections.min(descriptors::for_connections());
+        let turns = Turns::new(self.limits.threads);
         let mut failing = false;
         loop {
-            let room = states.len() < self.limits.connections;
             let accepted = tokio::select! {
                 () = shutdown.requested() => break,
                 Some(ended) = tasks.join_next() => {
-                    forget(&mut states, &ended);
+                    forget(&mut connections, &ended);
                     continue;
                 }
-                accepted = listener.accept(), if room || longest_idle(&states).is_some() => accepted,
+                accepted = listener.accept() => accepted,
             };
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, mostly: it passes when connections end.
+                    // Out of file descriptors, mostly.
                     if !failing {
                         warn!(%error, "Cannot accept connections");
                     }
                     failing = true;
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    connections.displace();
+                    let ended = tokio::time::timeout(PAUSE, tasks.join_next()).await;
+                    if let Ok(Some(ended)) = ended {
+                        forget(&mut connections, &ended);
+                    }
                     continue;
                 }
             };
             failing = false;
-            if !room && let Some(state) = longest_idle(&states).and_then(|number| states.remove(&number)) {
-                state.close();
+            if connections.len() >= room {
+                connections.displace();
             }
-            number += 1;
-            let state = State::new();
-            states.insert(number, Arc::clone(&state));
+            let state = State::new(peer.ip());
+            let number = connections.add(Arc::clone(&state));
             let (router, web, limits) = (self.router.clone(), self.web.clone(), self.limits);
-            let connection = Connection { router, web, limits, peer, certified: false, state };
+            let (turns, probed) = (Arc::clone(&turns), AtomicBool::new(false));
+            let connection = Connection { router, web, limits, turns, peer, certified: false, probed, state };
             let shutdown = shutdown.clone();
             tasks.spawn(async move {
                 connection.run(stream, shutdown).await;
@@ -163,22 +182,13 @@ impl Server {
     }
 }
 
-fn forget(states: &mut BTreeMap<u64, Arc<State>>, ended: &Result<u64, tokio::task::JoinError>) {
+fn forget(connections: &mut Connections, ended: &Result<u64, tokio::task::JoinError>) {
     if let Ok(number) = ended {
-        states.remove(number);
+        connections.remove(*number);
     } else {
         // A handler panicked and took its connection along; which one is seen by who still holds the state.
-        states.retain(|_, state| Arc::strong_count(state) > 1);
+        connections.remove_orphans();
     }
-}
-
-/// The number of the connection that waits for a request for longest.
-fn longest_idle(states: &BTreeMap<u64, Arc<State>>) -> Option<u64> {
-    let idle = states.iter().filter_map(|(number, state)| {
-        let (phase, since) = state.phase();
-        (phase != Phase::Serving).then_some((since, *number))
-    });
-    idle.min().map(|(_, number)| number)
 }
 
 struct Connection {
@@ -186,7 +196,10 @@ struct Connection {
     web: Option<Arc<WebConfig>>,
     // The peer showed a client certificate that was asked for and taken.
     certified: bool,
+    // A probe has been answered out of turn.
+    probed: AtomicBool,
     limits: Limits,
+    turns: Arc<Turns>,
     peer: SocketAddr,
     state: Arc<State>,
 }
@@ -198,7 +211,8 @@ impl Connection {
         let Some(acceptor) = self.web.as_ref().and_then(|web| web.acceptor()) else {
             return self.serve(stream, shutdown).await;
         };
-        let handshake = tokio::time::timeout(self.limits.head, acceptor.accept(stream));
+        let handshake = Fair::new(&self.turns, &self.state, acceptor.accept(stream));
+        let handshake = tokio::time::timeout(self.limits.head, handshake);
         let accepted = tokio::select! {
             accepted = handshake => accepted,
             () = shutdown.requested() => return,
@@ -245,24 +259,36 @@ impl Connection {
     }
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
+        // Probes come on connections of their own; a hundred of them on one are no probes.
+        let probe = health::is_probe(request.uri().path()) && !self.probed.swap(true, Ordering::Relaxed);
         let state = Arc::clone(&self.state);
-        let mut response = match &self.web {
-            Some(web) => match web.refuse(request.uri().path(), request.headers(), self.certified).await {
-                Some(refusal) => refusal.map(Body::from),
-                None => self.route(request).await?,
-            },
+        let (response, place) = if probe {
+            (self.respond(request).await?, None)
+        } else {
+            let place = Place::new(Arc::clone(&self.turns), Arc::clone(&state));
+            let turns = Arc::clone(&self.turns);
+            (Fair::new(&turns, &state, self.respond(request)).await?, Some(place))
+        };
+        Ok(response.map(|body| ResponseBody::new(body, state, place)))
+    }
+
+    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let Some(web) = &self.web else { return self.route(request).await };
+        let exchange = Exchange(Arc::clone(&self.state));
+        let refusal = web.refuse(request.uri().path(), request.headers(), self.certified, &exchange).await;
+        let mut response = match refusal {
+            Some(refusal) => refusal,
             None => self.route(request).await?,
         };
-        if let Some(web) = &self.web {
-            web.decorate(response.headers_mut());
-        }
-        Ok(response.map(|body| ResponseBody::new(body, state)))
+        web.decorate(response.headers_mut());
+        Ok(response)
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         let wrap = |body| Body::new(RequestBody::new(body, Arc::clone(&self.state), self.limits));
         let mut request = request.map(wrap);
         request.extensions_mut().insert(ConnectInfo(self.peer));
+        request.extensions_mut().insert(Exchange(Arc::clone(&self.state)));
         self.router.clone().oneshot(request).await
     }
 }

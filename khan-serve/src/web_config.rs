@@ -16,12 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::body::Body;
+use axum::response::IntoResponse;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use basic::Users;
+use basic::{Passwords, Users};
 use settings::Settings;
+
+use crate::exchange::Exchange;
+use crate::health::is_probe;
 
 /// How often the files are looked at, at most.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -64,6 +69,8 @@ pub enum WebConfigError {
 pub struct WebConfig {
     path: PathBuf,
     with_tls: bool,
+    // Outlives the versions of the file, so that rereading it is no way around the bound.
+    passwords: Passwords,
     state: Mutex<State>,
 }
 
@@ -88,10 +95,11 @@ struct Loaded {
 impl WebConfig {
     /// Reads the file and the files that it names.
     pub fn open(path: &Path) -> Result<Self, WebConfigError> {
-        let loaded = Loaded::read(path)?;
+        let passwords = Passwords::default();
+        let loaded = Loaded::read(path, &passwords)?;
         let with_tls = loaded.tls.is_some();
         let state = State { stamps: stamps(&loaded.files), loaded: Arc::new(loaded), looked: Instant::now() };
-        Ok(Self { path: path.to_owned(), with_tls, state: Mutex::new(state) })
+        Ok(Self { path: path.to_owned(), with_tls, passwords, state: Mutex::new(state) })
     }
 
     /// Whether connections are encrypted.
@@ -109,16 +117,27 @@ impl WebConfig {
     }
 
     /// `None` lets the request pass.
-    pub(crate) async fn refuse(&self, path: &str, headers: &HeaderMap, certified: bool) -> Option<Response<String>> {
-        if matches!(path, crate::health::LIVEZ | crate::health::READYZ) {
+    pub(crate) async fn refuse(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        certified: bool,
+        exchange: &Exchange,
+    ) -> Option<Response<Body>> {
+        if is_probe(path) {
             return None;
         }
         let loaded = self.current();
         if loaded.tls.as_ref().is_some_and(|tls| tls.require_client) && !certified {
             return Some(refusal(StatusCode::FORBIDDEN, "a client certificate is required"));
         }
-        if loaded.users.is_empty() || loaded.users.admit(headers.get(header::AUTHORIZATION)).await {
+        if loaded.users.is_empty() {
             return None;
+        }
+        match loaded.users.admit(exchange, headers.get(header::AUTHORIZATION)).await {
+            Ok(true) => return None,
+            Ok(false) => {}
+            Err(shed) => return Some(shed.into_response()),
         }
         let mut response = refusal(StatusCode::UNAUTHORIZED, "user and password are required (basic authentication)");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
@@ -155,7 +174,7 @@ impl WebConfig {
     }
 
     fn reread(&self) -> Result<Loaded, WebConfigError> {
-        let loaded = Loaded::read(&self.path)?;
+        let loaded = Loaded::read(&self.path, &self.passwords)?;
         if loaded.tls.is_some() != self.with_tls {
             let reason = "TLS cannot be switched on or off without a restart".into();
             return Err(WebConfigError::Field { path: self.path.clone(), field: "tls_server_config", reason });
@@ -165,7 +184,7 @@ impl WebConfig {
 }
 
 impl Loaded {
-    fn read(path: &Path) -> Result<Self, WebConfigError> {
+    fn read(path: &Path, passwords: &Passwords) -> Result<Self, WebConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| WebConfigError::Read {
             path: path.to_owned(),
             field: "--web-config",
@@ -173,7 +192,7 @@ impl Loaded {
         })?;
         let settings: Settings =
             Settings::parse(&text).map_err(|source| WebConfigError::Syntax { path: path.to_owned(), source })?;
-        let users = Users::new(settings.basic_auth_users.unwrap_or_default())
+        let users = Users::new(settings.basic_auth_users.unwrap_or_default().0, passwords.clone())
             .map_err(|reason| WebConfigError::Field { path: path.to_owned(), field: "basic_auth_users", reason })?;
         let mut files = vec![path.to_owned()];
         let tls = settings.tls_server_config.map(|settings| tls::Tls::new(path, &settings, &mut files)).transpose()?;
@@ -195,8 +214,8 @@ fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
     files.iter().map(stamp).collect()
 }
 
-fn refusal(status: StatusCode, reason: &str) -> Response<String> {
-    let mut response = Response::new(format!("{{\"error\":\"{reason}\"}}\n"));
+fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{{\"error\":\"{reason}\"}}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -22,6 +22,7 @@ const SOON: Duration = Duration::from_secs(5);
 fn tight() -> Limits {
     Limits {
         connections: 2,
+        threads: 1,
         head: Duration::from_millis(300),
         idle: Duration::from_secs(20),
         stall: Duration::from_millis(300),

@@ -233,7 +233,15 @@ fn what_cannot_work_is_named() {
         (&TLS.replace("server.key", "server.pem"), "key_file: no private key"),
         (&TLS.replace("server.key", "client.key"), "does not go with key_file"),
         ("basic_auth_users:\n  alice: secret\n", "the password of alice is not a bcrypt hash"),
+        (
+            "basic_auth_users:\n  alice: $2b$04$a\n  bob: $2b$04$b\n  alice: $2b$04$c\n",
+            "web.yml (--web-config) is not usable: basic_auth_users: alice is listed twice",
+        ),
         ("http_server_config:\n  headers:\n    Server: x\n", "Server is not one of"),
+        (
+            "http_server_config: {headers: {X-Frame-Options: a, X-Frame-Options: b}}\n",
+            "X-Frame-Options is listed twice",
+        ),
         ("- x\n", "invalid type"),
     ] {
         let error = refused(config);

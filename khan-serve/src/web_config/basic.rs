@@ -1,70 +1,150 @@
 //! Basic authentication against bcrypt hashes.
+//!
+//! bcrypt takes a tenth of a second of CPU for each guess, so guesses pass a gate: one at a time, and after a wrong one
+//! nothing for nine times as long as it took. Verdicts are remembered, right ones apart from wrong ones, so that no flood of
+//! guesses makes a scraper's password cost anything again.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
-/// Checked pairs that are remembered, so that a scraper costs one bcrypt and not one a scrape.
-const MOST_REMEMBERED: usize = 128;
-/// A valid hash of nobody's password, checked for users that do not exist so that these take as long as others.
-const NOBODY: &str = "$2b$10$abcdefghijklmnopqrstuuqsYqE9d4XJ5g9Yw5O6Fh1oQxH3x1zMa";
+use crate::exchange::Exchange;
+use crate::gate::{Bounds, Gate};
+use crate::remember::{Fingerprint, Keys, Remembered};
+use crate::shed::Shed;
+
+/// Right passwords that are remembered: usually one a user.
+const MOST_RIGHT: usize = 128;
+/// Wrong passwords that are remembered, and for how long.
+const MOST_WRONG: usize = 1024;
+const WRONG_FOR: Duration = Duration::from_mins(10);
+/// The pause after a wrong password, in times of what checking it took: a tenth of one core is for strangers.
+const PAUSE: u32 = 9;
+
+/// Where all guesses of the process pass, whichever version of the file they are checked against.
+#[derive(Clone, Debug)]
+pub(super) struct Passwords {
+    gate: Gate,
+    // The rounds of all checks, 2^cost each.
+    rounds: Arc<AtomicU64>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        let gate = Gate::new(Bounds {
+            name: "passwords",
+            capacity: 1,
+            entry: 1,
+            waiting: 32,
+            patience: Duration::from_secs(10),
+            grace: None,
+        });
+        Self { gate, rounds: Arc::default() }
+    }
+}
 
 /// The users of one version of the file.
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: BTreeMap<String, String>,
-    keys: [RandomState; 2],
-    remembered: Mutex<HashMap<[u64; 2], bool>>,
-    // bcrypt takes a tenth of a second of CPU; strangers get one core at most.
-    working: Semaphore,
+    passwords: Passwords,
+    known: Arc<Known>,
+}
+
+/// What was checked already.
+#[derive(Debug)]
+struct Known {
+    keys: Keys,
+    right: Mutex<Remembered<()>>,
+    wrong: Mutex<Remembered<()>>,
+}
+
+impl Known {
+    fn verdict(&self, pair: &Fingerprint) -> Option<bool> {
+        let get = |all: &Mutex<Remembered<()>>| all.lock().unwrap_or_else(PoisonError::into_inner).get(pair);
+        if get(&self.right).is_some() {
+            return Some(true);
+        }
+        get(&self.wrong).filter(|((), age)| *age < WRONG_FOR).map(|_| false)
+    }
+
+    fn remember(&self, pair: Fingerprint, verdict: bool) {
+        let all = if verdict { &self.right } else { &self.wrong };
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(pair, ());
+    }
 }
 
 impl Users {
-    pub(super) fn new(hashes: BTreeMap<String, String>) -> Result<Self, String> {
+    pub(super) fn new(hashes: BTreeMap<String, String>, passwords: Passwords) -> Result<Self, String> {
         for (user, hash) in &hashes {
             if hash.parse::<bcrypt::HashParts>().is_err() {
                 return Err(format!("the password of {user} is not a bcrypt hash"));
             }
         }
-        let keys = [RandomState::new(), RandomState::new()];
-        Ok(Self { hashes, keys, remembered: Mutex::default(), working: Semaphore::new(1) })
+        let known = Arc::new(Known {
+            keys: Keys::default(),
+            right: Mutex::new(Remembered::new(MOST_RIGHT)),
+            wrong: Mutex::new(Remembered::new(MOST_WRONG)),
+        });
+        Ok(Self { hashes, passwords, known })
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.hashes.is_empty()
     }
 
-    /// Whether the header names a user and its password.
-    pub(super) async fn admit(&self, authorization: Option<&HeaderValue>) -> bool {
-        let Some((user, password)) = authorization.and_then(credentials) else { return false };
-        let pair = self.keys.each_ref().map(|key| key.hash_one((&user, &password)));
-        if let Some(verdict) = self.remembered(|pairs| pairs.get(&pair).copied()) {
-            return verdict;
+    /// Whether the header names a user and its password; refuses to say when too many ask.
+    pub(super) async fn admit(&self, exchange: &Exchange, authorization: Option<&HeaderValue>) -> Result<bool, Shed> {
+        let Some((user, password)) = authorization.and_then(credentials) else { return Ok(false) };
+        let pair = self.known.keys.fingerprint(&(&user, &password));
+        if let Some(verdict) = self.known.verdict(&pair) {
+            return Ok(verdict);
         }
-        let Ok(_permit) = self.working.acquire().await else { return false };
+        let pass = self.passwords.gate.enter(exchange).await?;
         // The same pair may have been checked while this waited.
-        if let Some(verdict) = self.remembered(|pairs| pairs.get(&pair).copied()) {
-            return verdict;
+        if let Some(verdict) = self.known.verdict(&pair) {
+            return Ok(verdict);
         }
-        let (known, hash) = self.hashes.get(&user).map_or((false, NOBODY.to_owned()), |hash| (true, hash.clone()));
-        let check = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
-        let verdict = check.await.unwrap_or(false) && known;
-        self.remembered(|pairs| {
-            if pairs.len() >= MOST_REMEMBERED {
-                pairs.clear();
+        let (is_user, hash) = self.hash_for(&user);
+        let (known, rounds) = (Arc::clone(&self.known), Arc::clone(&self.passwords.rounds));
+        let (tell, told) = oneshot::channel();
+        // A task of its own: whoever hangs up has still made the guess, and it is still paid for.
+        tokio::spawn(async move {
+            let check = spawn_blocking(move || {
+                let begun = Instant::now();
+                let cost = hash.parse::<bcrypt::HashParts>().map_or(0, |parts| parts.get_cost());
+                rounds.fetch_add(1 << cost, Ordering::Relaxed);
+                (bcrypt::verify(password, &hash).unwrap_or(false), begun.elapsed())
+            });
+            let (matches, took) = check.await.unwrap_or_default();
+            let verdict = matches && is_user;
+            known.remember(pair, verdict);
+            // Gone, perhaps.
+            let _ = tell.send(verdict);
+            if !verdict {
+                tokio::time::sleep(took * PAUSE).await;
             }
-            pairs.insert(pair, verdict);
+            drop(pass);
         });
-        verdict
+        Ok(told.await.unwrap_or(false))
     }
 
-    fn remembered<T>(&self, f: impl FnOnce(&mut HashMap<[u64; 2], bool>) -> T) -> T {
-        f(&mut self.remembered.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The hash to check a password of `user` against. For somebody who does not exist it is that of another user, always
+    /// the same, so that the time it takes says nothing.
+    fn hash_for(&self, user: &str) -> (bool, String) {
+        if let Some(hash) = self.hashes.get(user) {
+            return (true, hash.clone());
+        }
+        let [number, _] = self.known.keys.fingerprint(&user);
+        let other = usize::try_from(number % self.hashes.len().max(1) as u64).unwrap_or_default();
+        (false, self.hashes.values().nth(other).cloned().unwrap_or_default())
     }
 }
 
@@ -86,26 +166,60 @@ mod tests {
         HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(text))).unwrap()
     }
 
+    fn users(hashes: &[(&str, u32)]) -> Users {
+        let hash = |(user, cost): &(&str, u32)| ((*user).into(), bcrypt::hash("se:cret", *cost).unwrap());
+        Users::new(hashes.iter().map(hash).collect(), Passwords::default()).unwrap()
+    }
+
+    async fn admit(users: &Users, text: &str) -> bool {
+        users.admit(&Exchange::default(), Some(&header(text))).await.unwrap()
+    }
+
     #[tokio::test]
     async fn only_the_right_password_of_a_known_user_passes() {
-        let hash = bcrypt::hash("se:cret", 4).unwrap();
-        let users = Users::new(BTreeMap::from([("alice".into(), hash)])).unwrap();
+        let users = users(&[("alice", 4)]);
         for _ in 0..2 {
-            assert!(users.admit(Some(&header("alice:se:cret"))).await);
+            assert!(admit(&users, "alice:se:cret").await);
             for wrong in ["alice:secret", "alice:", "bob:se:cret", "alice", ""] {
-                assert!(!users.admit(Some(&header(wrong))).await, "{wrong}");
+                assert!(!admit(&users, wrong).await, "{wrong}");
             }
         }
-        assert!(!users.admit(None).await);
-        assert!(!users.admit(Some(&HeaderValue::from_static("Bearer x"))).await);
-        assert!(!users.admit(Some(&HeaderValue::from_static("Basic %%%"))).await);
+        for other in [None, Some(HeaderValue::from_static("Bearer x")), Some(HeaderValue::from_static("Basic %%%"))] {
+            assert!(!users.admit(&Exchange::default(), other.as_ref()).await.unwrap());
+        }
+        // Each pair was worked on once: four of them, since two are no pairs.
+        assert_eq!(users.passwords.rounds.load(Ordering::Relaxed), 4 << 4);
+    }
+
+    #[tokio::test]
+    async fn strangers_cost_as_much_as_users() {
+        let users = users(&[("alice", 5), ("bob", 5)]);
+        let rounds = || users.passwords.rounds.load(Ordering::Relaxed);
+        for user in ["alice", "bob", "carol", "dave"] {
+            let before = rounds();
+            assert!(!admit(&users, &format!("{user}:wrong")).await);
+            assert_eq!(rounds() - before, 1 << 5, "{user}");
+        }
+        // The right password of one user is nobody else's.
+        assert!(!admit(&users, "carol:se:cret").await);
+    }
+
+    #[tokio::test]
+    async fn guesses_do_not_drive_out_a_password_that_is_known() {
+        let users = users(&[("alice", 4)]);
+        assert!(admit(&users, "alice:se:cret").await);
+        for n in 0..2 * MOST_WRONG {
+            users.known.remember(users.known.keys.fingerprint(&n), false);
+        }
+        let before = users.passwords.rounds.load(Ordering::Relaxed);
+        assert!(admit(&users, "alice:se:cret").await);
+        assert_eq!(users.passwords.rounds.load(Ordering::Relaxed), before);
     }
 
     #[test]
-    fn what_is_not_a_hash_is_refused_and_nobody_has_one() {
-        let error = Users::new(BTreeMap::from([("alice".into(), "secret".into())])).unwrap_err();
+    fn what_is_not_a_hash_is_refused() {
+        let hashes = BTreeMap::from([("alice".into(), "secret".into())]);
+        let error = Users::new(hashes, Passwords::default()).unwrap_err();
         assert_eq!(error, "the password of alice is not a bcrypt hash");
-        assert!(NOBODY.parse::<bcrypt::HashParts>().is_ok());
-        assert!(bcrypt::verify("x", NOBODY).is_ok_and(|matches| !matches));
     }
 }
