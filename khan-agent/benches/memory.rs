@@ -8,16 +8,15 @@ mod support;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use khan_lab::program::Running;
 use khan_lab::{Lab, Program, until};
+use support::program::{IMAGE, metric, status};
 use support::tables::{Mix, USUAL};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the image sets (`deploy/images/Dockerfile`), and what the program has by itself.
-const ENVIRONMENTS: [(&str, &[(&str, &str)]); 2] =
-    [("image", &[("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "1")]), ("bare", &[])];
+const ENVIRONMENTS: [(&str, &[(&str, &str)]); 2] = [("image", &IMAGE), ("bare", &[])];
 
 fn main() -> anyhow::Result<()> {
     println!("resident memory of khan-agent in MiB");
@@ -78,20 +77,4 @@ fn scans(agent: &Running, count: u64) -> anyhow::Result<()> {
     let done = || metric(agent, "khan_agent_scans_total{result=\"success\"} ");
     let before = done()?;
     Ok(until("scans", PATIENCE, || (done().ok()? > before + count).then_some(()))?)
-}
-
-/// A metric without its labels.
-fn metric(agent: &Running, name: &str) -> anyhow::Result<u64> {
-    let page = agent.get("/metrics")?.body;
-    let line =
-        page.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} on the page"))?;
-    line.parse().context("a number")
-}
-
-/// A size in `/proc/PID/status`, in MiB.
-fn status(agent: &Running, name: &str) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kib / 1024.0)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod drain;
+pub(crate) mod program;
 pub(crate) mod tables;
 
 /// The numbers among the arguments, else these.

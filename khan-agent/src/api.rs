@@ -1,6 +1,6 @@
 //! In: HTTP requests. Out: the page, the snapshot, single connections, health.
 
-mod chunks;
+mod body;
 pub mod connections;
 mod page;
 mod snapshot;
@@ -13,6 +13,7 @@ use khan_api::routes;
 use khan_serve::health;
 use khan_serve::readiness::Readiness;
 
+use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::publish::Board;
 use crate::schedule::Handle;
@@ -29,24 +30,22 @@ pub struct Api {
     pub scans: Arc<Handle>,
     /// Where from.
     pub origin: Origin,
-    /// The most rows in an answer.
-    pub max_rows: usize,
-    /// The share of one CPU that single connections may take, 0 to 1.
-    pub max_cpu: f64,
+    /// What reading the table may cost.
+    pub budget: Arc<Budget>,
 }
 
 /// All routes of the agent.
-pub fn router(api: Api, readiness: Readiness) -> Router {
+pub fn router(api: Api, readiness: Readiness) -> std::io::Result<Router> {
     let scans = Arc::clone(&api.scans);
     let liveness = Arc::new(move || scans.alive());
-    let connections = connections::Sampler::new(&api);
-    Router::new()
+    let connections = connections::Sampler::new(&api)?;
+    Ok(Router::new()
         .route(routes::METRICS, get(page::answer))
         .route(routes::KHAN, get(page::answer))
         .route(routes::SNAPSHOT, get(snapshot::answer))
         .with_state(Arc::new(api))
         .route(routes::CONNECTIONS, get(connections::answer).with_state(Arc::new(connections)))
-        .merge(health::routes(liveness, readiness))
+        .merge(health::routes(liveness, readiness)))
 }
 
 /// Whether a client takes gzip (RFC 9110 section 12.5.3).

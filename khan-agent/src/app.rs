@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use crate::api::{self, Api};
 use crate::arguments::Arguments;
+use crate::budget::Budget;
 use crate::conntrack::{Address, DumpError};
 use crate::exposition::fold::Folder;
 use crate::exposition::page::splits_zones;
@@ -32,6 +33,9 @@ use crate::table::{self, Cuts};
 
 /// How long readiness waits for the controller's first answer.
 const NAMES_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Threads for what takes long: encoding, compression, passwords, looking up names. More would only take memory.
+const BLOCKING_THREADS: usize = 8;
 
 /// A running agent.
 #[derive(Debug)]
@@ -62,7 +66,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     // A second provider would only be refused; one is installed, whoever did it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let parts = Parts::new(arguments).map_err(Failure::configuration)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build()?;
     if arguments.once {
         return runtime.block_on(once(arguments, parts)).map_err(Failure::other);
     }
@@ -140,10 +145,11 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
         ask
     });
     let board = Arc::new(Board::default());
+    let budget = Arc::new(Budget::new(arguments.max_scan_cpu / 100.0));
     let schedule = Schedule {
         origin: parts.origin.clone(),
         interval: arguments.interval,
-        max_cpu: arguments.max_scan_cpu / 100.0,
+        budget: Arc::clone(&budget),
         table: parts.table,
         exposition: parts.exposition,
         identities: parts.identities,
@@ -153,15 +159,8 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
     };
     let (first, outcome) = oneshot::channel();
     let scans = Arc::new(schedule.start(firsts, first)?);
-    let api = Api {
-        board,
-        metrics: parts.metrics,
-        scans: Arc::clone(&scans),
-        origin: parts.origin,
-        max_rows: arguments.max_series,
-        max_cpu: arguments.max_scan_cpu / 100.0,
-    };
-    let router = api::router(api, readiness);
+    let api = Api { board, metrics: parts.metrics, scans: Arc::clone(&scans), origin: parts.origin, budget };
+    let router = api::router(api, readiness)?;
     let bound = Server::new(router).web_config(parts.web).start(listener, shutdown)?;
     Ok(Agent { bound, scans, first: outcome })
 }
@@ -210,7 +209,7 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
         build::build(&parts.origin, 1, arguments.interval, &scan, scanner.table(), &identities)
     };
     let page = Page::new(&snapshot, &parts.exposition, &mut Folder::default());
-    let published = Published { snapshot, page, began };
+    let published = Published::new(snapshot, page, began);
     let mut out = std::io::stdout().lock();
     let (mut writer, mut chunk) = (published.page.writer(), Vec::new());
     while writer.fill(&published.page, &mut chunk) {

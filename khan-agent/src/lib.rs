@@ -21,6 +21,8 @@ pub mod blind;
 
 pub mod publish;
 
+pub mod budget;
+
 pub mod schedule;
 
 pub mod api;

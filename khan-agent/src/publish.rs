@@ -1,13 +1,22 @@
 //! The latest snapshot, for many readers; the scan thread is its one writer.
+//!
+//! What readers are sent is made once a snapshot, on first demand, and shared. A reader that takes its time holds no
+//! snapshot alive: those that were superseded are kept for their readers as long as there is room for them, and then their
+//! readers are cut off.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::exposition::Page;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Encoded, Snapshot};
+
+/// Bytes that the latest snapshot and superseded ones that are still being read may hold together, once the next is due.
+const ROOM: usize = 20 << 20;
 
 /// A snapshot and its page.
 #[derive(Debug)]
@@ -18,18 +27,95 @@ pub struct Published {
     pub page: Page,
     /// When its dump began, by the clock that never jumps.
     pub began: Instant,
+    json: OnceLock<Encoded>,
+    gzip: OnceLock<Encoded>,
+    /// Held while one of the forms is being made, so that one thread is busy with it and not as many as ask.
+    making: tokio::sync::Mutex<()>,
+}
+
+/// What a reader may ask for that takes time to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The snapshot as JSON.
+    Json,
+    /// The same in gzip.
+    JsonGzip,
+    /// The page's compressed part.
+    PageGzip,
+}
+
+impl Published {
+    /// Nothing is encoded yet.
+    pub fn new(snapshot: Snapshot, page: Page, began: Instant) -> Self {
+        let (json, gzip) = (OnceLock::new(), OnceLock::new());
+        Self { snapshot, page, began, json, gzip, making: tokio::sync::Mutex::default() }
+    }
+
+    /// Makes sure that a form is there. It is made off the serving thread, once, and to its end even when whoever asked
+    /// first is gone.
+    pub async fn make(self: &Arc<Self>, form: Form) {
+        if self.is_made(form) {
+            return;
+        }
+        let this = Arc::clone(self);
+        let made = tokio::spawn(async move {
+            let _alone = this.making.lock().await;
+            if !this.is_made(form) {
+                let this = Arc::clone(&this);
+                // A panic there leaves the form unmade, which the readers are told.
+                let _ = tokio::task::spawn_blocking(move || this.make_now(form)).await;
+            }
+        });
+        let _ = made.await;
+    }
+
+    /// The chunks of a form, once it is made.
+    pub fn chunks(&self, form: Form) -> Option<&[Bytes]> {
+        match form {
+            Form::Json => self.json.get().map(Encoded::chunks),
+            Form::JsonGzip => self.gzip.get().map(Encoded::chunks),
+            Form::PageGzip => self.page.is_deflated().then(|| self.page.deflated().chunks()),
+        }
+    }
+
+    /// Bytes that it holds, about.
+    pub fn memory(&self) -> usize {
+        let encoded = [&self.json, &self.gzip].into_iter().filter_map(OnceLock::get).map(Encoded::len);
+        self.snapshot.memory() + self.page.memory() + encoded.sum::<usize>()
+    }
+
+    fn is_made(&self, form: Form) -> bool {
+        self.chunks(form).is_some()
+    }
+
+    fn make_now(&self, form: Form) {
+        // Writing to memory fails on no snapshot: its keys are strings and its numbers finite.
+        let encoded = match form {
+            Form::Json => Encoded::json(&self.snapshot.to_wire(usize::MAX)).map(|json| self.json.set(json)),
+            Form::JsonGzip => Encoded::gzip(&self.snapshot.to_wire(usize::MAX)).map(|gzip| self.gzip.set(gzip)),
+            Form::PageGzip => {
+                self.page.deflated();
+                return;
+            }
+        };
+        if let Err(error) = encoded {
+            tracing::error!(%error, "Cannot encode a snapshot");
+        }
+    }
 }
 
 /// Where the latest snapshot stands.
 #[derive(Debug)]
 pub struct Board {
     latest: ArcSwapOption<Published>,
+    /// Superseded ones that are still being read, oldest first.
+    superseded: Mutex<VecDeque<Arc<Published>>>,
     scans: watch::Sender<u64>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { latest: ArcSwapOption::empty(), scans: watch::Sender::new(0) }
+        Self { latest: ArcSwapOption::empty(), superseded: Mutex::default(), scans: watch::Sender::new(0) }
     }
 }
 
@@ -41,15 +127,32 @@ impl Board {
 
     /// Replaces it.
     pub fn publish(&self, published: Published) {
-        self.latest.store(Some(Arc::new(published)));
+        self.replace(Some(Arc::new(published)));
         self.scanned();
+    }
+
+    /// Makes room for the next snapshot: forgets what nobody reads any more, and cuts off the readers of the oldest ones
+    /// when these hold too much.
+    pub fn make_room(&self) {
+        let mut room = ROOM.saturating_sub(self.latest().map_or(0, |latest| latest.memory()));
+        let mut superseded = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = VecDeque::new();
+        while let Some(published) = superseded.pop_back() {
+            let memory = published.memory();
+            if is_read(&published) && memory <= room {
+                room -= memory;
+                kept.push_front(published);
+            }
+        }
+        *superseded = kept;
     }
 
     /// Notes that a scan failed; withdraws the snapshot when it is older than `keep`.
     pub fn failed(&self, keep: Duration) {
         if self.latest().is_some_and(|published| published.began.elapsed() > keep) {
-            self.latest.store(None);
+            self.replace(None);
         }
+        self.make_room();
         self.scanned();
     }
 
@@ -58,7 +161,74 @@ impl Board {
         self.scans.subscribe()
     }
 
+    fn replace(&self, next: Option<Arc<Published>>) {
+        if let Some(before) = self.latest.swap(next)
+            && is_read(&before)
+        {
+            self.superseded.lock().unwrap_or_else(PoisonError::into_inner).push_back(before);
+        }
+    }
+
     fn scanned(&self) {
         self.scans.send_modify(|scans| *scans += 1);
+    }
+}
+
+/// Whether anybody but the board knows it.
+fn is_read(published: &Arc<Published>) -> bool {
+    Arc::strong_count(published) > 1 || Arc::weak_count(published) > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposition::Settings;
+    use crate::exposition::fold::Folder;
+
+    fn published(bytes: usize) -> Published {
+        let mut snapshot = Snapshot::default();
+        let page = Page::new(&snapshot, &Settings::default(), &mut Folder::default());
+        snapshot.rows = Vec::with_capacity(bytes / size_of::<crate::snapshot::Row>());
+        Published::new(snapshot, page, Instant::now())
+    }
+
+    #[test]
+    fn readers_of_old_snapshots_are_cut_off_when_there_is_no_room() {
+        let board = Board::default();
+        let mut readers = Vec::new();
+        for megabytes in [1, 9, 7, 5] {
+            board.make_room();
+            board.publish(published(megabytes << 20));
+            readers.push(Arc::downgrade(&board.latest().unwrap()));
+        }
+        let alive = |readers: &[std::sync::Weak<Published>]| -> Vec<bool> {
+            readers.iter().map(|reader| reader.strong_count() > 0).collect()
+        };
+        board.make_room();
+        // The youngest three hold 21 MiB.
+        assert_eq!(alive(&readers), [true, false, true, true]);
+        readers.remove(2);
+        board.make_room();
+        assert_eq!(alive(&readers), [true, false, true]);
+        board.publish(published(19 << 20));
+        drop(readers.remove(0));
+        assert_eq!(alive(&readers), [false, true], "until the next snapshot is due");
+        board.make_room();
+        assert_eq!(alive(&readers), [false, false]);
+    }
+
+    #[tokio::test]
+    async fn a_form_is_made_once_though_many_ask_and_the_first_leaves() {
+        let board = Board::default();
+        board.publish(published(0));
+        let latest = board.latest().unwrap();
+        let first = latest.make(Form::Json);
+        drop(first);
+        let all = (0..100).map(|_| latest.make(Form::JsonGzip));
+        futures::future::join_all(all).await;
+        let chunks = latest.chunks(Form::JsonGzip).expect("made");
+        assert!(latest.chunks(Form::Json).is_none());
+        latest.make(Form::JsonGzip).await;
+        assert_eq!(chunks.as_ptr(), latest.chunks(Form::JsonGzip).unwrap().as_ptr());
     }
 }

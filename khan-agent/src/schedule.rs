@@ -11,6 +11,7 @@ use khan_serve::readiness::Guard;
 use tracing::{error, info, warn};
 
 use crate::blind::Blind;
+use crate::budget::Budget;
 use crate::conntrack::{Address, DumpError};
 use crate::exposition::fold::Folder;
 use crate::exposition::{self, Page};
@@ -34,8 +35,8 @@ pub struct Schedule {
     pub origin: Origin,
     /// Time from one scan to the next.
     pub interval: Duration,
-    /// The share of one CPU that scans may take, 0 to 1.
-    pub max_cpu: f64,
+    /// What reading the table may cost.
+    pub budget: Arc<Budget>,
     /// How flows are folded.
     pub table: table::Settings,
     /// What pages look like.
@@ -54,6 +55,7 @@ pub struct Schedule {
 #[derive(Debug)]
 pub struct Handle {
     wake: mpsc::Sender<Wake>,
+    budget: Arc<Budget>,
     pulse: Arc<Pulse>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -64,8 +66,6 @@ struct Pulse {
     began: Instant,
     /// Milliseconds after `began` of the latest sign of life.
     seen: AtomicU64,
-    /// Likewise, before which no further scan may begin.
-    earliest: AtomicU64,
     /// The period that scans now keep, in milliseconds.
     interval: AtomicU64,
 }
@@ -83,10 +83,9 @@ enum Wake {
 }
 
 impl Handle {
-    /// Asks for a scan now. False when scans have taken their share of the CPU for now.
+    /// Asks for a scan now. False when reading the table has taken its share of the CPU for now.
     pub fn request(&self) -> bool {
-        let allowed = self.pulse.now() >= self.pulse.earliest.load(Ordering::Relaxed);
-        allowed && self.wake.send(Wake::Scan).is_ok()
+        self.budget.until_scan().is_zero() && self.wake.send(Wake::Scan).is_ok()
     }
 
     /// Why the thread no longer scans, when it does not.
@@ -130,12 +129,9 @@ impl Schedule {
     ) -> std::io::Result<Handle> {
         let (wake, woken) = mpsc::channel();
         let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
-        let pulse = Arc::new(Pulse {
-            began: Instant::now(),
-            seen: AtomicU64::new(0),
-            earliest: AtomicU64::new(0),
-            interval: AtomicU64::new(interval),
-        });
+        let pulse =
+            Arc::new(Pulse { began: Instant::now(), seen: AtomicU64::new(0), interval: AtomicU64::new(interval) });
+        let budget = Arc::clone(&self.budget);
         let thread = {
             let pulse = Arc::clone(&pulse);
             thread::Builder::new().name("scan".to_owned()).spawn(move || {
@@ -154,7 +150,7 @@ impl Schedule {
                 scans.run(&woken, &pulse, first);
             })?
         };
-        Ok(Handle { wake, pulse, thread: Some(thread) })
+        Ok(Handle { wake, budget, pulse, thread: Some(thread) })
     }
 }
 
@@ -200,11 +196,9 @@ impl Scans {
             if let Some(first) = first.take() {
                 let _ = first.send(outcome.map(drop));
             }
-            let spacing = cpu.div_f64(self.schedule.max_cpu);
+            let spacing = self.schedule.budget.spacing(cpu);
+            self.schedule.budget.scanned(cpu);
             self.adapt(spacing);
-            let earliest =
-                pulse.now() + u64::try_from(spacing.saturating_sub(began.elapsed()).as_millis()).unwrap_or(0);
-            pulse.earliest.store(earliest, Ordering::Relaxed);
             let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
             pulse.interval.store(interval, Ordering::Relaxed);
             // One demand is met by one scan, however many asked meanwhile.
@@ -215,12 +209,14 @@ impl Scans {
                     Err(TryRecvError::Empty) => break,
                 }
             }
-            // Chance makes no scan come before its share allows.
+            // Chance makes no scan come before its share allows, and single dumps may have taken of it meanwhile.
             let period = jittered(self.interval).max(spacing);
             loop {
-                match woken.recv_timeout(period.saturating_sub(began.elapsed())) {
+                let budget = &self.schedule.budget;
+                let wait = period.saturating_sub(began.elapsed()).max(budget.until_scan());
+                match woken.recv_timeout(wait) {
                     // Sent just before the last scan ended.
-                    Ok(Wake::Scan) if began.elapsed() < spacing => {}
+                    Ok(Wake::Scan) | Err(RecvTimeoutError::Timeout) if !budget.until_scan().is_zero() => {}
                     Ok(Wake::Scan) | Err(RecvTimeoutError::Timeout) => break,
                     Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -256,6 +252,8 @@ impl Scans {
             scan.cpu += first;
         }
         self.number += 1;
+        // The next snapshot is made while the latest stands; what is older may have to go.
+        self.schedule.board.make_room();
         let Schedule { origin, identities, exposition, board, .. } = &self.schedule;
         let mut snapshot = {
             let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +264,7 @@ impl Scans {
         self.scanner.clear();
         let page = Page::new(&snapshot, exposition, &mut self.folder);
         snapshot.keep_largest(exposition.max_series);
-        board.publish(Published { snapshot, page, began });
+        board.publish(Published::new(snapshot, page, began));
         self.firsts.scan = None;
         Ok(scan.cpu)
     }

@@ -1,6 +1,7 @@
 //! In: a folded table and identities. Out: an immutable snapshot, and its wire form.
 
 pub mod build;
+mod encoded;
 mod largest;
 pub mod wire;
 
@@ -13,6 +14,8 @@ use khan_api::{Label, Protocol, Timestamp};
 
 use crate::identities::Endpoint;
 use crate::table::Class;
+
+pub use encoded::Encoded;
 
 pub use crate::identities::homes::OTHER;
 
@@ -97,6 +100,11 @@ impl Row {
 }
 
 impl Snapshot {
+    /// Bytes that rows and endpoints take; owners are shared with others.
+    pub fn memory(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.endpoints.capacity() * size_of::<Endpoint>()
+    }
+
     /// Which node counts the connections of a client, when each is to be counted once: the client's, where it is another
     /// one of the cluster.
     pub fn side(&self, src: u32) -> Side {

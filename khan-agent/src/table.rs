@@ -151,6 +151,11 @@ impl Table {
         summed(self.v4()) + summed(self.v6())
     }
 
+    /// Whether there are more connections in zones than are followed, so that some may be counted once for each zone.
+    pub const fn zones_overflowed(&self) -> bool {
+        self.zones.overflowed()
+    }
+
     /// Remembers the largest pairs: the next dumps count them exactly, whatever else comes.
     pub fn remember(&mut self) {
         self.known = Known::largest(&self.v4, &self.v6, self.settings.most_rows / 4);

@@ -21,6 +21,8 @@ pub(crate) const USUAL: Mix = Mix { name: "usual", seed: |n, pairs| usual(n, pai
 pub(crate) const SIX: Mix = Mix { name: "IPv6", seed: |n, pairs| usual(n, pairs, v6), per_pair: 12.5 };
 /// Every pair differs.
 pub(crate) const UNIQUE: Mix = Mix { name: "unique", seed: |n, pairs| usual(n, pairs, v4), per_pair: 1.0 };
+/// The same over IPv6.
+pub(crate) const UNIQUE_SIX: Mix = Mix { name: "unique IPv6", seed: |n, pairs| usual(n, pairs, v6), per_pair: 1.0 };
 
 impl Mix {
     /// A namespace whose table holds that many entries.

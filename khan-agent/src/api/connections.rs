@@ -1,43 +1,79 @@
-//! `GET /v1/connections`: single connections, read from the kernel on demand and filtered here. One dump at a time, and
-//! no more of a CPU than scans may take.
+//! `GET /v1/connections`: single connections, read from the kernel on demand and filtered here.
+//!
+//! One thread makes one dump after the other. A request gets a turn from the budget of all readings or is told at once
+//! when to come back; what its dump cost is charged where the dump was made, whoever hangs up meanwhile, and a dump for
+//! which nobody waits any more is broken off.
 
 use std::collections::BinaryHeap;
+use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
-use axum::Json;
+use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
 use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use ipnet::IpNet;
 use khan_api::{Connection, ConnectionSample, Protocol, Timestamp};
-use tokio::sync::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Api;
+use crate::budget::{Budget, Turn};
 use crate::conntrack::attribute::{self as attr, Attributes};
 use crate::conntrack::link::Kernel;
 use crate::conntrack::sysctl::Buckets;
 use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts};
+use crate::scan::cpu_time;
 use crate::table::{Recent, Seeds, State as FlowState};
 
 const DEFAULT_LIMIT: usize = 50;
 const LARGEST_LIMIT: usize = 1000;
-/// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request waits for its turn: with the dump and the way, less than the 5 s for which `khan` waits.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Requests that wait, are served or are being read. An answer has up to 350 kB.
+const AT_ONCE: usize = 32;
+/// How much of an answer is handed over at a time.
+const CHUNK: usize = 16 * 1024;
 
 /// Makes one dump at a time.
 #[derive(Debug)]
 pub struct Sampler {
-    node: String,
-    max_cpu: f64,
-    /// When the next dump may begin.
-    turn: Mutex<Instant>,
+    budget: Arc<Budget>,
+    at_once: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// A dump that somebody waits for.
+#[derive(Debug)]
+struct Job {
+    filter: Filter,
+    turn: Turn,
+    answer: oneshot::Sender<Result<Bytes, (StatusCode, String)>>,
 }
 
 impl Sampler {
-    pub(super) fn new(api: &Api) -> Self {
-        Self { node: api.origin.node.clone(), max_cpu: api.max_cpu, turn: Mutex::new(Instant::now()) }
+    /// Starts the thread, which ends when the sampler is dropped.
+    pub(super) fn new(api: &Api) -> io::Result<Self> {
+        let (jobs, asked) = mpsc::channel::<Job>();
+        let node = api.origin.node.clone();
+        thread::Builder::new().name("connections".to_owned()).spawn(move || {
+            for Job { filter, turn, answer } in asked {
+                if answer.is_closed() {
+                    continue;
+                }
+                let before = cpu_time();
+                let outcome = encoded(sample_while(node.clone(), filter, || !answer.is_closed()));
+                turn.cost(cpu_time().saturating_sub(before));
+                // Whoever asked may be gone.
+                let _ = answer.send(outcome);
+            }
+        })?;
+        Ok(Self { budget: Arc::clone(&api.budget), at_once: Arc::new(Semaphore::new(AT_ONCE)), jobs })
     }
 }
 
@@ -46,31 +82,60 @@ pub(super) async fn answer(State(sampler): State<Arc<Sampler>>, RawQuery(query):
         Ok(filter) => filter,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     };
-    let busy = || (StatusCode::TOO_MANY_REQUESTS, "reading single connections takes its share of the CPU already\n");
-    let Ok(mut turn) = tokio::time::timeout(PATIENCE, sampler.turn.lock()).await else {
-        return busy().into_response();
+    let Ok(permit) = Arc::clone(&sampler.at_once).try_acquire_owned() else {
+        return busy(Duration::from_secs(1), "too many requests for single connections are being served");
     };
-    if turn.saturating_duration_since(Instant::now()) > PATIENCE {
-        return busy().into_response();
-    }
-    tokio::time::sleep_until((*turn).into()).await;
-    let began = Instant::now();
-    let node = sampler.node.clone();
-    let sample = tokio::task::spawn_blocking(move || sample(node, filter)).await;
-    *turn = began + began.elapsed().div_f64(sampler.max_cpu);
-    match sample {
-        Ok(Ok(sample)) => Json(sample).into_response(),
-        Ok(Err(error)) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", khan_serve::exit::chain(&error))).into_response()
+    let turn = match sampler.budget.turn(PATIENCE) {
+        Ok(turn) => turn,
+        Err(wait) => return busy(wait, "reading the table has used its share of the CPU (--max-scan-cpu)"),
+    };
+    // Hanging up here gives the turn back.
+    tokio::time::sleep_until(turn.begins().into()).await;
+    let (answer, answered) = oneshot::channel();
+    // Without the thread the channel of the answer is closed, too.
+    let _ = sampler.jobs.send(Job { filter, turn, answer });
+    match answered.await {
+        Ok(Ok(json)) => {
+            let headers = [(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_LENGTH, json.len().to_string())];
+            (headers, held(json, permit)).into_response()
         }
+        Ok(Err((status, text))) => (status, text).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the table could not be read\n").into_response(),
     }
 }
 
+fn busy(wait: Duration, why: &str) -> Response {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let again = [(RETRY_AFTER, seconds.to_string())];
+    (StatusCode::TOO_MANY_REQUESTS, again, format!("{why}; try again in {seconds} s\n")).into_response()
+}
+
+/// A body that counts as being read until its end.
+fn held(json: Bytes, permit: OwnedSemaphorePermit) -> Body {
+    let mut rest = json;
+    Body::from_stream(stream::iter(std::iter::from_fn(move || {
+        let _ = &permit;
+        let chunk = rest.split_to(rest.len().min(CHUNK));
+        (!chunk.is_empty()).then_some(Ok::<_, std::convert::Infallible>(chunk))
+    })))
+}
+
+fn encoded(sample: Result<ConnectionSample, DumpError>) -> Result<Bytes, (StatusCode, String)> {
+    let sample =
+        sample.map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", khan_serve::exit::chain(&error))))?;
+    let json = serde_json::to_vec(&sample);
+    json.map(Bytes::from).map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")))
+}
+
 /// Reads a sample of this network namespace's connections.
 pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpError> {
+    sample_while(node, filter, || true)
+}
+
+/// Likewise, as long as somebody waits for it.
+fn sample_while(node: String, filter: Filter, waited_for: impl Fn() -> bool) -> Result<ConnectionSample, DumpError> {
     let taken = Timestamp::now();
-    let mut sample = Sample::new(filter, taken, Timeouts::read());
+    let mut sample = Sample::new(filter, taken, Timeouts::read(), waited_for);
     let buckets = Buckets::open();
     Dump::default().run(Kernel::open, || buckets.read(), &mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
@@ -140,8 +205,9 @@ impl Filter {
     }
 }
 
-struct Sample {
+struct Sample<W> {
     filter: Filter,
+    waited_for: W,
     taken: Timestamp,
     timeouts: Timeouts,
     seeds: Seeds,
@@ -151,10 +217,10 @@ struct Sample {
     listed: BinaryHeap<Listed>,
 }
 
-impl Sample {
-    fn new(filter: Filter, taken: Timestamp, timeouts: Timeouts) -> Self {
+impl<W> Sample<W> {
+    fn new(filter: Filter, taken: Timestamp, timeouts: Timeouts, waited_for: W) -> Self {
         let (seeds, recent) = (Seeds::random(), Recent::default());
-        Self { filter, taken, timeouts, seeds, recent, matched: 0, listed: BinaryHeap::new() }
+        Self { filter, waited_for, taken, timeouts, seeds, recent, matched: 0, listed: BinaryHeap::new() }
     }
 }
 
@@ -177,7 +243,7 @@ impl PartialOrd for Listed {
     }
 }
 
-impl Sink for Sample {
+impl<W: Fn() -> bool> Sink for Sample<W> {
     fn begin(&mut self) {
         self.matched = 0;
         self.listed.clear();
@@ -190,6 +256,10 @@ impl Sink for Sample {
 
     fn flow(&mut self, flow: &Flow) {
         self.entry(flow, &[]);
+    }
+
+    fn wanted(&self) -> bool {
+        (self.waited_for)()
     }
 
     fn entry(&mut self, flow: &Flow, attributes: &[u8]) {
@@ -258,7 +328,7 @@ mod tests {
             Flow { original, protocol: 6, zone, ..Flow::default() }
         };
         let filter = Filter::parse("limit=1000").unwrap();
-        let mut sample = Sample::new(filter, Timestamp::now(), Timeouts::default());
+        let mut sample = Sample::new(filter, Timestamp::now(), Timeouts::default(), || true);
         for _ in 0..2 {
             sample.begin();
             sample.datagram();

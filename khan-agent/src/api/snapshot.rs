@@ -1,21 +1,18 @@
 //! `GET /v1/snapshot`: the latest snapshot as JSON; with `max_age`, perhaps a fresher one.
 
-use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use khan_serve::duration;
 use serde::Deserialize;
 
-use super::chunks::Chunks;
-use super::{Api, takes_gzip};
-use crate::publish::Published;
+use super::{Api, body, takes_gzip};
+use crate::publish::{Form, Published};
 
 /// How long a request waits for a scan that it asked for.
 const SCAN_PATIENCE: Duration = Duration::from_secs(10);
@@ -45,14 +42,16 @@ pub(super) async fn answer(
         return (StatusCode::NOT_MODIFIED, general).into_response();
     }
     let gzip = takes_gzip(&request);
-    let most = api.max_rows;
-    let written = tokio::task::spawn_blocking(move || write(&published, most, gzip)).await;
-    let Ok(Ok(chunks)) = written else {
+    let form = if gzip { Form::JsonGzip } else { Form::Json };
+    published.make(form).await;
+    let Some(chunks) = published.chunks(form) else {
         return (StatusCode::INTERNAL_SERVER_ERROR, "the snapshot could not be written\n").into_response();
     };
-    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CONTENT_LENGTH, chunks.len().into())];
+    let len: usize = chunks.iter().map(Bytes::len).sum();
+    let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json")), (CONTENT_LENGTH, len.into())];
     let encoding = gzip.then_some([(CONTENT_ENCODING, "gzip")]);
-    (general, json, AppendHeaders(encoding.into_iter().flatten()), chunks.into_body()).into_response()
+    let body = body::shared(&published, form, Bytes::new(), Bytes::new());
+    (general, json, AppendHeaders(encoding.into_iter().flatten()), body).into_response()
 }
 
 /// The latest snapshot; when it is older than `max_age` and scanning is within its share, the next one.
@@ -75,16 +74,4 @@ async fn fresh(api: &Api, max_age: Option<Duration>) -> Option<Arc<Published>> {
 fn matches(request: &HeaderMap, etag: &str) -> bool {
     let lists = request.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
     lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
-}
-
-fn write(published: &Published, most: usize, gzip: bool) -> std::io::Result<Chunks> {
-    let snapshot = published.snapshot.to_wire(most);
-    let mut chunks = Chunks::default();
-    if !gzip {
-        serde_json::to_writer(&mut chunks, &snapshot)?;
-        return Ok(chunks);
-    }
-    let mut encoder = GzEncoder::new(chunks, Compression::fast());
-    serde_json::to_writer(BufWriter::with_capacity(64 * 1024, &mut encoder), &snapshot)?;
-    encoder.finish()
 }

@@ -37,6 +37,10 @@ pub trait Sink {
     fn entry(&mut self, flow: &Flow, _attributes: &[u8]) {
         self.flow(flow);
     }
+    /// Whether the rest of the dump is still of use to anybody.
+    fn wanted(&self) -> bool {
+        true
+    }
     /// The datagram is over. True when the dump must begin again, because it showed something that the sink was not
     /// prepared for.
     fn settle(&mut self) -> bool {
@@ -110,6 +114,9 @@ pub enum DumpError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The sink wanted no more.
+    #[error("nobody waited for the dump any more")]
+    Unwanted,
     /// Every attempt was spoiled.
     #[error("the dump was spoiled {ATTEMPTS} times, at last because {0}")]
     Spoiled(Spoiled),
@@ -224,6 +231,9 @@ impl Dump {
         link.send(&request::dump(sequence)).map_err(|error| failure("send a dump request", error))?;
         let mut dumped = Dumped::default();
         loop {
+            if !sink.wanted() {
+                return Err(Failure::Final(DumpError::Unwanted));
+            }
             let len = link.receive(&mut self.buffer).map_err(|error| failure("receive from the kernel", error))?;
             let datagram = self.buffer.get(..len).ok_or(Spoiled::Truncated)?;
             dumped.datagrams += 1;

@@ -9,8 +9,8 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// Size of a chunk. A part of many megabytes grows by whole chunks, so that it is never copied and hardly larger than
-/// what it holds.
-const CHUNK: usize = 64 * 1024;
+/// what it holds; and small, since a reader that stands still holds one.
+const CHUNK: usize = 16 * 1024;
 
 /// A part of a stream, compressed.
 #[derive(Debug)]

@@ -33,6 +33,11 @@ impl Fragments {
         &self.text[start as usize..self.ends[number] as usize]
     }
 
+    /// Bytes that are held.
+    pub(super) fn memory(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+
     pub(super) fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();

@@ -11,8 +11,8 @@ use super::{ExtraLabel, MetricType, Settings};
 use crate::identities::Endpoint;
 use crate::snapshot::Snapshot;
 
-/// How much is written at once.
-const CHUNK: usize = 64 * 1024;
+/// How much is written at once. Small, since each reader of the plain page holds as much.
+pub const CHUNK: usize = 16 * 1024;
 
 /// What a snapshot's page is made of.
 #[derive(Debug)]
@@ -64,6 +64,18 @@ impl Page {
         page.sources.shrink();
         page.destinations.shrink();
         page
+    }
+
+    /// Bytes that it holds, about, its compressed form included.
+    pub fn memory(&self) -> usize {
+        let fragments = [&self.sources, &self.destinations, &self.tails].map(Fragments::memory);
+        let deflated = self.deflated.get().map_or(0, Deflated::len);
+        fragments.iter().sum::<usize>() + self.series.capacity() * size_of::<Series>() + deflated
+    }
+
+    /// Whether it was [compressed](Self::deflated) already.
+    pub fn is_deflated(&self) -> bool {
+        self.deflated.get().is_some()
     }
 
     /// How many lines of `khan_connection` there are.
@@ -129,7 +141,7 @@ enum Metric {
 }
 
 impl Writer {
-    /// Appends about 64 KiB; false when nothing was left to append.
+    /// Appends about 16 KiB; false when nothing was left to append.
     pub fn fill(&mut self, page: &Page, out: &mut Vec<u8>) -> bool {
         let before = out.len();
         while out.len() < CHUNK - 4096 && self.metric != Metric::Done {

@@ -55,21 +55,28 @@ pub fn build(
         endpoints,
         rows,
         rest: None,
-        warnings: warning(table).into_iter().collect(),
+        warnings: warnings(table),
     }
 }
 
-/// What a reader has to know of rows for which there was no room.
-fn warning(table: &Table) -> Option<String> {
+/// What a reader has to know of what there was no room for.
+fn warnings(table: &Table) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if table.zones_overflowed() {
+        warnings.push(
+            "connections that stand in several zones may be counted once for each: there are too many".to_owned(),
+        );
+    }
     let lost = table.lost();
-    (lost > 0).then(|| {
-        format!(
+    if lost > 0 {
+        warnings.push(format!(
             "the table holds more pairs than the agent keeps apart: {} of {} connections are in sums of many pairs; a row \
              may lack up to {lost} connections, and a pair without a row has no more than that",
             table.summed(),
             table.counts().connections,
-        )
-    })
+        ));
+    }
+    warnings
 }
 
 /// Endpoints, each once. The index holds places only, since a table may hold as many addresses as rows, thrice.

@@ -6,14 +6,20 @@
 //! makes the dump begin again, prepared.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::conntrack::Flow;
+
+/// Tuples that are remembered at most: with as many a map has to grow, and takes 9 MiB of the agent's 64.
+const MOST: usize = (1 << 19) / 8 * 7;
 
 #[derive(Debug, Default)]
 pub(super) struct Zones {
     prepared: bool,
     met: bool,
+    /// Whether there were more tuples than are remembered.
+    overflowed: bool,
     known: HashMap<u64, Known, BuildHasherDefault<Itself>>,
 }
 
@@ -39,6 +45,7 @@ impl Zones {
     pub(super) fn begin(&mut self) {
         self.prepared = self.met;
         self.met = false;
+        self.overflowed = false;
         if self.prepared {
             self.known.clear();
         } else {
@@ -77,7 +84,17 @@ impl Zones {
 
     /// This entry speaks for the connection from now on.
     pub(super) fn keep(&mut self, tuple: u64, flow: &Flow, place: u32) {
-        self.known.insert(tuple, Known { place, rank: rank(flow) });
+        let (known, full) = (Known { place, rank: rank(flow) }, self.known.len() >= MOST);
+        match self.known.entry(tuple) {
+            Entry::Occupied(mut before) => *before.get_mut() = known,
+            Entry::Vacant(_) if full => self.overflowed = true,
+            Entry::Vacant(free) => drop(free.insert(known)),
+        }
+    }
+
+    /// Whether connections may have been counted in several zones, because there are more than are remembered.
+    pub(super) const fn overflowed(&self) -> bool {
+        self.overflowed
     }
 }
 

@@ -1,0 +1,226 @@
+//! What reading the table may cost. In: CPU time that was spent; out: when the next reading may begin.
+//!
+//! Scans and dumps for `GET /v1/connections` share `--max-scan-cpu`: what was spent since the process started is never more
+//! than that share of the time, but for the one reading that is under way. Two purses see to it. The large one fills with
+//! the whole share and pays for everything; scans wait until it is out of debt. The small one fills with half of the share
+//! and lets single dumps begin while scans keep the large one empty. Each holds what twenty seconds fill it with, so that
+//! several dumps in a row are possible after a quiet while.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A purse holds what comes in during this time.
+const SAVED: f64 = 20.0;
+/// What a dump costs before one was measured, in seconds.
+const UNMEASURED: f64 = 0.01;
+
+/// The budget of all readings.
+#[derive(Debug)]
+pub struct Budget {
+    share: f64,
+    purses: Mutex<Purses>,
+}
+
+/// Seconds of CPU time; below zero is debt.
+#[derive(Debug)]
+struct Purses {
+    filled: Instant,
+    all: f64,
+    single: f64,
+    /// What the latest reading cost.
+    cost: f64,
+}
+
+impl Purses {
+    fn fill(&mut self, share: f64, now: Instant) {
+        let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.filled = self.filled.max(now);
+        self.all = (self.all + share * seconds).min(share * SAVED);
+        self.single = (self.single + share / 2.0 * seconds).min(share / 2.0 * SAVED);
+    }
+}
+
+/// A dump that may begin. What it was expected to cost is paid already; dropped unused, it is paid back.
+#[derive(Debug)]
+pub struct Turn {
+    budget: Arc<Budget>,
+    begins: Instant,
+    paid: f64,
+    from_single: bool,
+}
+
+impl Turn {
+    /// When it may begin.
+    pub const fn begins(&self) -> Instant {
+        self.begins
+    }
+
+    /// Settles what it really cost.
+    pub fn cost(mut self, cpu: Duration) {
+        let cost = cpu.as_secs_f64();
+        self.budget.with(Instant::now(), |purses| purses.cost = cost);
+        self.pay_back(cost);
+        self.paid = 0.0;
+    }
+
+    fn pay_back(&self, cost: f64) {
+        self.budget.with(Instant::now(), |purses| {
+            let back = self.paid - cost;
+            purses.all += back;
+            if self.from_single {
+                purses.single += back;
+            }
+        });
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.paid > 0.0 {
+            self.pay_back(0.0);
+        }
+    }
+}
+
+impl Budget {
+    /// `share` of one CPU, 0 to 1.
+    pub fn new(share: f64) -> Self {
+        let purses = Purses { filled: Instant::now(), all: 0.0, single: 0.0, cost: UNMEASURED };
+        Self { share, purses: Mutex::new(purses) }
+    }
+
+    fn with<R>(&self, now: Instant, act: impl FnOnce(&mut Purses) -> R) -> R {
+        let mut purses = self.purses.lock().unwrap_or_else(PoisonError::into_inner);
+        purses.fill(self.share, now);
+        act(&mut purses)
+    }
+
+    /// How far apart readings of this cost have to begin.
+    pub fn spacing(&self, cpu: Duration) -> Duration {
+        cpu.div_f64(self.share)
+    }
+
+    /// Pays for a scan.
+    pub fn scanned(&self, cpu: Duration) {
+        self.with(Instant::now(), |purses| {
+            purses.all -= cpu.as_secs_f64();
+            purses.cost = cpu.as_secs_f64();
+        });
+    }
+
+    /// How long the next scan has to wait.
+    pub fn until_scan(&self) -> Duration {
+        self.until_scan_from(Instant::now())
+    }
+
+    fn until_scan_from(&self, now: Instant) -> Duration {
+        self.with(now, |purses| Duration::from_secs_f64((-purses.all / self.share).max(0.0)))
+    }
+
+    /// A turn for one dump that begins within `patience`; else in how long it would.
+    pub fn turn(self: &Arc<Self>, patience: Duration) -> Result<Turn, Duration> {
+        self.turn_from(Instant::now(), patience)
+    }
+
+    fn turn_from(self: &Arc<Self>, now: Instant, patience: Duration) -> Result<Turn, Duration> {
+        self.with(now, |purses| {
+            let (all, single) = (-purses.all / self.share, -purses.single / (self.share / 2.0));
+            let wait = Duration::from_secs_f64(all.min(single).max(0.0));
+            if wait > patience {
+                return Err(wait);
+            }
+            let (paid, from_single) = (purses.cost, all > single);
+            purses.all -= paid;
+            if from_single {
+                purses.single -= paid;
+            }
+            Ok(Turn { budget: Arc::clone(self), begins: now + wait, paid, from_single })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARE: f64 = 0.05;
+    const PATIENCE: Duration = Duration::from_secs(3);
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// Spends without a clock of its own.
+    fn spend(budget: &Budget, now: Instant, cost: f64) {
+        budget.with(now, |purses| (purses.all, purses.cost) = (purses.all - cost, cost));
+    }
+
+    #[test]
+    fn scans_wait_for_what_was_spent() {
+        let budget = Arc::new(Budget::new(SHARE));
+        let start = Instant::now();
+        spend(&budget, start, 0.1);
+        let wait = budget.until_scan_from(start);
+        assert!(wait.abs_diff(seconds(2.0)) < seconds(0.1), "{wait:?}");
+        assert_eq!(budget.until_scan_from(start + seconds(2.1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn some_dumps_may_follow_each_other_and_then_none() {
+        let budget = Arc::new(Budget::new(SHARE));
+        // A scan of 0.4 s of CPU every 30 s, and nothing else for a minute.
+        let start = Instant::now();
+        spend(&budget, start, 0.4);
+        spend(&budget, start + seconds(30.0), 0.4);
+        let now = start + seconds(60.0);
+        let (mut turns, mut refused) = (Vec::new(), None);
+        while refused.is_none() {
+            match budget.turn_from(now, PATIENCE) {
+                Ok(turn) => turns.push(turn),
+                Err(wait) => refused = Some(wait),
+            }
+        }
+        assert!(turns.len() >= 4, "{} in a row", turns.len());
+        let spent = 0.4 * turns.len() as f64;
+        assert!(spent <= SHARE * SAVED * 1.5 + 2.0 * 0.4, "{spent} s of CPU in a row");
+        let wait = refused.expect("the loop's end");
+        assert!(wait > PATIENCE && wait < seconds(20.0), "{wait:?}");
+        assert!(budget.turn_from(now + wait + seconds(0.01), PATIENCE).is_ok());
+    }
+
+    #[test]
+    fn scans_that_take_all_leave_dumps_half() {
+        let budget = Arc::new(Budget::new(SHARE));
+        let (mut now, end) = (Instant::now(), Instant::now() + seconds(3600.0));
+        let (mut scans, mut dumps) = (0.0, 0.0);
+        while now < end {
+            if budget.until_scan_from(now).is_zero() {
+                spend(&budget, now, 2.8);
+                scans += 2.8;
+            }
+            if let Ok(turn) = budget.turn_from(now, Duration::ZERO) {
+                dumps += turn.paid;
+                // Used up as expected.
+                std::mem::forget(turn);
+            }
+            now += seconds(0.1);
+        }
+        let all = SHARE * 3600.0;
+        assert!(scans + dumps <= all + 3.0 * 2.8, "{scans} s of scans and {dumps} s of dumps; {all} s are allowed");
+        assert!(scans > all * 0.4 && dumps > all * 0.4, "{scans} s of scans and {dumps} s of dumps");
+    }
+
+    #[test]
+    fn a_turn_that_nobody_took_costs_nothing() {
+        let budget = Arc::new(Budget::new(SHARE));
+        let before = budget.with(Instant::now(), |purses| purses.all);
+        for _ in 0..100 {
+            drop(budget.turn(PATIENCE).expect("paid back each time"));
+        }
+        let turn = budget.turn(PATIENCE).expect("nothing was spent");
+        turn.cost(seconds(1.0));
+        let after = budget.with(Instant::now(), |purses| purses.all);
+        assert!(after - before > -1.01 && after - before < -0.9, "{before} s, then {after} s");
+        assert!(budget.turn(PATIENCE).is_err());
+    }
+}
