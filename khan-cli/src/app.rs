@@ -37,9 +37,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         recorded(&cli).map(|()| code)
     };
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    // Whoever waited for a verdict gets the one that there is.
+    let handles_interrupts = matches!(cli.command, Command::Leaks(_));
     tokio::select! {
         result = work => result,
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| ExitCode::from(130)).map_err(Failure::runtime),
+        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| ExitCode::from(130)).map_err(Failure::runtime),
         _ = terminated.recv() => Ok(ExitCode::from(143)),
     }
 }

@@ -29,6 +29,8 @@ pub struct Feed {
     pub news: mpsc::Receiver<News>,
     /// Where requests go.
     pub handle: Handle,
+    /// Whether [`News::Past`] comes soon after the first view.
+    pub past: bool,
 }
 
 /// What a source holds.
@@ -62,7 +64,7 @@ pub enum News {
     },
     /// The source as a whole is cut off, or is back.
     Link(Link),
-    /// Views from before the first one, oldest first: give them to [`crate::model::History::backfill`].
+    /// Views from before the first one, oldest first, if there are any: give them to [`crate::model::History::backfill`].
     Past(Vec<Arc<View>>),
     /// The source has nothing more to tell: a recording's end.
     End,
@@ -237,7 +239,7 @@ pub fn channel(first: View) -> (Feeder, Feed) {
     let (news, told) = mpsc::channel(256);
     let (requests, asked) = mpsc::channel(16);
     let handle = Handle { requests, news: news.downgrade() };
-    (Feeder { views, requests: asked, news }, Feed { views: latest, news: told, handle })
+    (Feeder { views, requests: asked, news }, Feed { views: latest, news: told, handle, past: false })
 }
 
 #[cfg(test)]

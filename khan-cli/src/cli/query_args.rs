@@ -72,28 +72,63 @@ pub struct QueryArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Leak rule")]
 pub struct LeakArgs {
-    /// Share of steps that must not fall, 0 to 1
-    #[arg(long, env = "KHAN_LEAK_RISING", value_name = "SHARE", default_value_t = LeakRule::default().rising)]
+    /// Share of steps between snapshots that must not fall, 0 to 1
+    #[arg(long, env = "KHAN_LEAK_RISING", value_name = "SHARE", value_parser = share,
+        default_value_t = LeakRule::default().rising)]
     pub leak_rising: f64,
-    /// Connections that must have been added
-    #[arg(long, env = "KHAN_LEAK_GROWTH", value_name = "N", default_value_t = LeakRule::default().growth)]
+    /// Connections that must have been added, however many there were before
+    #[arg(long, env = "KHAN_LEAK_GROWTH", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+        default_value_t = LeakRule::default().growth)]
     pub leak_growth: u64,
-    /// Share that one pod must hold to be named, 0 to 1
-    #[arg(long, env = "KHAN_LEAK_CONCENTRATION", value_name = "SHARE",
+    /// Snapshots that are needed, 3 to 720
+    #[arg(long, env = "KHAN_LEAK_SAMPLES", value_name = "N", value_parser = samples,
+        default_value_t = LeakRule::default().samples)]
+    pub leak_samples: usize,
+    /// Share of the growth that one step may add or take back, 0 to 1
+    #[arg(long, env = "KHAN_LEAK_STEP", value_name = "SHARE", value_parser = share,
+        default_value_t = LeakRule::default().step)]
+    pub leak_step: f64,
+    /// Share of a row that one of several pods must hold to count as evidence, 0 to 1
+    #[arg(long, env = "KHAN_LEAK_CONCENTRATION", value_name = "SHARE", value_parser = share,
         default_value_t = LeakRule::default().concentration)]
     pub leak_concentration: f64,
+    /// How many times faster than before a row must grow to count as evidence, 1 or more
+    #[arg(long, env = "KHAN_LEAK_FASTER", value_name = "TIMES", value_parser = times,
+        default_value_t = LeakRule::default().faster)]
+    pub leak_faster: f64,
+    /// Share of connections that must be idle, or half-closed, to count as evidence, 0 to 1
+    #[arg(long, env = "KHAN_LEAK_IDLE", value_name = "SHARE", value_parser = share,
+        default_value_t = LeakRule::default().idle)]
+    pub leak_idle: f64,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number from 0 to 1".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not within 0 to 1".to_owned()) }
+}
+
+fn times(text: &str) -> Result<f64, String> {
+    let times: f64 = text.parse().map_err(|_| "not a number of 1 or more".to_owned())?;
+    if times >= 1.0 && times.is_finite() { Ok(times) } else { Err("not a number of 1 or more".to_owned()) }
+}
+
+fn samples(text: &str) -> Result<usize, String> {
+    let samples: usize = text.parse().map_err(|_| "not a number from 3 to 720".to_owned())?;
+    if (3..=720).contains(&samples) { Ok(samples) } else { Err("not within 3 to 720".to_owned()) }
 }
 
 impl LeakArgs {
     /// The rule over `window`.
     pub fn rule(&self, window: Option<Duration>) -> LeakRule {
-        let usual = LeakRule::default();
         LeakRule {
-            window: window.unwrap_or(usual.window),
+            window: window.unwrap_or(LeakRule::default().window),
+            samples: self.leak_samples,
             rising: self.leak_rising,
             growth: self.leak_growth,
+            step: self.leak_step,
             concentration: self.leak_concentration,
-            ..usual
+            faster: self.leak_faster,
+            idle: self.leak_idle,
         }
     }
 }

@@ -90,6 +90,11 @@ impl Printer {
         Ok(())
     }
 
+    /// Whether anything but the output is wanted.
+    pub fn speaks(&self) -> bool {
+        !self.quiet
+    }
+
     /// One sentence for whoever reads stderr.
     pub fn note(&self, text: &str) {
         if !self.quiet && !text.is_empty() {

@@ -24,9 +24,16 @@ pub struct Start {
 pub async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
     let view = feed.views.wait_for(|view| view.settled).await.map(|view| Arc::clone(&*view));
     let (mut trouble, mut past) = (None, Vec::new());
-    while let Ok(news) = feed.news.try_recv() {
+    // A source that knows the past tells it after the present, for a screen's sake.
+    let mut awaits_past = feed.past && view.is_ok();
+    loop {
+        let news = if awaits_past { feed.news.recv().await } else { feed.news.try_recv().ok() };
+        let Some(news) = news else { break };
         match news {
-            News::Past(views) => past = views,
+            News::Past(views) => {
+                past = views;
+                awaits_past = false;
+            }
             News::Error { message, .. } => trouble = Some(message),
             News::Link(Link::Retrying { reason, .. } | Link::Credentials(reason)) => trouble = Some(reason),
             News::Recovered { .. } | News::Link(Link::Up) | News::End => {}

@@ -23,7 +23,7 @@ use crate::tui;
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
     let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
     let labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
-    Ok(Query { labelled, ..query })
+    Ok(Query { labelled, rule: args.leak.rule(None), ..query })
 }
 
 /// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
@@ -127,7 +127,8 @@ pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let mut query = query(cli, args).await?;
     query.limit = args.query.limit.unwrap_or(0);
     let mut feed = connect::start(cli, &query).await?;
-    let mut history = History::with_limits(Limits::spaced(cli.source.interval, query.trend.max(query.window)));
+    let mut history =
+        History::with_limits(Limits::spaced(cli.source.interval, query.trend.max(query.window).max(query.rule.window)));
     history.track(&query);
     let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
     let (mut view, past) = watch.first(session::settled(&mut feed).await?);

@@ -106,7 +106,9 @@ pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
     let subject: Subject =
         args.subject.parse().map_err(|error| Failure::usage(format_args!("{:?}: {error}", args.subject)))?;
     let printer = Printer::new(cli)?;
-    let query = question(&subject, GroupBy::NONE);
+    // Everything that the answer names: a server that sums by labels leaves out the others.
+    let named = GroupBy { src: Some(Grain::Name), dst: Some(Grain::Name), port: true, ..GroupBy::NONE };
+    let query = question(&subject, named);
     let mut feed = connect::start(cli, &query).await?;
     let view = session::settled(&mut feed).await?.view;
     let answer = answer(cli, args, &subject, &view, &feed).await;

@@ -18,6 +18,7 @@ use khan_api::Timestamp;
 
 use super::NodeInput;
 use super::group::RowKey;
+use super::leak::Sample;
 use super::pivot::Sum;
 use super::query::Query;
 use super::view::View;
@@ -364,11 +365,12 @@ impl History {
         }
     }
 
-    /// Oldest to newest values within `window`, back to the latest break.
-    pub(crate) fn samples(&self, series: &Series, key: RowKey, window: Duration) -> Vec<u64> {
+    /// Oldest to newest values within `window`, back to the latest break, each with its time in seconds.
+    pub(crate) fn samples(&self, series: &Series, key: RowKey, window: Duration) -> Vec<Sample> {
         let Some(ring) = series.rings.get(&key.0) else { return Vec::new() };
         let known = |(index, _): &(usize, u64)| self.point(ring, *index) != Point::Before;
-        let mut values: Vec<_> = self.reach(ring, window).take_while(known).map(|(_, value)| value).collect();
+        let sample = |(index, value): (usize, u64)| (self.stamps[index].at.millis() as f64 / 1000.0, value);
+        let mut values: Vec<_> = self.reach(ring, window).take_while(known).map(sample).collect();
         values.reverse();
         values
     }

@@ -169,6 +169,8 @@ impl Party {
             Class::Address if self.kind == Kind::Unknown => format!("?{address}"),
             Class::Address => address,
             Class::Named => format!("{}/{}", self.ns, self.name),
+            // A source that was not asked for names.
+            Class::App if self.ns.is_empty() && self.app.is_empty() => self.kind.as_str().to_owned(),
             Class::App => format!("{}/{}", self.ns, self.app),
             Class::Infrastructure => format!("{}/{}", self.kind, self.name),
             Class::External => match (self.name.is_empty(), self.ip) {

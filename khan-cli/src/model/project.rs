@@ -11,7 +11,7 @@ use super::filter::{Filter, Flag, GroupTerm, Measure, RowTerm};
 use super::fold::fold;
 use super::group::{GroupBy, RowKey};
 use super::history::{Change, History, Series, Trend};
-use super::leak::{Growth, LeakRule};
+use super::leak::Growth;
 use super::party::Party;
 use super::pivot::{Group, NONE, Pivot, Sum, pivot};
 use super::query::{Query, SortBy};
@@ -89,7 +89,7 @@ pub struct Projected {
     pub change: Option<Change>,
     /// When it was first seen, if the history is older than it.
     pub first_seen: Option<Timestamp>,
-    /// How it grew over the trend's window.
+    /// How it grew over the leak rule's window.
     pub growth: Growth,
     /// Its past, for the first 1,000 rows.
     pub trend: Trend,
@@ -221,7 +221,7 @@ impl Context<'_> {
     }
 
     fn growth(&self, group: &Group) -> Growth {
-        let samples = |series| self.history.samples(series, group.key, self.query.trend);
+        let samples = |series| self.history.samples(series, group.key, self.query.rule.window);
         self.series(group).map_or_else(Growth::default, |series| Growth::of(&samples(series)))
     }
 
@@ -233,7 +233,7 @@ impl Context<'_> {
         let now = self.history.span().map_or_else(Timestamp::default, |(_, newest)| newest);
         Flag::ALL.into_iter().fold(0, |flags, flag| {
             let set = match flag {
-                Flag::Rising => growth.rises(&LeakRule::default()),
+                Flag::Rising => growth.rises(&self.query.rule),
                 Flag::New => since_baseline || first_seen.is_some_and(|seen| now.since(seen) < NEW),
                 Flag::Unknown => {
                     unknown(&self.pivot.sources, group.src) || unknown(&self.pivot.destinations, group.dst)

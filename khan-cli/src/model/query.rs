@@ -8,6 +8,7 @@ use super::filter::Filter;
 use super::group::{GroupBy, RowKey};
 use super::hash::fingerprint;
 use super::labelled::LabelledPods;
+use super::leak::LeakRule;
 use super::party::Grain;
 
 /// A question. Everything about it is in here, so that two equal queries on one view give equal projections.
@@ -29,8 +30,10 @@ pub struct Query {
     pub limit: usize,
     /// How far back `delta` and `rate` look.
     pub window: Duration,
-    /// How far back trends and the RISING flag look.
+    /// How far back trends look.
     pub trend: Duration,
+    /// What is flagged RISING.
+    pub rule: LeakRule,
     /// Take `delta` since the history's baseline, where one is set, instead of over the window.
     pub since_baseline: bool,
     /// Show a source's many destinations on one port as one row, where none of them stands out.
@@ -51,6 +54,7 @@ impl Default for Query {
             limit: 200,
             window: Duration::from_mins(5),
             trend: Duration::from_mins(15),
+            rule: LeakRule::default(),
             since_baseline: false,
             fold: false,
             keep: Vec::new(),

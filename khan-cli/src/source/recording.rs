@@ -109,7 +109,7 @@ impl Stopped {
 pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, RecordingError> {
     let wrong = |error| RecordingError::File(path.display().to_string(), error);
     let mut file = BufWriter::new(File::create(path).map_err(wrong)?);
-    let Feed { mut views, news, handle } = feed;
+    let Feed { mut views, news, handle, past } = feed;
     let source = views.borrow().source.clone();
     let (feeder, Feed { views: shown, .. }) = channel(View::empty(source));
     let (name, teller) = (path.display().to_string(), handle.clone());
@@ -134,7 +134,7 @@ pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, Recordi
             }
         }
     });
-    Ok(Feed { views: shown, news, handle })
+    Ok(Feed { views: shown, news, handle, past })
 }
 
 fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
@@ -188,7 +188,8 @@ fn millis(duration: Duration) -> u64 {
 pub fn replay(path: &Path) -> Result<Feed, RecordingError> {
     let mut views = read(path)?;
     let last = views.pop().ok_or_else(|| RecordingError::Empty(path.display().to_string()))?;
-    let (mut feeder, feed) = channel(View::empty(last.source.clone()));
+    let (mut feeder, mut feed) = channel(View::empty(last.source.clone()));
+    feed.past = true;
     feeder.tell(News::Past(views));
     feeder.show(last);
     feeder.tell(News::End);

@@ -53,14 +53,18 @@ pub struct Drill {
 
 impl Drill {
     /// Opens `row` of the answer to `query`.
-    pub fn open(query: &Query, row: &Projected, asked: u64) -> Self {
+    pub fn open(query: &Query, row: &Projected, view: &View, asked: u64) -> Self {
         let query = query.of_row(row);
-        let mut panes: Vec<_> = panes(&query.group_by).into_iter().map(|pane| (pane, Projection::default())).collect();
+        let by = query.group_by;
+        let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
+        let mut panes: Vec<_> = panes(&by).into_iter().map(|pane| (pane, Projection::default())).collect();
+        if !tells_backends(view, &within) {
+            panes.retain(|(pane, _)| !pane.by.takes_backend() || by.takes_backend());
+        }
         if row.fan {
             // What it stands for comes first.
             panes.reverse();
         }
-        let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
         Self {
             title: title(row),
             from: row.key,
@@ -155,6 +159,13 @@ impl Drill {
             ..SampleRequest::default()
         }
     }
+}
+
+/// Whether any of these connections is known by who answers: Prometheus has what was dialled only.
+fn tells_backends(view: &View, query: &Query) -> bool {
+    let mut tells = false;
+    crate::model::pivot::each(view, query, |row, _, _| tells |= row.row.backend_port > 0 || row.backend != row.dst);
+    tells
 }
 
 fn largest(ends: BTreeMap<IpAddr, u64>) -> Vec<IpAddr> {

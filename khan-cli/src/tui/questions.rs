@@ -44,13 +44,14 @@ impl App {
             since_baseline: self.delta == Delta::Baseline,
             fold: self.fold && self.page == Page::Edges,
             keep: self.pins.clone(),
+            rule: self.rule,
             ..self.base.clone()
         }
     }
 
     /// What the leaks view asks.
     pub fn leak_query(&self) -> Query {
-        Query { group_by: GroupBy::EDGES, filter: self.filter.clone(), limit: 0, ..self.base.clone() }
+        Query { group_by: GroupBy::EDGES, filter: self.filter.clone(), limit: 0, rule: self.rule, ..self.base.clone() }
     }
 
     /// Answers the present questions anew. Call after anything that changes an answer.
@@ -79,6 +80,7 @@ impl App {
         self.settle();
         let (shown, history) = (Arc::clone(&self.shown), &mut self.history);
         for drill in &mut self.drills {
+            drill.query.rule = self.rule;
             drill.refresh(&shown, history);
         }
         self.settle_drill();

@@ -3,7 +3,6 @@
 use super::actions::{Context, Group};
 use super::app::App;
 use super::format;
-use super::keymap::Keymap;
 use super::overlay::{Overlay, Text};
 use super::text;
 use crate::model::view::COUNTING_RULE;
@@ -70,7 +69,7 @@ pub fn lines(app: &App) -> Vec<Line> {
     let width = usize::from(app.size.0).saturating_sub(4).max(8);
     match &app.overlay {
         Some(Overlay::Reader(reader)) => match &reader.text {
-            Text::Help(context) => help(&app.setup.keymap, *context, width),
+            Text::Help(context) => help(app, *context, width),
             Text::Errors => errors(app, width),
             Text::Lines(_, lines) => lines.iter().flat_map(|line| text::wrap(line, width)).map(Line::plain).collect(),
         },
@@ -78,10 +77,12 @@ pub fn lines(app: &App) -> Vec<Line> {
     }
 }
 
-fn help(keymap: &Keymap, context: Context, width: usize) -> Vec<Line> {
+fn help(app: &App, context: Context, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     for group in Group::ALL {
-        let entries: Vec<_> = keymap
+        let entries: Vec<_> = app
+            .setup
+            .keymap
             .listed(context)
             .filter(|(action, _)| action.group == group)
             .map(|(action, keys)| {
@@ -117,6 +118,10 @@ fn help(keymap: &Keymap, context: Context, width: usize) -> Vec<Line> {
             lines.extend(terms.iter().flat_map(|(term, meaning)| explained(term, meaning, width)));
         }
         lines.push(Line::default());
+        lines.push(Line::strong("Leak rule"));
+        let rule = app.rule.explain();
+        lines.extend(rule.iter().flat_map(|part| text::wrap(&format!("  {part}"), width)).map(Line::plain));
+        lines.push(Line::default());
         lines.push(Line::strong("Counting"));
         lines.extend(text::wrap(&format!("  {COUNTING_RULE}"), width).into_iter().map(Line::plain));
     }
@@ -150,7 +155,7 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
     (
         "Flags",
         &[
-            ("RISING R", "grew through the whole window"),
+            ("RISING R", "keeps growing: see the leak rule below"),
             ("NEW    N", "first seen less than 5 minutes ago, or since the baseline"),
             ("UNK    U", "an address without a known owner"),
             ("STALE  S", "from old data"),

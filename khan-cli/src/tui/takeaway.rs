@@ -90,7 +90,10 @@ fn report(app: &App) -> Report {
     let view = &app.shown;
     if let Some(drill) = app.drills.last() {
         let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
-        return top::report(view, &drill.pane_query(pane), &drill.panes[pane].1);
+        return match drill.panes.get(pane) {
+            Some((_, rows)) => top::report(view, &drill.pane_query(pane), rows),
+            None => top::report(view, &drill.query, &drill.whole),
+        };
     }
     match app.page {
         Page::Leaks => command::leaks::report(&app.report, &app.leak_query(), &app.rule),

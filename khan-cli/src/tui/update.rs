@@ -113,6 +113,7 @@ fn hear(app: &mut App, news: News) {
             }
             app.link = link;
         }
+        News::Past(views) if views.is_empty() => {}
         News::Past(views) => {
             app.history.backfill(views);
             app.refresh(true);

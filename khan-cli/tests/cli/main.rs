@@ -6,6 +6,7 @@ mod choice;
 mod cluster;
 mod doctor;
 mod khan;
+mod leaks;
 mod manners;
 mod output;
 mod partial;

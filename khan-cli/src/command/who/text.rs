@@ -54,7 +54,7 @@ fn describe(known: &Known) -> String {
     if known.name.is_empty() && known.kind == Kind::Unknown {
         return "nobody is known to have it".to_owned();
     }
-    let mut text = format!("{} {name}", known.kind);
+    let mut text = if name.is_empty() { known.kind.to_string() } else { format!("{} {name}", known.kind) };
     let facts = [("app", &known.app), ("workload", &known.workload), ("node", &known.node)];
     for (what, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty() && **fact != known.name) {
         text = format!("{text}, {what} {fact}");

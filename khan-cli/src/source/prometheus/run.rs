@@ -48,7 +48,8 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
     if first.is_empty() {
         return Err(PromError::NoSeries);
     }
-    let (feeder, feed) = channel(View::empty(source.clone()));
+    let (feeder, mut feed) = channel(View::empty(source.clone()));
+    feed.past = !plan.window.is_zero();
     let runner = Runner {
         feeder,
         client,
@@ -56,6 +57,7 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
         source,
         nodes: BTreeMap::new(),
         pool: Pool::default(),
+        depth: 0,
         failure: None,
         notes: Vec::new(),
         jitter: Jitter::default(),
@@ -79,6 +81,8 @@ struct Runner {
     source: SourceInfo,
     nodes: BTreeMap<String, Kept>,
     pool: Pool,
+    /// How often more was asked than before.
+    depth: u32,
     failure: Option<Failure>,
     notes: Vec<String>,
     jitter: Jitter,
@@ -113,6 +117,9 @@ impl Runner {
                             let need = self.plan.need.and(Need::of(&query));
                             if need != self.plan.need {
                                 self.plan.need = need;
+                                self.depth += 1;
+                                // Rows that are told apart from now on have a past, too.
+                                past_due = !self.plan.window.is_zero();
                                 at = Instant::now();
                             }
                         }
@@ -219,6 +226,7 @@ impl Runner {
             self.nodes.values().map(|kept| NodeInput { status: kept.status.clone(), table: kept.table.clone() });
         let mut view = merge(self.source.clone(), inputs.collect(), now);
         view.notes.extend(self.notes.iter().cloned());
+        view.depth = self.depth;
         self.feeder.show(Arc::new(view));
         self.pool.prune();
     }
@@ -236,16 +244,16 @@ impl Runner {
                 let view = |(at, nodes): (Timestamp, Vec<Node>)| {
                     let inputs =
                         nodes.into_iter().map(|node| NodeInput { status: node.status, table: Some(node.table) });
-                    Arc::new(merge(self.source.clone(), inputs.collect(), at))
+                    let mut view = merge(self.source.clone(), inputs.collect(), at);
+                    view.depth = self.depth;
+                    Arc::new(view)
                 };
-                let views: Vec<Arc<View>> = past.into_iter().map(view).collect();
-                if !views.is_empty() {
-                    self.feeder.tell_surely(News::Past(views)).await;
-                }
+                self.feeder.tell_surely(News::Past(past.into_iter().map(view).collect())).await;
             }
             Err(error) => {
                 let message = format!("{} gave no history: it {error}", self.client.url());
                 self.feeder.tell(News::Error { at: Timestamp::now(), node: String::new(), message });
+                self.feeder.tell_surely(News::Past(Vec::new())).await;
             }
         }
     }

@@ -51,7 +51,7 @@ pub(super) fn open(app: &mut App, now: Instant) -> Vec<Effect> {
     };
     let Some((query, row)) = opened else { return Vec::new() };
     app.asked += 1;
-    let mut drill = Drill::open(&query, &row, app.asked);
+    let mut drill = Drill::open(&query, &row, &app.shown, app.asked);
     if let Some(outer) = app.drills.last() {
         drill.title = format!("{} > {}", outer.title, drill.title);
     }

@@ -95,7 +95,7 @@ fn summary(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     }
     if row.has(Flag::Rising) {
         let growth = &row.growth;
-        words.push((format!("RISING {}/{} snapshots", growth.rising, growth.steps()), styles.bad));
+        words.push((format!("RISING {}/{} steps", growth.rising(), growth.steps()), styles.bad));
     }
     if row.sum.half_closed() > 0 {
         words.push((format!("half-closed {}", format::count(row.sum.half_closed())), styles.warn));

@@ -111,8 +111,7 @@ fn leaks(app: &App, pen: &mut Pen<'_>) {
     }
     line.push(("6 Leaks".into(), styles.selected));
     line.push((format!("window {}, {} snapshots", format::span(app.rule.window), app.report.samples), styles.text));
-    let share = app.rule.rising * 100.0;
-    line.push((format!("rule: grew in >= {share:.0}% of steps and +{}", app.rule.growth), styles.text));
+    line.push((format!("rule: {}", app.rule.brief()), styles.text));
     parts(app, pen, 0, end, &line);
     let (likely, _) = app.suspects();
     let style = if likely > 0 { styles.bad } else { styles.text };
@@ -126,7 +125,12 @@ fn leaks(app: &App, pen: &mut Pen<'_>) {
         format!("{what} {} ({ago} ago; b = reset to now)", format::clock(at, &app.setup.zone))
     });
     let x = pen.put(1, 1, &words, styles.text) + 2;
-    if !app.filter_text.is_empty() {
+    if app.filter_text.is_empty() {
+        let words = app.rule.evidence();
+        if x + 1 + cells(&words) < end {
+            pen.put(x + 1, 1, &words, styles.dim);
+        }
+    } else {
         filter(app, pen, x, 1, end.saturating_sub(2));
     }
     pen.rule(2, app.setup.glyphs.rule, styles.dim);

@@ -49,7 +49,12 @@ const FILLS: usize = 5;
 
 /// Draws the suspects.
 pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
-    let slots = solve(&COLUMNS, pen.width(), LEAD);
+    let mut columns = COLUMNS;
+    let steps = |leak: &Leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX);
+    if let Some(column) = columns.iter_mut().find(|column| column.id == Column::Rising) {
+        column.width = app.report.leaks.iter().map(steps).fold(column.width, u16::max);
+    }
+    let slots = solve(&columns, pen.width(), LEAD);
     for slot in &slots {
         let head = match slot.id {
             Column::Source => "SOURCE",
@@ -90,15 +95,17 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
     }
 }
 
+fn rising(leak: &Leak) -> String {
+    format!("{}/{}", leak.row.growth.rising(), leak.row.growth.steps())
+}
+
 fn cell(app: &App, leak: &Leak, slot: Slot<Column>) -> (String, ratatui::style::Style) {
     let (styles, cells, row) = (&app.styles, usize::from(slot.width), &leak.row);
     let growth = &row.growth;
-    let base = app
-        .history
-        .baseline_at()
-        .and(row.change)
-        .map_or(growth.first, |change| row.sum.connections.saturating_add_signed(change.delta.saturating_neg()));
-    let added = i64::try_from(row.sum.connections).unwrap_or(0) - i64::try_from(base).unwrap_or(0);
+    // Both are of the nodes that are heard, like the number that they belong to.
+    let grown = growth.last.cast_signed().saturating_sub(growth.first.cast_signed());
+    let added = app.history.baseline_at().and(row.change).map_or(grown, |change| change.delta);
+    let base = row.sum.connections.saturating_add_signed(added.saturating_neg());
     match slot.id {
         Column::Source => (super::row::party(row.src.as_ref(), cells, app.setup.glyphs.ellipsis), styles.text),
         Column::Destination => (super::row::party(row.dst.as_ref(), cells, app.setup.glyphs.ellipsis), styles.text),
@@ -110,7 +117,7 @@ fn cell(app: &App, leak: &Leak, slot: Slot<Column>) -> (String, ratatui::style::
             let rate = row.change.map(|change| format::rate(change.per_minute(), cells));
             (rate.unwrap_or_else(|| "-".into()), styles.text)
         }
-        Column::Rising => (format!("{}/{}", growth.rising, growth.steps()), styles.text),
+        Column::Rising => (rising(leak), styles.text),
         Column::Trend => (sparkline(&row.trend, cells, app.setup.glyphs), styles.text),
         Column::Verdict => {
             let style = match leak.verdict {
