@@ -276,3 +276,42 @@ fn commands_have_names_and_say_what_is_wrong() {
     assert!(stage.app.notice.as_ref().is_some_and(|notice| notice.text.contains("\"warp\"")));
     assert_eq!(run(&mut stage, "q"), [Effect::Quit(Exit::Quit)]);
 }
+
+#[test]
+fn however_many_steps_there_are_all_are_written_out() {
+    let mut stage = Stage::new(120, 30, false);
+    stage.press("6 w w w");
+    stage.play(0..200);
+    let frame = stage.frame();
+    assert!(frame.contains("window 2h, 200 snapshots") && frame.contains(" 199/199 "), "{frame}");
+}
+
+#[test]
+fn an_agent_that_fails_takes_nothing_from_rows_of_the_others() {
+    use khan_cli::model::filter::Flag;
+    let mut stage = Stage::new(120, 30, false);
+    stage.play(0..30);
+    let before = stage.app.suspects();
+    for step in 30..36 {
+        stage.show(&shop::snapshots(step)[..1], step);
+    }
+    let row = &stage.app.projection.rows[0];
+    assert_eq!((row.source(), row.has(Flag::Rising)), ("shop/checkout", true));
+    let change = row.change.expect("a change");
+    assert!((change.per_minute() - 184.0).abs() < 2.0, "{change:?}");
+    // The suspects of the silent node are in no table any more; those of the other are all still suspected.
+    let (likely, watched) = stage.app.suspects();
+    assert!(likely >= 1 && likely + watched >= 2, "{before:?} became {likely} likely, {watched} watched");
+}
+
+#[test]
+fn rising_follows_the_threshold_of_the_leaks_view() {
+    use khan_cli::model::filter::Flag;
+    let mut stage = shop();
+    let rising = |stage: &Stage| stage.app.projection.rows.iter().filter(|row| row.has(Flag::Rising)).count();
+    let usual = rising(&stage);
+    stage.app.rule.growth = 200;
+    stage.press("6 t 1");
+    assert!((stage.app.query().rule.rising - 0.9).abs() < 1e-9);
+    assert!(rising(&stage) < usual, "{usual} rows rise by 20, fewer by 200");
+}
