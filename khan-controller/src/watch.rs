@@ -1,14 +1,17 @@
 //! The API server's lists and watches in, changes of the index out: one task a resource, on kube's `watcher`.
 //!
 //! Events go straight into the index; no object is kept. A list is streamed where the server can do that (WatchList), else
-//! read page by page; it is never asked for whole (`resourceVersion=0` would make the server ignore the page size).
+//! read page by page, whatever the server answers to the attempt; it is never asked for whole (`resourceVersion=0` would
+//! make the server ignore the page size).
 
 mod backoff;
 mod connect;
 mod follow;
 mod heard;
+mod listing;
 mod reason;
 mod slim;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,6 +10,7 @@ pub mod duration;
 pub mod exit;
 pub mod logging;
 pub mod readiness;
+pub mod reminder;
 pub mod shutdown;
 
 pub mod exchange;

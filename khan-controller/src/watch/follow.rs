@@ -16,8 +16,10 @@ use super::WatchSettings;
 use super::backoff::Backoff;
 use super::connect::Connection;
 use super::heard::Heard;
+use super::listing::{Listing, Streaming};
 use super::reason::Failure;
 use super::slim::Slim;
+use super::trouble::Trouble;
 use crate::directory::Directory;
 use crate::metrics::Metrics;
 use crate::objects::{Manifest, Object, Resource};
@@ -25,21 +27,12 @@ use crate::objects::{Manifest, Object, Resource};
 /// How often it is looked at whether a failure has passed.
 const HEARING_PERIOD: Duration = Duration::from_millis(500);
 
-/// How the initial list is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Listing {
-    /// As the first events of a watch (WatchList): the server and we hold one object at a time.
-    Streamed,
-    /// Page by page.
-    Paged,
-}
-
-/// Why a stream was given up.
+/// Why following ended; a new list comes next.
 enum End {
-    /// The server does not stream lists.
-    NoStreaming,
-    /// Nothing came for too long.
-    Silence,
+    /// The list could not be read.
+    Unlisted(Failure),
+    /// The server no longer knows the version from which the watch should go on.
+    Lost(Failure),
 }
 
 /// What one task needs to follow one resource.
@@ -54,16 +47,10 @@ pub(super) struct Follower {
     backoff: Backoff,
     // Until the first list is complete.
     pending: Option<Guard>,
+    streaming: Streaming,
     // While it does not work.
     trouble: Option<Trouble>,
     refused: Refused,
-}
-
-/// A failure that was logged and has not passed.
-struct Trouble {
-    sentence: String,
-    at: Instant,
-    _shown: Option<Guard>,
 }
 
 impl Follower {
@@ -85,6 +72,7 @@ impl Follower {
             backoff: Backoff::new(settings.pause),
             pending: Some(readiness.wait_for(format!("the list of {resource}"))),
             readiness,
+            streaming: Streaming::default(),
             trouble: None,
             refused: Refused::default(),
         }
@@ -92,16 +80,18 @@ impl Follower {
 
     pub(super) async fn run(mut self) {
         let api: Api<Slim> = Api::all_with(self.client.clone(), &self.resource);
-        let mut listing = Listing::Streamed;
         loop {
+            let listing = self.streaming.listing(Instant::now().into_std());
             let events = watcher(api.clone(), self.config(listing));
             match self.follow(pin!(events), listing).await {
-                End::NoStreaming => {
-                    info!(resource = %self.resource, "Lists page by page: the server does not stream lists");
+                End::Unlisted(failure) if self.streaming.failed(listing, &failure) => {
                     self.metrics.restarted(self.resource, "no_streaming");
-                    listing = Listing::Paged;
+                    info!(resource = %self.resource, "Reads the list page by page, as it cannot be streamed: {}", failure.sentence);
+                    if let Some(guard) = &self.pending {
+                        guard.explain(failure.sentence);
+                    }
                 }
-                End::Silence => self.failed("silence", format!("the list of {} does not go on", self.resource)).await,
+                End::Unlisted(failure) | End::Lost(failure) => self.failed(failure).await,
             }
         }
     }
@@ -116,14 +106,14 @@ impl Follower {
         if listing == Listing::Streamed { config.streaming_lists() } else { config }
     }
 
+    /// Takes one list and what is watched from there on.
     async fn follow(
         &mut self,
         mut events: impl Stream<Item = watcher::Result<Event<Slim>>> + Unpin,
         listing: Listing,
     ) -> End {
-        // While a list is being read: when it must be complete.
+        // While the list is being read: when it must be complete.
         let mut complete_by = Some(Instant::now() + self.settings.streaming);
-        // A server that has not even begun to answer tells nothing about what it can do.
         let mut begun = false;
         loop {
             let event = match complete_by {
@@ -144,30 +134,36 @@ impl Follower {
                     }
                     match timeout_at(deadline, events.next()).await {
                         Ok(event) => event,
-                        Err(_) if listing == Listing::Streamed && begun => return End::NoStreaming,
-                        Err(_) => return End::Silence,
+                        Err(_) => return End::Unlisted(Failure::silence(self.resource)),
                     }
                 }
             };
             match event.expect("a watcher never ends") {
+                // kube begins again, at once and for ever, when a streamed list just ends.
+                Ok(Event::Init) if begun => return End::Unlisted(Failure::unfinished(self.resource)),
                 Ok(event) => {
                     match event {
-                        Event::Init => {
-                            complete_by = Some(Instant::now() + self.settings.streaming);
-                            begun = true;
+                        Event::Init => begun = true,
+                        Event::InitDone => {
+                            complete_by = None;
+                            if self.streaming.complete(listing, Instant::now().into_std()) {
+                                info!(resource = %self.resource, "The server does not stream lists; pages it is from now on");
+                            }
                         }
-                        Event::InitDone => complete_by = None,
                         _ => {}
                     }
                     self.take(event);
                 }
                 Err(error) => {
                     let failure = Failure::new(self.resource, &error);
-                    if listing == Listing::Streamed && complete_by.is_some() && failure.is_refusal {
-                        return End::NoStreaming;
+                    if complete_by.is_some() {
+                        return End::Unlisted(failure);
                     }
-                    self.failed(failure.reason, failure.sentence).await;
-                    complete_by = complete_by.map(|_| Instant::now() + self.settings.streaming);
+                    // After these kube would list by itself, and only in the way that it was told at first.
+                    if failure.reason == "gone" || matches!(error, watcher::Error::NoResourceVersion) {
+                        return End::Lost(failure);
+                    }
+                    self.failed(failure).await;
                 }
             }
         }
@@ -214,28 +210,21 @@ impl Follower {
         }
     }
 
-    async fn failed(&mut self, reason: &'static str, sentence: String) {
-        self.metrics.restarted(self.resource, reason);
-        if let Some(guard) = &self.pending {
-            if reason == "forbidden" {
-                // It will not get better by waiting, and the other resources are worth having.
-                guard.do_without(sentence.clone());
-            } else {
-                guard.explain(sentence.clone());
+    async fn failed(&mut self, failure: Failure) {
+        self.metrics.restarted(self.resource, failure.reason);
+        let pause = self.backoff.pause();
+        let trouble = self.trouble.get_or_insert_with(|| Trouble::new(self.resource));
+        trouble.failed(&failure, pause);
+        let Failure { reason, sentence, .. } = failure;
+        match &self.pending {
+            // It will not get better by waiting, and the other resources are worth having.
+            Some(guard) if reason == "forbidden" => guard.do_without(sentence),
+            Some(guard) => guard.explain(sentence),
+            None => {
+                let name = format!("the watch of {}", self.resource);
+                trouble.shown = Some(self.readiness.without(name, format!("{sentence}; serving stale data")));
             }
         }
-        let pause = self.backoff.pause();
-        if reason == "gone" {
-            // Routine: the server forgets old versions, and a new list brings everything back.
-            info!(resource = %self.resource, "Lists anew: the server no longer knows the version that was read last");
-        } else if self.trouble.as_ref().is_none_or(|trouble| trouble.sentence != sentence) {
-            warn!(resource = %self.resource, reason, retry_in = ?pause, "Lost the API server: {sentence}");
-        }
-        let shown = self.pending.is_none().then(|| {
-            let detail = format!("{sentence}; answers are from before");
-            self.readiness.without(format!("the watch of {}", self.resource), detail)
-        });
-        self.trouble = Some(Trouble { sentence, at: Instant::now(), _shown: shown });
         sleep(pause).await;
     }
 

@@ -12,11 +12,24 @@ pub(super) struct Failure {
     pub(super) reason: &'static str,
     /// What to tell people.
     pub(super) sentence: String,
-    /// The server understood the request and refuses it for good, so another way of listing may work.
-    pub(super) is_refusal: bool,
+    /// The server takes no request at present, whatever it asks for: nobody listens, it is busy, or it wants other
+    /// credentials. Another way of listing would fare no better.
+    pub(super) is_of_any_request: bool,
 }
 
 impl Failure {
+    /// Nothing came for too long while a list was read.
+    pub(super) fn silence(resource: Resource) -> Self {
+        let sentence = format!("listing {resource} stalled");
+        Self { reason: "silence", sentence, is_of_any_request: false }
+    }
+
+    /// The stream ended before its list was complete.
+    pub(super) fn unfinished(resource: Resource) -> Self {
+        let sentence = format!("cannot list {resource}: the stream ended before the list was complete");
+        Self { reason: "connection", sentence, is_of_any_request: false }
+    }
+
     pub(super) fn new(resource: Resource, error: &watcher::Error) -> Self {
         let (verb, status) = match error {
             watcher::Error::InitialListFailed(error) => ("list", api_status(error)),
@@ -46,9 +59,21 @@ impl Failure {
             );
             format!("cannot {verb} {resource}: {detail}")
         };
-        let is_refusal = matches!(code, 400..=499) && !matches!(code, 401 | 408 | 410 | 429);
-        Self { reason, sentence, is_refusal }
+        let is_of_any_request = matches!(code, 401 | 429) || is_connection_refused(error);
+        Self { reason, sentence, is_of_any_request }
     }
+}
+
+fn is_connection_refused(error: &watcher::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn api_status(error: &kube::Error) -> Option<&Status> {

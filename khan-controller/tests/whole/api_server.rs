@@ -42,6 +42,16 @@ pub(crate) enum Streaming {
     Works,
     /// 422, as of a server without the feature.
     Refused,
+    /// 500, as of a server whose etcd is too old to tell how far it is (Kubernetes 1.34 and later).
+    Unsupported,
+    /// 200, and then an event that says 500.
+    Fails,
+    /// No answer at all.
+    Silent,
+    /// The connection breaks in the middle of the first event.
+    Cut,
+    /// The answer ends, in good order, before the list does.
+    Short,
     /// The list comes, but never the word that it is complete.
     Endless,
 }
@@ -51,6 +61,7 @@ pub(crate) enum Streaming {
 pub(crate) struct Asked {
     pub(crate) lists: usize,
     pub(crate) watches: usize,
+    /// Lists that were to be streamed, refused ones included.
     pub(crate) streamed: usize,
     /// Most objects in one answer to a list.
     pub(crate) largest_page: usize,
@@ -281,7 +292,7 @@ async fn collection(
     Query(parameters): Query<Parameters>,
 ) -> Response {
     let verb = if parameters.watch { "watch" } else { "list" };
-    {
+    let silent = {
         let mut shared = server.shared.lock().unwrap();
         let stock = shared.stocks.entry(resource.clone()).or_default();
         if stock.faults.forbid.contains(&verb) {
@@ -293,6 +304,11 @@ async fn collection(
             *left -= 1;
             return refuse(*code, "Fault", "told to fail");
         }
+        stock.asked.streamed += usize::from(parameters.send_initial_events);
+        parameters.send_initial_events && stock.faults.streaming == Streaming::Silent
+    };
+    if silent {
+        std::future::pending::<()>().await;
     }
     if parameters.watch { watch(&server, &resource, parameters) } else { list(&server, &resource, &parameters) }
 }
@@ -343,17 +359,23 @@ fn watch(server: &ApiServer, resource: &str, parameters: Parameters) -> Response
     stock.asked.watches += 1;
     let mut first = Vec::new();
     let from: u64 = parameters.resource_version.as_deref().unwrap_or_default().parse().unwrap_or_default();
+    let streaming = if parameters.send_initial_events { stock.faults.streaming } else { Streaming::Works };
     if parameters.send_initial_events {
-        if stock.faults.streaming == Streaming::Refused {
-            let message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
-            return refuse(422, "Invalid", message);
-        }
-        stock.asked.streamed += 1;
         for object in stock.objects.values().filter(|object| selected(object, &parameters)) {
             first.push(json!({"type": "ADDED", "object": object}));
         }
-        if stock.faults.streaming != Streaming::Endless {
-            first.push(bookmark(resource, version, true));
+        match streaming {
+            Streaming::Refused => {
+                let message = "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled";
+                return refuse(422, "Invalid", message);
+            }
+            Streaming::Unsupported => {
+                let message = "required storage feature RequestWatchProgress is disabled";
+                return refuse(500, "InternalError", message);
+            }
+            Streaming::Fails => first.push(json!({"type": "ERROR", "object": status(500, "InternalError", "no")})),
+            Streaming::Works | Streaming::Cut => first.push(bookmark(resource, version, true)),
+            Streaming::Silent | Streaming::Short | Streaming::Endless => {}
         }
     } else if from < stock.oldest {
         return refuse(410, "Expired", "too old resource version");
@@ -368,6 +390,7 @@ fn watch(server: &ApiServer, resource: &str, parameters: Parameters) -> Response
         first: first.into_iter(),
         ends: tokio::time::Instant::now() + ends,
         cut: false,
+        streaming,
         parameters,
     };
     let lines = futures::stream::unfold(state, |mut state| async move {
@@ -404,6 +427,7 @@ struct Watching {
     ends: tokio::time::Instant,
     // Half an event has been sent; nothing comes after it.
     cut: bool,
+    streaming: Streaming,
     parameters: Parameters,
 }
 
@@ -411,6 +435,9 @@ impl Watching {
     async fn next(&mut self) -> Option<Value> {
         if let Some(event) = self.first.next() {
             return Some(event);
+        }
+        if self.streaming == Streaming::Short {
+            return None;
         }
         loop {
             let server = self.server.clone();
@@ -430,6 +457,10 @@ impl Watching {
                 () = tokio::time::sleep(pause), if self.parameters.allow_watch_bookmarks => {
                     if !self.hangs() {
                         let version = self.server.shared.lock().unwrap().version;
+                        // A change that came at the same moment must not be skipped by the bookmark.
+                        if let Some(event) = self.step() {
+                            return Some(event);
+                        }
                         self.from = self.from.max(version);
                         return Some(bookmark(&self.resource, self.from, false));
                     }
@@ -441,7 +472,7 @@ impl Watching {
     fn take_cut(&mut self) -> bool {
         let mut shared = self.server.shared.lock().unwrap();
         let left = &mut shared.stocks.entry(self.resource.clone()).or_default().faults.cut_watches;
-        self.cut = *left > 0;
+        self.cut = *left > 0 || self.streaming == Streaming::Cut;
         *left = left.saturating_sub(1);
         self.cut
     }

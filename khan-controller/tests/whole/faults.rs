@@ -65,7 +65,7 @@ async fn gone_later() {
     until_readyz(
         controller.address,
         StatusCode::OK,
-        &["without the watch of pods: cannot", "without the watch of nodes: cannot", "answers are from before"],
+        &["without the watch of pods: cannot", "without the watch of nodes: cannot", "serving stale data"],
     )
     .await;
     assert_eq!(names(controller.address, &["10.244.1.7"]).await, ["web"], "it keeps answering");
@@ -179,7 +179,7 @@ async fn a_list_that_does_not_go_on() {
     });
     server.put(pod("shop", "web", &["10.244.1.7"]));
     let controller = watching(&server).await;
-    let told = ["the list of pods: the list of pods does not go on"];
+    let told = ["the list of pods: listing pods stalled"];
     until_readyz(controller.address, StatusCode::SERVICE_UNAVAILABLE, &told).await;
     server.faults("pods", |faults| faults.stall_lists = false);
     until_ready(controller.address).await;
@@ -214,8 +214,7 @@ async fn a_streamed_list_and_a_watch_that_are_cut_in_the_middle_of_an_event() {
     let controller = watching(&server).await;
     until_ready(controller.address).await;
     assert_eq!(names(controller.address, &["10.244.1.1", "10.244.1.10"]).await, ["web-1", "web-10"]);
-    assert_eq!(server.asked("pods").lists, 0, "a server that breaks off can still stream");
-    assert!(metric(controller.address, &restarts("connection", "pods")).await.unwrap() >= 1.0);
+    assert!(metric(controller.address, &restarts("no_streaming", "pods")).await.unwrap() >= 1.0);
     // A watch that ends early is nothing unusual: it goes on where it was.
     let before = server.asked("pods").watches;
     server.faults("pods", |faults| faults.cut_watches = 1);

@@ -100,7 +100,7 @@ async fn lists_come_in_pages_where_the_server_does_not_stream() {
         ["web-6d4cf56db6-00001", "web-6d4cf56db6-00020"]
     );
     let asked = server.asked("pods");
-    assert_eq!((asked.lists, asked.largest_page, asked.streamed), (7, 3, 0));
+    assert_eq!((asked.lists, asked.largest_page, asked.streamed), (7, 3, 1));
     // The watch goes on where the list ended.
     server.put(pod("shop", "late", &["10.244.1.99"]));
     until_names(controller.address, SECOND, &[("10.244.1.99", "late")]).await;
@@ -117,20 +117,58 @@ async fn lists_are_streamed_where_the_server_can() {
     assert_eq!((asked.lists, asked.streamed), (0, 1));
 }
 
+/// Whatever a server does instead of streaming a list, the list is read in pages, and nobody tries to stream it again.
 #[tokio::test]
-async fn a_streamed_list_that_never_ends_is_read_in_pages() {
+async fn a_list_that_cannot_be_streamed_is_read_in_pages_whatever_the_server_says() {
+    let ways = [
+        Streaming::Refused,
+        Streaming::Unsupported,
+        Streaming::Fails,
+        Streaming::Silent,
+        Streaming::Cut,
+        Streaming::Short,
+        Streaming::Endless,
+    ];
+    futures::future::join_all(ways.map(async |way| {
+        let server = ApiServer::start().await;
+        server.faults("pods", |faults| faults.streaming = way);
+        server.put(pod("shop", "web", &["10.244.1.7"]));
+        let controller = watching(&server).await;
+        until_ready(controller.address).await;
+        assert_eq!(names(controller.address, &["10.244.1.7"]).await, ["web"], "{way:?}");
+        let first = server.asked("pods");
+        // kube asks once more before it says that an answer ended.
+        assert!(first.lists == 1 && (1..=2).contains(&first.streamed), "{way:?}: {first:?}");
+        let restarts = r#"khan_controller_watch_restarts_total{reason="no_streaming",resource="pods"}"#;
+        assert_eq!(metric(controller.address, restarts).await, Some(1.0), "{way:?}");
+        server.put(pod("shop", "late", &["10.244.1.8"]));
+        until_names(controller.address, PATIENCE, &[("10.244.1.8", "late")]).await;
+        // The next list begins with pages.
+        server.forget_silently(&pod("shop", "late", &["10.244.1.8"]));
+        server.expire("pods");
+        until_names(controller.address, PATIENCE, &[("10.244.1.7", "web"), ("10.244.1.8", "")]).await;
+        let asked = server.asked("pods");
+        assert_eq!((asked.streamed, asked.lists), (first.streamed, 2), "{way:?}");
+    }))
+    .await;
+}
+
+/// A server that streams may be replaced by one that does not, while the controller runs.
+#[tokio::test]
+async fn a_server_that_streamed_once_may_refuse_later() {
     let server = ApiServer::start().await;
-    server.faults("pods", |faults| faults.streaming = Streaming::Endless);
-    server.put(pod("shop", "web", &["10.244.1.7"]));
+    let (kept, lost) = (pod("shop", "kept", &["10.244.1.7"]), pod("shop", "lost", &["10.244.1.8"]));
+    server.put(kept);
+    server.put(lost.clone());
     let controller = watching(&server).await;
     until_ready(controller.address).await;
-    assert!(server.asked("pods").lists > 0);
-    assert_eq!(names(controller.address, &["10.244.1.7"]).await, ["web"]);
-    assert_eq!(
-        metric(controller.address, r#"khan_controller_watch_restarts_total{reason="no_streaming",resource="pods"}"#)
-            .await,
-        Some(1.0)
-    );
+    assert_eq!(server.asked("pods").lists, 0);
+    server.faults("pods", |faults| faults.streaming = Streaming::Unsupported);
+    server.forget_silently(&lost);
+    server.expire("pods");
+    until_names(controller.address, PATIENCE, &[("10.244.1.7", "kept"), ("10.244.1.8", "")]).await;
+    let asked = server.asked("pods");
+    assert_eq!((asked.streamed, asked.lists), (2, 1));
 }
 
 #[tokio::test]
