@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::Context;
 use khan_api::Timestamp;
@@ -13,7 +12,7 @@ use khan_serve::shutdown::Shutdown;
 use khan_serve::web_config::WebConfig;
 use khan_serve::{descriptors, listen, logging};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::api::{self, Api};
 use crate::arguments::Arguments;
@@ -25,14 +24,12 @@ use crate::exposition::{self, Page};
 use crate::identities::resolver::{Controller, Resolver};
 use crate::identities::{ExternalNames, Identities};
 use crate::metrics::Metrics;
+use crate::naming::Naming;
 use crate::publish::{Board, Published};
 use crate::scan::Scanner;
-use crate::schedule::{Ask, Firsts, Handle, Schedule};
+use crate::schedule::{Handle, Schedule};
 use crate::snapshot::{Origin, build};
 use crate::table::{self, Cuts};
-
-/// How long readiness waits for the controller's first answer.
-const NAMES_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Threads for what takes long: encoding, compression, passwords, looking up names. More would only take memory.
 const BLOCKING_THREADS: usize = 8;
@@ -132,18 +129,13 @@ impl Parts {
 pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Result<Agent, Failure> {
     let listener = listen::bind("--listen", arguments.listen).await?;
     let readiness = Readiness::new();
-    let names = parts.resolver.as_ref().map(|_| readiness.wait_for("first answer of the controller"));
-    let firsts = Firsts { scan: Some(readiness.wait_for("first scan")), names: Arc::new(Mutex::new(names)) };
-    let ask = parts.resolver.map(|resolver| {
-        let (ask, asked) = mpsc::unbounded_channel();
-        tokio::spawn(answer(resolver, asked, Arc::clone(&parts.metrics)));
-        let names = Arc::clone(&firsts.names);
-        tokio::spawn(async move {
-            tokio::time::sleep(NAMES_PATIENCE).await;
-            *names.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        });
-        ask
+    let naming = parts.resolver.map(|resolver| {
+        let first = readiness.wait_for("first answer of the controller");
+        Naming::new(resolver, Arc::clone(&parts.metrics), first)
     });
+    let first_scan = readiness.wait_for("first scan");
+    let (ask, asked) = mpsc::unbounded_channel();
+    let ask = naming.is_some().then_some(ask);
     let board = Arc::new(Board::default());
     let budget = Arc::new(Budget::new(arguments.max_scan_cpu / 100.0));
     let schedule = Schedule {
@@ -158,32 +150,14 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
         metrics: Arc::clone(&parts.metrics),
     };
     let (first, outcome) = oneshot::channel();
-    let scans = Arc::new(schedule.start(firsts, first)?);
+    let scans = Arc::new(schedule.start(first_scan, first)?);
+    if let Some(naming) = naming {
+        tokio::spawn(naming.run(asked, Arc::downgrade(&scans)));
+    }
     let api = Api { board, metrics: parts.metrics, scans: Arc::clone(&scans), origin: parts.origin, budget };
     let router = api::router(api, readiness)?;
     let bound = Server::new(router).web_config(parts.web).start(listener, shutdown)?;
     Ok(Agent { bound, scans, first: outcome })
-}
-
-/// Asks the controller whenever the scan thread wants to know; logs when it stops answering and when it answers again.
-async fn answer(resolver: Resolver, mut asked: mpsc::UnboundedReceiver<Ask>, metrics: Arc<Metrics>) {
-    let mut failing = None;
-    while let Some((addresses, done)) = asked.recv().await {
-        let outcome = resolver.refresh(addresses).await.map_err(|error| khan_serve::exit::chain(&error));
-        match &outcome {
-            Ok(()) if failing.is_some() => info!("The controller answers again"),
-            Err(error) if failing.as_ref() != Some(error) => {
-                warn!(%error, "The controller does not answer; names stay as they were");
-            }
-            _ => {}
-        }
-        if outcome.is_err() {
-            metrics.controller_errors.inc();
-        }
-        failing = outcome.err();
-        // The scan thread may have stopped waiting.
-        let _ = done.try_send(());
-    }
 }
 
 /// Prints one page.

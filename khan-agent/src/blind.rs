@@ -1,8 +1,11 @@
-//! What keeps an agent from seeing all connections: in, the latest scan and the machine; out, reasons, each said by a
-//! metric, a warning in the snapshot, and a log line when it begins and when it ends.
+//! What keeps an agent from seeing all connections, or from naming them: in, the latest scan and the machine; out, reasons,
+//! each said by a metric, a warning in the snapshot, and log lines when it begins, while it lasts, and when it ends.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use khan_api::Timestamp;
+use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
 use crate::conntrack::{DumpError, Stats};
@@ -14,7 +17,10 @@ const CILIUM_MAPS: &str = "/sys/fs/bpf/tc/globals";
 /// The interface that Cilium makes on every node (`pkg/defaults`).
 const CILIUM_INTERFACE: &str = "cilium_host";
 
-/// Why connections may be missing.
+/// Names that are older may be wrong for whoever changed since; as the alert `KhanNamesOld` has it.
+const NAMES_LAST: Duration = Duration::from_mins(10);
+
+/// Why connections, or their names, may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// The table is empty: no rule in this network namespace asks for tracking, or nobody talks.
@@ -27,11 +33,16 @@ pub enum Reason {
     Dropping,
     /// Cilium tracks connections in tables of its own.
     Cilium,
+    /// The controller never answered.
+    NoNames,
+    /// The controller has not answered for a while.
+    OldNames,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 5] = [Self::Untracked, Self::NotPermitted, Self::Full, Self::Dropping, Self::Cilium];
+    pub const ALL: [Self; 7] =
+        [Self::Untracked, Self::NotPermitted, Self::Full, Self::Dropping, Self::Cilium, Self::NoNames, Self::OldNames];
 
     /// The value of the label `reason`.
     pub const fn as_str(self) -> &'static str {
@@ -41,6 +52,8 @@ impl Reason {
             Self::Full => "table_full",
             Self::Dropping => "dropping",
             Self::Cilium => "cilium",
+            Self::NoNames => "no_names",
+            Self::OldNames => "old_names",
         }
     }
 
@@ -61,6 +74,21 @@ impl Reason {
                 "Cilium is on this node (its tables under /sys/fs/bpf/tc/globals, or its interface cilium_host) and tracks \
                  connections in tables of its own, which are not read: what it forwards by itself is not counted"
             }
+            Self::NoNames => {
+                "khan-controller has never answered: all connections are counted, but addresses have no names; run khan doctor"
+            }
+            Self::OldNames => {
+                "khan-controller has not answered for 10 minutes: all connections are counted, but newer pods have no names; \
+                 run khan doctor"
+            }
+        }
+    }
+
+    /// What may be missing.
+    const fn missing(self) -> &'static str {
+        match self {
+            Self::NoNames | Self::OldNames => "Names may be missing",
+            _ => "Connections may be missing",
         }
     }
 
@@ -73,7 +101,7 @@ impl Reason {
 #[derive(Debug)]
 pub struct Blind {
     maps: PathBuf,
-    holds: [bool; Reason::ALL.len()],
+    holds: [Option<Reminder>; Reason::ALL.len()],
     /// `drop` and `early_drop` at the last scan.
     dropped: Option<u64>,
 }
@@ -87,46 +115,56 @@ impl Default for Blind {
 impl Blind {
     /// Looks for Cilium's pinned maps in `maps`.
     pub fn new(maps: &Path) -> Self {
-        Self { maps: maps.to_owned(), holds: [false; Reason::ALL.len()], dropped: None }
+        Self { maps: maps.to_owned(), holds: [None; Reason::ALL.len()], dropped: None }
     }
 
     /// The reasons that hold.
     pub fn reasons(&self) -> impl Iterator<Item = Reason> {
-        Reason::ALL.into_iter().filter(|reason| self.holds[reason.number()])
+        Reason::ALL.into_iter().filter(|reason| self.holds[reason.number()].is_some())
     }
 
     /// Looks at a scan that succeeded.
     pub fn saw(&mut self, stats: &Stats, flows: u64, metrics: &Metrics) {
         let dropped = stats.counter("drop") + stats.counter("early_drop");
         let dropping = self.dropped.replace(dropped).is_some_and(|before| dropped > before);
-        let holds = |reason| match reason {
-            Reason::Untracked => flows == 0 && stats.entries == 0,
-            Reason::NotPermitted => false,
-            Reason::Full => stats.limit > 0 && stats.entries >= stats.limit,
-            Reason::Dropping => dropping,
-            Reason::Cilium => has_connection_maps(&self.maps) || has_interface(CILIUM_INTERFACE),
-        };
-        self.set(Reason::ALL.map(holds), metrics);
+        self.set(Reason::Untracked, flows == 0 && stats.entries == 0, metrics);
+        self.set(Reason::NotPermitted, false, metrics);
+        self.set(Reason::Full, stats.limit > 0 && stats.entries >= stats.limit, metrics);
+        self.set(Reason::Dropping, dropping, metrics);
+        self.set(Reason::Cilium, has_connection_maps(&self.maps) || has_interface(CILIUM_INTERFACE), metrics);
     }
 
     /// Looks at a scan that failed.
     pub fn failed(&mut self, error: &DumpError, metrics: &Metrics) {
-        let mut holds = self.holds;
-        holds[Reason::NotPermitted.number()] = matches!(error, DumpError::NotPermitted);
-        self.set(holds, metrics);
+        self.set(Reason::NotPermitted, matches!(error, DumpError::NotPermitted), metrics);
     }
 
-    fn set(&mut self, holds: [bool; Reason::ALL.len()], metrics: &Metrics) {
-        for reason in Reason::ALL {
-            let (before, now) = (self.holds[reason.number()], holds[reason.number()]);
-            metrics.blind.with_label_values(&[reason.as_str()]).set(i64::from(now));
-            match (before, now) {
-                (false, true) => warn!(reason = reason.as_str(), "Connections may be missing: {}", reason.sentence()),
-                (true, false) => info!(reason = reason.as_str(), "No longer so: {}", reason.sentence()),
-                _ => {}
+    /// Looks at when the controller last answered. Not for agents without one.
+    pub fn named(&mut self, updated: Option<Timestamp>, now: Timestamp, metrics: &Metrics) {
+        self.set(Reason::NoNames, updated.is_none(), metrics);
+        self.set(Reason::OldNames, updated.is_some_and(|updated| now.since(updated) > NAMES_LAST), metrics);
+    }
+
+    fn set(&mut self, reason: Reason, holds: bool, metrics: &Metrics) {
+        metrics.blind.with_label_values(&[reason.as_str()]).set(i64::from(holds));
+        let (now, missing, sentence) = (Instant::now(), reason.missing(), reason.sentence());
+        let state = &mut self.holds[reason.number()];
+        match state {
+            None if holds => {
+                warn!(reason = reason.as_str(), "{missing}: {sentence}");
+                *state = Some(Reminder::new(now));
             }
+            Some(_) if !holds => {
+                info!(reason = reason.as_str(), "No longer so: {sentence}");
+                *state = None;
+            }
+            Some(reminder) => {
+                if let Some(age) = reminder.due(now) {
+                    warn!(reason = reason.as_str(), "{missing}, for {} now: {sentence}", spoken(age));
+                }
+            }
+            None => {}
         }
-        self.holds = holds;
     }
 }
 
@@ -178,15 +216,14 @@ mod tests {
         let fresh = || String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             for reason in Reason::ALL {
-                let holds = Reason::ALL.map(|other| other == reason);
-                for (holds, says) in [(holds, "Connections may be missing"), ([false; 5], "No longer so")] {
-                    blind.set(holds, &metrics);
+                for (holds, says) in [(true, reason.missing()), (false, "No longer so")] {
+                    blind.set(reason, holds, &metrics);
                     let line = fresh();
-                    let level = if says.starts_with('N') { " INFO " } else { " WARN " };
+                    let level = if holds { " WARN " } else { " INFO " };
                     for part in [says, level, reason.as_str(), reason.sentence()] {
                         assert!(line.contains(part), "{part} is not in {line:?}");
                     }
-                    blind.set(holds, &metrics);
+                    blind.set(reason, holds, &metrics);
                     assert_eq!(fresh(), "", "said once");
                 }
             }
@@ -216,6 +253,16 @@ mod tests {
         assert_eq!(says(&blind), [Reason::Full, Reason::Cilium]);
         std::fs::remove_file(folder.path().join("cilium_ct4_global")).unwrap();
         blind.saw(&stats(99, 100), 99, &metrics);
+        assert_eq!(says(&blind), []);
+        let now = Timestamp::now();
+        blind.named(None, now, &metrics);
+        assert_eq!(says(&blind), [Reason::NoNames]);
+        // Scans say nothing of names.
+        blind.saw(&stats(99, 100), 99, &metrics);
+        assert_eq!(says(&blind), [Reason::NoNames]);
+        blind.named(Some(Timestamp::from_millis(now.millis() - 601_000)), now, &metrics);
+        assert_eq!(says(&blind), [Reason::OldNames]);
+        blind.named(Some(Timestamp::from_millis(now.millis() - 599_000)), now, &metrics);
         assert_eq!(says(&blind), []);
     }
 }

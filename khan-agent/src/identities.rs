@@ -2,10 +2,12 @@
 //!
 //! Never waits: what is known is used, and the latest answer only makes it better.
 
+mod answer;
 pub mod clock;
 pub mod endpoint;
 pub mod external;
 pub mod homes;
+mod lookup;
 pub mod ranges;
 pub mod resolver;
 
@@ -84,6 +86,11 @@ impl Identities {
     pub fn to_ask(&self, addresses: impl Iterator<Item = Address>) -> (Vec<Address>, Vec<Address>) {
         let inside = addresses.filter(|address| !is_loopback(*address) && self.ranges.contains(*address));
         inside.partition(|address| self.known.contains_key(address))
+    }
+
+    /// Whether somebody is known to have the address, or to have had it.
+    pub fn is_owned(&self, address: Address) -> bool {
+        self.known.get(&address).is_some_and(Option::is_some)
     }
 
     /// Applies an answer. About the addresses in `all` and `new` it says all there is; about others, what changed.

@@ -25,6 +25,8 @@ pub mod budget;
 
 pub mod schedule;
 
+pub mod naming;
+
 pub mod api;
 
 pub mod app;

@@ -111,20 +111,12 @@ impl Drop for Handle {
     }
 }
 
-/// What is waited for before the agent is ready.
-#[derive(Debug)]
-pub struct Firsts {
-    /// The first scan.
-    pub scan: Option<Guard>,
-    /// The first answer of the controller.
-    pub names: Arc<Mutex<Option<Guard>>>,
-}
-
 impl Schedule {
-    /// Starts the thread. The first scan begins at once; whether it succeeded is sent to `first`.
+    /// Starts the thread. The first scan begins at once; whether it succeeded is sent to `first`, and `unscanned` is dropped
+    /// at the first that does.
     pub fn start(
         self,
-        firsts: Firsts,
+        unscanned: Guard,
         first: tokio::sync::oneshot::Sender<Result<(), DumpError>>,
     ) -> std::io::Result<Handle> {
         let (wake, woken) = mpsc::channel();
@@ -144,7 +136,7 @@ impl Schedule {
                     blind: Blind::default(),
                     number: 0,
                     interval,
-                    firsts,
+                    unscanned: Some(unscanned),
                     asked: None,
                 };
                 scans.run(&woken, &pulse, first);
@@ -161,7 +153,7 @@ struct Scans {
     blind: Blind,
     number: u64,
     interval: Duration,
-    firsts: Firsts,
+    unscanned: Option<Guard>,
     /// The latest request to the controller, while it is unanswered.
     asked: Option<mpsc::Receiver<()>>,
 }
@@ -242,7 +234,11 @@ impl Scans {
     fn scan(&mut self, began: Instant) -> Result<Duration, DumpError> {
         let mut scan = self.dump()?;
         self.blind.saw(&scan.stats, scan.dumped.flows, &self.schedule.metrics);
-        self.refresh_names();
+        if self.schedule.ask.is_some() {
+            self.refresh_names();
+            let updated = self.identities(|identities| identities.names().updated);
+            self.blind.named(updated, Timestamp::now(), &self.schedule.metrics);
+        }
         let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
         if self.scanner.table().outdated(&cuts) {
             // An address changed hands, and connections of its previous owner were counted for the present one.
@@ -265,7 +261,7 @@ impl Scans {
         let page = Page::new(&snapshot, exposition, &mut self.folder);
         snapshot.keep_largest(exposition.max_series);
         board.publish(Published::new(snapshot, page, began));
-        self.firsts.scan = None;
+        self.unscanned = None;
         Ok(scan.cpu)
     }
 
@@ -301,8 +297,6 @@ impl Scans {
         };
         if let Err(RecvTimeoutError::Timeout) = asked.recv_timeout(NAMES_PATIENCE.min(self.interval / 2)) {
             self.asked = Some(asked);
-        } else if self.identities(|identities| identities.names().updated.is_some()) {
-            *self.firsts.names.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::text::{Label, Name};
 use crate::time::Timestamp;
@@ -96,7 +97,33 @@ pub struct Identity {
     #[serde(with = "empty_or_time")]
     pub since: Option<Timestamp>,
     /// Who had the address before, latest first.
+    #[serde(deserialize_with = "latest_previous")]
     pub previous: Vec<PreviousOwner>,
+}
+
+/// Most previous owners of one address that a reader takes, twice as many as the controller remembers.
+const MOST_PREVIOUS: usize = 16;
+
+fn latest_previous<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PreviousOwner>, D::Error> {
+    struct Latest;
+    impl<'de> Visitor<'de> for Latest {
+        type Value = Vec<PreviousOwner>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("previous owners")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut owners: A) -> Result<Self::Value, A::Error> {
+            let mut latest = Vec::new();
+            while latest.len() < MOST_PREVIOUS {
+                let Some(owner) = owners.next_element()? else { return Ok(latest) };
+                latest.push(owner);
+            }
+            while owners.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(latest)
+        }
+    }
+    deserializer.deserialize_seq(Latest)
 }
 
 /// Who had an address before its present owner, and when.
@@ -166,6 +193,13 @@ mod tests {
         let identity: Identity = serde_json::from_str(r#"{"type":"quasar","colour":"blue","since":""}"#).unwrap();
         assert_eq!(identity, Identity::default());
         assert!(serde_json::to_string(&identity).unwrap().contains(r#""since":"""#));
+    }
+
+    #[test]
+    fn a_reader_takes_no_more_previous_owners_than_it_could_show() {
+        let many = format!(r#"{{"name":"web","previous":[{}{{}}]}}"#, r#"{"name":"old"},"#.repeat(100_000));
+        let identity: Identity = serde_json::from_str(&many).unwrap();
+        assert_eq!((identity.name.as_str(), identity.previous.len()), ("web", MOST_PREVIOUS));
     }
 
     #[test]

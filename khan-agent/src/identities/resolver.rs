@@ -1,22 +1,29 @@
 //! Asks the controller: in, the addresses of a scan; out, a better [`Identities`].
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use khan_api::resolve::MAX_ADDRESSES;
 use khan_api::{Cursor, ResolveAnswer, ResolveRequest, Timestamp, routes};
 use reqwest::header::DATE;
+use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::Url;
 
-use super::{Identities, clock};
+use super::lookup::Lookup;
+use super::{Identities, answer, clock};
 use crate::conntrack::Address;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// More than any honest answer has: 150,000 pods of 500 bytes.
-const LARGEST_ANSWER: usize = 128 << 20;
+/// How long all the answers about one table may take.
+const WHOLE_PATIENCE: Duration = Duration::from_secs(30);
+/// Addresses in one request: an answer is held twice while it is read, so it has to be small.
+const PORTION: usize = 2048;
+/// Addresses that are asked about at all. A scan of the cluster's ranges leaves more in the table, and few have an owner.
+const MOST: usize = 32_768;
 
 /// Where the controller is and how to speak to it.
 #[derive(Clone, Debug)]
@@ -43,6 +50,11 @@ pub enum ResolveError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The token would be read by whoever is on the way.
+    #[error(
+        "--controller-token-file needs a --controller-url that begins with https://: no token goes over plain http"
+    )]
+    PlainToken,
     /// The token's file cannot be read.
     #[error("cannot read --controller-token-file {path}")]
     Token {
@@ -53,16 +65,29 @@ pub enum ResolveError {
     },
     /// No connection, or no answer in time.
     #[error("cannot reach the controller")]
-    Request(#[from] reqwest::Error),
+    Request(#[source] reqwest::Error),
+    /// Answers came, but too slowly.
+    #[error("the controller took longer than {} s to answer", WHOLE_PATIENCE.as_secs())]
+    Slow,
     /// An answer with another status than 200.
     #[error("the controller answered {0}")]
     Status(StatusCode),
     /// An answer larger than any honest one.
-    #[error("the controller's answer is larger than {LARGEST_ANSWER} bytes")]
-    TooLarge,
+    #[error("the controller's answer about {asked} addresses is larger than {} bytes", answer::most_bytes(*asked))]
+    TooLarge {
+        /// How many addresses were asked about.
+        asked: usize,
+    },
     /// An answer that is not the documented JSON.
     #[error("the controller's answer is not what it should be")]
     Answer(#[from] serde_json::Error),
+}
+
+impl From<reqwest::Error> for ResolveError {
+    /// The URL may hold a password, and people know it anyway.
+    fn from(error: reqwest::Error) -> Self {
+        Self::Request(error.without_url())
+    }
 }
 
 /// A client of one controller.
@@ -83,9 +108,17 @@ impl Resolver {
             .map_err(|()| ResolveError::Url(controller.url.clone()))?
             .pop_if_empty()
             .extend(routes::RESOLVE.trim_start_matches('/').split('/'));
+        if controller.token.is_some() && endpoint.scheme() == "http" {
+            return Err(ResolveError::PlainToken);
+        }
         let mut client = Client::builder()
             .timeout(PATIENCE)
             .connect_timeout(PATIENCE)
+            .dns_resolver(Lookup::default())
+            // The controller sends nobody elsewhere; a token or password is for its own ears.
+            .redirect(Policy::none())
+            // An answer that grows while it is unpacked is bounded no worse, but no controller packs.
+            .no_gzip()
             .pool_max_idle_per_host(1)
             .user_agent(concat!("khan-agent/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = &controller.ca {
@@ -105,7 +138,8 @@ impl Resolver {
 
     /// Brings the identities of these addresses up to date.
     pub async fn refresh(&self, addresses: Vec<Address>) -> Result<(), ResolveError> {
-        let outcome = self.ask(addresses).await;
+        let asked = tokio::time::timeout(WHOLE_PATIENCE, self.ask(addresses)).await;
+        let outcome = asked.unwrap_or(Err(ResolveError::Slow));
         if let Err(error) = &outcome {
             self.with(|identities| identities.failed(khan_serve::exit::chain(error)));
         }
@@ -123,7 +157,10 @@ impl Resolver {
             let answer = self.post(None, &[], &[]).await?;
             self.with(|identities| identities.apply(&[], &[], answer));
         }
-        let (known, new) = self.with(|identities| identities.to_ask(addresses.iter().copied()));
+        let (known, new) = self.with(|identities| {
+            let (known, new) = identities.to_ask(addresses.iter().copied());
+            most(known, new, |address| identities.is_owned(address))
+        });
         let mut reached: Option<Cursor> = None;
         for (known, new) in portions(&known, &new) {
             let answer = self.post(cursor, known, new).await?;
@@ -136,7 +173,7 @@ impl Resolver {
             });
             self.with(|identities| identities.apply(if cursor.is_none() { known } else { &[] }, new, answer));
         }
-        let held: std::collections::HashSet<_> = known.into_iter().chain(new).collect();
+        let held: HashSet<_> = known.into_iter().chain(new).collect();
         self.with(|identities| {
             identities.retain(|address| held.contains(&address));
             if let Some(cursor) = reached {
@@ -154,6 +191,7 @@ impl Resolver {
     ) -> Result<ResolveAnswer, ResolveError> {
         let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip()).collect();
         let body = ResolveRequest { cursor, ips: ips(known), new: ips(new) };
+        let asked: HashSet<IpAddr> = body.ips.iter().chain(&body.new).copied().collect();
         let mut request = self.client.post(self.endpoint.clone()).json(&body);
         if let Some(path) = &self.token {
             let token = std::fs::read_to_string(path)
@@ -167,14 +205,14 @@ impl Resolver {
         if response.status() != StatusCode::OK {
             return Err(ResolveError::Status(response.status()));
         }
-        let mut answer = Vec::new();
+        let (mut body, most) = (Vec::new(), answer::most_bytes(asked.len()));
         while let Some(chunk) = response.chunk().await? {
-            if answer.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(ResolveError::TooLarge);
+            if body.len() + chunk.len() > most {
+                return Err(ResolveError::TooLarge { asked: asked.len() });
             }
-            answer.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk);
         }
-        let answer = serde_json::from_slice(&answer)?;
+        let answer = answer::read(&body, &asked)?;
         if let Some(millis) = ahead {
             self.with(|identities| identities.clock_is_ahead(millis));
         }
@@ -182,12 +220,45 @@ impl Resolver {
     }
 }
 
+/// At most [`MOST`] addresses: first those that have an owner, then new ones, since of the others nobody is known yet.
+fn most(
+    mut known: Vec<Address>,
+    mut new: Vec<Address>,
+    is_owned: impl Fn(Address) -> bool,
+) -> (Vec<Address>, Vec<Address>) {
+    if known.len() + new.len() > MOST {
+        known.sort_by_key(|address| !is_owned(*address));
+        let owned = known.partition_point(|address| is_owned(*address)).min(MOST);
+        new.truncate(MOST - owned);
+        known.truncate(MOST - new.len());
+    }
+    (known, new)
+}
+
 /// What one request may hold, as often as needed; once even for nothing, which refreshes the ranges.
 fn portions<'a>(known: &'a [Address], new: &'a [Address]) -> Vec<(&'a [Address], &'a [Address])> {
     let nothing: &[Address] = &[];
-    if known.len() + new.len() <= MAX_ADDRESSES {
+    if known.len() + new.len() <= PORTION {
         return vec![(known, new)];
     }
-    let known = known.chunks(MAX_ADDRESSES).map(|portion| (portion, nothing));
-    known.chain(new.chunks(MAX_ADDRESSES).map(|portion| (nothing, portion))).collect()
+    let known = known.chunks(PORTION).map(|portion| (portion, nothing));
+    known.chain(new.chunks(PORTION).map(|portion| (nothing, portion))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_too_many_addresses_those_with_owners_come_first() {
+        let addresses = |range: std::ops::Range<u32>| range.map(Address::from_v4).collect::<Vec<_>>();
+        let owned = |address: Address| address.v4().is_some_and(|bits| bits % 2 == 0);
+        let (known, new) = most(addresses(0..40_000), addresses(100_000..120_000), owned);
+        assert_eq!((known.len(), new.len()), (20_000, 12_768));
+        assert!(known.iter().all(|address| owned(*address)));
+        let (known, new) = most(addresses(0..40_000), addresses(100_000..100_010), owned);
+        assert_eq!((known.len(), new.len()), (MOST - 10, 10));
+        let (known, new) = most(addresses(0..200_000), addresses(200_000..200_010), owned);
+        assert_eq!((known.len(), new.len()), (MOST, 0));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod blind;
 mod churn;
+mod controller;
 mod direction;
 mod folding;
 mod ghosts;

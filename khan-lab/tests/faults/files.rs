@@ -106,7 +106,7 @@ fn certificates_and_tokens_rotate_without_a_restart() -> Result {
 }
 
 /// Runs a command where a program sees its files.
-fn in_mounts_of(program: &Running, command: &str) -> Result<String> {
+pub(crate) fn in_mounts_of(program: &Running, command: &str) -> Result<String> {
     let words = ["--mount", "--target", &program.pid().to_string(), "--", "sh", "-c", command].map(str::to_owned);
     let ended = Program::new("/usr/bin/nsenter").args(words).output(PATIENCE)?;
     if ended.code == Some(0) { Ok(ended.stdout) } else { Err(LabError::Malformed(ended.stderr)) }

@@ -1,12 +1,16 @@
 //! A link is cut, and the controller answers nonsense or nothing.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use khan_api::routes::CONTROLLER_PORT;
 use khan_api::snapshot::Side;
-use khan_lab::{Result, until};
+use khan_lab::{Host, Khan, Result, until};
 
-use crate::scene::{PATIENCE, Scene, all_is_right, edges, next_snapshot, nothing_is_wrong, snapshot};
+use crate::files::in_mounts_of;
+use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, next_snapshot, nothing_is_wrong, snapshot};
 
 #[test]
 fn a_cut_link_costs_no_number_of_the_other_node() -> Result {
@@ -89,4 +93,70 @@ fn a_controller_that_never_answers_stops_no_scan() -> Result {
         until("a fresh answer", PATIENCE, || snapshot(agent).ok().filter(|snapshot| snapshot.names.error.is_empty()))?;
     }
     all_is_right(&scene.khan, &scene.shop, "the controller answered again")
+}
+
+/// A name server that knows one address and falls silent when it is told to; its thread ends with the test's process.
+fn name_server(host: &Host, address: Ipv4Addr) -> Arc<AtomicBool> {
+    let socket = host.enter(|| UdpSocket::bind("0.0.0.0:53")).expect("port 53 is free in a namespace of ours");
+    let silent = Arc::new(AtomicBool::new(false));
+    let is_silent = Arc::clone(&silent);
+    std::thread::spawn(move || {
+        let mut query = [0; 512];
+        while let Ok((length, client)) = socket.recv_from(&mut query) {
+            let question = query.get(12..length).unwrap_or_default();
+            // The name ends at its empty label; type and class follow.
+            let end = question.iter().position(|byte| *byte == 0).unwrap_or_default() + 5;
+            let Some(question) = question.get(..end).filter(|_| !is_silent.load(Ordering::Relaxed)) else { continue };
+            let wants_v4 = question[end - 4..] == [0, 1, 0, 1];
+            let mut answer = query[..2].to_vec();
+            answer.extend([0x81, 0x80, 0, 1, 0, u8::from(wants_v4), 0, 0, 0, 0]);
+            answer.extend(question);
+            if wants_v4 {
+                // The same name, an address, for no time at all.
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4]);
+                answer.extend(address.octets());
+            }
+            let _ = socket.send_to(&answer, client);
+        }
+    });
+    silent
+}
+
+/// As after a node was cut off: the link is back, and look-ups still fail, since the name servers' pods were moved, or their
+/// own connections are stale. The address of the controller's service is what it was.
+#[test]
+fn names_come_back_with_the_link_while_look_ups_still_fail() -> Result {
+    let mut scene = Scene::start()?;
+    let service = scene.shop.service("khan", "khan-controller")?;
+    // As in a cluster, the name server is a pod on the other node.
+    let pod = scene.shop.pod(("khan", "khan-controller", 0))?.clone();
+    let silent = name_server(&pod, service.v4);
+    let pod_address = scene.shop.cluster.plan().pods_of("khan", "khan-controller").next().expect("it is planned");
+    let resolv = format!("nameserver {}\n", scene.shop.cluster.plan().pod_addresses(&pod_address.name)?.v4);
+    let resolv = scene.lab.file("resolv.conf", resolv)?.display().to_string();
+    scene.kill_agent(1)?;
+    let url = format!("http://khan-controller.khan.test:{CONTROLLER_PORT}");
+    let arguments = [&ARGUMENTS[..], &["--controller-url", &url]].concat();
+    let agent = Khan::agent(&scene.shop.cluster, 1, &arguments)?.with_mounts_of_its_own().start()?;
+    scene.khan.agents[0] = agent;
+    let agent = &scene.khan.agents[0];
+    // The program that makes the mounts has become the agent once it listens.
+    agent.address()?;
+    in_mounts_of(agent, &format!("mount --bind {resolv} /etc/resolv.conf"))?;
+    agent.get_when_ready(khan_api::routes::READYZ)?;
+
+    let node = scene.shop.cluster.node(2);
+    node.run(["ip", "link", "set", "eth0", "down"])?;
+    until("the agent to notice", PATIENCE, || {
+        snapshot(agent).ok().filter(|snapshot| !snapshot.names.error.is_empty()).map(drop)
+    })?;
+    silent.store(true, Ordering::Relaxed);
+    node.run(["ip", "link", "set", "eth0", "up"])?;
+    scene.shop.cluster.restore_uplink(2)?;
+    let back = Instant::now();
+    until("names without a name server", PATIENCE, || {
+        snapshot(agent).ok().filter(|snapshot| snapshot.names.error.is_empty()).map(drop)
+    })?;
+    println!("a link was cut, and look-ups fail: names after {:.1} s", back.elapsed().as_secs_f64());
+    all_is_right(&scene.khan, &scene.shop, "a link was cut, and look-ups fail")
 }

@@ -1,0 +1,212 @@
+//! In: the bytes of a controller's answer. Out: of all that it says, what was asked for.
+//!
+//! The controller is a peer like any other: what nobody asked for costs no memory, however often it is said.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use khan_api::{Identity, ResolveAnswer};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// More prefixes than any cluster has: one covering set of pod, service and node ranges.
+const MOST_RANGES: usize = 8192;
+/// The longest prefix in text is an IPv6 one, 43 bytes.
+const LONGEST_RANGE: usize = 64;
+
+/// Largest honest answer about so many addresses: each with eight previous owners of names of usual length, and the ranges.
+pub(super) const fn most_bytes(asked: usize) -> usize {
+    (1 << 20) + asked * (4 << 10)
+}
+
+/// Reads an answer about these addresses.
+pub(super) fn read(body: &[u8], asked: &HashSet<IpAddr>) -> serde_json::Result<ResolveAnswer> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let answer = deserializer.deserialize_map(Answer(asked))?;
+    deserializer.end()?;
+    Ok(answer)
+}
+
+struct Answer<'a>(&'a HashSet<IpAddr>);
+
+impl<'de> Visitor<'de> for Answer<'_> {
+    type Value = ResolveAnswer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer to a resolve request")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ResolveAnswer, A::Error> {
+        let (mut answer, mut cursor, mut identities) = (ResolveAnswer::default(), None, false);
+        while let Some(field) = map.next_key::<Field>()? {
+            match field {
+                Field::Cursor => cursor = Some(map.next_value()?),
+                Field::Identities => {
+                    answer.identities = map.next_value_seed(Identities(self.0))?;
+                    identities = true;
+                }
+                Field::Gone => answer.gone = map.next_value_seed(Gone(self.0))?,
+                Field::Ranges => answer.ranges = map.next_value_seed(Ranges)?,
+                Field::Other => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        answer.cursor = cursor.ok_or_else(|| A::Error::missing_field("cursor"))?;
+        if !identities {
+            return Err(A::Error::missing_field("identities"));
+        }
+        Ok(answer)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Field {
+    Cursor,
+    Identities,
+    Gone,
+    Ranges,
+    #[serde(other)]
+    Other,
+}
+
+struct Identities<'a>(&'a HashSet<IpAddr>);
+
+impl<'de> DeserializeSeed<'de> for Identities<'_> {
+    type Value = BTreeMap<IpAddr, Identity>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Identities<'_> {
+    type Value = BTreeMap<IpAddr, Identity>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("owners by address")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut identities = BTreeMap::new();
+        while let Some(ip) = map.next_key::<IpAddr>()? {
+            if self.0.contains(&ip) {
+                identities.insert(ip, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(identities)
+    }
+}
+
+struct Gone<'a>(&'a HashSet<IpAddr>);
+
+impl<'de> DeserializeSeed<'de> for Gone<'_> {
+    type Value = Vec<IpAddr>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Gone<'_> {
+    type Value = Vec<IpAddr>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("addresses")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut gone = HashSet::new();
+        while let Some(ip) = seq.next_element::<IpAddr>()? {
+            if self.0.contains(&ip) {
+                gone.insert(ip);
+            }
+        }
+        Ok(gone.into_iter().collect())
+    }
+}
+
+struct Ranges;
+
+impl<'de> DeserializeSeed<'de> for Ranges {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Ranges {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("prefixes")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut ranges = Vec::new();
+        while let Some(range) = seq.next_element::<String>()? {
+            if ranges.len() == MOST_RANGES || range.len() > LONGEST_RANGE {
+                return Err(A::Error::custom("more or longer ranges than any cluster has"));
+            }
+            ranges.push(range);
+        }
+        Ok(ranges)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn keeps_what_was_asked_for_and_nothing_else() {
+        let body = br#"{"cursor":"7-9","news":[{"x":1}],"identities":{"10.0.0.1":{"type":"pod","name":"web"},
+            "10.0.0.2":{"type":"pod","name":"spam"}},"gone":["10.0.0.3","10.0.0.3","10.0.0.4"],"ranges":["10.0.0.0/8"]}"#;
+        let answer = read(body, &HashSet::from(["10.0.0.1", "10.0.0.3"].map(ip))).unwrap();
+        assert_eq!(answer.cursor.to_string(), "7-9");
+        assert_eq!(answer.identities.keys().copied().collect::<Vec<_>>(), [ip("10.0.0.1")]);
+        assert_eq!(answer.identities[&ip("10.0.0.1")].name, "web");
+        assert_eq!(answer.gone, [ip("10.0.0.3")]);
+        assert_eq!(answer.ranges, ["10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn reads_what_an_honest_controller_writes() {
+        let answer = ResolveAnswer {
+            cursor: khan_api::Cursor { epoch: 7, revision: 9 },
+            identities: BTreeMap::from([(ip("fd00::1"), Identity::default())]),
+            gone: vec![ip("10.0.0.1")],
+            ranges: vec!["10.0.0.0/16".into()],
+        };
+        let body = serde_json::to_vec(&answer).unwrap();
+        assert_eq!(read(&body, &HashSet::from(["fd00::1", "10.0.0.1"].map(ip))).unwrap(), answer);
+    }
+
+    #[test]
+    fn refuses_what_is_no_answer() {
+        let many = format!(
+            r#"{{"cursor":"1-1","identities":{{}},"ranges":[{}"10.0.0.0/8"]}}"#,
+            r#""1.0.0.0/8","#.repeat(9000)
+        );
+        let long = format!(r#"{{"cursor":"1-1","identities":{{}},"ranges":["{}"]}}"#, "1".repeat(65));
+        for body in [
+            "{}",
+            r#"{"cursor":"1-1"}"#,
+            r#"{"cursor":"x","identities":{}}"#,
+            r#"{"identities":{}}"#,
+            r#"{"cursor":"1-1","identities":{"here":{}}}"#,
+            r#"{"cursor":"1-1","identities":{}} and more"#,
+            "[]",
+            &many,
+            &long,
+        ] {
+            assert!(read(body.as_bytes(), &HashSet::new()).is_err(), "{body:.80}");
+        }
+    }
+}

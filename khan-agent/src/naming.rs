@@ -1,0 +1,123 @@
+//! Keeps names up to date: in, the addresses of each scan; out, a controller that is asked, again and again while it does
+//! not answer, and log lines that say so.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak, mpsc as std_mpsc};
+use std::time::{Duration, Instant};
+
+use khan_serve::readiness::Guard;
+use khan_serve::reminder::{Reminder, spoken};
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use crate::conntrack::Address;
+use crate::identities::resolver::Resolver;
+use crate::metrics::Metrics;
+use crate::schedule::{Ask, Handle};
+
+/// First and longest pause between attempts that no scan asked for.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// Asks one controller.
+#[derive(Debug)]
+pub struct Naming {
+    resolver: Resolver,
+    metrics: Arc<Metrics>,
+    /// Until the first answer: readiness waits for it.
+    first: Option<Guard>,
+    /// While nobody answers.
+    failing: Option<Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    /// What to ask about once more.
+    addresses: Vec<Address>,
+    error: String,
+    reminder: Reminder,
+    pause: Duration,
+}
+
+impl Naming {
+    /// Drops `first` at the first answer.
+    pub fn new(resolver: Resolver, metrics: Arc<Metrics>, first: Guard) -> Self {
+        Self { resolver, metrics, first: Some(first), failing: None }
+    }
+
+    /// Works until the scan thread ends. When names come back between two scans, it asks for another one, so that they show.
+    pub async fn run(mut self, mut asked: mpsc::UnboundedReceiver<Ask>, scans: Weak<Handle>) {
+        loop {
+            let pause = self.failing.as_ref().map(|failing| jittered(failing.pause));
+            let next = async {
+                match pause {
+                    Some(pause) => tokio::time::timeout(pause, asked.recv()).await.ok(),
+                    None => Some(asked.recv().await),
+                }
+            };
+            match next.await {
+                Some(None) => return,
+                Some(Some((addresses, done))) => self.scanned(addresses, &done).await,
+                None => {
+                    let addresses = self.failing.as_ref().map(|failing| failing.addresses.clone()).unwrap_or_default();
+                    if self.ask(addresses).await {
+                        scans.upgrade().map(|scans| scans.request());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn scanned(&mut self, addresses: Vec<Address>, done: &std_mpsc::SyncSender<()>) {
+        self.ask(addresses).await;
+        // The scan thread may have stopped waiting.
+        let _ = done.try_send(());
+    }
+
+    /// Asks once. Whether the controller answered.
+    async fn ask(&mut self, addresses: Vec<Address>) -> bool {
+        let outcome = self.resolver.refresh(addresses.clone()).await.map_err(|error| khan_serve::exit::chain(&error));
+        match outcome {
+            Ok(()) => self.answered(),
+            Err(error) => self.failed(addresses, error),
+        }
+        self.failing.is_none()
+    }
+
+    fn answered(&mut self) {
+        if self.failing.take().is_some() {
+            info!("The controller answers again");
+        }
+        self.first = None;
+    }
+
+    fn failed(&mut self, addresses: Vec<Address>, error: String) {
+        self.metrics.controller_errors.inc();
+        let effect = match &self.first {
+            Some(guard) => {
+                guard.explain(error.clone());
+                "no address has a name yet, and the agent is not ready"
+            }
+            None => "names stay as they were",
+        };
+        let now = Instant::now();
+        let Some(failing) = &mut self.failing else {
+            warn!(%error, "The controller does not answer; {effect}");
+            self.failing = Some(Failing { addresses, error, reminder: Reminder::new(now), pause: PAUSE.0 });
+            return;
+        };
+        if let Some(age) = failing.reminder.due(now) {
+            let lasts = spoken(age);
+            warn!(%error, "The controller has not answered for {lasts}; {effect}; try khan doctor");
+        } else if failing.error != error {
+            warn!(%error, "The controller does not answer; {effect}");
+        }
+        *failing = Failing { addresses, error, reminder: failing.reminder, pause: (2 * failing.pause).min(PAUSE.1) };
+    }
+}
+
+/// Up to a quarter sooner, so that not all agents return to a controller at the same time.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 1000;
+    #[expect(clippy::cast_precision_loss, reason = "below 1000")]
+    pause.mul_f64(1.0 - random as f64 / 4000.0)
+}
