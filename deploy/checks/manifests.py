@@ -39,9 +39,11 @@ def problems(path, version):
 
 def main():
     version, failed = crate_version(), False
+    rendered = {pathlib.Path(path).stem: list(yaml.safe_load_all(open(path))) for path in sys.argv[1:]}
+    readme = (ROOT / "deploy/README.md").read_text()
     for path in sys.argv[1:]:
         name = pathlib.Path(path).stem
-        found = list(problems(path, version))
+        found = [*problems(path, version), *policy.left_behind(rendered, name, readme)]
         failed = failed or bool(found)
         for problem in found:
             print(f"{name}: {problem}", file=sys.stderr)

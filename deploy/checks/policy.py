@@ -1,5 +1,7 @@
 """What every manifest of Khan keeps to. In: the objects of one rendered kustomization. Out: sentences about what is wrong."""
 
+import re
+
 WORKLOADS = {"DaemonSet", "Deployment"}
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"}
 FAMILY = ("name", "part-of", "version")
@@ -31,6 +33,29 @@ def violations(objects, version):
         if obj["kind"] == "ClusterRole" and obj["rules"] != ROLES.get(obj["metadata"]["name"]):
             yield f"{where}: its rules are not the reviewed ones"
     yield from references(objects)
+
+
+# What README.md says to delete after a change between kustomizations that have the controller in different namespaces.
+CLEAN_UP = re.compile(r"kubectl -n \S+ delete (\S+) -l app.kubernetes.io/name=khan,app.kubernetes.io/component=controller$", re.M)
+
+
+def left_behind(rendered, name, readme):
+    """Whoever applies `name` where another kustomization was applied leaves nothing that the documented command misses."""
+    kinds = {kind for found in CLEAN_UP.findall(readme) for kind in found.split(",")}
+
+    def place(obj):
+        return (obj["kind"], obj["metadata"].get("namespace"), obj["metadata"]["name"])
+
+    here = {place(obj) for obj in rendered[name]}
+    names = {(kind, name) for kind, _, name in here}
+    for other, objects in rendered.items():
+        for obj in objects:
+            kind, namespace, obj_name = place(obj)
+            # Another namespace, so that nothing takes its place. What has no successor of its name does no harm.
+            if namespace and (kind, obj_name) in names and place(obj) not in here:
+                component = obj["metadata"]["labels"].get("app.kubernetes.io/component")
+                if component != "controller" or kind.lower() not in kinds:
+                    yield f"{kind} {namespace}/{obj_name} of {other} is left behind, and deploy/README.md does not delete it"
 
 
 def admission(obj, namespaces):

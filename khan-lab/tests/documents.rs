@@ -1,4 +1,5 @@
-//! What the documents say, on two nodes: the tables of `counting.md` and the queries of `migration.md`.
+//! What the documents say, on two nodes: the tables of `counting.md`, the queries of `migration.md`, and who holds connections
+//! as the README asks it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -196,7 +197,7 @@ fn counting_is_as_its_examples_say() -> Result {
 fn translated_queries_answer_what_the_original_asked() -> Result {
     let mut scene = Scene::start()?;
     let (monitoring, _) = scene.cluster.outside(&scene.lab, "monitoring")?;
-    let _khan = Khan::start(&scene.lab, &scene.cluster, &["--interval", "1s", "--extra-labels", "state"])?;
+    let _khan = Khan::start(&scene.lab, &scene.cluster, &["--interval", "1s", "--extra-labels", "state,backend"])?;
     let targets = [1, 2].map(|node| node_addresses(node).v4_port(AGENT_PORT).to_string());
     let job = Job { name: "khan-agent", targets: &[&targets[0], &targets[1]] };
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus/recording.yaml").display().to_string();
@@ -244,6 +245,17 @@ fn translated_queries_answer_what_the_original_asked() -> Result {
             PATIENCE,
             |samples| matches!(samples, [sample] if (sample.value - sum).abs() < 0.5),
         )?;
+    }
+    // Of the connections to web one was dialled as such, three came through the NodePort.
+    let readme = document("../../README.md");
+    let holders: Vec<&str> = readme.lines().filter(|line| line.starts_with("topk(10, sum by (src_")).take(2).collect();
+    for (query, app, sum) in [(holders[0], "postgres", 6.0), (holders[0], "web", 1.0), (holders[1], "web", 4.0)] {
+        let ns = if app == "web" { "shop" } else { "data" };
+        let query = query.replace("data/postgres", &format!("{ns}/{app}"));
+        let query = query.replace("dst_ns=\"data\", dst_app=\"postgres\"", &format!("dst_ns=\"{ns}\", dst_app=\"{app}\""));
+        prometheus.query_until(&format!("sum({query})"), PATIENCE, |samples| {
+            matches!(samples, [sample] if (sample.value - sum).abs() < 0.5)
+        })?;
     }
     // The rule and the query that it stands for agree.
     let differ = format!("sum by (src_app, dst_app) ({}) != sum by (src_app, dst_app) ({})", queries[0], queries[1]);
