@@ -1,6 +1,7 @@
 //! Flags to a started source. Which one is decided by what is configured, before anybody is asked: another source than the
 //! one that was meant gives another answer, so it never steps in when that fails.
 
+pub mod credentials;
 pub mod labelled;
 pub mod prometheus;
 
@@ -131,7 +132,7 @@ pub fn usual_prometheus() -> Option<String> {
 
 /// Agents, and nothing else.
 pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
-    let http = HttpConfig::default();
+    let http = credentials::agents(cli)?;
     let mut source = SourceInfo { kind: SourceKind::Agents, ..SourceInfo::default() };
     let roster = if cli.source.agent.is_empty() {
         let cluster = cluster(&cli.kube).await?;
@@ -165,7 +166,7 @@ async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<wat
         namespace: cli.source.khan_namespace.clone(),
         selector: cli.source.khan_selector.clone(),
         port: cli.source.agent_port,
-        connect: cli.source.connect,
+        connect: credentials::way(cli.source.connect, &http)?,
         nodes: cli.source.node.clone(),
         client: DirectClient::new(http).map_err(Failure::usage)?,
     };

@@ -252,10 +252,13 @@ fn translated_queries_answer_what_the_original_asked() -> Result {
     for (query, app, sum) in [(holders[0], "postgres", 6.0), (holders[0], "web", 1.0), (holders[1], "web", 4.0)] {
         let ns = if app == "web" { "shop" } else { "data" };
         let query = query.replace("data/postgres", &format!("{ns}/{app}"));
-        let query = query.replace("dst_ns=\"data\", dst_app=\"postgres\"", &format!("dst_ns=\"{ns}\", dst_app=\"{app}\""));
-        prometheus.query_until(&format!("sum({query})"), PATIENCE, |samples| {
-            matches!(samples, [sample] if (sample.value - sum).abs() < 0.5)
-        })?;
+        let query =
+            query.replace("dst_ns=\"data\", dst_app=\"postgres\"", &format!("dst_ns=\"{ns}\", dst_app=\"{app}\""));
+        prometheus.query_until(
+            &format!("sum({query})"),
+            PATIENCE,
+            |samples| matches!(samples, [sample] if (sample.value - sum).abs() < 0.5),
+        )?;
     }
     // The rule and the query that it stands for agree.
     let differ = format!("sum by (src_app, dst_app) ({}) != sum by (src_app, dst_app) ({})", queries[0], queries[1]);

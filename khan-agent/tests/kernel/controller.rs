@@ -153,7 +153,7 @@ fn named(agent: &Running) -> Result<(String, usize)> {
     let snapshot: Snapshot = agent.get("/v1/snapshot")?.json()?;
     let web = snapshot.endpoints.iter().find(|e| e.ip.is_some_and(|ip| ip.to_string() == "10.1.0.1"));
     let named = snapshot.endpoints.iter().filter(|endpoint| !endpoint.app.is_empty()).count();
-    Ok((web.map(|web| web.app.to_string()).unwrap_or_default(), named))
+    Ok((web.map(|web| web.app.as_str().to_owned()).unwrap_or_default(), named))
 }
 
 fn peak_mib(agent: &Running) -> u64 {

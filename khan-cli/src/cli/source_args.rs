@@ -75,4 +75,13 @@ pub struct SourceArgs {
     /// khan-controller's URL, for names with their history; looked up in the cluster unless told
     #[arg(long, global = true, env = "KHAN_CONTROLLER", value_name = "URL")]
     pub controller: Option<String>,
+    /// TLS and credentials for agents: a YAML file as --prometheus-config takes it
+    #[arg(long, global = true, env = "KHAN_AGENT_CONFIG", value_name = "FILE")]
+    pub agent_config: Option<PathBuf>,
+    /// TLS and credentials for khan-controller: a YAML file as --prometheus-config takes it
+    #[arg(long, global = true, env = "KHAN_CONTROLLER_CONFIG", value_name = "FILE")]
+    pub controller_config: Option<PathBuf>,
+    /// File with a token for khan-controller
+    #[arg(long, global = true, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE")]
+    pub controller_token_file: Option<PathBuf>,
 }

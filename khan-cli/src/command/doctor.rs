@@ -1,5 +1,7 @@
 //! `khan doctor`: what works from here, what does not, and what would mend it.
 
+mod controller;
+
 use std::io::IsTerminal;
 use std::sync::Arc;
 
@@ -57,7 +59,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let cluster = match connect::cluster(&cli.kube).await {
         Ok(cluster) => {
             findings.push(finding("kubeconfig", State::Ok, place(&cluster), ""));
-            api_server(&cluster, &mut findings).await.then_some(cluster)
+            api_server(&cluster, &mut findings).await.then(|| Arc::new(cluster))
         }
         Err(failure) => {
             // One that nobody configured is not missing.
@@ -73,6 +75,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         manifest = permissions(cli, cluster, view.as_deref(), &mut findings).await;
     }
     findings.append(&mut about_agents);
+    controller::look(cli, cluster.as_ref(), view.as_deref(), &mut findings).await;
     let agents = view.is_some_and(|view| view.count(NodeState::Ok) > 0);
     let prometheus = prometheus(cli, &mut findings).await;
     let local = local(&mut findings);

@@ -19,6 +19,7 @@ use crate::feed::Feed;
 use crate::model::filter::RowTerm;
 use crate::model::{Filter, Grain, GroupBy, History, Party, Query, Selector, View, project};
 use crate::output::Format;
+use crate::source::http_config::HttpConfig;
 use identity::Known;
 use unmask::Unmasked;
 
@@ -106,12 +107,13 @@ pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
     let subject: Subject =
         args.subject.parse().map_err(|error| Failure::usage(format_args!("{:?}: {error}", args.subject)))?;
     let printer = Printer::new(cli)?;
+    let http = connect::credentials::controller(cli)?;
     // Everything that the answer names: a server that sums by labels leaves out the others.
     let named = GroupBy { src: Some(Grain::Name), dst: Some(Grain::Name), port: true, ..GroupBy::NONE };
     let query = question(&subject, named);
     let mut feed = connect::start(cli, &query).await?;
     let view = session::settled(&mut feed).await?.view;
-    let answer = answer(cli, args, &subject, &view, &feed).await;
+    let answer = answer(cli, args, &subject, &view, &feed, http).await;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     match printer.format() {
         Format::Table | Format::Wide => text::write(&answer, &mut out)?,
@@ -139,9 +141,9 @@ fn question(subject: &Subject, group_by: GroupBy) -> Query {
     Query { group_by, filter, ..Query::default() }
 }
 
-async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed: &Feed) -> Answer {
+async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed: &Feed, http: HttpConfig) -> Answer {
     let mut notes = Vec::new();
-    let addresses = identity::known(cli, subject, view, &mut notes).await;
+    let addresses = identity::known(cli, subject, view, http, &mut notes).await;
     let peers = |src: bool| peers(view, subject, src, args.limit);
     let unmasked = unmask::unmask(subject, view, feed, &addresses, &mut notes).await;
     let (connects_to, connected_from) = (peers(true), peers(false));

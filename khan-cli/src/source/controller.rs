@@ -66,6 +66,21 @@ pub enum ControllerError {
     Absent(String),
 }
 
+impl ControllerError {
+    /// What would help, where that is known.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Fetch { error: FetchError::Unauthorized(_), .. } => {
+                Some("give --controller-token-file or --controller-config")
+            }
+            Self::Fetch { error: FetchError::Exchange(ExchangeError::Tls(_)), .. } => {
+                Some("give --controller-config with tls_config.ca_file")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A controller that can be asked.
 #[derive(Clone, Debug)]
 pub struct Controller {
@@ -97,6 +112,11 @@ impl Controller {
         let ask = Ask::get(routes::IDENTITY.replace("{ip}", &ip.to_string()));
         match &self.ways {
             Ways::Url(name, route) => self.over(name, route, &ask).await,
+            // The service proxy keeps credentials for itself.
+            Ways::Cluster { cluster, namespace, client } if client.config().has_credentials() => {
+                let pod = pod(cluster, namespace.clone(), client, Connect::PortForward).await?;
+                self.over(&pod.name, &pod.route, &ask).await
+            }
             Ways::Cluster { cluster, namespace, client } => {
                 let service = Proxied {
                     resource: "services",
@@ -121,7 +141,7 @@ impl Controller {
                         return Err(ControllerError::Fetch { name: format!("{}/{SERVICE}", service.namespace), error });
                     }
                 }
-                let pod = pod(cluster, namespace.clone(), client).await?;
+                let pod = pod(cluster, namespace.clone(), client, Connect::Auto).await?;
                 self.over(&pod.name, &pod.route, &ask).await
             }
         }
@@ -137,6 +157,7 @@ async fn pod(
     cluster: &Arc<Cluster>,
     namespace: Option<String>,
     client: &DirectClient,
+    connect: Connect,
 ) -> Result<Target, ControllerError> {
     let place = namespace
         .as_ref()
@@ -145,7 +166,7 @@ async fn pod(
         namespace,
         selector: SELECTOR.to_owned(),
         port: None,
-        connect: Connect::Auto,
+        connect,
         nodes: Vec::new(),
         client: client.clone(),
     };

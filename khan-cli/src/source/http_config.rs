@@ -234,6 +234,13 @@ impl HttpConfig {
         Ok(())
     }
 
+    /// Whether a server is to see who is asking, be it by a header or by a certificate.
+    pub fn has_credentials(&self) -> bool {
+        let headers = self.basic_auth.is_some() || self.authorization.is_some() || !self.http_headers.is_empty();
+        let bearer = self.bearer_token.is_some() || self.bearer_token_file.is_some();
+        headers || bearer || self.tls_config.cert.is_some() || self.tls_config.cert_file.is_some()
+    }
+
     /// The headers of one request, with secrets read from their files.
     pub fn headers(&self) -> Result<HeaderMap, HttpConfigError> {
         let mut headers = HeaderMap::new();

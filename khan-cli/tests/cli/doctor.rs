@@ -40,6 +40,7 @@ async fn allowing(denied: &[(&str, &str)]) -> MockServer {
 #[tokio::test]
 async fn all_is_well() {
     let server = allowing(&[]).await;
+    controllers(&server, &[controller("khan", "True", &json!({"running": {}}))]).await;
     let config = kubeconfig(&server.uri());
     let ended = khan(&["doctor", "--kubeconfig", config.path().to_str().unwrap()]).run().await;
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
@@ -48,6 +49,68 @@ async fn all_is_well() {
     assert!(line("API server").contains("answers, v1.36.1"), "{}", ended.stdout);
     assert!(line("permissions").contains("all that Khan needs in namespace khan is allowed"), "{}", ended.stdout);
     assert!(line("agents").contains("2 of 2 answer with fresh snapshots"), "{}", ended.stdout);
+    assert!(line("controller").contains("khan/khan-controller-x is ready"), "{}", ended.stdout);
+}
+
+/// A controller's pod as the API server lists it.
+fn controller(namespace: &str, ready: &str, state: &Value) -> Value {
+    let mut pod = pod("khan-controller-x", "n1");
+    pod["metadata"]["namespace"] = namespace.into();
+    pod["status"]["conditions"] = json!([{"type": "Ready", "status": ready}]);
+    pod["status"]["containerStatuses"] = json!([{"state": state}]);
+    pod["spec"]["containers"] = json!([{"ports": [{"name": "http", "containerPort": 14719}]}]);
+    pod
+}
+
+async fn controllers(server: &MockServer, pods: &[Value]) {
+    let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": pods});
+    Mock::given(method("GET"))
+        .and(path("/api/v1/pods"))
+        .and(query_param("labelSelector", "app.kubernetes.io/name=khan,app.kubernetes.io/component=controller"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(list))
+        .with_priority(1)
+        .mount(server)
+        .await;
+}
+
+/// What doctor says of the controllers, and its exit code.
+async fn about_controllers(pods: &[Value]) -> (Option<i32>, Vec<String>) {
+    let server = allowing(&[]).await;
+    controllers(&server, pods).await;
+    let waits = "waiting for the list of pods: cannot list pods: required storage feature (500)\n";
+    Mock::given(path("/api/v1/namespaces/khan/pods/khan-controller-x:14719/proxy/readyz"))
+        .respond_with(ResponseTemplate::new(503).set_body_string(waits))
+        .mount(&server)
+        .await;
+    let config = kubeconfig(&server.uri());
+    let ended = khan(&["doctor", "-o", "json", "--kubeconfig", config.path().to_str().unwrap()]).run().await;
+    let report = ended.json();
+    let items = report["items"].as_array().unwrap().iter().filter(|item| item["check"] == "controller");
+    let text = |item: &Value| format!("{} {}", item["state"].as_str().unwrap(), item["finding"].as_str().unwrap());
+    (ended.code, items.map(text).collect())
+}
+
+#[tokio::test]
+async fn a_controller_that_is_missing_or_not_ready_is_told_with_its_reason() {
+    let running = json!({"running": {}});
+    // The agents of this test were given none.
+    let (code, found) = about_controllers(&[]).await;
+    let missing = "warn no khan-controller runs in any namespace: addresses have no names";
+    assert_eq!((code, found), (Some(0), vec![missing.to_owned()]));
+
+    let (code, found) = about_controllers(&[controller("khan", "False", &running)]).await;
+    let reason = "fail khan/khan-controller-x is not ready: waiting for the list of pods: cannot list pods: required storage \
+                  feature (500)";
+    assert_eq!((code, found), (Some(1), vec![reason.to_owned()]));
+
+    let pulling = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}});
+    let (_, found) = about_controllers(&[controller("khan", "False", &pulling)]).await;
+    assert_eq!(found, ["fail khan/khan-controller-x does not run: ImagePullBackOff: no such image"]);
+
+    let two = [controller("khan", "True", &running), controller("khan-controller", "True", &running)];
+    let (code, found) = about_controllers(&two).await;
+    assert_eq!((code, found.len()), (Some(0), 3), "{found:?}");
+    assert!(found[2].starts_with("warn controllers run in several namespaces (khan, khan-controller)"), "{found:?}");
 }
 
 #[tokio::test]

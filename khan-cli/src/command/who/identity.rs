@@ -11,7 +11,7 @@ use crate::cli::Cli;
 use crate::connect;
 use crate::model::{SourceKind, View};
 use crate::source::agents::route::DirectClient;
-use crate::source::controller::Controller;
+use crate::source::controller::{Controller, SERVICE};
 use crate::source::exchange::Bounds;
 use crate::source::http_config::HttpConfig;
 
@@ -46,9 +46,15 @@ pub struct Known {
 }
 
 /// What is known about every address that the subject means.
-pub(super) async fn known(cli: &Cli, subject: &Subject, view: &View, notes: &mut Vec<String>) -> Vec<Known> {
+pub(super) async fn known(
+    cli: &Cli,
+    subject: &Subject,
+    view: &View,
+    http: HttpConfig,
+    notes: &mut Vec<String>,
+) -> Vec<Known> {
     let mut found: Vec<Known> = addresses(subject, view).into_iter().map(|ip| from_view(view, ip)).collect();
-    let controller = controller(cli, view).await;
+    let controller = controller(cli, view, http).await;
     if found.len() > ASKED && controller.is_some() {
         notes.push(format!("the controller was asked about the first {ASKED} of {} addresses", found.len()));
     }
@@ -57,7 +63,8 @@ pub(super) async fn known(cli: &Cli, subject: &Subject, view: &View, notes: &mut
             match controller.identity(known.ip).await {
                 Ok(story) => *known = from_controller(known.ip, story.identity),
                 Err(reason) => {
-                    notes.push(format!("the controller's history is missing: {reason}"));
+                    let remedy = reason.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+                    notes.push(format!("the controller's history is missing: {reason}{remedy}"));
                     break;
                 }
             }
@@ -100,12 +107,14 @@ fn from_controller(ip: IpAddr, identity: Identity) -> Known {
 }
 
 /// `--controller`, else the one in the cluster when agents were found through the API server.
-async fn controller(cli: &Cli, view: &View) -> Option<Controller> {
+async fn controller(cli: &Cli, view: &View, mut http: HttpConfig) -> Option<Controller> {
     let bounds = Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() };
-    let client = DirectClient::new(HttpConfig::default()).ok()?;
     if let Some(url) = &cli.source.controller {
-        return Controller::at(url, client, bounds).ok();
+        return Controller::at(url, DirectClient::new(http).ok()?, bounds).ok();
     }
+    // Its certificate bears the name of its service, and a port-forward has none.
+    http.tls_config.server_name.get_or_insert_with(|| SERVICE.to_owned());
+    let client = DirectClient::new(http).ok()?;
     if view.source.kind != SourceKind::Agents || !cli.source.agent.is_empty() {
         return None;
     }

@@ -51,7 +51,7 @@ pub struct DiscoveryOptions {
     pub connect: Connect,
     /// `--node`; empty for all.
     pub nodes: Vec<String>,
-    /// For [`Connect::Direct`].
+    /// For [`Connect::Direct`], and with its settings for port-forwards.
     pub client: DirectClient,
 }
 
@@ -223,7 +223,8 @@ impl Discovery {
         let label = format!("{namespace}/{name}");
         let proxy = Proxied { resource: "pods", namespace, name, port: port.to_string(), https: pod.https() };
         let cluster = Arc::clone(&self.cluster);
-        let route = PodRoute::new(cluster, self.options.connect, proxy, port, direct, Arc::clone(&self.proxy_closed));
+        let (connect, client) = (self.options.connect, self.options.client.clone());
+        let route = PodRoute::new(cluster, connect, proxy, port, direct, client, Arc::clone(&self.proxy_closed));
         let route = Arc::new(Route::Pod(Box::new(route)));
         Target { id, name: label, node: (&pod.spec.node_name).into(), route }
     }

@@ -50,6 +50,11 @@ impl DirectClient {
         Ok(Self { client: config.client()?, config: Arc::new(config) })
     }
 
+    /// Its settings.
+    pub fn config(&self) -> &HttpConfig {
+        &self.config
+    }
+
     /// Asks `url`.
     pub async fn send(&self, url: url::Url, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
         let mut headers = self.config.headers().map_err(|error| ExchangeError::Credentials(Sentence::of(error)))?;

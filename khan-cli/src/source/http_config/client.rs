@@ -43,6 +43,13 @@ impl HttpConfig {
     }
 }
 
+impl HttpConfig {
+    /// TLS for a stream that somebody else opened.
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, HttpConfigError> {
+        self.tls_config.rustls(provider()).map(Arc::new)
+    }
+}
+
 /// The process's cryptography, installed when nobody did so before.
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     if CryptoProvider::get_default().is_none() {

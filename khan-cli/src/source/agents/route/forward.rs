@@ -1,4 +1,4 @@
-//! Through a port-forward: HTTP/1.1 over a stream that the API server opens into the pod.
+//! Through a port-forward: HTTP/1.1, over TLS where the pod speaks that, over a stream that the API server opens into the pod.
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, HOST, HeaderValue};
@@ -10,9 +10,14 @@ use k8s_openapi::api::core::v1::Pod;
 use khan_api::{Name, Sentence, Timestamp};
 use kube::api::Portforwarder;
 use kube::{Api, Client};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Mutex;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::DirectClient;
 use crate::source::cluster::Cluster;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply, collect};
 use crate::source::rbac::Denial;
@@ -23,17 +28,30 @@ pub struct Forward {
     namespace: String,
     pod: String,
     port: u16,
+    /// The name that its certificate has to bear, unless the settings say another; none where it speaks plain HTTP.
+    tls: Option<String>,
+    client: DirectClient,
     kept: Mutex<Option<Stream>>,
 }
 
 impl Forward {
     /// Opens nothing yet.
-    pub fn new(namespace: String, pod: String, port: u16) -> Self {
-        Self { namespace, pod, port, kept: Mutex::new(None) }
+    pub fn new(namespace: String, pod: String, port: u16, tls: Option<String>, client: DirectClient) -> Self {
+        Self { namespace, pod, port, tls, client, kept: Mutex::new(None) }
     }
 
     /// Asks over the kept stream, or over a new one when there is none, it is in use, or it turns out to be closed.
     pub async fn exchange(&self, cluster: &Cluster, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+        let headers = self.client.config().headers();
+        let headers = headers.map_err(|error| ExchangeError::Credentials(Sentence::of(error)))?;
+        let ask = &Ask {
+            headers: headers
+                .into_iter()
+                .chain(ask.headers.clone())
+                .filter_map(|(name, value)| Some((name?, value)))
+                .collect(),
+            ..ask.clone()
+        };
         let kept = self.kept.lock().await.take().filter(Stream::is_open);
         if let Some(mut stream) = kept {
             match stream.exchange(ask, bounds).await {
@@ -66,11 +84,24 @@ impl Forward {
         let missing = || ExchangeError::Behind("the port-forward has no stream".into());
         let stream = forwarder.take_stream(self.port).ok_or_else(missing)?;
         let trouble = forwarder.take_error(self.port).ok_or_else(missing)?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| ExchangeError::find(&error))?;
-        let connection = AbortOnDropHandle::new(tokio::spawn(async move { connection.await.unwrap_or_default() }));
+        let (sender, connection) = match &self.tls {
+            Some(host) => speak(self.secured(host, stream).await?).await?,
+            None => speak(stream).await?,
+        };
         let trouble = AbortOnDropHandle::new(tokio::spawn(trouble));
         Ok(Stream { sender, trouble, _connection: connection, _forwarder: Forwarder(forwarder) })
+    }
+
+    async fn secured<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        host: &str,
+        stream: S,
+    ) -> Result<TlsStream<S>, ExchangeError> {
+        let config = self.client.config();
+        let tls = config.tls().map_err(|error| ExchangeError::Tls(Sentence::of(error)))?;
+        let host = config.tls_config.server_name.as_deref().unwrap_or(host).to_owned();
+        let name = ServerName::try_from(host).map_err(|error| ExchangeError::Tls(Sentence::of(error)))?;
+        TlsConnector::from(tls).connect(name, stream).await.map_err(|error| ExchangeError::find(&error))
     }
 
     /// Kubernetes up to 1.34 asks for the verb `get` here, later ones for `create`; the message says which.
@@ -90,6 +121,14 @@ impl Forward {
             _ => ExchangeError::Behind(Sentence::of(format_args!("{}: {}", status.code, status.message))),
         }
     }
+}
+
+/// HTTP over a stream, which the task keeps going.
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+) -> Result<(SendRequest<Full<Bytes>>, AbortOnDropHandle<()>), ExchangeError> {
+    let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| ExchangeError::find(&error))?;
+    Ok((sender, AbortOnDropHandle::new(tokio::spawn(async move { connection.await.unwrap_or_default() }))))
 }
 
 /// One open port-forward with an HTTP connection in it.

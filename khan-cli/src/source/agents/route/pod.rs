@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use khan_api::Sentence;
 
-use super::Direct;
 use super::forward::Forward;
 use super::proxy::Proxied;
+use super::{Direct, DirectClient};
 use crate::source::cluster::Cluster;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply};
 
@@ -75,9 +75,12 @@ impl PodRoute {
         proxy: Proxied,
         port: u16,
         direct: Option<Direct>,
+        client: DirectClient,
         proxy_closed: Arc<AtomicBool>,
     ) -> Self {
-        let forward = Forward::new(proxy.namespace.clone(), proxy.name.clone(), port);
+        let host = direct.as_ref().map_or_else(|| proxy.name.clone(), |direct| direct.url.host());
+        let tls = proxy.https.then_some(host);
+        let forward = Forward::new(proxy.namespace.clone(), proxy.name.clone(), port, tls, client);
         let (proxy_blind, proxy_proven) = (AtomicBool::new(false), AtomicBool::new(false));
         Self { cluster, connect, proxy, forward, direct, proxy_closed, proxy_blind, proxy_proven }
     }
