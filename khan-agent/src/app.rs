@@ -164,6 +164,7 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
 async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     let mut scanner = Scanner::new(parts.table).with_homes(Identities::homes(&parts.identities));
     let began = std::time::Instant::now();
+    parts.identities.lock().unwrap_or_else(PoisonError::into_inner).read_local_routes();
     let mut scan = scanner.scan(Cuts::default())?;
     parts.metrics.scanned(&scan, scanner.table().counts());
     parts.metrics.interval(arguments.interval);

@@ -18,6 +18,7 @@ use khan_api::snapshot::Names;
 use khan_api::{Cursor, Identity, Kind, ResolveAnswer, Sentence, Timestamp};
 
 use crate::conntrack::Address;
+use crate::local_routes::{LocalRoutes, LocalRoutesError};
 use crate::table::{Cuts, Homes};
 
 pub use endpoint::{Endpoint, Owner};
@@ -38,8 +39,14 @@ pub struct Identities {
     outside: Arc<Owner>,
     /// Whoever has an address of the cluster that nobody is known to have.
     unknown: Arc<Owner>,
+    /// Likewise where the address is routed to a pod's interface of this node.
+    unknown_here: Arc<Owner>,
     known: HashMap<Address, Option<Known>>,
     ranges: Ranges,
+    /// Which addresses live on this node, whoever has them.
+    local: LocalRoutes,
+    /// Why that is not known.
+    local_error: Option<LocalRoutesError>,
     external: ExternalNames,
     names: Names,
     homes: KnownHomes,
@@ -69,7 +76,15 @@ impl Identities {
         let names = Names { controller: controller.into(), ..Names::default() };
         let here = Owner { kind: Kind::Node, name: node.into(), node: node.into(), ..Owner::default() };
         let outside = Owner { kind: Kind::External, ..Owner::default() };
-        Self { here: here.into(), outside: outside.into(), external, names, ..Self::default() }
+        let unknown_here = Owner { node: node.to_owned(), ..Owner::default() };
+        Self {
+            here: here.into(),
+            outside: outside.into(),
+            unknown_here: unknown_here.into(),
+            external,
+            names,
+            ..Self::default()
+        }
     }
 
     /// Where the names come from and how old they are; `unresolved` is left to who counts.
@@ -132,6 +147,23 @@ impl Identities {
         }
     }
 
+    /// Reads which addresses live on this node, from the routes of the calling thread's network namespace.
+    pub fn read_local_routes(&mut self) {
+        let read = LocalRoutes::read();
+        (self.local, self.local_error) = match read {
+            Ok(local) => (local, None),
+            Err(error) => (LocalRoutes::default(), Some(error)),
+        };
+    }
+
+    /// What readers have to know of owners and where they live, one sentence each.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.local_error.iter().map(|error| {
+            let reason = khan_serve::exit::chain(error);
+            format!("where clients without an owner live is not known: {reason}")
+        })
+    }
+
     /// When addresses changed hands, seen from `now` by our clock.
     pub fn cuts(&self, now: Timestamp) -> Cuts {
         let now = Timestamp::from_millis(now.millis().saturating_add(self.clock_ahead));
@@ -163,21 +195,34 @@ impl Identities {
         Endpoint { ip: None, owner: self.homes.owner(home).into() }
     }
 
+    /// The owner, as the controller tells it; else what the address itself tells.
     fn owner(&self, address: Address, gone: bool) -> Arc<Owner> {
-        match self.known.get(&address).and_then(Option::as_ref) {
-            Some(Known { previous: Some(previous), .. }) if gone => Arc::clone(previous),
-            Some(Known { owner, .. }) if gone => {
-                Arc::new(Owner { node: owner.node.clone(), gone: true, ..Owner::default() })
-            }
-            Some(Known { owner, .. }) => Arc::clone(owner),
-            None if is_loopback(address) => Arc::clone(&self.here),
-            None => {
-                let named = self.external.owner(address);
-                let outside = !self.ranges.is_empty() && !self.ranges.contains(address);
-                let unruled = self.ranges.is_empty() && named.is_some();
-                if outside || unruled { Arc::clone(named.unwrap_or(&self.outside)) } else { Arc::clone(&self.unknown) }
-            }
+        let Some(Known { owner, previous, .. }) = self.known.get(&address).and_then(Option::as_ref) else {
+            return Arc::clone(self.stranger(address));
+        };
+        let nobody = owner.kind == Kind::Unknown;
+        match previous {
+            // Nobody has the address now, so what is left of its connections is the previous owner's.
+            Some(previous) if gone || nobody => Arc::clone(previous),
+            _ if gone => Arc::new(Owner { node: owner.node.clone(), gone: true, ..Owner::default() }),
+            _ if nobody && owner.node.is_empty() => Arc::clone(self.unowned(address)),
+            _ => Arc::clone(owner),
         }
+    }
+
+    /// Whoever has an address of which the controller says nothing.
+    fn stranger(&self, address: Address) -> &Arc<Owner> {
+        if is_loopback(address) {
+            return &self.here;
+        }
+        let named = self.external.owner(address);
+        let outside = if self.has_ranges() { !self.ranges.contains(address) } else { named.is_some() };
+        if outside { named.unwrap_or(&self.outside) } else { self.unowned(address) }
+    }
+
+    /// Whoever has an address of the cluster that nobody is known to have. The kernel still knows whether it lives here.
+    fn unowned(&self, address: Address) -> &Arc<Owner> {
+        if self.local.contain(address) { &self.unknown_here } else { &self.unknown }
     }
 }
 

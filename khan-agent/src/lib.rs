@@ -1,9 +1,12 @@
 //! `khan-agent`: the connections of one node, from the kernel's own table, named, as Prometheus metrics and as snapshots.
 //!
-//! Arrows go one way: [`conntrack`] (kernel to flows) -> [`table`] (flows to rows) -> [`identities`] (addresses to
+//! Arrows go one way: [`conntrack`] (kernel to flows) and [`local_routes`] (which addresses live
+//! here) -> [`table`] (flows to rows) -> [`identities`] (addresses to
 //! owners) -> [`snapshot`] (rows x owners, immutable) -> [`exposition`] and [`api`] -> [`app`], which knows all.
 
 pub mod conntrack;
+
+pub mod local_routes;
 
 pub mod table;
 

@@ -37,6 +37,7 @@ impl Scanner {
 
     /// Scans once. Needs `CAP_NET_ADMIN`; takes about 3 microseconds an entry, so do not call it from an async task.
     pub fn scan(&mut self) -> Result<khan_api::Snapshot, DumpError> {
+        self.identities.read_local_routes();
         let scan = self.inner.scan(Cuts::default())?;
         self.number += 1;
         let snapshot =

@@ -18,7 +18,7 @@ use crate::exposition::{self, Page};
 use crate::identities::Identities;
 use crate::metrics::Metrics;
 use crate::publish::{Board, Published};
-use crate::scan::{Scan, Scanner};
+use crate::scan::{Scan, Scanner, cpu_time};
 use crate::snapshot::{Origin, build};
 use crate::table::{self, Cell, Table, Word};
 
@@ -268,10 +268,17 @@ impl Scans {
     /// One dump, folded and counted.
     fn dump(&mut self) -> Result<Scan, DumpError> {
         let retries = *self.scanner.retries();
-        let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
+        let cpu = cpu_time();
+        let cuts = {
+            let mut identities = self.schedule.identities.lock().unwrap_or_else(PoisonError::into_inner);
+            identities.read_local_routes();
+            identities.cuts(Timestamp::now())
+        };
+        let before = cpu_time().saturating_sub(cpu);
         let scan = self.scanner.scan(cuts);
         self.schedule.metrics.retried(&retries, self.scanner.retries());
-        let scan = scan?;
+        let mut scan = scan?;
+        scan.cpu += before;
         self.schedule.metrics.scanned(&scan, self.scanner.table().counts());
         Ok(scan)
     }

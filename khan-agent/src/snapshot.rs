@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::snapshot::{Names, Rest, Side, Table};
-use khan_api::{Label, Protocol, Timestamp};
+use khan_api::{Kind, Label, Protocol, Timestamp};
 
 use crate::identities::Endpoint;
 use crate::table::Class;
@@ -106,10 +106,11 @@ impl Snapshot {
     }
 
     /// Which node counts the connections of a client, when each is to be counted once: the client's, where it is another
-    /// one of the cluster.
+    /// one of the cluster. All evidence of where a client lives has become its owner's node by now.
     pub fn side(&self, src: u32) -> Side {
-        match self.endpoints.get(src as usize) {
-            Some(client) if !client.owner.node.is_empty() && client.owner.node != self.origin.node => Side::Server,
+        match self.endpoints.get(src as usize).map(|client| &client.owner) {
+            Some(owner) if owner.node.is_empty() && owner.kind == Kind::Unknown => Side::Unknown,
+            Some(owner) if !owner.node.is_empty() && owner.node != self.origin.node => Side::Server,
             _ => Side::Client,
         }
     }

@@ -134,14 +134,22 @@ pub enum Side {
     Client,
     /// Not here: the client lives on another node of the cluster, whose own agent counts the same connection.
     Server,
+    /// It cannot be told where the client lives, so another agent may count the same connection. Also what a newer,
+    /// unheard-of side reads as.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Side {
+    /// Every side, in the order of declaration.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Server, Self::Unknown];
+
     /// The value of the label `side`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Server => "server",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -218,6 +226,20 @@ pub struct Rest {
     pub client: u64,
     /// Their connections with `side` server.
     pub server: u64,
+    /// Their connections with `side` unknown.
+    pub unknown: u64,
+}
+
+impl Rest {
+    /// Adds a row that is left out.
+    pub fn add(&mut self, side: Side, connections: u64) {
+        self.rows += 1;
+        *match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+            Side::Unknown => &mut self.unknown,
+        } += connections;
+    }
 }
 
 #[cfg(test)]
@@ -253,6 +275,18 @@ mod tests {
             r#"{"src":0,"dst":1,"backend":2,"port":80,"backend_port":8080,"protocol":"tcp","side":"client","connections":3,"states":{"ESTABLISHED":3}}"#
         );
         assert_eq!(serde_json::from_str::<Row>(&text).unwrap(), row);
+    }
+
+    #[test]
+    fn every_side_is_read_and_a_newer_one_is_unknown() {
+        for side in Side::ALL {
+            let text = serde_json::to_string(&side).unwrap();
+            assert_eq!(text, format!("{:?}", side.as_str()));
+            assert_eq!(serde_json::from_str::<Side>(&text).unwrap(), side);
+        }
+        assert_eq!(serde_json::from_str::<Side>(r#""sideways""#).unwrap(), Side::Unknown);
+        let rest: Rest = serde_json::from_str(r#"{"rows":3,"client":5,"server":2}"#).unwrap();
+        assert_eq!(rest, Rest { rows: 3, client: 5, server: 2, unknown: 0 });
     }
 
     #[test]

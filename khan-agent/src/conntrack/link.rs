@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use netlink_sys::protocols::NETLINK_NETFILTER;
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::RecvFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -25,9 +25,18 @@ pub trait Link {
 pub struct Kernel(Socket);
 
 impl Kernel {
-    /// Opens a socket that hears nobody but the kernel.
+    /// Opens a socket to connection tracking that hears nobody but the kernel.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
+        Self::open_to(NETLINK_NETFILTER)
+    }
+
+    /// Likewise to links and routes.
+    pub fn open_routes() -> io::Result<Self> {
+        Self::open_to(NETLINK_ROUTE)
+    }
+
+    fn open_to(protocol: isize) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;

@@ -32,7 +32,7 @@ pub struct Folded {
 }
 
 impl Folder {
-    /// Folds to at most `most` series (never fewer than two, one for each side). `endpoints` grows by the sums' ends.
+    /// Folds to at most `most` series (never fewer than three, one for each side). `endpoints` grows by the sums' ends.
     pub(super) fn fold(
         &mut self,
         series: &mut Vec<Series>,
@@ -45,7 +45,7 @@ impl Folder {
             self.kept.clear();
             return Folded::default();
         }
-        let others = [Side::Client, Side::Server].map(|side| tails.folded(side));
+        let others = Side::ALL.map(|side| tails.folded(side));
         // A quarter of the lines tells the apps of what does not fit.
         let keep = (most - most / 4).saturating_sub(others.len());
         let weight =
@@ -69,7 +69,7 @@ impl Folder {
                 Series {
                     src: apps.of(endpoints, one.src),
                     dst: apps.of(endpoints, one.dst),
-                    tail: others[usize::from(side == Side::Server)],
+                    tail: others[side as usize],
                     ..one
                 }
             })

@@ -1,6 +1,8 @@
 //! Labels as text, each written once and shared by all lines that carry it.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::hash::{BuildHasher, RandomState};
 
 use khan_api::snapshot::Side;
 
@@ -8,20 +10,35 @@ use super::ExtraLabel;
 use crate::identities::Endpoint;
 use crate::snapshot::Row;
 
-/// Fragments of lines, by number, in one buffer.
+/// Fragments of lines, by number, in one buffer. Equal texts have one number, so that lines whose fragments have different
+/// numbers are different series, whatever the fragments were made of.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     text: String,
     ends: Vec<u32>,
+    /// By the text's hash, until [`shrink`](Fragments::shrink).
+    numbers: HashMap<u64, u32>,
+    hasher: RandomState,
 }
 
 impl Fragments {
-    /// Adds what `write` writes, and tells its number.
+    /// The number of what `write` writes.
     pub(super) fn add(&mut self, write: impl FnOnce(&mut String)) -> u32 {
+        let start = self.text.len();
         write(&mut self.text);
+        let mut hash = self.hasher.hash_one(&self.text[start..]);
+        while let Some(known) = self.numbers.get(&hash).copied() {
+            if *self.get(known) == self.text[start..] {
+                self.text.truncate(start);
+                return known;
+            }
+            // Two texts with one hash: the later one has the next free place.
+            hash = hash.wrapping_add(1);
+        }
         #[expect(clippy::cast_possible_truncation, reason = "4 GiB of labels do not fit any page")]
         let (number, end) = (self.ends.len() as u32, self.text.len() as u32);
         self.ends.push(end);
+        self.numbers.insert(hash, number);
         number
     }
 
@@ -38,7 +55,9 @@ impl Fragments {
         self.text.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
+    /// Gives back what is needed only to add.
     pub(super) fn shrink(&mut self) {
+        self.numbers = HashMap::new();
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
     }

@@ -47,6 +47,8 @@ impl Page {
             one.src = sources.of(one.src, &endpoints[one.src as usize]);
             one.dst = destinations.of(one.dst, &endpoints[one.dst as usize]);
         }
+        // Endpoints that differ in what is not printed, such as two lives of a pod under one name, are one series.
+        series::merge(&mut series);
         series.shrink_to_fit();
         let mut node = String::new();
         labels::label(&mut node, "node", &snapshot.origin.node);
@@ -63,6 +65,7 @@ impl Page {
         };
         page.sources.shrink();
         page.destinations.shrink();
+        page.tails.shrink();
         page
     }
 

@@ -1,4 +1,5 @@
-//! Rows summed by exactly the labels that are exported.
+//! Rows summed by endpoints and tails, before folding. What is printed is summed once more by the numbers of its fragments,
+//! which are equal exactly when the texts are.
 
 use std::collections::HashMap;
 
@@ -7,7 +8,7 @@ use khan_api::snapshot::Side;
 use super::labels::{self, End, Fragments};
 use super::{Destination, ExtraLabel, Settings};
 use crate::identities::Endpoint;
-use crate::snapshot::{OTHER, Row, Snapshot};
+use crate::snapshot::{Row, Snapshot};
 
 /// One line's worth: the numbers of its fragments, and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,6 @@ pub(super) struct Summed {
 /// Sums a snapshot's rows.
 pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
     let mut tails = Tails::new(settings);
-    let same = equals(&snapshot.endpoints);
-    let one = |endpoint: u32| if same.is_empty() { endpoint } else { same.get(&endpoint).copied().unwrap_or(endpoint) };
     let mut series: Vec<Series> = Vec::with_capacity(snapshot.rows.len());
     for row in &snapshot.rows {
         let dst = match settings.destination {
@@ -61,8 +60,8 @@ pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
             Destination::Backend => row.backend,
         };
         let next = Series {
-            src: one(row.src),
-            dst: one(dst),
+            src: row.src,
+            dst,
             tail: tails.of(snapshot, row),
             count: row.count,
             idle: if row.class.idle() { row.count } else { 0 },
@@ -79,48 +78,17 @@ pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
     Summed { series, tails }
 }
 
-/// Endpoints that a page cannot tell from another one of the same address: a previous owner with the names of the present
-/// one, as a `StatefulSet`'s pods have. And the sums of many clients, whose homes are not on the page.
-fn equals(endpoints: &[Endpoint]) -> HashMap<u32, u32> {
-    let sum = |endpoint: &Endpoint| endpoint.ip.is_none() && endpoint.owner.app == OTHER;
-    let mut sums = (0u32..).zip(endpoints).filter(|(_, endpoint)| sum(endpoint)).map(|(n, _)| n);
-    let first = sums.next().unwrap_or_default();
-    let mut same: HashMap<u32, u32> = sums.map(|n| (n, first)).collect();
-    if !endpoints.iter().any(|endpoint| endpoint.owner.gone) {
-        return same;
-    }
-    let present: HashMap<_, _> = (0u32..)
-        .zip(endpoints)
-        .filter(|(_, endpoint)| !endpoint.owner.gone)
-        .map(|(n, endpoint)| (endpoint.ip, n))
-        .collect();
-    for (number, endpoint) in (0u32..).zip(endpoints).filter(|(_, endpoint)| endpoint.owner.gone) {
-        if let Some(other) = present.get(&endpoint.ip)
-            && labels_of(endpoint) == labels_of(&endpoints[*other as usize])
-        {
-            same.insert(number, *other);
-        }
-    }
-    same
-}
-
-fn labels_of(endpoint: &Endpoint) -> (khan_api::Kind, &str, &str, &str, &str, &str) {
-    let owner = &endpoint.owner;
-    (owner.kind, &owner.ns, &owner.app, &owner.name, &owner.workload, &owner.node)
-}
-
 /// Fragments of `side` and the extra labels.
 #[derive(Debug)]
 pub(super) struct Tails {
     pub(super) fragments: Fragments,
     extras: Vec<ExtraLabel>,
     backend: bool,
-    known: HashMap<String, u32>,
     by_key: HashMap<TailKey, u32>,
 }
 
 /// What a tail can depend on; parts that it does not depend on are zero.
-type TailKey = (bool, u16, u16, u8, &'static str, u32, u32);
+type TailKey = (Side, u16, u16, u8, &'static str, u32, u32);
 
 impl Tails {
     fn new(settings: &Settings) -> Self {
@@ -130,14 +98,13 @@ impl Tails {
             fragments: Fragments::default(),
             extras,
             backend: settings.destination == Destination::Backend,
-            known: HashMap::new(),
             by_key: HashMap::new(),
         }
     }
 
     fn of(&mut self, snapshot: &Snapshot, row: &Row) -> u32 {
         let side = snapshot.side(row.src);
-        let mut key: TailKey = (side == Side::Server, 0, 0, 0, "", 0, 0);
+        let mut key: TailKey = (side, 0, 0, 0, "", 0, 0);
         for extra in &self.extras {
             match extra {
                 ExtraLabel::DstPort => key.1 = if self.backend { row.backend_port } else { row.port },
@@ -162,20 +129,18 @@ impl Tails {
         self.text(side, None)
     }
 
-    /// Whether the tail says `side="server"`.
+    /// The side that the tail says.
     pub(super) fn side(&self, tail: u32) -> Side {
-        if self.fragments.get(tail).starts_with("side=\"server\"") { Side::Server } else { Side::Client }
+        let says = |side: &Side| {
+            let value = self.fragments.get(tail).strip_prefix("side=\"");
+            value.and_then(|value| value.strip_prefix(side.as_str())).is_some_and(|rest| rest.starts_with('"'))
+        };
+        Side::ALL.into_iter().find(says).unwrap_or(Side::Unknown)
     }
 
     fn text(&mut self, side: Side, row: Option<(&Row, &[Endpoint])>) -> u32 {
-        let mut text = String::new();
-        labels::tail(&mut text, side, &self.extras, row, self.backend);
-        if let Some(known) = self.known.get(&text) {
-            return *known;
-        }
-        let number = self.fragments.add(|all| all.push_str(&text));
-        self.known.insert(text, number);
-        number
+        let Self { fragments, extras, backend, .. } = self;
+        fragments.add(|text| labels::tail(text, side, extras, row, *backend))
     }
 
     /// The fragments alone.
@@ -184,7 +149,7 @@ impl Tails {
     }
 }
 
-/// Fragments of one end, made when an endpoint first needs one.
+/// Fragments of one end, made when an endpoint first needs one. Endpoints that print alike share one.
 #[derive(Debug)]
 pub(super) struct Ends {
     pub(super) fragments: Fragments,

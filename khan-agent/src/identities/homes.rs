@@ -9,7 +9,8 @@ use super::Owner;
 /// The app and name of the sum of many addresses.
 pub const OTHER: &str = "__other__";
 
-/// Nodes of clients that were summed. A home is a node's number shifted by one, and whether the client is external.
+/// Nodes of clients that were summed. A home is a node's number shifted by one, and whether the client is external. Without a
+/// node, everything that is not unknown counts as external: no other node is its home.
 #[derive(Debug, Default)]
 pub struct KnownHomes {
     numbers: HashMap<Name, u32>,
@@ -19,10 +20,10 @@ pub struct KnownHomes {
 impl KnownHomes {
     /// The number of an owner's home.
     pub fn number(&mut self, owner: &Owner) -> u32 {
-        let external = u32::from(owner.kind == Kind::External);
         if owner.node.is_empty() {
-            return external;
+            return u32::from(owner.kind != Kind::Unknown);
         }
+        let external = u32::from(owner.kind == Kind::External);
         let number = self.numbers.get(&owner.node).copied().unwrap_or_else(|| {
             self.nodes.push(owner.node.clone());
             let number = u32::try_from(self.nodes.len()).unwrap_or(0);
@@ -60,14 +61,15 @@ mod tests {
             owner(Kind::External, "x", ""),
             owner(Kind::Pod, "a", "n1"),
             owner(Kind::Pod, "b", "n2"),
+            owner(Kind::Service, "s", ""),
         ];
         let numbers: Vec<u32> = all.iter().map(|owner| homes.number(owner)).collect();
-        assert_eq!(numbers, [0, 1, 2, 4]);
+        assert_eq!(numbers, [0, 1, 2, 4, 1]);
         assert_eq!(homes.number(&owner(Kind::Node, "n2", "n2")), 4);
         for (number, owner) in numbers.into_iter().zip(&all) {
             let many = homes.owner(number);
             assert_eq!((many.node.as_str(), many.app.as_str()), (owner.node.as_str(), OTHER));
-            assert_eq!(many.kind == Kind::External, owner.kind == Kind::External);
+            assert_eq!(many.kind == Kind::External, matches!(owner.kind, Kind::External | Kind::Service));
         }
     }
 }

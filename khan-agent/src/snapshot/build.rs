@@ -55,7 +55,7 @@ pub fn build(
         endpoints,
         rows,
         rest: None,
-        warnings: warnings(table),
+        warnings: warnings(table).into_iter().chain(identities.warnings()).collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use khan_api::snapshot::{Rest, Side};
+use khan_api::snapshot::Rest;
 
 use super::{Row, Snapshot};
 
@@ -65,12 +65,8 @@ impl Snapshot {
         let mut rest = self.rest;
         if groups.len() > most {
             let rest = rest.get_or_insert_default();
-            rest.rows += (groups.len() - most) as u64;
             for group in groups.drain(most..) {
-                match self.side(group.of(self)[0].src) {
-                    Side::Client => rest.client += group.connections,
-                    Side::Server => rest.server += group.connections,
-                }
+                rest.add(self.side(group.of(self)[0].src), group.connections);
             }
         }
         (groups, rest)
@@ -83,6 +79,7 @@ mod tests {
     use std::sync::Arc;
 
     use khan_api::Name;
+    use khan_api::snapshot::Side;
 
     use super::*;
     use crate::identities::{Endpoint, Owner};
@@ -122,7 +119,7 @@ mod tests {
         assert!(snapshot.endpoints.len() <= 300, "{} endpoints", snapshot.endpoints.len());
         let rest = snapshot.rest.expect("200 rows were left out");
         assert_eq!(
-            (rest.rows, rest.client + rest.server),
+            (rest.rows, rest.client + rest.server + rest.unknown),
             (
                 200,
                 (0..300_u32).map(|n| u64::from(n * 37 % 91 + 1)).sum::<u64>()

@@ -8,6 +8,7 @@ mod folding;
 mod ghosts;
 mod idle;
 mod load;
+mod local_routes;
 mod nat;
 mod once;
 mod page;

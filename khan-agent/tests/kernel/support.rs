@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use khan_agent::conntrack::DumpError;
@@ -21,7 +22,7 @@ pub(crate) struct Agent {
     pub(crate) node: &'static str,
     pub(crate) table: table::Settings,
     pub(crate) exposition: exposition::Settings,
-    pub(crate) identities: Identities,
+    pub(crate) identities: Mutex<Identities>,
 }
 
 impl Default for Agent {
@@ -36,7 +37,7 @@ impl Agent {
             node,
             table: table::Settings::default(),
             exposition: exposition::Settings::default(),
-            identities: Identities::new(node, "", ExternalNames::default()),
+            identities: Mutex::new(Identities::new(node, "", ExternalNames::default())),
         }
     }
 
@@ -44,7 +45,11 @@ impl Agent {
     pub(crate) fn knowing(mut self, known: impl IntoIterator<Item = (IpAddr, Identity)>) -> Self {
         let identities: BTreeMap<_, _> = known.into_iter().collect();
         let ranges = vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
-        self.identities.apply(&[], &[], ResolveAnswer { identities, ranges, ..ResolveAnswer::default() });
+        self.identities.get_mut().expect("no test fails while it holds it").apply(
+            &[],
+            &[],
+            ResolveAnswer { identities, ranges, ..ResolveAnswer::default() },
+        );
         self
     }
 
@@ -56,9 +61,11 @@ impl Agent {
     pub(crate) fn try_scan(&self, host: &Host) -> Result<Snapshot, DumpError> {
         host.enter(|| {
             let mut scanner = Scanner::new(self.table.clone());
-            let scan = scanner.scan(self.identities.cuts(Timestamp::now()))?;
+            let mut identities = self.identities.lock().expect("no test fails while it holds it");
+            identities.read_local_routes();
+            let scan = scanner.scan(identities.cuts(Timestamp::now()))?;
             let origin = Origin::here(self.node);
-            Ok(build::build(&origin, 1, Duration::from_secs(30), &scan, scanner.table(), &self.identities))
+            Ok(build::build(&origin, 1, Duration::from_secs(30), &scan, scanner.table(), &identities))
         })
     }
 
