@@ -38,6 +38,7 @@ pub mod query;
 pub mod selector;
 pub mod state;
 pub mod table;
+mod undecided;
 pub mod view;
 
 pub use endpoint::{Endpoint, Pool};

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use khan_api::snapshot::{Endpoint, Side};
+use khan_api::snapshot::Endpoint;
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::{self, Feed, News};
 use khan_cli::model::history::Limits;
@@ -112,7 +112,7 @@ fn page(snapshot: &Snapshot) -> String {
                 snapshot.node,
                 label("src", &snapshot.endpoints[row.src as usize]),
                 label("dst", &snapshot.endpoints[row.dst as usize]),
-                if row.side == Side::Client { "client" } else { "server" },
+                row.side.as_str(),
                 row.port,
             );
             *lines.entry(labels.clone()).or_default() += n;

@@ -11,6 +11,7 @@ use super::endpoint::Endpoint;
 use super::hash::MixMap;
 use super::node::{NodeState, NodeStatus};
 use super::table::NodeTable;
+use super::undecided;
 use super::view::{Part, Remainder, SourceInfo, View};
 
 /// A node's status and its latest rows, if it has any that may be shown.
@@ -37,6 +38,7 @@ pub fn merge(source: SourceInfo, mut inputs: Vec<NodeInput>, now: Timestamp) -> 
             view.parts.push(Part {
                 node: u32::try_from(index).unwrap_or(u32::MAX),
                 endpoints: endpoints.collect(),
+                counted_elsewhere: Box::default(),
                 table: Arc::clone(&table),
                 stale: input.status.state == NodeState::Stale,
             });
@@ -44,6 +46,7 @@ pub fn merge(source: SourceInfo, mut inputs: Vec<NodeInput>, now: Timestamp) -> 
         view.nodes.push(input.status);
     }
     view.reports = view.endpoints.iter().map(|endpoint| speakers.contains_key(&*endpoint.node)).collect();
+    undecided::decide(&mut view);
     view.settled = view.nodes.iter().all(|node| node.state != NodeState::Waiting);
     sum(&mut view);
     date(&mut view);
@@ -95,8 +98,10 @@ fn sum(view: &mut View) {
     let mut rest = Remainder::default();
     for left_out in view.parts.iter().filter_map(|part| part.table.rest) {
         rest.rows += left_out.rows;
-        rest.connections += left_out.client;
         rest.elsewhere += left_out.server;
+        rest.connections += left_out.client;
+        // Nobody else can count what one node alone has seen.
+        *if view.parts.len() == 1 { &mut rest.connections } else { &mut rest.unknown } += left_out.unknown;
     }
     view.rest = (rest != Remainder::default()).then_some(rest);
 }
@@ -194,10 +199,13 @@ mod tests {
     #[test]
     fn what_agents_left_out_stays_in_the_total() {
         let mut agent = Agent::new("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 7);
-        agent.snapshot.rest = Some(khan_api::snapshot::Rest { rows: 3, client: 5, server: 2 });
-        let view = view(&[agent]);
-        assert_eq!(view.connections(), 12);
-        assert_eq!(view.rest, Some(Remainder { rows: 3, connections: 5, elsewhere: 2 }));
+        agent.snapshot.rest = Some(khan_api::snapshot::Rest { rows: 3, client: 5, server: 2, unknown: 4 });
+        let alone = view(&[agent.clone()]);
+        assert_eq!(alone.connections(), 16);
+        assert_eq!(alone.rest, Some(Remainder { rows: 3, connections: 9, elsewhere: 2, unknown: 0 }));
+        let beside_another = view(&[agent, Agent::new("n2", 0)]);
+        assert_eq!(beside_another.connections(), 12);
+        assert_eq!(beside_another.rest, Some(Remainder { rows: 3, connections: 5, elsewhere: 2, unknown: 4 }));
     }
 
     proptest! {

@@ -69,6 +69,8 @@ pub struct Remainder {
     pub connections: u64,
     /// Connections in them that some other node counts, unless that node is among those that do not report.
     pub elsewhere: u64,
+    /// Connections in them of clients whose node is not known, so that another node may count them.
+    pub unknown: u64,
 }
 
 /// The merged cluster. Built by [`super::merge()`], never changed.
@@ -112,6 +114,8 @@ pub(super) struct Part {
     pub(super) table: Arc<NodeTable>,
     /// The table's endpoint numbers to the view's.
     pub(super) endpoints: Box<[u32]>,
+    /// The rows of side `unknown` that another node counts, in order.
+    pub(super) counted_elsewhere: Box<[u32]>,
     pub(super) stale: bool,
 }
 
@@ -140,12 +144,18 @@ impl View {
         Self { source, ..Self::default() }
     }
 
-    /// Every row that counts: with side `client`, or with side `server` when the client's node does not report.
+    /// Every row that counts: with side `client`, with side `server` when the client's node does not report, or with side
+    /// `unknown` on one of the nodes that have this pair of addresses.
     pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
         self.parts.iter().flat_map(move |part| {
-            part.table.rows().iter().filter_map(move |row| {
+            (0..).zip(part.table.rows()).filter_map(move |(number, row)| {
                 let src = part.endpoints[row.src as usize];
-                (row.side == Side::Client || !self.reports[src as usize]).then(|| RowRef {
+                let counts = match row.side {
+                    Side::Client => true,
+                    Side::Server => !self.reports[src as usize],
+                    Side::Unknown => part.counted_elsewhere.binary_search(&number).is_err(),
+                };
+                counts.then(|| RowRef {
                     node: part.node,
                     src,
                     dst: part.endpoints[row.dst as usize],
@@ -199,4 +209,5 @@ impl View {
 
 /// The rule of [`View::rows`] in one sentence, for help screens and the JSON metadata.
 pub const COUNTING_RULE: &str = "Every connection is counted once: on its client's node, or on the server's node when the \
-                                 client's node has no reporting agent.";
+                                 client's node has no reporting agent. Where the client's node is not known, it is \
+                                 counted once for each pair of client and server address.";

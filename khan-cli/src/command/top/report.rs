@@ -203,6 +203,7 @@ fn metadata(view: &View, query: &Query, projection: &Projection) -> Value {
         "truncated": projection.hidden_groups() > 0 || projection.rest.is_some(),
         "leftOutByAgents": projection.rest.map(|rest| json!({
             "rows": rest.rows, "connections": rest.connections, "connectionsElsewhere": rest.elsewhere,
+            "connectionsUnknown": rest.unknown,
         })),
         "notes": view.notes,
         "partial": !gaps.is_empty(),

@@ -60,7 +60,7 @@ impl Rows {
     }
 
     fn count(&mut self, labels: &Labels, connections: u64, pool: &mut Pool) -> (Place, Count) {
-        let side = if labels.get("side") == "server" { Side::Server } else { Side::Client };
+        let side = Side::ALL.into_iter().find(|side| side.as_str() == labels.get("side")).unwrap_or(Side::Unknown);
         let (src, dst) = (self.number(labels, &SRC, side, pool), self.number(labels, &DST, side, pool));
         let port = labels.get("dst_port").parse().unwrap_or(0);
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == labels.get("transport"));
