@@ -76,7 +76,7 @@ impl Identities {
         let names = Names { controller: controller.into(), ..Names::default() };
         let here = Owner { kind: Kind::Node, name: node.into(), node: node.into(), ..Owner::default() };
         let outside = Owner { kind: Kind::External, ..Owner::default() };
-        let unknown_here = Owner { node: node.to_owned(), ..Owner::default() };
+        let unknown_here = Owner { node: node.into(), ..Owner::default() };
         Self {
             here: here.into(),
             outside: outside.into(),
