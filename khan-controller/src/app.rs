@@ -55,10 +55,9 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
         let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
         info!(url = connection.url, "Watches a cluster");
         watch::start(&connection, &directory, &metrics, watching, &readiness);
-        authenticator = arguments
-            .require_token_audience
-            .clone()
-            .map(|audience| Authenticator::new(connection.client, audience, Arc::clone(&metrics)));
+        authenticator = arguments.require_token_audience.clone().map(|audience| {
+            Authenticator::new(connection.client, audience, arguments.token_review_ttl, Arc::clone(&metrics))
+        });
         heard = Some(connection.heard);
     }
     tokio::spawn(expire(Arc::clone(&directory)));

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use khan_serve::listen::parse_address;
 use khan_serve::logging::LogArguments;
+
+use crate::auth::parse_ttl;
 
 /// Watches pods, services and nodes, and tells khan-agent whose an address is.
 #[derive(Clone, Debug, Parser)]
@@ -45,6 +48,10 @@ pub struct Arguments {
     /// Let in only callers with a service account token for this audience, as the API server says (TokenReview)
     #[arg(long, env = "KHAN_REQUIRE_TOKEN_AUDIENCE", value_name = "NAME")]
     pub require_token_audience: Option<String>,
+
+    /// How long to believe a review: a revoked token works for this long, 2m at most, also while the API server is away
+    #[arg(long, env = "KHAN_TOKEN_REVIEW_TTL", value_name = "DURATION", default_value = "2m", value_parser = parse_ttl)]
+    pub token_review_ttl: Duration,
 
     /// How to log.
     #[command(flatten)]

@@ -1,50 +1,55 @@
 //! `--require-token-audience`: who is calling? The API server knows (TokenReview), and is asked once a token and a while.
+//!
+//! What it said is believed for `--token-review-ttl` and no longer, whether it can be asked or not: a token that was revoked
+//! works for two minutes at most, and while the API server is away, callers are answered 503 once that time is over.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
+use khan_serve::exchange::Exchange;
+use khan_serve::gate::{Bounds, Gate};
+use khan_serve::remember::{Fingerprint, Keys, Remembered};
+use khan_serve::shed::Shed;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::metrics::Metrics;
 use crate::resolve::Refusal;
 
-/// How long the API server's word is good. A pod that was deleted is let in for this long.
-const ACCEPTED: Duration = Duration::from_mins(5);
-const REFUSED: Duration = Duration::from_secs(30);
-/// While the API server does not answer, those that it knew before are let in for this long: the life of a usual token.
-const GRACE: Duration = Duration::from_hours(1);
-/// Twice the agents of the largest cluster. About 100 bytes each.
-const MOST_REMEMBERED: usize = 10_000;
-/// Questions to the API server at one time, and how long one may take with its wait for a place.
+/// How long the API server's word is good unless `--token-review-ttl` says otherwise, and the most that it may say: a
+/// revoked token is believed for so long.
+pub const LONGEST_TTL: Duration = Duration::from_mins(2);
+/// How long a refusal is good: long enough that repeating it costs little, short enough that a mended role is noticed.
+const REFUSED: Duration = Duration::from_secs(10);
+/// Twice the agents of the largest cluster, and as many strangers as are worth remembering. About 100 bytes each.
+const MOST_ACCEPTED: usize = 10_000;
+const MOST_REFUSED: usize = 1_000;
+/// Questions to the API server at one time, those that may wait for it, and how long one may take with its wait for a place.
 const QUESTIONS: usize = 32;
+const WAITING: usize = 1_000;
 const QUESTION_TIME: Duration = Duration::from_secs(5);
+/// The same while the last answer is still good: in the last quarter of its time it is asked for again, so that an API server
+/// that is away for a moment keeps nobody out.
+const REFRESH_TIME: Duration = Duration::from_secs(1);
 
 /// Asks the API server about tokens.
 pub struct Authenticator {
     reviews: Api<TokenReview>,
     audience: String,
+    ttl: Duration,
     metrics: Arc<Metrics>,
-    // Tokens are remembered by two keyed hashes, never as themselves.
-    keys: [RandomState; 2],
-    remembered: Mutex<HashMap<[u64; 2], Remembered>>,
-    places: Semaphore,
+    // Tokens are remembered by their fingerprints, never as themselves; strangers apart, so that they drive nobody out.
+    keys: Keys,
+    accepted: Mutex<Remembered<()>>,
+    refused: Mutex<Remembered<Verdict>>,
+    questions: Gate,
     failing: Mutex<bool>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Remembered {
-    verdict: Verdict,
-    at: Instant,
 }
 
 /// What is known of a caller.
@@ -57,32 +62,45 @@ enum Verdict {
     OtherAudience,
 }
 
-impl Verdict {
-    fn good_for(self) -> Duration {
-        if self == Self::Accepted { ACCEPTED } else { REFUSED }
+/// Reads `--token-review-ttl`.
+pub(crate) fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = khan_serve::duration::parse(text).map_err(|error| error.to_string())?;
+    if ttl > LONGEST_TTL || ttl < Duration::from_secs(1) {
+        return Err("expected 1s to 2m: a revoked token is believed for this long".into());
     }
+    Ok(ttl)
 }
 
 impl Authenticator {
-    /// Asks through `client` whether tokens are meant for `audience`.
-    pub fn new(client: Client, audience: String, metrics: Arc<Metrics>) -> Self {
+    /// Asks through `client` whether tokens are meant for `audience`, and believes the answer for `ttl`.
+    pub fn new(client: Client, audience: String, ttl: Duration, metrics: Arc<Metrics>) -> Self {
+        let questions = Gate::new(Bounds {
+            name: "token reviews",
+            capacity: QUESTIONS,
+            entry: 1,
+            waiting: WAITING,
+            patience: QUESTION_TIME,
+            grace: None,
+        });
         Self {
             reviews: Api::all(client),
             audience,
+            ttl,
             metrics,
-            keys: [RandomState::new(), RandomState::new()],
-            remembered: Mutex::default(),
-            places: Semaphore::new(QUESTIONS),
+            keys: Keys::default(),
+            accepted: Mutex::new(Remembered::new(MOST_ACCEPTED)),
+            refused: Mutex::new(Remembered::new(MOST_REFUSED)),
+            questions,
             failing: Mutex::new(false),
         }
     }
 
-    async fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    async fn admit(&self, exchange: &Exchange, headers: &HeaderMap) -> Result<(), Refusal> {
         let token = bearer(headers).ok_or_else(|| {
             let reason = format!("a bearer token for the audience {} is required", self.audience);
             Refusal::new(StatusCode::UNAUTHORIZED, reason)
         })?;
-        match self.judge(token).await? {
+        match self.judge(exchange, token).await? {
             Verdict::Accepted => Ok(()),
             Verdict::Unknown => {
                 Err(Refusal::new(StatusCode::UNAUTHORIZED, "the API server does not accept this token"))
@@ -94,36 +112,47 @@ impl Authenticator {
         }
     }
 
-    async fn judge(&self, token: &str) -> Result<Verdict, Refusal> {
-        let key = self.keys.each_ref().map(|key| key.hash_one(token));
-        let known = self.remembered(|all| all.get(&key).copied());
-        if let Some(known) = known.filter(|known| known.at.elapsed() < known.verdict.good_for()) {
-            return Ok(known.verdict);
+    async fn judge(&self, exchange: &Exchange, token: &str) -> Result<Verdict, Refusal> {
+        let key = self.keys.fingerprint(&token);
+        let refused = held(&self.refused).get(&key);
+        if let Some((verdict, _)) = refused.filter(|(_, age)| *age < REFUSED) {
+            return Ok(verdict);
         }
-        match tokio::time::timeout(QUESTION_TIME, self.ask(token)).await.unwrap_or(Err("it does not answer".into())) {
+        let age = held(&self.accepted).get(&key).map(|((), age)| age).filter(|age| *age < self.ttl);
+        if age.is_some_and(|age| age < self.ttl * 3 / 4) {
+            return Ok(Verdict::Accepted);
+        }
+        let patience = if age.is_some() { REFRESH_TIME } else { QUESTION_TIME };
+        let answer = tokio::time::timeout(patience, self.ask(exchange, token)).await;
+        let error = match answer.unwrap_or_else(|_| Err(Unasked::Failed("it does not answer".into()))) {
             Ok(verdict) => {
                 self.works();
                 self.remember(key, verdict);
-                Ok(verdict)
+                return Ok(verdict);
             }
-            Err(error) => {
-                self.failed(&error);
-                let known = known.filter(|known| known.verdict == Verdict::Accepted && known.at.elapsed() < GRACE);
-                known.map(|known| known.verdict).ok_or_else(|| {
-                    let reason = format!("cannot ask the API server about this token: {error}");
-                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason)
-                })
+            Err(error) => error,
+        };
+        if let Unasked::Failed(error) = &error {
+            self.failed(error);
+        }
+        match error {
+            _ if age.is_some() => Ok(Verdict::Accepted),
+            Unasked::Shed(shed) => Err(shed.into()),
+            Unasked::Failed(error) => {
+                let reason = format!("cannot ask the API server about this token: {error}");
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason))
             }
         }
     }
 
-    async fn ask(&self, token: &str) -> Result<Verdict, String> {
-        let _place = self.places.acquire().await.map_err(|error| error.to_string())?;
+    async fn ask(&self, exchange: &Exchange, token: &str) -> Result<Verdict, Unasked> {
+        let _pass = self.questions.enter(exchange).await.map_err(Unasked::Shed)?;
         let spec = TokenReviewSpec { audiences: Some(vec![self.audience.clone()]), token: token.into() };
         let review = TokenReview { spec, ..TokenReview::default() };
         let answer = self.reviews.create(&PostParams::default(), &review).await;
         self.metrics.reviewed(answer.is_ok());
-        let status = answer.map_err(|error| khan_serve::exit::chain(&error))?.status.unwrap_or_default();
+        let status =
+            answer.map_err(|error| Unasked::Failed(khan_serve::exit::chain(&error)))?.status.unwrap_or_default();
         Ok(match (status.authenticated, status.audiences) {
             (Some(true), Some(audiences)) if audiences.contains(&self.audience) => Verdict::Accepted,
             // An API server that does not know of audiences leaves them out and has not checked them.
@@ -132,36 +161,41 @@ impl Authenticator {
         })
     }
 
-    fn remember(&self, key: [u64; 2], verdict: Verdict) {
-        self.remembered(|all| {
-            if all.len() >= MOST_REMEMBERED {
-                all.retain(|_, known| known.at.elapsed() < known.verdict.good_for());
-            }
-            // Still full: of strangers, who are not worth remembering. Those let in stay.
-            if all.len() >= MOST_REMEMBERED {
-                all.retain(|_, known| known.verdict == Verdict::Accepted);
-            }
-            if all.len() < MOST_REMEMBERED {
-                all.insert(key, Remembered { verdict, at: Instant::now() });
-            }
-        });
-    }
-
-    fn remembered<T>(&self, f: impl FnOnce(&mut HashMap<[u64; 2], Remembered>) -> T) -> T {
-        f(&mut self.remembered.lock().unwrap_or_else(PoisonError::into_inner))
+    fn remember(&self, key: Fingerprint, verdict: Verdict) {
+        if verdict == Verdict::Accepted {
+            held(&self.accepted).insert(key, ());
+        } else {
+            held(&self.accepted).remove(&key);
+            held(&self.refused).insert(key, verdict);
+        }
     }
 
     fn failed(&self, error: &str) {
-        if !std::mem::replace(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner), true) {
-            warn!(error, "Cannot review tokens; callers that were known are let in");
+        if !std::mem::replace(&mut *held(&self.failing), true) {
+            let ttl = self.ttl.as_secs();
+            warn!(
+                error,
+                "Cannot review tokens; those that were accepted are let in for {ttl} s after their last review"
+            );
         }
     }
 
     fn works(&self) {
-        if std::mem::take(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if std::mem::take(&mut *held(&self.failing)) {
             info!("Reviews tokens again");
         }
     }
+}
+
+/// Why the API server said nothing about a token.
+enum Unasked {
+    /// It was not asked: too many wait for it.
+    Shed(Shed),
+    Failed(String),
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -171,8 +205,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Lets a request pass, or refuses it with the reason.
-pub(crate) async fn require(State(authenticator): State<Arc<Authenticator>>, request: Request, next: Next) -> Response {
-    match authenticator.admit(request.headers()).await {
+pub(crate) async fn require(
+    State(authenticator): State<Arc<Authenticator>>,
+    exchange: Exchange,
+    request: Request,
+    next: Next,
+) -> Response {
+    match authenticator.admit(&exchange, request.headers()).await {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
             let challenge = refusal.status() == StatusCode::UNAUTHORIZED;

@@ -1,31 +1,38 @@
 //! The HTTP API: requests in, JSON read from the live index out.
 
+mod addresses;
+mod parse;
+
 mod answer;
 mod identity;
 mod original;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use khan_api::routes;
+use khan_serve::gate::{Bounds, Gate};
 use khan_serve::readiness::Readiness;
-use tokio::sync::Semaphore;
+use khan_serve::shed::Shed;
 
 use crate::auth::{self, Authenticator};
 use crate::directory::Directory;
 use crate::metrics::Metrics;
 
-/// Requests whose bodies are being read or have been, and answers in the making. An agent's usual body has 50 kB, and an
-/// answer holds the addresses asked and one chunk, so these bound memory when every agent asks at once. There are more of
-/// the former so that a few peers with a slow connection do not hold up the rest.
-const BODIES_AT_ONCE: usize = 1024;
-const ANSWERS_AT_ONCE: usize = 128;
+/// What all requests and answers in the making hold together, in bytes. An agent's usual request takes [`answer::LEAST`], so
+/// some 400 are served at the same time; a peer that does not send or read keeps its share until others want it.
+const MOST_HELD: usize = 32 << 20;
+
+/// How long a request waits for its share: as long as an agent waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a peer may keep the server waiting while others wait for its share.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -33,8 +40,7 @@ pub(crate) struct Api {
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
-    bodies: Arc<Semaphore>,
-    answers: Arc<Semaphore>,
+    gate: Gate,
 }
 
 impl Api {
@@ -60,13 +66,19 @@ pub fn routes(
     readiness: Readiness,
     authenticator: Option<Authenticator>,
 ) -> Router {
-    let [bodies, answers] = [BODIES_AT_ONCE, ANSWERS_AT_ONCE].map(|places| Arc::new(Semaphore::new(places)));
-    let api = Api { directory, metrics, readiness, bodies, answers };
+    let gate = Gate::new(Bounds {
+        name: "requests",
+        capacity: MOST_HELD,
+        entry: answer::LEAST,
+        waiting: 10_000,
+        patience: PATIENCE,
+        grace: Some(GRACE),
+    });
+    let api = Api { directory, metrics, readiness, gate };
     let router = Router::new()
         .route(routes::RESOLVE, post(request::resolve))
         .route(routes::IDENTITY, get(identity::identity))
         .route(routes::CACHE, get(original::cache))
-        .layer(DefaultBodyLimit::max(request::MOST_BYTES))
         .with_state(api);
     match authenticator {
         Some(authenticator) => router.layer(from_fn_with_state(Arc::new(authenticator), auth::require)),
@@ -79,11 +91,13 @@ pub fn routes(
 pub(crate) struct Refusal {
     status: StatusCode,
     reason: String,
+    // Ask again soon, over another connection: what was pipelined behind this costs nothing.
+    busy: bool,
 }
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
-        Self { status, reason: reason.into() }
+        Self { status, reason: reason.into(), busy: false }
     }
 
     pub(crate) const fn status(&self) -> StatusCode {
@@ -91,10 +105,20 @@ impl Refusal {
     }
 }
 
+impl From<Shed> for Refusal {
+    fn from(shed: Shed) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: shed.to_string(), busy: true }
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.reason }).to_string();
-        (self.status, [JSON], body).into_response()
+        let busy = self.busy.then_some([
+            (header::RETRY_AFTER, HeaderValue::from_static("1")),
+            (header::CONNECTION, HeaderValue::from_static("close")),
+        ]);
+        (self.status, [JSON], AppendHeaders(busy.into_iter().flatten()), body).into_response()
     }
 }
 

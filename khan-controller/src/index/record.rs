@@ -239,6 +239,13 @@ impl Records {
         self.slots[slot as usize].as_mut().expect("claims and ranges of a removed record are gone")
     }
 
+    /// The records in these slots; `None` past the last slot.
+    pub(super) fn between(&self, from: usize, to: usize) -> Option<impl Iterator<Item = (u32, &Record)>> {
+        let slots = self.slots.get(from..to.min(self.slots.len())).filter(|slots| !slots.is_empty())?;
+        let numbered = slots.iter().zip(from..);
+        Some(numbered.filter_map(|(record, slot)| Some((u32::try_from(slot).ok()?, record.as_ref()?))))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Record> {
         self.slots.iter().flatten()
     }

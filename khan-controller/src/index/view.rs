@@ -1,6 +1,7 @@
 //! What the index says of one address, borrowed from it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use khan_api::{Identity, Kind, PreviousOwner, Timestamp};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
@@ -192,16 +193,23 @@ impl Index {
         entry.owner.into_iter().chain(losers).map(|claim| self.view(claim)).collect()
     }
 
-    /// Every owned address, in no order.
-    pub fn owned(&self) -> impl Iterator<Item = (IpAddr, IdentityView<'_>)> {
-        self.addresses.iter().filter_map(|(address, entry)| Some(((*address).into(), self.view(entry.owner?))))
+    /// The addresses that the objects in these places own, `None` past the last place. Objects keep their places, so whoever
+    /// walks through all of them sees each object that was there from the beginning to the end.
+    pub fn owned_between(&self, from: usize, to: usize) -> Option<impl Iterator<Item = (IpAddr, IdentityView<'_>)>> {
+        let records = self.records.between(from, to)?;
+        Some(records.flat_map(move |(slot, record)| {
+            record.claims.iter().filter_map(move |(address, _)| {
+                let owner = self.addresses.get(address)?.owner.filter(|owner| owner.slot == slot)?;
+                Some(((*address).into(), self.view(owner)))
+            })
+        }))
     }
 
     /// Name and first address of every node.
-    pub fn node_addresses(&self) -> impl Iterator<Item = (&str, IpAddr)> {
+    pub fn node_addresses(&self) -> impl Iterator<Item = (Arc<str>, IpAddr)> {
         self.records.iter().filter(|record| record.resource == Resource::Nodes).filter_map(|record| {
             let (address, _) = record.claims.iter().find(|(_, role)| *role == Role::Node)?;
-            Some((&*record.name, (*address).into()))
+            Some((Arc::clone(&record.node), (*address).into()))
         })
     }
 

@@ -3,20 +3,32 @@
 
 use std::convert::Infallible;
 use std::io::Write;
-use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
+use http_body::Frame;
 use khan_api::Cursor;
-use tokio::sync::OwnedSemaphorePermit;
+use khan_serve::gate::Pass;
 
-use super::request::Asked;
+use super::parse::Asked;
 use super::{Api, JSON};
 
-const CHUNK: usize = 64 * 1024;
+const CHUNK: usize = 32 * 1024;
+/// Addresses that are looked up before others have their turn, whether there is anything to say of them or not.
+const LOOKUPS: usize = 4096;
+/// What a request holds however little it asks for.
+pub(super) const LEAST: usize = size(16 * 1024);
+
+/// What a request holds with its answer, in bytes: its addresses, and a chunk of which one may be under way while the next
+/// is made.
+pub(super) const fn size(addresses: usize) -> usize {
+    let least = 16 * 1024;
+    2 * CHUNK + if addresses > least { addresses } else { least }
+}
 
 /// An answer in the making.
 pub(super) struct Answer {
@@ -24,31 +36,31 @@ pub(super) struct Answer {
     asked: Asked,
     // `None` tells everything.
     since: Option<Cursor>,
-    // Of the addresses asked.
+    // Of the addresses asked, known ones first.
     next: usize,
     identities: usize,
-    gone: Vec<IpAddr>,
     stage: Stage,
     begun: Instant,
-    _permit: OwnedSemaphorePermit,
+    _pass: Pass,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Head,
     Identities,
+    Gone,
     Done,
 }
 
 impl Answer {
-    pub(super) fn new(api: Api, asked: Asked, permit: OwnedSemaphorePermit, begun: Instant) -> Self {
+    pub(super) fn new(api: Api, asked: Asked, pass: Pass, begun: Instant) -> Self {
         let since = asked.cursor.filter(|cursor| !api.directory.read().is_too_old(*cursor));
-        let (next, identities, gone, stage) = (0, 0, Vec::new(), Stage::Head);
-        Self { api, asked, since, next, identities, gone, stage, begun, _permit: permit }
+        Self { api, asked, since, next: 0, identities: 0, stage: Stage::Head, begun, _pass: pass }
     }
 
+    /// Some of it, or nothing when there was nothing to say of the addresses that were looked up.
     fn chunk(&mut self) -> Bytes {
-        let mut chunk = Vec::with_capacity(self.asked.addresses.len().saturating_mul(256).min(CHUNK + 1024));
+        let mut chunk = Vec::with_capacity((self.asked.len() - self.next).saturating_mul(256).min(CHUNK) + 1024);
         self.write(&mut chunk);
         if self.stage == Stage::Done {
             self.api.metrics.resolved(StatusCode::OK, self.begun.elapsed());
@@ -58,24 +70,35 @@ impl Answer {
 
     /// Appends about a [`CHUNK`], less at the end.
     fn write(&mut self, chunk: &mut Vec<u8>) {
-        let index = self.api.directory.read();
+        let api = self.api.clone();
+        let index = api.directory.read();
         if self.stage == Stage::Head {
             self.stage = Stage::Identities;
             // The cursor is that of the beginning: what changes while later chunks are written is told again next time.
             put(chunk, format_args!(r#"{{"cursor":"{}","identities":{{"#, index.cursor()));
         }
-        while let Some(ip) = self.asked.addresses.get(self.next).copied() {
-            if chunk.len() >= CHUNK {
+        let until = self.next + LOOKUPS;
+        while self.stage == Stage::Identities {
+            let n = self.next;
+            let asked_before = n < self.asked.known.len();
+            let ip =
+                if asked_before { self.asked.known.get(n) } else { self.asked.new.get(n - self.asked.known.len()) };
+            let Some(ip) = ip else {
+                self.stage = Stage::Gone;
+                self.next = 0;
+                chunk.extend_from_slice(br#"},"gone":["#);
+                break;
+            };
+            if chunk.len() >= CHUNK || n == until {
                 return;
             }
-            let asked_before = self.next < self.asked.known;
             self.next += 1;
             if asked_before && self.since.is_some_and(|since| !index.changed_since(ip, since)) {
                 continue;
             }
             let identity = index.identity(ip);
             if asked_before && self.asked.cursor.is_some() && !identity.is_some_and(|identity| identity.is_owned()) {
-                self.gone.push(ip);
+                self.asked.known.keep(n);
             }
             if let Some(identity) = identity {
                 let comma = if self.identities == 0 { "" } else { "," };
@@ -84,9 +107,15 @@ impl Answer {
                 serde_json::to_writer(&mut *chunk, &identity).expect("an identity is JSON");
             }
         }
-        chunk.extend_from_slice(br#"},"gone":"#);
-        serde_json::to_writer(&mut *chunk, &self.gone).expect("addresses are JSON");
-        put(chunk, format_args!(r#","ranges":{}}}"#, index.ranges()));
+        for ip in self.asked.known.kept().skip(self.next) {
+            if chunk.len() >= CHUNK {
+                return;
+            }
+            let comma = if self.next == 0 { "" } else { "," };
+            self.next += 1;
+            put(chunk, format_args!(r#"{comma}"{ip}""#));
+        }
+        put(chunk, format_args!(r#"],"ranges":{}}}"#, index.ranges()));
         self.stage = Stage::Done;
     }
 }
@@ -95,18 +124,39 @@ fn put(chunk: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     chunk.write_fmt(text).expect("memory takes all that is written");
 }
 
+/// Each frame is one chunk; between two of them others have their turn.
+struct Chunks {
+    first: Option<Bytes>,
+    answer: Answer,
+}
+
+impl http_body::Body for Chunks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let chunk = match this.first.take() {
+            Some(first) => first,
+            None if this.answer.stage == Stage::Done => return Poll::Ready(None),
+            None => this.answer.chunk(),
+        };
+        if chunk.is_empty() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+}
+
 impl IntoResponse for Answer {
     fn into_response(mut self) -> Response {
         let first = self.chunk();
+        // Nearly all agents get one chunk, which then has a length.
         let body = if self.stage == Stage::Done {
             Body::from(first)
         } else {
-            let rest = futures::stream::unfold(self, |mut answer| async move {
-                let chunk = (answer.stage != Stage::Done).then(|| answer.chunk())?;
-                Some((chunk, answer))
-            });
-            let all = futures::stream::once(async { first }).chain(rest);
-            Body::from_stream(all.map(Ok::<_, Infallible>))
+            Body::new(Chunks { first: Some(first), answer: self })
         };
         ([JSON], body).into_response()
     }

@@ -7,17 +7,19 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use khan_api::Kind;
+use khan_serve::exchange::Exchange;
+use khan_serve::gate::Pass;
 use serde::Serialize;
 
-use super::{Api, JSON};
-use crate::index::IdentityView;
+use super::{Api, JSON, Refusal};
 
-const ADDRESSES_A_CHUNK: usize = 512;
+const OBJECTS_A_CHUNK: usize = 128;
 
 #[derive(Serialize)]
 struct Host<'a> {
@@ -29,44 +31,57 @@ struct Host<'a> {
     node_ip: &'a str,
 }
 
-pub(super) async fn cache(State(api): State<Api>) -> Response {
+/// A map in the making: it walks the index by place, so that it holds no list of addresses.
+struct Map {
+    api: Api,
+    nodes: HashMap<Arc<str>, IpAddr>,
+    next: usize,
+    opened: bool,
+    _pass: Pass,
+}
+
+pub(super) async fn cache(State(api): State<Api>, exchange: Exchange) -> Response {
     if let Err(refusal) = api.check_ready() {
         return refusal.into_response();
     }
-    let (addresses, nodes) = {
-        let index = api.directory.read();
-        let addresses: Vec<IpAddr> = index.owned().map(|(ip, _)| ip).collect();
-        let nodes: HashMap<String, String> =
-            index.node_addresses().map(|(name, ip)| (name.to_owned(), ip.to_string())).collect();
-        (addresses, nodes)
+    let pass = match api.gate.enter(&exchange).await {
+        Ok(pass) => pass,
+        Err(shed) => return Refusal::from(shed).into_response(),
     };
-    let mut opened = false;
-    let mut rest = addresses.into_iter();
-    let chunks = std::iter::from_fn(move || {
-        let some: Vec<IpAddr> = rest.by_ref().take(ADDRESSES_A_CHUNK).collect();
-        (!some.is_empty()).then(|| chunk(&api, &some, &nodes, &mut opened))
-    });
+    let nodes: HashMap<Arc<str>, IpAddr> = api.directory.read().node_addresses().collect();
+    if let Err(shed) = pass.hold(super::answer::size(nodes.capacity() * size_of::<(Arc<str>, IpAddr)>())) {
+        return Refusal::from(shed).into_response();
+    }
+    let mut map = Map { api, nodes, next: 0, opened: false, _pass: pass };
+    let chunks = std::iter::from_fn(move || map.chunk());
     let end = std::iter::once_with(|| Bytes::from_static(b"}\n"));
     let all = std::iter::once(Bytes::from_static(b"{")).chain(chunks).chain(end);
     ([JSON], Body::from_stream(futures::stream::iter(all.map(Ok::<_, Infallible>)))).into_response()
 }
 
-fn chunk(api: &Api, addresses: &[IpAddr], nodes: &HashMap<String, String>, opened: &mut bool) -> Bytes {
-    let mut chunk = Vec::with_capacity(addresses.len() * 160);
-    let index = api.directory.read();
-    for ip in addresses {
-        // One that lost its owner since the list was made is left out.
-        let Some(identity) = index.identity(*ip).filter(IdentityView::is_owned) else { continue };
-        let comma = if std::mem::replace(opened, true) { "," } else { "" };
-        let _ = write!(chunk, "{comma}\"{ip}\":");
-        let host = Host {
-            r#type: identity.kind,
-            namespace: identity.ns,
-            name: identity.name,
-            app: identity.app,
-            node_ip: nodes.get(identity.node).map_or("", String::as_str),
-        };
-        serde_json::to_writer(&mut chunk, &host).expect("a host is JSON");
+impl Map {
+    fn chunk(&mut self) -> Option<Bytes> {
+        let api = self.api.clone();
+        let index = api.directory.read();
+        let mut chunk = Vec::with_capacity(OBJECTS_A_CHUNK * 160);
+        // Of many objects in a row none may own an address, and an empty chunk would end nothing.
+        while chunk.is_empty() {
+            let owned = index.owned_between(self.next, self.next + OBJECTS_A_CHUNK)?;
+            self.next += OBJECTS_A_CHUNK;
+            for (ip, identity) in owned {
+                let comma = if std::mem::replace(&mut self.opened, true) { "," } else { "" };
+                let _ = write!(chunk, "{comma}\"{ip}\":");
+                let node_ip = self.nodes.get(identity.node).map(ToString::to_string);
+                let host = Host {
+                    r#type: identity.kind,
+                    namespace: identity.ns,
+                    name: identity.name,
+                    app: identity.app,
+                    node_ip: node_ip.as_deref().unwrap_or_default(),
+                };
+                serde_json::to_writer(&mut chunk, &host).expect("a host is JSON");
+            }
+        }
+        Some(chunk.into())
     }
-    chunk.into()
 }

@@ -1,44 +1,39 @@
 //! `POST /v1/resolve`: the request, and what is wrong with it.
 
-use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Instant;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request, State};
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use khan_api::resolve::MAX_ADDRESSES;
-use khan_api::{Cursor, ResolveRequest};
+use khan_serve::exchange::Exchange;
+use khan_serve::gate::Pass;
 
-use super::answer::Answer;
+use super::answer::{self, Answer};
+use super::parse::{Asked, ParseError, Parser};
 use super::{Api, Refusal};
 
 /// The longest address is 39 characters, with quotes and comma 42; and some room for spaces.
-pub(super) const MOST_BYTES: usize = MAX_ADDRESSES * 64;
+const MOST_BYTES: usize = MAX_ADDRESSES * 64;
 
-/// A request with its limits checked.
-#[derive(Debug)]
-pub(super) struct Asked {
-    pub(super) cursor: Option<Cursor>,
-    /// The known ones first, then the new ones.
-    pub(super) addresses: Vec<IpAddr>,
-    /// How many of them are known.
-    pub(super) known: usize,
+impl From<ParseError> for Refusal {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            _ => Self::new(StatusCode::BAD_REQUEST, format!("not a resolve request: {error}")),
+        }
+    }
 }
 
-pub(super) async fn resolve(State(api): State<Api>, request: Request) -> Response {
+pub(super) async fn resolve(State(api): State<Api>, exchange: Exchange, request: Request) -> Response {
     let begun = Instant::now();
-    let _place = api.bodies.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let body = Bytes::from_request(request, &()).await;
-    let permit = api.answers.clone().acquire_owned().await.expect("the semaphore is never closed");
     let metrics = api.metrics.clone();
-    // Read even when it is refused, so that the connection can go on.
-    let asked = body.map_err(|rejection| refuse_body(&rejection)).and_then(|body| read(&body));
-    match api.check_ready().and(asked) {
-        Ok(asked) => {
-            metrics.resolved_addresses(asked.addresses.len());
-            Answer::new(api, asked, permit, begun).into_response()
+    match ask(&api, &exchange, request.into_body()).await {
+        Ok((asked, pass)) => {
+            metrics.resolved_addresses(asked.len());
+            Answer::new(api, asked, pass, begun).into_response()
         }
         Err(refusal) => {
             metrics.resolved(refusal.status(), begun.elapsed());
@@ -47,26 +42,32 @@ pub(super) async fn resolve(State(api): State<Api>, request: Request) -> Respons
     }
 }
 
-fn refuse_body(rejection: &BytesRejection) -> Refusal {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_many(),
-        status => Refusal::new(status, rejection.body_text()),
-    }
+async fn ask(api: &Api, exchange: &Exchange, body: Body) -> Result<(Asked, Pass), Refusal> {
+    let pass = api.gate.enter(exchange).await?;
+    let asked = read(body, &pass).await?;
+    api.check_ready()?;
+    Ok((asked, pass))
 }
 
-fn too_many() -> Refusal {
-    let reason = format!("more than {MAX_ADDRESSES} addresses; ask in several requests with the same cursor");
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
-}
-
-fn read(body: &[u8]) -> Result<Asked, Refusal> {
-    let request: ResolveRequest = serde_json::from_slice(body)
-        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, format!("not a resolve request: {error}")))?;
-    let ResolveRequest { cursor, mut ips, new } = request;
-    let known = ips.len();
-    ips.extend(new);
-    if ips.len() > MAX_ADDRESSES {
-        return Err(too_many());
+/// Reads to the end even what is refused, so that the connection can go on; what is held of it is in `pass`.
+async fn read(body: Body, pass: &Pass) -> Result<Asked, Refusal> {
+    let mut body = pin!(body);
+    let (mut parser, mut wrong, mut bytes) = (Parser::new(), None, 0);
+    while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let frame = frame
+            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, format!("the body did not arrive: {error}")))?;
+        let Some(piece) = frame.data_ref() else { continue };
+        bytes += piece.len();
+        if bytes > MOST_BYTES {
+            return Err(ParseError::TooMany.into());
+        }
+        if wrong.is_none() {
+            wrong = parser.feed(piece).err();
+            pass.hold(answer::size(parser.size()))?;
+        }
     }
-    Ok(Asked { cursor, addresses: ips, known })
+    match wrong {
+        Some(error) => Err(error.into()),
+        None => Ok(parser.finish()?),
+    }
 }

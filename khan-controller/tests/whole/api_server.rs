@@ -227,6 +227,10 @@ impl ApiServer {
         self.shared.lock().unwrap().reviews.push((token.into(), status));
     }
 
+    pub(crate) fn revoke_token(&self, token: &str) {
+        self.shared.lock().unwrap().reviews.retain(|(known, _)| known != token);
+    }
+
     pub(crate) fn asked_reviews(&self) -> usize {
         self.shared.lock().unwrap().asked_reviews
     }

@@ -6,11 +6,15 @@ use serde_json::json;
 use khan_api::routes;
 
 use crate::api_server::ApiServer;
-use crate::client::{get, http, json as parse, metric, until_ready};
+use crate::client::{PATIENCE, get, http, json as parse, metric, until_ready, within};
 use crate::manifests::pod;
 use crate::program::{Controller, start, text, try_start};
 
 async fn guarded() -> (ApiServer, Controller) {
+    guarded_with(&[]).await
+}
+
+async fn guarded_with(more: &[&str]) -> (ApiServer, Controller) {
     let server = ApiServer::start().await;
     server.put(pod("shop", "web", &["10.244.1.7"]));
     server.accept_token(
@@ -20,7 +24,8 @@ async fn guarded() -> (ApiServer, Controller) {
     server.accept_token("other", json!({"authenticated": true, "audiences": ["vault"]}));
     server.accept_token("old-server", json!({"authenticated": true}));
     let kubeconfig = server.kubeconfig();
-    let controller = start(&["--kubeconfig", text(kubeconfig.path()), "--require-token-audience", "khan"]).await;
+    let arguments = [&["--kubeconfig", text(kubeconfig.path()), "--require-token-audience", "khan"], more].concat();
+    let controller = start(&arguments).await;
     until_ready(controller.address).await;
     (server, controller)
 }
@@ -75,6 +80,37 @@ async fn the_api_server_is_asked_once_a_token_and_its_absence_survived() {
     assert!(parse(&body)["error"].as_str().unwrap().contains("cannot ask the API server"), "{body}");
     let failures = metric(controller.address, r#"khan_controller_token_reviews_total{result="failure"}"#).await;
     assert_eq!(failures, Some(1.0));
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_believed_no_longer_than_its_review_whether_the_api_server_answers_or_not() {
+    let (server, controller) = guarded_with(&["--token-review-ttl", "1s"]).await;
+    assert_eq!(ask(&controller, WHO, Some("agent")).await.0, StatusCode::OK);
+    server.revoke_token("agent");
+    let until = async |status: StatusCode| {
+        within(PATIENCE, async || {
+            let got = ask(&controller, WHO, Some("agent")).await;
+            if got.0 == status { Ok(()) } else { Err(got) }
+        })
+        .await;
+    };
+    until(StatusCode::UNAUTHORIZED).await;
+    server.accept_token("agent", json!({"authenticated": true, "audiences": ["khan"]}));
+    // A refusal is remembered for 10 s, no longer.
+    until(StatusCode::OK).await;
+    server.stop();
+    until(StatusCode::SERVICE_UNAVAILABLE).await;
+}
+
+#[tokio::test]
+async fn strangers_drive_nobody_out_and_cost_no_more_questions() {
+    let (server, controller) = guarded().await;
+    assert_eq!(ask(&controller, WHO, Some("agent")).await.0, StatusCode::OK);
+    for n in 0..100 {
+        assert_eq!(ask(&controller, WHO, Some(&format!("forged-{}", n % 50))).await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(ask(&controller, WHO, Some("agent")).await.0, StatusCode::OK);
+    assert_eq!(server.asked_reviews(), 51);
 }
 
 #[tokio::test]

@@ -34,6 +34,9 @@ fn arguments() {
     refused(&["--log-format", "xml"], 64, &["--log-format", "xml"]);
     refused(&["--log-level", "loud"], 64, &["--log-level"]);
     refused(&["--app-labels", "app,,x", "--from-file", "/dev/null"], 64, &["--app-labels", "empty label"]);
+    for ttl in ["5m", "0", "soon"] {
+        refused(&["--token-review-ttl", ttl], 64, &["--token-review-ttl", ttl]);
+    }
     refused(&["--kubeconfig", "a", "--from-file", "b"], 64, &["--kubeconfig", "--from-file"]);
 }
 
@@ -93,6 +96,24 @@ fn web_configs() {
     let web = file("tls_server_config: {cert_file: a.pem, key_file: b.pem, colour: blue}\n");
     let arguments = ["--from-file", text(cluster.path()), "--web-config", text(web.path())];
     refused(&arguments, 64, &[text(web.path()), "--web-config", "unknown field `colour`"]);
+    let twice = file("basic_auth_users:\n  alice: $2b$10$a\n  alice: $2b$10$b\n");
+    let arguments = ["--from-file", text(cluster.path()), "--web-config", text(twice.path())];
+    refused(&arguments, 64, &[text(twice.path()), "--web-config", "basic_auth_users: alice is listed twice"]);
+}
+
+#[test]
+fn too_few_file_descriptors() {
+    for few in ["6", "12", "63"] {
+        let limit = format!("--nofile={few}:{few}");
+        let output = std::process::Command::new("prlimit")
+            .args([&limit, "--", env!("CARGO_BIN_EXE_khan-controller"), "--from-file", "/dev/null"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        let sentence =
+            format!("khan-controller: this process may open {few} files only (ulimit -n); at least 64 are needed\n");
+        assert_eq!((output.status.code(), told), (Some(1), sentence));
+    }
 }
 
 #[test]
