@@ -146,7 +146,7 @@ fn shed(bound: &str) -> bool {
     String::from_utf8(page).unwrap().contains(&format!("khan_http_shed_total{{bound=\"{bound}\""))
 }
 
-/// The issue names 100 ms; a machine that compiles beside this gets more for its worst moment.
+/// The bound is 100 ms; a machine that compiles beside this gets more for its worst moment.
 fn check((middle, worst): (Duration, Duration), attack: &str) {
     println!("{attack}: /livez after {middle:?}, at worst {worst:?}");
     assert!(middle < Duration::from_millis(100), "{attack}: half of the probes took longer than {middle:?}");

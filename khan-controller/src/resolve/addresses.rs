@@ -62,7 +62,9 @@ mod tests {
         let all: Vec<IpAddr> =
             ["10.0.0.1", "fd00::1", "10.0.0.2", "::ffff:10.0.0.3", "10.0.0.4"].map(|ip| ip.parse().unwrap()).into();
         let mut addresses = Addresses::default();
-        all.iter().for_each(|ip| addresses.push(*ip));
+        for ip in &all {
+            addresses.push(*ip);
+        }
         let mut kept = Vec::new();
         for n in 0..addresses.len() {
             let ip = addresses.get(n).unwrap();

@@ -137,7 +137,7 @@ impl Parser {
             (State::InKey | State::InCursor | State::InItem(_), _) => {
                 // An escape spells nothing that could not be written without.
                 if self.text.len() == LONGEST && self.state != State::InKey {
-                    return Err(self.bad(self.what_text_is()));
+                    return Err(self.bad(&self.what_text_is()));
                 }
                 if self.text.len() < LONGEST {
                     self.text.push(byte);
@@ -210,19 +210,16 @@ impl Parser {
         let text = std::str::from_utf8(&self.text).unwrap_or_default();
         match self.state {
             State::InItem(field) => {
-                let ip: IpAddr = text.parse().map_err(|error: std::net::AddrParseError| self.bad(error))?;
+                let ip: IpAddr = text.parse().map_err(|error: std::net::AddrParseError| self.bad(&error))?;
                 if self.asked.len() == MAX_ADDRESSES {
                     return Err(ParseError::TooMany);
                 }
-                if field == Field::Ips {
-                    self.asked.known.push(ip)
-                } else {
-                    self.asked.new.push(ip)
-                }
+                let list = if field == Field::Ips { &mut self.asked.known } else { &mut self.asked.new };
+                list.push(ip);
                 Ok(State::AfterItem(field))
             }
             State::InCursor => {
-                let cursor = text.parse().map_err(|error: khan_api::resolve::ParseCursorError| self.bad(error))?;
+                let cursor = text.parse().map_err(|error: khan_api::resolve::ParseCursorError| self.bad(&error))?;
                 self.asked.cursor = Some(cursor);
                 Ok(State::AfterValue)
             }
@@ -245,7 +242,7 @@ impl Parser {
         if self.state == State::InCursor { "not a cursor" } else { "invalid IP address syntax" }
     }
 
-    fn bad(&self, what: impl ToString) -> ParseError {
+    fn bad(&self, what: &impl ToString) -> ParseError {
         ParseError::Value(what.to_string(), self.position)
     }
 }

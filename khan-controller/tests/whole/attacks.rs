@@ -2,13 +2,14 @@
 //! meanwhile. Attackers come from 127.0.0.2, the agent from 127.0.0.1.
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use khan_api::routes;
 use reqwest::StatusCode;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -78,14 +79,25 @@ fn v6(n: usize) -> IpAddr {
     Ipv6Addr::from_bits(0xfd00_1111_1111_1111_1111_1111_1110_0000 + n as u128).into()
 }
 
+/// How long a probe took: as the kubelet's, over a connection and in a thread of its own.
+fn probe(address: SocketAddr) -> Duration {
+    let begun = Instant::now();
+    let mut stream = std::net::TcpStream::connect_timeout(&address, PATIENCE).expect("nobody accepts");
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("no answer to a probe");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    begun.elapsed()
+}
+
 /// An agent asks and somebody probes, again and again for so long; every answer must come in time.
 async fn honest(process: &Process, span: Duration, attack: &str) {
     let begun = Instant::now();
     let (mut slowest, mut probes) = (Duration::ZERO, Vec::new());
     while begun.elapsed() < span {
-        let asked = Instant::now();
-        assert_eq!(get(process.address, routes::LIVEZ).await.0, StatusCode::OK);
-        probes.push(asked.elapsed());
+        let address = process.address;
+        probes.push(tokio::task::spawn_blocking(move || probe(address)).await.unwrap());
         let asked = Instant::now();
         let answer = timeout(PATIENCE, identity(process.address, "10.244.1.7")).await;
         let answer = answer.unwrap_or_else(|_| panic!("{attack}: an agent got no answer"));
@@ -95,8 +107,9 @@ async fn honest(process: &Process, span: Duration, attack: &str) {
     probes.sort_unstable();
     let (middle, worst) = (probes[probes.len() / 2], probes[probes.len() - 1]);
     println!("{attack}: an agent waited {slowest:?} at most, /livez took {middle:?}, {worst:?} at most");
-    // Ten times the bound, for a machine that compiles beside this.
-    assert!(middle < Duration::from_secs(1), "{attack}: half of the probes took longer than {middle:?}");
+    // The bound is 100 ms; a machine that compiles beside this gets more for its worst moment.
+    assert!(middle < Duration::from_millis(100), "{attack}: half of the probes took longer than {middle:?}");
+    assert!(worst < Duration::from_secs(2), "{attack}: a probe took {worst:?}");
 }
 
 async fn shed(process: &Process, bound: &str) -> bool {
