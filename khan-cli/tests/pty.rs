@@ -409,3 +409,18 @@ fn panics_on_the_screens_own_thread() {
     let _screen = khan_cli::tui::terminal::Screen::enter(true).expect("a terminal");
     panic!("on purpose");
 }
+
+/// Waiting for a verdict says how long, and Ctrl-C gives the one that there is.
+#[test]
+fn leaks_count_down_and_ctrl_c_prints_what_is_known() {
+    let agent = Server::start(first());
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["leaks", "--agent", &agent.url(), "--window", "10m"]);
+    let mut session = Session::start(command, SIZE);
+    session.wait("the countdown", |text| text.contains("s left, 1 snapshot, 0 likely, 0 watch"));
+    session.send("\x03");
+    assert_eq!(session.end(Duration::from_secs(10)), 130);
+    let text = session.text();
+    assert!(text.contains("No leaks found in 1 snapshot") && !text.contains("s left"), "{text}");
+    assert!(text.contains("rule: ") && text.contains("--leak-growth"), "{text}");
+}

@@ -81,10 +81,8 @@ fn explain(found: &LeakReport, rule: &LeakRule, printer: &Printer) {
     printer.note(&format!("rule: {growth}"));
     printer.note(&format!("rule: {evidence}"));
     if found.samples < rule.samples {
-        let (samples, needed) = (found.samples, rule.samples);
-        printer.note(&format!(
-            "note: {samples} snapshots are too few to judge, {needed} are needed: give a longer --window"
-        ));
+        let (samples, needed) = (snapshots(found.samples), rule.samples);
+        printer.note(&format!("note: {samples} cannot be judged, {needed} are needed: give a longer --window"));
     } else if is_short(found.span, rule) {
         let (span, window) = (duration::text(found.span), duration::text(rule.window));
         printer.note(&format!("note: judged by {span}, not by the whole window of {window}"));
@@ -157,7 +155,7 @@ impl Countdown {
         let left =
             duration::text(std::time::Duration::from_secs(end.saturating_duration_since(Instant::now()).as_secs()));
         let (likely, watched) = (report.count(Verdict::Likely), report.count(Verdict::Watch));
-        let mut line = format!("{left} left, {} snapshots, {likely} likely, {watched} watch", report.samples);
+        let mut line = format!("{left} left, {}, {likely} likely, {watched} watch", snapshots(report.samples));
         for (row, miss) in &report.near {
             line = format!("{line}; near: {}", near(row, *miss));
         }
@@ -171,6 +169,10 @@ impl Countdown {
             eprint!("\r\u{1b}[K");
         }
     }
+}
+
+fn snapshots(n: usize) -> String {
+    if n == 1 { "1 snapshot".to_owned() } else { format!("{n} snapshots") }
 }
 
 /// A row that grew and is no suspect, with the reason.
@@ -217,7 +219,7 @@ pub fn report(found: &LeakReport, query: &Query, rule: &LeakRule) -> Report {
         "tooNew": found.count(Verdict::TooNew),
         "near": found.near.iter().map(missed).collect::<Vec<_>>(),
     });
-    let empty = format!("No leaks found in {} snapshots.", found.samples);
+    let empty = format!("No leaks found in {}.", snapshots(found.samples));
     Report { kind: "LeakList", metadata, columns, rows, empty }
 }
 
