@@ -54,6 +54,9 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     let (view, interrupted) = watch(&mut feed, first, &mut history, &query, &printer, &mut interrupt).await;
     let found = leaks(&view, &query, &history, &rule);
     let mut report = report(&found, &query, &rule);
+    let gaps = view.gaps();
+    report.metadata["partial"] = (!gaps.is_empty()).into();
+    report.metadata["missing"] = gaps.into();
     if let Some(limit) = args.query.limit.filter(|limit| *limit > 0) {
         report.rows.truncate(limit);
     }

@@ -4,9 +4,9 @@ use std::io::{IsTerminal, Write};
 
 use khan_api::Timestamp;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, duration};
 use crate::failure::Failure;
-use crate::model::View;
+use crate::model::{SourceKind, View};
 use crate::output::{self, Format, Layout, Report};
 
 /// Prints as the output flags say.
@@ -116,6 +116,10 @@ impl Printer {
     pub fn explain(&self, view: &View) {
         for note in view.notes.iter().chain(&self.gaps(view)) {
             self.note(&format!("note: {note}"));
+        }
+        if let (SourceKind::Prometheus, Some(newest)) = (view.source.kind, view.newest) {
+            let (server, age) = (&view.source.detail, duration::text(view.assembled.since(newest)));
+            self.note(&format!("note: the newest snapshot that {server} knows is {age} old"));
         }
         if let Some(rest) = view.rest {
             let (connections, rows) = (rest.connections, rest.rows);

@@ -7,9 +7,10 @@ use std::time::Duration;
 use khan_api::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::cli::duration;
 use crate::failure::Failure;
 use crate::feed::{Feed, Link, News};
-use crate::model::{SourceKind, View};
+use crate::model::{NodeStatus, SourceKind, View};
 
 /// What a feed begins with.
 #[derive(Debug)]
@@ -107,10 +108,25 @@ impl Watch {
     }
 }
 
+fn reason(node: &NodeStatus, now: Timestamp) -> String {
+    match (&node.failure, node.age(now)) {
+        (Some(failure), _) => failure.reason.clone(),
+        (None, Some(age)) => {
+            format!(
+                "what {} has of node {} is {} old and not counted any more",
+                node.agent,
+                node.node,
+                duration::text(age)
+            )
+        }
+        (None, None) => format!("{} has nothing of node {}", node.agent, node.node),
+    }
+}
+
 fn silent(view: &View) -> Failure {
     const NAMED: usize = 3;
-    let reasons: Vec<_> =
-        view.nodes.iter().filter_map(|node| node.failure.as_ref().map(|failure| failure.reason.as_str())).collect();
+    let now = moment(view);
+    let reasons: Vec<_> = view.nodes.iter().map(|node| reason(node, now)).collect();
     let more = if reasons.len() > NAMED { format!("; and {} more", reasons.len() - NAMED) } else { String::new() };
     let who = if view.source.kind == SourceKind::Agents { "agent" } else { "source" };
     Failure::unreachable(format_args!("no {who} answered: {}{more}", reasons[..reasons.len().min(NAMED)].join("; ")))

@@ -4,9 +4,10 @@ pub mod identity;
 pub mod text;
 pub mod unmask;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use khan_api::Kind;
 use serde::Serialize;
 
 use super::printer::Printer;
@@ -16,7 +17,7 @@ use crate::cli::{Cli, WhoArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::Feed;
-use crate::model::filter::RowTerm;
+use crate::model::filter::{Not, RowTerm};
 use crate::model::{Filter, Grain, GroupBy, History, Party, Query, Selector, View, project};
 use crate::output::Format;
 use crate::source::http_config::HttpConfig;
@@ -88,6 +89,12 @@ pub struct Answer {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Peer {
+    /// Whose connections these are, where the address has had several owners.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Whether that is a previous owner.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub previous: bool,
     /// Who.
     pub peer: String,
     /// The port dialled.
@@ -167,24 +174,64 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
     }
 }
 
-/// The other ends of connections in which the subject is the client (`src`) or the server.
+/// The other ends of connections in which the subject is the client (`src`) or the server. Outside ends are told apart by
+/// address, since "external" is nobody; connections of a previous owner of the address are not its successor's.
 fn peers(view: &View, subject: &Subject, src: bool, limit: usize) -> Vec<Peer> {
-    let mine = vec![subject.selector()];
-    let (term, group_by) = if src {
-        (RowTerm::Src(mine), GroupBy { dst: Some(Grain::App), port: true, ..GroupBy::NONE })
-    } else {
-        (RowTerm::Dst(mine), GroupBy { src: Some(Grain::App), port: true, ..GroupBy::NONE })
-    };
-    let query = Query { group_by, filter: Filter::default().and_row(term), limit, ..Query::default() };
-    let peer = |row: &crate::model::Projected| Peer {
-        peer: if src { row.destination() } else { row.source() }.to_owned(),
-        port: row.port,
-        connections: row.sum.connections,
-        established_percent: row.sum.states.established_percent(),
-        idle_connections: row.sum.idle_connections,
-        row: top::item(row),
-    };
-    project(view, &query, &History::default()).rows.iter().map(peer).collect()
+    let owners = Owners::of(view, subject);
+    let outside = vec![Selector::Kind(Kind::External)];
+    let mut found = Vec::new();
+    for negated in [true, false] {
+        let grain = if negated { Grain::App } else { Grain::Name };
+        let own = (owners.labels.len() > 1).then_some(Grain::Name);
+        let (mine, other) = (vec![subject.selector()], outside.clone());
+        let (mine, other, group_by) = if src {
+            let group_by = GroupBy { src: own, dst: Some(grain), port: true, ..GroupBy::NONE };
+            (RowTerm::Src(mine), RowTerm::Dst(other), group_by)
+        } else {
+            let group_by = GroupBy { src: Some(grain), dst: own, port: true, ..GroupBy::NONE };
+            (RowTerm::Dst(mine), RowTerm::Src(other), group_by)
+        };
+        let mut filter = Filter::default().and_row(mine);
+        filter.rows.push(Not { negated, term: other });
+        let query = Query { group_by, filter, limit, ..Query::default() };
+        let peer = |row: &crate::model::Projected| {
+            let (peer, mine) = if src { (row.destination(), row.source()) } else { (row.source(), row.destination()) };
+            Peer {
+                owner: own.map(|_| mine.to_owned()),
+                previous: owners.labels.get(mine).is_some_and(|previous| *previous),
+                peer: peer.to_owned(),
+                port: row.port,
+                connections: row.sum.connections,
+                established_percent: row.sum.states.established_percent(),
+                idle_connections: row.sum.idle_connections,
+                row: top::item(row),
+            }
+        };
+        found.extend(project(view, &query, &History::default()).rows.iter().map(peer));
+    }
+    found.sort_by(|a, b| b.connections.cmp(&a.connections).then_with(|| a.peer.cmp(&b.peer)));
+    found.truncate(if limit == 0 { usize::MAX } else { limit });
+    found
+}
+
+/// The owners that one address has had, by what they are called, each with whether it is a previous one.
+struct Owners {
+    labels: BTreeMap<String, bool>,
+}
+
+impl Owners {
+    fn of(view: &View, subject: &Subject) -> Self {
+        let mut labels = BTreeMap::new();
+        let single = match subject {
+            Subject::Address(ip) => Some(*ip),
+            Subject::Socket(socket) => Some(socket.ip()),
+            Subject::Selected(_) => None,
+        };
+        for endpoint in view.endpoints.iter().filter(|endpoint| single.is_some() && endpoint.ip == single) {
+            labels.insert(Party::of(endpoint, Grain::Name).1.text.to_string(), endpoint.gone);
+        }
+        Self { labels }
+    }
 }
 
 /// Every address that the subject means, as far as the view knows.

@@ -10,3 +10,5 @@ mod leaks;
 mod manners;
 mod output;
 mod partial;
+mod prometheus;
+mod who;

@@ -179,6 +179,7 @@ fn metadata(view: &View, query: &Query, projection: &Projection) -> Value {
     let gaps = view.gaps();
     json!({
         "snapshotTime": view.newest,
+        "snapshotAgeSeconds": view.newest.map(|newest| view.assembled.since(newest).as_secs_f64().round()),
         "window": query.window.as_secs(),
         "source": view.source.kind.as_str(),
         "context": view.source.context,

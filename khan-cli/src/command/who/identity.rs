@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Subject, addresses};
 use crate::cli::Cli;
 use crate::connect;
-use crate::model::{SourceKind, View};
+use crate::model::{Endpoint, SourceKind, View};
 use crate::source::agents::route::DirectClient;
 use crate::source::controller::{Controller, SERVICE};
 use crate::source::exchange::Bounds;
@@ -53,13 +53,14 @@ pub(super) async fn known(
     http: HttpConfig,
     notes: &mut Vec<String>,
 ) -> Vec<Known> {
-    let mut found: Vec<Known> = addresses(subject, view).into_iter().map(|ip| from_view(view, ip)).collect();
+    let mut found: Vec<Known> = addresses(subject, view).into_iter().map(|ip| from_view(view, subject, ip)).collect();
     let controller = controller(cli, view, http).await;
     if found.len() > ASKED && controller.is_some() {
         notes.push(format!("the controller was asked about the first {ASKED} of {} addresses", found.len()));
     }
     if let Some(controller) = controller {
-        for known in found.iter_mut().take(ASKED) {
+        // A node's loopback is its own, and to the controller an address like any outside.
+        for known in found.iter_mut().filter(|known| !known.ip.is_loopback()).take(ASKED) {
             match controller.identity(known.ip).await {
                 Ok(story) => *known = from_controller(known.ip, story.identity),
                 Err(reason) => {
@@ -73,8 +74,20 @@ pub(super) async fn known(
     found
 }
 
-fn from_view(view: &View, ip: IpAddr) -> Known {
-    let owner = view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip)).min_by_key(|endpoint| endpoint.gone);
+fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
+    let meant = subject.selector();
+    let claimants = || view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip));
+    // Every node has the loopback's addresses; only one of them may be meant.
+    let owner = claimants().min_by_key(|endpoint| (endpoint.gone, !meant.matches(endpoint)));
+    let before = |endpoint: &Arc<Endpoint>| PreviousOwner {
+        kind: endpoint.kind,
+        ns: (*endpoint.ns).into(),
+        app: (*endpoint.app).into(),
+        workload: (*endpoint.workload).into(),
+        name: (*endpoint.name).into(),
+        node: (*endpoint.node).into(),
+        ..PreviousOwner::default()
+    };
     let text =
         |pick: fn(&crate::model::Endpoint) -> &str| owner.map(|owner| pick(owner).to_owned()).unwrap_or_default();
     Known {
@@ -86,7 +99,7 @@ fn from_view(view: &View, ip: IpAddr) -> Known {
         name: text(|owner| &owner.name),
         node: text(|owner| &owner.node),
         since: None,
-        previous: Vec::new(),
+        previous: claimants().filter(|endpoint| endpoint.gone && !endpoint.name.is_empty()).map(before).collect(),
         told_by: "agents",
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use khan_api::Kind;
+use unicode_width::UnicodeWidthStr;
 
 use super::identity::Known;
 use super::{Answer, Peer};
@@ -66,17 +67,23 @@ fn peers(out: &mut dyn Write, title: &str, peers: &[Peer]) -> io::Result<()> {
     if peers.is_empty() {
         return Ok(());
     }
-    let width = peers.iter().map(|peer| peer.peer.chars().count()).max().unwrap_or(0);
+    let names: Vec<_> = peers.iter().map(name).collect();
+    let width = names.iter().map(|name| name.width()).max().unwrap_or(0).max(title.len().saturating_sub(3));
     writeln!(out, "\n{title:<w$}   PORT   CONNS   EST%   IDLE", w = width + 3)?;
-    for peer in peers {
+    for (peer, name) in peers.iter().zip(&names) {
         let port = peer.port.map_or_else(|| "-".to_owned(), |port| port.to_string());
         let est = peer.established_percent.map_or_else(|| "-".to_owned(), |percent| percent.to_string());
-        let (name, conns, idle) = (clean(&peer.peer), peer.connections, peer.idle_connections);
-        writeln!(
-            out,
-            "   {name:<w$}   {port:>4}   {conns:>5}   {est:>4}   {idle:>4}",
-            w = width.max(title.len().saturating_sub(3))
-        )?;
+        let (conns, idle) = (peer.connections, peer.idle_connections);
+        let gap = " ".repeat(width - name.width());
+        writeln!(out, "   {name}{gap}   {port:>4}   {conns:>5}   {est:>4}   {idle:>4}")?;
     }
     Ok(())
+}
+
+/// The peer, and whose connections these are where that is not the present owner of the address.
+fn name(peer: &Peer) -> String {
+    match &peer.owner {
+        Some(owner) if peer.previous => clean(&format!("{} (of the previous owner, {owner})", peer.peer)),
+        _ => clean(&peer.peer),
+    }
 }

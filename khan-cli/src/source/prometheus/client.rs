@@ -13,7 +13,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use khan_api::Sentence;
 use url::{Url, form_urlencoded};
 
+use khan_api::Timestamp;
+
 use super::answer::{Answer, Failed, Series};
+use crate::cli::duration;
 use crate::source::agents::route::DirectClient;
 use crate::source::agents::route::proxy::Proxied;
 use crate::source::cluster::Cluster;
@@ -139,6 +142,14 @@ pub enum PromError {
          (--prometheus-header 'X-Scope-OrgID: NAME')"
     )]
     NoSeries,
+    /// There were series once.
+    #[error("has no fresh series of khan-agent: it scraped the last one {} ago, at {at}", duration::text(*.age))]
+    Old {
+        /// When.
+        at: Timestamp,
+        /// How long ago.
+        age: Duration,
+    },
     /// 200, and not an answer to a query.
     #[error("answered something that is not Prometheus's JSON ({0})")]
     Garbage(Sentence),

@@ -65,6 +65,9 @@ pub const SCRAPED: &str = "max by (job, instance, node) (timestamp(khan_connecti
 pub const TAKEN: &str =
     "max by (job, instance) (timestamp(khan_agent_snapshot_age_seconds) - khan_agent_snapshot_age_seconds)";
 
+/// When any target was scraped last, for a server whose series are too old to be in an answer: a day is looked back.
+pub const LAST: &str = "max(max_over_time(timestamp(khan_agent_snapshot_age_seconds)[1d:1m]))";
+
 /// What each target tells about itself.
 pub const ABOUT: &str = "{__name__=~\"khan_agent_build_info|khan_agent_scan_interval_seconds|khan_agent_scan_duration_seconds|\
                          khan_conntrack_entries|khan_conntrack_entries_limit\"}";

@@ -126,7 +126,7 @@ fn target(labels: &Labels) -> (String, String) {
     (labels.get("job").to_owned(), labels.get("instance").to_owned())
 }
 
-fn timestamp(seconds: f64) -> Timestamp {
+pub(super) fn timestamp(seconds: f64) -> Timestamp {
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and NaN is zero")]
     Timestamp::from_millis((seconds * 1000.0).round() as i64)
 }

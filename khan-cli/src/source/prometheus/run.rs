@@ -46,7 +46,7 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
     let begun = Instant::now();
     let first = Round::ask(&client, &plan.need).await?;
     if first.is_empty() {
-        return Err(PromError::NoSeries);
+        return Err(why_empty(&client).await);
     }
     let (feeder, mut feed) = channel(View::empty(source.clone()));
     feed.past = !plan.window.is_zero();
@@ -59,11 +59,22 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
         pool: Pool::default(),
         depth: 0,
         failure: None,
-        notes: Vec::new(),
+        missing: Vec::new(),
         jitter: Jitter::default(),
     };
     tokio::spawn(runner.run(first, begun));
     Ok(feed)
+}
+
+/// Why there is nothing: the server never scraped an agent, or did so too long ago.
+async fn why_empty(client: &Client) -> PromError {
+    let found = client.query(promql::LAST, None).await.ok();
+    let last = found.as_ref().and_then(|answer| answer.series.first()?.value());
+    let now = Timestamp::now();
+    last.map(|point| round::timestamp(point.value)).filter(|at| at.millis() > 0 && *at <= now).map_or(
+        PromError::NoSeries,
+        |at| PromError::Old { at: Timestamp::from_seconds(at.seconds()), age: now.since(at) },
+    )
 }
 
 /// What a node said last.
@@ -84,7 +95,8 @@ struct Runner {
     /// How often more was asked than before.
     depth: u32,
     failure: Option<Failure>,
-    notes: Vec<String>,
+    /// What answers lack, as the server warns, or why there is none.
+    missing: Vec<String>,
     jitter: Jitter,
 }
 
@@ -139,13 +151,13 @@ impl Runner {
     }
 
     fn take(&mut self, round: &Round, took: Duration) -> Duration {
-        self.notes = round.warnings().map(|warning| format!("{} warns: {warning}", self.client.url())).collect();
-        self.notes.sort();
-        self.notes.dedup();
+        self.missing = round.warnings().map(|warning| format!("{} warns: {warning}", self.client.url())).collect();
+        self.missing.sort();
+        self.missing.dedup();
         let nodes = round.nodes(&self.plan.need, self.client.url(), &mut self.pool);
         let now = Timestamp::now();
         if nodes.is_empty() {
-            self.notes.push(format!("{} {}", self.client.url(), PromError::NoSeries));
+            self.missing.push(format!("{} {}", self.client.url(), PromError::NoSeries));
         }
         let mut missing = std::mem::take(&mut self.nodes);
         for node in nodes {
@@ -197,7 +209,7 @@ impl Runner {
         for kept in self.nodes.values_mut() {
             fail(&mut kept.status, &reason, now, Some(next));
         }
-        self.notes = vec![reason.clone()];
+        self.missing = vec![reason.clone()];
         self.failure = Some(Failure { reason, since, attempts, next: Some(next) });
         wait
     }
@@ -225,8 +237,8 @@ impl Runner {
         let inputs =
             self.nodes.values().map(|kept| NodeInput { status: kept.status.clone(), table: kept.table.clone() });
         let mut view = merge(self.source.clone(), inputs.collect(), now);
-        view.notes.extend(self.notes.iter().cloned());
         view.depth = self.depth;
+        view.missing.extend(self.missing.iter().cloned());
         self.feeder.show(Arc::new(view));
         self.pool.prune();
     }
