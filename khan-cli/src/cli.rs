@@ -210,9 +210,12 @@ pub enum Command {
         khan leaks --prometheus-url http://prometheus:9090   at once, from the past\n  \
         khan leaks --window 10m --exit-code                  watch for ten minutes\n  \
         khan leaks ns/shop -o json\n\n\
-        LIKELY: grows in most steps, over the whole window, and one pod holds most of it, or it lies idle, or one side \
-        does not close, or it grows much faster than ever before. WATCH: it grows, without such evidence. TOO NEW: it \
-        grows, but has not been seen for long enough.")]
+        WATCH: over the window at least --leak-growth connections were added, --leak-rising of the steps did not fall, \
+        no step was more than --leak-step of the growth, and each quarter of the window grew. How many connections \
+        there were before does not matter. LIKELY: there is further evidence: one of several pods holds most of it, it \
+        is idle, one side does not close, or it grows much faster than ever before. TOO NEW: it grows, but has fewer \
+        snapshots than --leak-samples. Load that rises through the whole window cannot be told from a leak.\n\n\
+        Ctrl-C prints the verdict so far and exits with 130.")]
     Leaks(LeaksArgs),
     /// Single connections, read now from the nodes that hold them
     #[command(after_help = "Examples:\n  \

@@ -57,9 +57,16 @@ pub(super) fn draw(app: &App, pen: &mut Pen<'_>) {
         x = pen.put(x, y, &pace, growth(app, &pace)) + 1;
     }
     if app.page == Page::Leaks {
-        let rule = format!(" window {}, {} snapshots", format::span(app.rule.window), app.report.samples);
-        if x + cells(&rule) + 2 < end {
-            x = pen.put(x, y, &rule, styles.dim) + 1;
+        let (window, samples, rule) = (format::span(app.rule.window), app.report.samples, app.rule.brief());
+        // With the thresholds where there is room; all of them stand in the help.
+        let least = format!("{:.0}% rise, +{}", app.rule.rising * 100.0, app.rule.growth);
+        let words = [
+            format!(" window {window}, {samples} snapshots, {rule}"),
+            format!(" {window}, {samples} snapshots, {least}"),
+            format!(" window {window}, {samples} snapshots"),
+        ];
+        if let Some(words) = words.iter().find(|words| x + cells(words) + 2 < end) {
+            x = pen.put(x, y, words, styles.dim) + 1;
         }
     }
     if !app.filter_text.is_empty() {
