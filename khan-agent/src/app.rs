@@ -152,7 +152,10 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
     let (first, outcome) = oneshot::channel();
     let scans = Arc::new(schedule.start(first_scan, first)?);
     if let Some(naming) = naming {
-        tokio::spawn(naming.run(asked, Arc::downgrade(&scans)));
+        // On a thread of its own: going through the addresses of a large table takes longer than a probe may wait.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let run = naming.run(asked, Arc::downgrade(&scans));
+        std::thread::Builder::new().name("names".to_owned()).spawn(move || runtime.block_on(run))?;
     }
     let api = Api { board, metrics: parts.metrics, scans: Arc::clone(&scans), origin: parts.origin, budget };
     let router = api::router(api, readiness)?;

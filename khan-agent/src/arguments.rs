@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Time from one scan of the table to the next
     #[arg(long, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration::parse_positive)]
     pub interval: Duration,
-    /// The share of one CPU that scans may take, in percent; scans become rarer while they would take more
+    /// The share of one CPU that reading the table may take, in percent: scans, which become rarer while they would take more, and single connections on request
     #[arg(long, env = "KHAN_MAX_SCAN_CPU", value_name = "PERCENT", default_value = "5", value_parser = percent)]
     pub max_scan_cpu: f64,
     /// The most lines of `khan_connection`; the smallest beyond it are summed by app, then into one per side

@@ -105,7 +105,7 @@ fn whole(node: &Host, url: &str, all: u64) -> Result {
     let snapshot: Snapshot = node.get(url)?.json()?;
     let rest = snapshot.rest.expect("more pairs than rows");
     let rows: u64 = snapshot.rows.iter().map(|row| row.connections).sum();
-    assert_eq!((rows + rest.client + rest.server, snapshot.connections), (all, all));
+    assert_eq!((rows + rest.client + rest.server + rest.unknown, snapshot.connections), (all, all));
     assert!(
         snapshot.rows.len() <= 20_000 && snapshot.endpoints.len() <= 60_000,
         "{} endpoints",
