@@ -1,24 +1,28 @@
 //! The queries.
 
 use super::need::Need;
+use super::rows::OTHER;
 
 /// Labels that every row keeps: whose table, who counts it, and the state where it is exported.
 const ALWAYS: [&str; 3] = ["node", "side", "state"];
 
-/// Connections to be counted, summed by what is needed: those of side `client`, and those of side `server` whose client
-/// no node counts.
+/// Connections to be counted, summed by what is needed: those of side `client`, those of side `server` whose client no node
+/// counts, and those of side `unknown` whose client no node knows for its own.
 ///
 /// Each series is read by one `sum` only, since classes have nothing in common, and no `or` drops anything for the same
 /// reason.
 pub fn connections(need: &Need) -> String {
     let mut sums = classes("khan_connection", need);
     sums.extend(strangers(need));
+    sums.push(undecided("khan_connection", need));
     sums.join("\nor\n")
 }
 
-/// Of [`connections`] of side `client`, the idle ones.
+/// Of [`connections`] of the sides `client` and `unknown`, the idle ones.
 pub fn idle(need: &Need) -> String {
-    classes("khan_connection_idle", need).join("\nor\n")
+    let mut sums = classes("khan_connection_idle", need);
+    sums.push(undecided("khan_connection_idle", need));
+    sums.join("\nor\n")
 }
 
 fn classes(metric: &str, need: &Need) -> Vec<String> {
@@ -36,20 +40,39 @@ fn classes(metric: &str, need: &Need) -> Vec<String> {
 
 /// Connections seen on the server's node whose client's node has no agent: a pod that no node counts as a client, and a
 /// node (under one of its addresses) that has no series of its own.
+///
+/// An agent whose bound on series was reached counts some of its clients without their addresses: by app, and the rest in
+/// one sum. A pod that may be among those is taken to be.
 fn strangers(need: &Need) -> [String; 2] {
     const NODES: &str = "node|network|gateway";
-    let ends =
-        ["src", "dst"].map(|end| ["type", "ns", "app", "workload", "name", "ip"].map(|name| format!("{end}_{name}")));
-    let by = by(need, ends.iter().flatten().map(String::as_str));
+    let by = by_address(need);
     let pods = format!(
         "sum by ({by}) (khan_connection{{side=\"server\",src_ip!=\"\",src_type!~\"{NODES}\"}} \
-         unless on (src_ip) khan_connection{{side=\"client\"}})"
+         unless on (src_ip) khan_connection{{side=\"client\"}} \
+         unless on (src_type, src_ns, src_app) khan_connection{{side=\"client\",src_ip=\"\",src_type!=\"\"}} \
+         unless on () khan_connection{{side=\"client\",src_app=\"{OTHER}\"}})"
     );
     let nodes = format!(
-        "sum by ({by}) (khan_connection{{side=\"server\",src_type=~\"{NODES}\"}} \
+        "sum by ({by}) (khan_connection{{side=\"server\",src_name!=\"\",src_type=~\"{NODES}\"}} \
          unless on (src_name) label_replace(group by (node) (khan_connection), \"src_name\", \"$1\", \"node\", \"(.+)\"))"
     );
     [pods, nodes]
+}
+
+/// Connections of clients whose node is not known where they are seen, with their addresses, which tell whether several
+/// nodes see the same ones. Not those that the client's own node counts.
+fn undecided(metric: &str, need: &Need) -> String {
+    let by = by_address(need);
+    format!(
+        "sum by ({by}) ({metric}{{side=\"unknown\"}} \
+         unless on (src_ip) khan_connection{{side=\"client\",src_ip!=\"\"}})"
+    )
+}
+
+fn by_address(need: &Need) -> String {
+    let ends =
+        ["src", "dst"].map(|end| ["type", "ns", "app", "workload", "name", "ip"].map(|name| format!("{end}_{name}")));
+    by(need, ends.iter().flatten().map(String::as_str))
 }
 
 fn by<'a>(need: &Need, ends: impl Iterator<Item = &'a str>) -> String {
@@ -86,9 +109,9 @@ mod tests {
             lines.next(),
             Some("sum by (node, side, state, src_type, dst_type) (khan_connection{side=\"client\"})")
         );
-        assert_eq!(lines.filter(|line| *line == "or").count(), 2);
+        assert_eq!(lines.filter(|line| *line == "or").count(), 3);
         let need = Need::of(&Query::default());
-        assert_eq!(idle(&need).lines().filter(|line| *line != "or").count(), 16);
+        assert_eq!(idle(&need).lines().filter(|line| *line != "or").count(), 17);
         let first = "sum by (node, side, state, src_type, src_ns, src_app, dst_type, dst_ns, dst_app, dst_port) \
                      (khan_connection_idle{side=\"client\",src_type=~\"pod|service\",src_app!=\"\",\
                      dst_type=~\"pod|service\",dst_app!=\"\"})";

@@ -11,7 +11,7 @@ use crate::model::table::Count;
 use crate::model::{Endpoint, NodeTable, Pool, State};
 
 /// The app of the sum of all that the agent's bound on series left out.
-const OTHER: &str = "__other__";
+pub(super) const OTHER: &str = "__other__";
 
 /// The rows of one node, as they come.
 #[derive(Debug, Default)]
