@@ -133,6 +133,9 @@ impl Index {
 
     /// Adds an object or replaces what was known of it.
     pub fn apply(&mut self, object: Object, now: Timestamp) {
+        if let Object::Service(service) = &object {
+            service.cluster_addresses().iter().for_each(|ip| self.ranges.add_service(*ip));
+        }
         let draft = Draft::new(object, &self.settings.app_labels);
         if draft.claims.is_empty() && draft.ranges.is_empty() {
             // Pending, finished, headless, on the host network: nothing to name, so nothing to hold.
@@ -193,7 +196,7 @@ impl Index {
     /// Replaces the operator's names for addresses outside the cluster.
     pub fn name_externals(&mut self, names: Arc<ExternalNames>) {
         if *self.external != *names {
-            self.ranges.replace_named(names.ranges().map(ranges::from_cidr).collect());
+            self.ranges.replace_named(names.ranges().filter_map(ranges::from_cidr).collect());
             self.external = names;
             self.revision += 1;
             self.layout = self.revision;
@@ -285,10 +288,8 @@ impl Index {
         telling: Telling,
         change: impl FnOnce(&mut Entry, &Records),
     ) {
-        let entry = self.addresses.entry(address).or_insert_with(|| {
-            self.ranges.add_address(address.into());
-            Entry::EMPTY
-        });
+        let counted = self.addresses.get(&address).map(Entry::is_of_pods);
+        let entry = self.addresses.entry(address).or_insert(Entry::EMPTY);
         let (before, was_contested) = (entry.owner, entry.is_contested());
         change(entry, &self.records);
         let after = entry.owner;
@@ -317,27 +318,29 @@ impl Index {
                 self.names.release(oldest.group, oldest.node);
             }
         }
-        self.drop_if_empty(address);
+        self.drop_if_empty(address, counted);
         self.expire(now);
     }
 
     /// Removes one tombstone, and the address with it when nothing else is known of it.
     fn bury(&mut self, address: Address, number: u64) {
         let Some(entry) = self.addresses.get_mut(&address) else { return };
+        let counted = Some(entry.is_of_pods());
         let Some(tombstone) = entry.forget(number) else { return };
         self.names.release(tombstone.group, tombstone.node);
-        self.drop_if_empty(address);
+        self.drop_if_empty(address, counted);
     }
 
-    fn drop_if_empty(&mut self, address: Address) {
+    /// Also counts it among the ranges for what it is now; `counted` is what it was counted for, a pod's or not.
+    fn drop_if_empty(&mut self, address: Address, counted: Option<bool>) {
         if let Some(entry) = self.addresses.get(&address)
             && entry.is_empty()
         {
             // Who asks with an older cursor can no longer be told that this address lost its owner.
             self.oldest_cursor = self.oldest_cursor.max(entry.revision);
             self.addresses.remove(&address);
-            self.ranges.remove_address(address.into());
         }
+        self.ranges.recount(address.into(), counted, self.addresses.get(&address).map(Entry::is_of_pods));
     }
 
     fn add_ranges(&mut self, slot: u32, ranges: &[IpNet]) {

@@ -46,6 +46,12 @@ impl Entry {
         self.owner.is_some_and(|owner| exclusive(&owner)) && self.losers().iter().any(exclusive)
     }
 
+    /// Whether a pod claims the address or had it.
+    pub(super) fn is_of_pods(&self) -> bool {
+        let claims = self.owner.iter().chain(self.losers()).map(|claim| claim.role);
+        claims.chain(self.previous().map(|tombstone| tombstone.role)).any(|role| role == Role::Pod)
+    }
+
     /// Whether nothing is left to know.
     pub(super) fn is_empty(&self) -> bool {
         self.owner.is_none() && self.rest.as_ref().is_none_or(|rest| rest.losers.is_empty() && rest.previous.is_empty())

@@ -1,7 +1,7 @@
 //! Which node's pod range holds an address, and a small set of prefixes that covers everything the cluster uses.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -17,6 +17,8 @@ pub(super) struct Ranges {
     lengths: BTreeMap<(bool, u8), usize>,
     // How many known addresses lie in this block.
     blocks: HashMap<IpNet, u32>,
+    // What cluster addresses of services were ever seen, by their neighbourhood: a deleted service's is the cluster's still.
+    services: HashMap<IpNet, IpNet>,
     named: Vec<IpNet>,
     // Made when somebody asks.
     covering: Mutex<Option<Arc<str>>>,
@@ -58,22 +60,51 @@ impl Ranges {
             .map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn add_address(&mut self, ip: IpAddr) {
-        let count = self.blocks.entry(block(ip)).or_default();
+    /// A known address; with `pods` a pod has it or had it, and where one is there may be others.
+    fn add_address(&mut self, ip: IpAddr, pods: bool) {
+        let count = self.blocks.entry(block(ip, pods)).or_default();
         *count += 1;
         if *count == 1 {
             self.stale();
         }
     }
 
-    pub(super) fn remove_address(&mut self, ip: IpAddr) {
-        let block = block(ip);
+    fn remove_address(&mut self, ip: IpAddr, pods: bool) {
+        let block = block(ip, pods);
         if let Some(count) = self.blocks.get_mut(&block) {
             *count -= 1;
             if *count == 0 {
                 self.blocks.remove(&block);
                 self.stale();
             }
+        }
+    }
+
+    /// An address becomes known, a pod's, or nobody's; `None` is one that is not known.
+    pub(super) fn recount(&mut self, ip: IpAddr, before: Option<bool>, after: Option<bool>) {
+        if before != after {
+            if let Some(pods) = after {
+                self.add_address(ip, pods);
+            }
+            if let Some(pods) = before {
+                self.remove_address(ip, pods);
+            }
+        }
+    }
+
+    /// A service's cluster address. All between those that were seen is taken for the cluster's, as long as the process lives.
+    pub(super) fn add_service(&mut self, ip: IpAddr) {
+        let single = IpNet::from(ip);
+        let neighbourhood = IpNet::new_assert(ip, if ip.is_ipv4() { 12 } else { 108 }).trunc();
+        let span = self.services.entry(neighbourhood).or_insert(single);
+        let mut wider = *span;
+        while !wider.contains(&ip) {
+            wider = wider.supernet().unwrap_or(neighbourhood);
+        }
+        // The first of a neighbourhood is its own span, and covered as an address.
+        if wider != *span {
+            *span = wider;
+            self.stale();
         }
     }
 
@@ -86,7 +117,14 @@ impl Ranges {
     pub(super) fn covering(&self) -> Arc<str> {
         let mut covering = self.covering.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(covering.get_or_insert_with(|| {
-            let all = self.pods.keys().chain(self.blocks.keys()).chain(&self.named).copied().collect();
+            let all = self
+                .pods
+                .keys()
+                .chain(self.blocks.keys())
+                .chain(self.services.values())
+                .chain(&self.named)
+                .copied()
+                .collect();
             let texts: Vec<String> = cover(all).iter().map(ToString::to_string).collect();
             serde_json::to_string(&texts).expect("texts are JSON").into()
         }))
@@ -101,10 +139,12 @@ fn length_key(range: IpNet) -> (bool, u8) {
     (range.addr().is_ipv6(), range.prefix_len())
 }
 
-/// The block that a known address is counted in: a neighbourhood where that cannot hold a stranger, otherwise the address
-/// itself, so that agents do not ask for the internet's addresses beside a load balancer's.
-fn block(ip: IpAddr) -> IpNet {
+/// The block that a known address is counted in: a neighbourhood where a pod has it and no stranger can have the rest,
+/// otherwise the address itself. So the hosts between nodes stay outside, and agents do not ask for the internet's addresses
+/// beside a load balancer's.
+fn block(ip: IpAddr, pods: bool) -> IpNet {
     let length = match ip {
+        _ if !pods => return ip.into(),
         IpAddr::V4(ip) if is_private(ip) => 24,
         IpAddr::V4(_) => 32,
         IpAddr::V6(ip) if ip.is_unique_local() || ip.is_unicast_link_local() => 112,
@@ -146,9 +186,9 @@ fn shorten(range: IpNet, v4: u8, v6: u8) -> IpNet {
     }
 }
 
-/// The range of a [`khan_api::Cidr`].
-pub(super) fn from_cidr(cidr: khan_api::Cidr) -> IpNet {
-    cidr.to_string().parse().unwrap_or_else(|_| IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)))
+/// The range of a [`khan_api::Cidr`]; none where it is not one, which must not become a range that holds everything.
+pub(super) fn from_cidr(cidr: khan_api::Cidr) -> Option<IpNet> {
+    cidr.to_string().parse().ok()
 }
 
 #[cfg(test)]
@@ -165,13 +205,38 @@ mod tests {
         for third in 0..4 {
             ranges.add_pods(net(&format!("10.244.{third}.0/24")), third);
         }
-        ranges.add_address("10.96.0.1".parse().unwrap());
-        ranges.add_address("203.0.113.7".parse().unwrap());
-        ranges.add_address("fd00::1".parse().unwrap());
+        ranges.add_address("10.96.0.1".parse().unwrap(), true);
+        ranges.add_address("203.0.113.7".parse().unwrap(), true);
+        ranges.add_address("fd00::1".parse().unwrap(), true);
         let text = ranges.covering();
         assert_eq!(&*text, r#"["10.96.0.0/24","10.244.0.0/22","203.0.113.7/32","fd00::/112"]"#);
-        ranges.remove_address("203.0.113.7".parse().unwrap());
+        ranges.remove_address("203.0.113.7".parse().unwrap(), true);
         assert!(!ranges.covering().contains("203"));
+    }
+
+    #[test]
+    fn two_nodes_do_not_make_their_subnet_the_clusters() {
+        let mut ranges = Ranges::default();
+        for node in ["172.18.0.2", "172.18.0.7"] {
+            ranges.add_address(node.parse().unwrap(), false);
+        }
+        assert_eq!(&*ranges.covering(), r#"["172.18.0.2/32","172.18.0.7/32"]"#);
+    }
+
+    #[test]
+    fn what_lies_between_services_stays_the_clusters() {
+        let mut ranges = Ranges::default();
+        for service in ["10.96.0.1", "10.96.200.9", "172.20.0.10", "fd00:96::1", "fd00:96::a"] {
+            ranges.add_service(service.parse().unwrap());
+        }
+        let covering: Vec<IpNet> = serde_json::from_str(&ranges.covering()).unwrap();
+        let covered = |ip: &str| covering.iter().any(|range| range.contains(&ip.parse::<IpAddr>().unwrap()));
+        for ip in ["10.96.0.1", "10.96.55.5", "10.96.200.9", "172.20.0.10", "fd00:96::7"] {
+            assert!(covered(ip), "{ip}");
+        }
+        for ip in ["10.95.0.1", "10.97.0.1", "172.20.0.11", "fd00:97::1"] {
+            assert!(!covered(ip), "{ip}");
+        }
     }
 
     #[test]

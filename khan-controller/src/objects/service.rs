@@ -13,6 +13,15 @@ pub struct Service {
     /// Cluster, external and load-balancer addresses. None for headless services and for `ExternalName`: no node treats
     /// an address as theirs.
     pub addresses: Vec<IpAddr>,
+    /// How many of them, the first ones, are cluster addresses.
+    pub cluster: usize,
+}
+
+impl Service {
+    /// The cluster addresses among its addresses.
+    pub fn cluster_addresses(&self) -> &[IpAddr] {
+        &self.addresses[..self.cluster]
+    }
 }
 
 impl TryFrom<Manifest> for Service {
@@ -27,7 +36,7 @@ impl TryFrom<Manifest> for Service {
         cluster.retain(|text| !matches!(text.as_str(), "" | "None"));
         let r#type = spec.r#type.optional("spec.type")?.unwrap_or_default();
         if cluster.is_empty() || r#type == "ExternalName" {
-            return Ok(Self { meta, addresses: Vec::new() });
+            return Ok(Self { meta, addresses: Vec::new(), cluster: 0 });
         }
         let external = texts_of(spec.external_ips, "spec.externalIPs")?;
         let balancer = status.load_balancer.optional("status.loadBalancer")?.unwrap_or_default();
@@ -35,7 +44,7 @@ impl TryFrom<Manifest> for Service {
         for entry in texts_of(balancer.ingress, "status.loadBalancer.ingress")? {
             ingress.extend(entry.ip.optional("status.loadBalancer.ingress[].ip")?.filter(|text| !text.is_empty()));
         }
-        let mut addresses = Vec::new();
+        let (mut addresses, mut in_cluster) = (Vec::new(), 0);
         for (texts, field) in [
             (cluster, "spec.clusterIPs"),
             (external, "spec.externalIPs"),
@@ -45,9 +54,10 @@ impl TryFrom<Manifest> for Service {
                 let ip = address(&text, field)?;
                 if !addresses.contains(&ip) {
                     addresses.push(ip);
+                    in_cluster += usize::from(field == "spec.clusterIPs");
                 }
             }
         }
-        Ok(Self { meta, addresses })
+        Ok(Self { meta, addresses, cluster: in_cluster })
     }
 }
