@@ -5,7 +5,7 @@ pub mod connections;
 mod page;
 mod snapshot;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::routing::get;
@@ -14,6 +14,7 @@ use khan_serve::health;
 use khan_serve::readiness::Readiness;
 
 use crate::budget::Budget;
+use crate::identities::Identities;
 use crate::metrics::Metrics;
 use crate::publish::Board;
 use crate::schedule::Handle;
@@ -32,6 +33,8 @@ pub struct Api {
     pub origin: Origin,
     /// What reading the table may cost.
     pub budget: Arc<Budget>,
+    /// Who addresses are.
+    pub identities: Arc<Mutex<Identities>>,
 }
 
 /// All routes of the agent.

@@ -144,7 +144,7 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
         budget: Arc::clone(&budget),
         table: parts.table,
         exposition: parts.exposition,
-        identities: parts.identities,
+        identities: Arc::clone(&parts.identities),
         ask,
         board: Arc::clone(&board),
         metrics: Arc::clone(&parts.metrics),
@@ -157,7 +157,14 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
         let run = naming.run(asked, Arc::downgrade(&scans));
         std::thread::Builder::new().name("names".to_owned()).spawn(move || runtime.block_on(run))?;
     }
-    let api = Api { board, metrics: parts.metrics, scans: Arc::clone(&scans), origin: parts.origin, budget };
+    let api = Api {
+        board,
+        metrics: parts.metrics,
+        scans: Arc::clone(&scans),
+        origin: parts.origin,
+        budget,
+        identities: parts.identities,
+    };
     let router = api::router(api, readiness)?;
     let bound = Server::new(router).web_config(parts.web).start(listener, shutdown)?;
     Ok(Agent { bound, scans, first: outcome })

@@ -166,13 +166,32 @@ impl Identities {
 
     /// When addresses changed hands, seen from `now` by our clock.
     pub fn cuts(&self, now: Timestamp) -> Cuts {
-        let now = Timestamp::from_millis(now.millis().saturating_add(self.clock_ahead));
-        let age = |known: &Known| {
-            let since = known.since.filter(|_| known.owner.kind == Kind::Pod)?;
-            u32::try_from(now.since(since).as_secs()).ok()?.checked_add(CLOCK_SLACK)
-        };
-        let ages = self.known.iter().filter_map(|(address, known)| Some((*address, age(known.as_ref()?)?)));
+        let ages = self.known.iter().filter_map(|(address, known)| Some((*address, self.age(known.as_ref()?, now)?)));
         Cuts::new(ages.collect())
+    }
+
+    /// For how many seconds before `now` an entry may be the present owner's.
+    fn age(&self, known: &Known, now: Timestamp) -> Option<u32> {
+        let now = Timestamp::from_millis(now.millis().saturating_add(self.clock_ahead));
+        let since = known.since.filter(|_| known.owner.kind == Kind::Pod)?;
+        u32::try_from(now.since(since).as_secs()).ok()?.checked_add(CLOCK_SLACK)
+    }
+
+    /// Those of an entry's addresses whose owner was another when its last packet passed, `idle` seconds before `now`: with
+    /// that owner. The same rule as in [`cuts`](Self::cuts).
+    pub fn previous(&self, addresses: [Address; 3], idle: Option<u32>, now: Timestamp) -> Vec<Endpoint> {
+        let changed = |address: &Address| {
+            let known = self.known.get(address).and_then(Option::as_ref);
+            known.and_then(|known| self.age(known, now)).zip(idle).is_some_and(|(age, idle)| age < idle)
+        };
+        let mut found: Vec<Endpoint> = Vec::new();
+        for address in addresses {
+            let endpoint = self.endpoint(address, changed(&address));
+            if endpoint.owner.gone && !found.contains(&endpoint) {
+                found.push(endpoint);
+            }
+        }
+        found
     }
 
     /// Who has the address; with `gone`, who had it before its present owner.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::snapshot::Endpoint;
 use crate::state::Protocol;
 use crate::text::{Label, Name};
 use crate::time::Timestamp;
@@ -65,4 +66,8 @@ pub struct Connection {
     /// Bytes to the client, likewise.
     #[serde(default)]
     pub bytes_received: Option<u64>,
+    /// Its ends that belonged to a previous owner when the last packet passed, as that owner: the connection is not the
+    /// present owner's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous: Vec<Endpoint>,
 }

@@ -130,6 +130,20 @@ fn what_a_pod_left_behind_is_never_its_successors() -> Result {
         LEFT + HELD
     );
 
+    // Single connections have the same owners.
+    let listed = Program::workspace("khan")?
+        .args(["conns", ADDRESS, "--agent", &first.url("")?, "--limit", "100", "-o", "json", "--agent-timeout", "30s"])
+        .without_env("KUBECONFIG")
+        .inside(&node)
+        .output(PATIENCE)?;
+    assert_eq!(listed.code, Some(0), "{listed:?}");
+    let listed: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+    let mut clients = BTreeMap::new();
+    for item in listed["items"].as_array().expect("items") {
+        *clients.entry((item["client"].as_str().expect("a name"), item["clientPrevious"] == true)).or_default() += 1;
+    }
+    assert_eq!(clients, BTreeMap::from([(("shop/old-0", true), LEFT), (("shop/new-0", false), HELD)]), "{listed:#}");
+
     // A controller that was started since knows no previous owner.
     drop((first, remembers));
     let forgot = controller(&node, &file)?;

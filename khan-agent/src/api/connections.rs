@@ -7,7 +7,7 @@
 use std::collections::BinaryHeap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use crate::conntrack::attribute::{self as attr, Attributes};
 use crate::conntrack::link::Kernel;
 use crate::conntrack::sysctl::Buckets;
 use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts};
+use crate::identities::{Endpoint, Identities};
 use crate::scan::cpu_time;
 use crate::table::{Recent, Seeds, State as FlowState};
 
@@ -60,14 +61,18 @@ impl Sampler {
     /// Starts the thread, which ends when the sampler is dropped.
     pub(super) fn new(api: &Api) -> io::Result<Self> {
         let (jobs, asked) = mpsc::channel::<Job>();
-        let node = api.origin.node.clone();
+        let (node, identities) = (api.origin.node.clone(), Arc::clone(&api.identities));
         thread::Builder::new().name("connections".to_owned()).spawn(move || {
             for Job { filter, turn, answer } in asked {
                 if answer.is_closed() {
                     continue;
                 }
                 let before = cpu_time();
-                let outcome = encoded(sample_while(node.clone(), filter, || !answer.is_closed()));
+                let mut sample = sample_while(node.clone(), filter, || !answer.is_closed());
+                if let Ok(sample) = &mut sample {
+                    name_previous(sample, &identities.lock().unwrap_or_else(PoisonError::into_inner));
+                }
+                let outcome = encoded(sample);
                 turn.cost(cpu_time().saturating_sub(before));
                 // Whoever asked may be gone.
                 let _ = answer.send(outcome);
@@ -101,6 +106,15 @@ pub(super) async fn answer(State(sampler): State<Arc<Sampler>>, RawQuery(query):
         }
         Ok(Err((status, text))) => (status, text).into_response(),
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the table could not be read\n").into_response(),
+    }
+}
+
+/// Says of each listed connection whose it was, where that is not who has the address now.
+fn name_previous(sample: &mut ConnectionSample, identities: &Identities) {
+    for connection in &mut sample.connections {
+        let addresses = [connection.src, connection.dst, connection.reply_src].map(Into::into);
+        let previous = identities.previous(addresses, connection.idle_seconds, sample.taken);
+        connection.previous = previous.iter().map(Endpoint::to_api).collect();
     }
 }
 
@@ -310,6 +324,7 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
             age_seconds: age,
             bytes_sent: sent,
             bytes_received: received,
+            previous: Vec::new(),
         };
         self.listed.push(Listed { order, connection });
     }

@@ -14,7 +14,7 @@ use crate::cli::{Cli, ConnsArgs, duration};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::{DetailError, Feed, SampleRequest, Samples};
-use crate::model::{Endpoint, Grain, LabelledPods, NodeState, Party, Query, Selector, State, View};
+use crate::model::{Endpoint, Grain, LabelledPods, NodeState, Party, Pool, Query, Selector, State, View};
 use crate::output::{Cell, Column, Line, Report};
 
 /// Agents match one address after the other; a selector that means more is cut, and the note says so.
@@ -141,7 +141,11 @@ impl Scope {
 
     fn holds(&self, owners: &Owners<'_>, c: &Connection) -> bool {
         let ends = [c.src, c.dst, c.reply_src];
-        let within = |ip: &IpAddr| owners.get(ip).is_some_and(|e| self.namespaces.iter().any(|ns| **ns == *e.ns));
+        let named = |name: &str| self.namespaces.iter().any(|ns| ns == name);
+        let within = |ip: &IpAddr| match c.previous.iter().find(|owner| owner.ip == Some(*ip)) {
+            Some(previous) => named(&previous.ns),
+            None => owners.get(ip).is_some_and(|owner| named(&owner.ns)),
+        };
         (self.namespaces.is_empty() || ends.iter().any(within))
             && self.labelled.as_ref().is_none_or(|labelled| ends.iter().any(|ip| labelled.contains(ip)))
     }
@@ -196,6 +200,14 @@ pub type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
 /// An address with its owner's name.
 pub fn named(owners: &Owners<'_>, ip: IpAddr) -> String {
     owners.get(&ip).map_or_else(|| ip.to_string(), |endpoint| Party::of(endpoint, Grain::Name).1.text.to_string())
+}
+
+/// What an end of a connection is called, and whether that is a previous owner of its address.
+pub fn end(owners: &Owners<'_>, connection: &Connection, ip: IpAddr) -> (String, bool) {
+    match connection.previous.iter().find(|endpoint| endpoint.ip == Some(ip)) {
+        Some(owner) => (Party::of(&Pool::default().endpoint(owner), Grain::Name).1.text.to_string(), true),
+        None => (named(owners, ip), false),
+    }
 }
 
 /// Every connection once. One across nodes stands in two tables, and the reply tuple is the same in both: where a node
@@ -297,6 +309,10 @@ fn line(columns: &[Column], node: &str, c: &Connection, owners: &Owners<'_>) -> 
         (c.dst, c.dst_port) != (c.reply_src, c.reply_src_port),
         (c.src, c.src_port) != (c.reply_dst, c.reply_dst_port),
     );
+    let shown = |ip| match end(owners, c, ip) {
+        (name, true) => format!("{name} (previous)"),
+        (name, false) => name,
+    };
     let cell = |column: &Column| match column.name {
         "protocol" => Cell::text(c.protocol.as_str()),
         "state" => Cell::text(&c.state),
@@ -309,8 +325,8 @@ fn line(columns: &[Column], node: &str, c: &Connection, owners: &Owners<'_>) -> 
         "timeout" => seconds(c.timeout_seconds.map(u64::from)),
         "sent" => c.bytes_sent.map_or(Cell::Missing, Cell::Count),
         "received" => c.bytes_received.map_or(Cell::Missing, Cell::Count),
-        "client" => Cell::text(named(owners, c.src)),
-        "server" => Cell::text(named(owners, c.reply_src)),
+        "client" => Cell::text(shown(c.src)),
+        "server" => Cell::text(shown(c.reply_src)),
         "node" => Cell::text(node),
         _ => Cell::Missing,
     };
@@ -324,8 +340,11 @@ pub fn item(node: &str, connection: &Connection, owners: &Owners<'_>) -> Value {
     let mut item = serde_json::to_value(connection).unwrap_or_default();
     if let Some(item) = item.as_object_mut() {
         item.insert("node".into(), node.into());
-        item.insert("client".into(), named(owners, connection.src).into());
-        item.insert("server".into(), named(owners, connection.reply_src).into());
+        for (name, ip) in [("client", connection.src), ("server", connection.reply_src)] {
+            let (owner, is_previous) = end(owners, connection, ip);
+            item.insert(name.into(), owner.into());
+            item.insert(format!("{name}Previous"), is_previous.into());
+        }
     }
     item
 }
