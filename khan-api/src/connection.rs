@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::snapshot::Endpoint;
 use crate::state::Protocol;
 use crate::text::{Label, Name};
@@ -24,6 +25,7 @@ pub struct ConnectionSample {
     /// How many connections match, listed or not.
     pub matched: u64,
     /// The listed ones, youngest first where the kernel keeps timestamps, else the most recently active first.
+    #[serde(deserialize_with = "bounded::list::<_, _, 1000>")]
     pub connections: Vec<Connection>,
 }
 

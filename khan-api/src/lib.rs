@@ -4,6 +4,7 @@
 //! Shapes only: serde and the standard library, no I/O. Unknown JSON fields are ignored by every reader, so that a newer
 //! part can talk to an older one.
 
+pub mod bounded;
 pub mod connection;
 pub mod external;
 pub mod identity;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::identity::Kind;
 use crate::resolve::Cursor;
 use crate::state::Protocol;
@@ -56,7 +57,7 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
     /// What the agent could not see or do in this scan, one sentence each.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, 100>")]
     pub warnings: Vec<Sentence>,
 }
 
@@ -87,8 +88,10 @@ pub struct Table {
     /// Hash buckets.
     pub buckets: u64,
     /// Entries in the dump by protocol name: `tcp`, `udp`, `sctp`, `icmp`, ..., or the number where it has no name.
+    #[serde(deserialize_with = "bounded::map::<_, _, _, 300>")]
     pub protocols: BTreeMap<Label, u64>,
     /// The kernel's counters since boot, summed over CPUs: `insert_failed`, `drop`, `early_drop`, ...
+    #[serde(deserialize_with = "bounded::map::<_, _, _, 300>")]
     pub stat: BTreeMap<Label, u64>,
     /// Entries that the dump held more than once and that were counted once.
     pub seen_twice: u64,
@@ -175,7 +178,7 @@ pub struct Row {
     pub connections: u64,
     /// Of those, how many are in each state: [`TcpState`](crate::TcpState) names for TCP (`OFFLOAD` for entries that
     /// a flow table took over), `UNREPLIED`, `REPLIED` and `ASSURED` for UDP and SCTP.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "bounded::map::<_, _, _, 32>")]
     pub states: BTreeMap<Label, u64>,
     /// Established TCP connections by time since the last packet.
     #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]

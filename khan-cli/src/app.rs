@@ -30,7 +30,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Command::Man { directory } => done(completion::man(directory.as_deref())),
             Command::Conns(args) => done(conns::run(&cli, args).await),
             Command::Who(args) => done(who::run(&cli, args).await),
-            Command::Doctor => done(doctor::run(&cli).await),
+            Command::Doctor => done(Box::pin(doctor::run(&cli)).await),
             Command::Config { action } => done(config::run(&cli, *action)),
             Command::Version => done(version::run(&cli)),
         }?;

@@ -5,6 +5,7 @@ pub mod custom;
 pub mod delimited;
 pub mod format;
 pub mod report;
+pub mod shell;
 pub mod table;
 
 use std::io::{self, Write};

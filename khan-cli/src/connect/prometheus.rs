@@ -16,6 +16,8 @@ use crate::source::prometheus::client::{Client, PrometheusUrl, PrometheusUrlErro
 use crate::source::prometheus::need::Need;
 use crate::source::prometheus::run::{self, Plan};
 
+/// Answers about the past hold many points, and one server is asked, not hundreds.
+const LARGEST_ANSWER: usize = 128 << 20;
 /// Queries are expensive enough to be asked less often than agents.
 const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -35,10 +37,12 @@ pub async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure>
 
 /// A client of the server at `url`.
 pub async fn client(cli: &Cli, url: &str, source: &mut SourceInfo) -> Result<Client, Failure> {
-    let bounds = Bounds { deadline: cli.prometheus.prometheus_timeout, ..Bounds::default() };
+    let bounds = Bounds { deadline: cli.prometheus.prometheus_timeout, body: LARGEST_ANSWER };
     let config = config(&cli.prometheus)?;
     match url.parse().map_err(|error: PrometheusUrlError| Failure::usage(format_args!("--prometheus-url {error}")))? {
         PrometheusUrl::Http(url) => {
+            let refuse = |error| Failure::usage(format_args!("--prometheus-url: {error}"));
+            config.check_url(&url).map_err(refuse)?;
             let client = DirectClient::new(config).map_err(Failure::usage)?;
             Ok(Client::http(url, client, bounds))
         }

@@ -33,7 +33,8 @@ pub struct Limits {
     pub samples: usize,
     /// Rows per query shape; beyond it the smallest are not followed.
     pub keys: usize,
-    /// Rows of kept views, tables that views share counted once. A row takes about 80 bytes.
+    /// Rows of kept views, tables that views share counted once. A row takes about 80 bytes, so that 20 MB are kept beside
+    /// the latest view, whose size the agents decide.
     pub view_rows: usize,
     /// Query shapes.
     pub shapes: usize,
@@ -44,7 +45,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { samples: 720, keys: 5_000, view_rows: 1_000_000, shapes: 12, spacing: Duration::from_secs(4) }
+        Self { samples: 720, keys: 5_000, view_rows: 250_000, shapes: 12, spacing: Duration::from_secs(4) }
     }
 }
 

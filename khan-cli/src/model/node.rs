@@ -110,7 +110,7 @@ impl NodeStatus {
     }
 
     /// Takes over what a snapshot tells about its node; state and failure stay as they are.
-    pub fn describe(&mut self, snapshot: &khan_api::Snapshot) {
+    pub fn describe<E, R>(&mut self, snapshot: &khan_api::Snapshot<E, R>) {
         self.node = (&snapshot.node).into();
         self.taken = Some(snapshot.taken);
         self.boot_id = (&snapshot.boot_id).into();

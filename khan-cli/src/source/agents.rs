@@ -24,6 +24,7 @@ use crate::source::http_config::{HttpConfig, HttpConfigError};
 
 /// The agents at these URLs, asked with these settings.
 pub fn fixed(urls: &[AgentUrl], config: HttpConfig) -> Result<Roster, HttpConfigError> {
+    urls.iter().try_for_each(|url| config.check_url(url.url()))?;
     let client = DirectClient::new(config)?;
     let target = |url: &AgentUrl| {
         let route = Arc::new(Route::Url(Direct { url: url.clone(), client: client.clone() }));

@@ -13,7 +13,9 @@ use http::header::{CONTENT_ENCODING, DATE};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use khan_api::{Sentence, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::http_config::plain::Elsewhere;
 use super::rbac::{Denial, manifest};
 
 /// What is asked.
@@ -47,7 +49,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(5), body: 256 << 20 }
+        Self { deadline: Duration::from_secs(5), body: 24 << 20 }
     }
 }
 
@@ -128,6 +130,9 @@ pub enum ExchangeError {
     /// The peer does not speak HTTP.
     #[error("answered something that is not HTTP")]
     NotHttp,
+    /// A redirect to another host. What is sent to one host is for that host alone.
+    #[error("redirects to {0}, where Khan does not follow: if that is meant, give that URL")]
+    Redirected(Sentence),
     /// A secret that the request needs could not be had.
     #[error("was not asked, because {0}")]
     Credentials(Sentence),
@@ -185,6 +190,9 @@ impl ExchangeError {
     }
 
     fn one(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(Elsewhere(origin)) = error.downcast_ref::<Elsewhere>() {
+            return Some(Self::Redirected(origin.as_str().into()));
+        }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(Self::Tls(Sentence::of(tls)));
         }
@@ -212,6 +220,31 @@ impl ExchangeError {
     }
 }
 
+/// A body up to here is taken as it comes. Larger ones wait for their turn, so that whoever is asked at the same time
+/// cannot fill the memory together.
+const SMALL: usize = 1 << 20;
+/// How many large bodies there are at a time in the whole process.
+static LARGE: Semaphore = Semaphore::const_new(2);
+
+/// A large body's bytes, whose turn ends when they are dropped.
+struct Turn<T> {
+    bytes: T,
+    _permit: Option<SemaphorePermit<'static>>,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Turn<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
+
+async fn turn(taken: &mut Option<SemaphorePermit<'static>>) {
+    if taken.is_none() {
+        // Nobody closes it.
+        *taken = LARGE.acquire().await.ok();
+    }
+}
+
 /// Reads the body within `bounds` and unpacks it.
 pub async fn collect<B>(response: http::Response<B>, sent: Timestamp, bounds: Bounds) -> Result<Reply, ExchangeError>
 where
@@ -221,26 +254,42 @@ where
     let received = Timestamp::now();
     let (head, mut body) = response.into_parts();
     let mut packed = BytesMut::new();
+    let mut permit = None;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Err(ExchangeError::Truncated(packed.len())) };
         if let Some(data) = frame.data_ref() {
             if packed.len() + data.len() > bounds.body {
                 return Err(ExchangeError::TooLarge(bounds.body));
             }
+            if packed.len() + data.len() > SMALL {
+                turn(&mut permit).await;
+            }
             packed.extend_from_slice(data);
         }
     }
     let gzip = head.headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
-    let body = if gzip && !packed.is_empty() { unpack(&packed, bounds.body)? } else { packed.freeze() };
+    let body = if gzip && !packed.is_empty() {
+        let small = unpack(&packed, SMALL.min(bounds.body));
+        let body = match small {
+            Err(ExchangeError::TooLarge(_)) if bounds.body > SMALL => {
+                turn(&mut permit).await;
+                unpack(&packed, bounds.body)?
+            }
+            small => small?,
+        };
+        Bytes::from_owner(Turn { bytes: body, _permit: permit })
+    } else {
+        Bytes::from_owner(Turn { bytes: packed, _permit: permit })
+    };
     Ok(Reply { status: head.status, headers: head.headers, body, sent, received })
 }
 
-fn unpack(packed: &[u8], most: usize) -> Result<Bytes, ExchangeError> {
+fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, ExchangeError> {
     let mut body = Vec::with_capacity((packed.len() * 8).min(most));
     let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     match MultiGzDecoder::new(packed).take(limit).read_to_end(&mut body) {
         Ok(_) if body.len() > most => Err(ExchangeError::TooLarge(most)),
-        Ok(_) => Ok(body.into()),
+        Ok(_) => Ok(body),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(ExchangeError::Truncated(packed.len())),
         Err(error) => Err(ExchangeError::Gzip(Sentence::of(error))),
     }

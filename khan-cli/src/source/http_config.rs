@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 pub(crate) mod client;
+pub(crate) mod plain;
 
 /// Settings of an HTTP client. Relative file names are relative to the file that names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -152,6 +153,17 @@ pub enum HttpConfigError {
     /// One without the other.
     #[error("{0} is set without {1}")]
     Half(&'static str, &'static str),
+    /// A secret on a way that everybody reads.
+    #[error(
+        "{secret} would go over plain http to {origin}, where everybody on the way can read it: use https://, or a tunnel to this \
+             computer (kubectl port-forward, ssh -L)"
+    )]
+    Plain {
+        /// What would be read.
+        secret: String,
+        /// Where it would go.
+        origin: String,
+    },
     /// A value that cannot be what it should be.
     #[error("{field}: {reason}")]
     Value {

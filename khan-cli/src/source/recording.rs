@@ -1,9 +1,10 @@
-//! `--record` and `--replay`: every settled view that was seen, one JSON object a line; a table is written once and named
-//! by its id from then on. What a bug report or a post-mortem needs.
+//! `--record` and `--replay`: every settled view that was seen, one JSON object a line; a table is written once, in
+//! a line of its own, and named by its id from then on. What a bug report or a post-mortem needs.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,7 +18,14 @@ use crate::model::node::Failure;
 use crate::model::table::frame::TableFrame;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 
-const VERSION: u32 = 2;
+/// Of the format that is written.
+const VERSION: u32 = 3;
+/// What was written before holds new tables in the view's own line.
+const OLDER: u32 = 2;
+/// How a line with a table begins.
+const TABLE: &[u8] = br#"{"khan":3,"table":"#;
+/// Longest line: as much as one agent may send.
+const LONGEST_LINE: usize = 32 << 20;
 
 /// Why a recording cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +59,17 @@ struct Frame {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     missing: Vec<Sentence>,
     nodes: Vec<NodeFrame>,
-    /// Tables that no earlier line holds, each with its node: ids of two agents can be the same.
+    /// Tables that no earlier line holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tables: Vec<(Name, TableFrame)>,
+}
+
+/// A table in a line of its own, before the first view that shows it: a line of all would be as large as all agents' answers.
+#[derive(Serialize, Deserialize)]
+struct TableLine {
+    khan: u32,
+    /// With its node: ids of two agents can be the same.
+    table: (Name, TableFrame),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,7 +125,7 @@ impl Stopped {
 /// what would be written behind half a line could not be read.
 pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, RecordingError> {
     let wrong = |error| RecordingError::File(path.display().to_string(), error);
-    let mut file = BufWriter::new(File::create(path).map_err(wrong)?);
+    let mut file = BufWriter::new(create(path).map_err(wrong)?);
     let Feed { mut views, news, handle, past } = feed;
     let source = views.borrow().source.clone();
     let (feeder, Feed { views: shown, .. }) = channel(View::empty(source));
@@ -119,9 +136,7 @@ pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, Recordi
             let view = Arc::clone(&views.borrow_and_update());
             if view.settled && last != Some(view.id) && stopped.reason().is_none() {
                 last = Some(view.id);
-                let line = serde_json::to_vec(&frame(&view, &mut written)).map_err(std::io::Error::from);
-                let result = line.and_then(|line| file.write_all(&line)).and_then(|()| file.write_all(b"\n"));
-                if let Err(error) = result.and_then(|()| file.flush()) {
+                if let Err(error) = write(&mut file, &view, &mut written) {
                     tracing::error!(%error, file = name, "The recording stopped");
                     let reason = stopped.0.get_or_init(|| format!("--record {name}: the recording stopped: {error}"));
                     teller.tell(News::Error { at: Timestamp::now(), node: String::new(), message: reason.clone() });
@@ -137,7 +152,75 @@ pub fn record(feed: Feed, path: &Path, stopped: Stopped) -> Result<Feed, Recordi
     Ok(Feed { views: shown, news, handle, past })
 }
 
-fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
+enum Line {
+    Table(Box<TableLine>),
+    View(Box<Frame>),
+}
+
+impl Line {
+    fn parse(line: &[u8]) -> serde_json::Result<Self> {
+        if line.starts_with(TABLE) {
+            return serde_json::from_slice(line).map(Self::Table);
+        }
+        serde_json::from_slice(line).map(Self::View)
+    }
+}
+
+/// Lines without their ends, none of them longer than any that is written. Ends with the first error.
+struct Lines<R>(Option<R>);
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = std::io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let reader = self.0.as_mut()?;
+        let mut line = Vec::new();
+        let most = u64::try_from(LONGEST_LINE + 1).unwrap_or(u64::MAX);
+        let read = reader.take(most).read_until(b'\n', &mut line);
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        }
+        let read = match read {
+            Ok(0) => return None,
+            Ok(_) if line.len() > LONGEST_LINE => {
+                let reason =
+                    format!("a line is longer than the {} MiB that lines of a recording have", LONGEST_LINE >> 20);
+                Err(std::io::Error::new(std::io::ErrorKind::InvalidData, reason))
+            }
+            read => read,
+        };
+        if read.is_err() {
+            self.0 = None;
+        }
+        Some(read.map(|_| line))
+    }
+}
+
+/// A file that nobody else can read: it tells who talks to whom.
+fn create(path: &Path) -> std::io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // It may have been there before; a device or a pipe keeps its mode.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok(file)
+}
+
+fn write(file: &mut impl Write, view: &View, written: &mut HashSet<(String, String)>) -> std::io::Result<()> {
+    for (index, table) in view.tables() {
+        let node = &view.nodes[index as usize].node;
+        if written.insert((node.clone(), table.snapshot.clone())) {
+            let table = (node.as_str().into(), TableFrame::from(&**table));
+            serde_json::to_writer(&mut *file, &TableLine { khan: VERSION, table })?;
+            file.write_all(b"\n")?;
+        }
+    }
+    serde_json::to_writer(&mut *file, &frame(view))?;
+    file.write_all(b"\n")?;
+    file.flush()
+}
+
+fn frame(view: &View) -> Frame {
     let tables: HashMap<u32, &Arc<NodeTable>> = view.tables().collect();
     let nodes = view.nodes.iter().zip(0..).map(|(node, index)| NodeFrame {
         node: node.node.as_str().into(),
@@ -164,9 +247,6 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
         warnings: node.warnings.iter().map(Into::into).collect(),
         table: tables.get(&index).map(|table| table.snapshot.as_str().into()),
     });
-    let name = |index: u32| view.nodes[index as usize].node.clone();
-    let tables = tables.iter().map(|(index, table)| (name(*index), *table));
-    let fresh = tables.filter(|(node, table)| written.insert((node.clone(), table.snapshot.clone())));
     Frame {
         khan: VERSION,
         at: view.assembled,
@@ -176,7 +256,7 @@ fn frame(view: &View, written: &mut HashSet<(String, String)>) -> Frame {
         notes: view.notes.iter().map(Into::into).collect(),
         missing: view.missing.iter().map(Into::into).collect(),
         nodes: nodes.collect(),
-        tables: fresh.map(|(node, table)| (node.into(), TableFrame::from(&**table))).collect(),
+        tables: Vec::new(),
     }
 }
 
@@ -212,15 +292,16 @@ pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| RecordingError::File(name.clone(), error))?;
     let (mut tables, mut pool, mut views) = (HashMap::new(), Pool::default(), Vec::<View>::new());
-    let mut lines = BufReader::new(file).split(b'\n').enumerate();
+    let mut lines = Lines(Some(BufReader::new(file))).enumerate();
+    let mut unseen = false;
     while let Some((number, line)) = lines.next() {
         let line = line.map_err(|error| RecordingError::File(name.clone(), error))?;
         let wrong = |reason: String| RecordingError::Line { file: name.clone(), line: number + 1, reason };
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let frame: Frame = match serde_json::from_slice(&line) {
-            Ok(frame) => frame,
+        let line = match Line::parse(&line) {
+            Ok(line) => line,
             // Valid JSON of another kind was written by somebody else.
             Err(error) if error.is_data() => return Err(wrong(Sentence::of(error).into())),
             Err(error) => {
@@ -235,14 +316,23 @@ pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
                 break;
             }
         };
-        if frame.khan != VERSION {
+        let (new, frame) = match line {
+            Line::Table(line) => (vec![line.table], None),
+            Line::View(mut frame) => (std::mem::take(&mut frame.tables), Some(frame)),
+        };
+        if let Some(frame) = frame.as_ref().filter(|frame| ![OLDER, VERSION].contains(&frame.khan)) {
             return Err(wrong(format!("it has version {} of the format, this khan reads {VERSION}", frame.khan)));
         }
-        for (node, table) in &frame.tables {
+        for (node, table) in new {
             let (restored, refused) = table.restore(&mut pool);
-            tables.insert((node.clone(), table.id.clone()), (Arc::new(restored), refused));
+            tables.insert((node, table.id), (Arc::new(restored), refused));
         }
-        views.push(restore(frame, &tables, &name));
+        unseen = frame.is_none();
+        views.extend(frame.map(|frame| restore(*frame, &tables, &name)));
+    }
+    if let Some(last) = views.last_mut().filter(|_| unseen) {
+        let whole = last.assembled;
+        last.missing.push(format!("the recording {name} breaks off after {whole}: the view of its last table is lost"));
     }
     Ok(views.into_iter().map(Arc::new).collect())
 }
@@ -349,7 +439,9 @@ mod tests {
             recorded.views.wait_for(|view| view.id == seen.id).await.unwrap();
         }
         let whole = std::fs::read(file.path()).unwrap();
-        let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let ends_of_lines: Vec<_> = (0..whole.len()).filter(|at| whole[*at] == b'\n').collect();
+        // Each view is a table's line and its own.
+        let first = ends_of_lines[1] + 1;
         let ends = |bytes: &[u8]| {
             std::fs::write(file.path(), bytes).unwrap();
             read(file.path()).map(|views| (views.len(), views.last().unwrap().gaps().join("; ")))
@@ -367,9 +459,25 @@ mod tests {
         let mut zeroed = whole.clone();
         zeroed[first + 5..first + 50].fill(0);
         let (views, gaps) = ends(&zeroed).unwrap();
-        assert!(views == 1 && gaps.contains("its last 2 lines are lost"), "{gaps}");
+        assert!(views == 1 && gaps.contains("its last 4 lines are lost"), "{gaps}");
+        let (views, gaps) = ends(&whole[..=ends_of_lines[4]]).unwrap();
+        assert!(views == 2 && gaps.contains("the view of its last table is lost"), "{gaps}");
         // Nothing of it is whole.
         assert!(ends(&whole[..first - 20]).unwrap_err().to_string().contains("line 1"));
+    }
+
+    #[tokio::test]
+    async fn nobody_else_can_read_it_even_where_a_file_was() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
+        record(channel(View::default()).1, file.path(), Stopped::default()).unwrap();
+        assert_eq!(std::fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_read_to_its_end() {
+        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert_eq!(error, "/dev/zero: a line is longer than the 32 MiB that lines of a recording have");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use khan_api::text::printable_lines;
 use crate::command;
 use crate::command::top::report as top;
 use crate::model::{NodeStatus, Party, Projected, Projection};
+use crate::output::shell::quote;
 use crate::output::{self, Format, Layout, Report};
 
 use super::app::App;
@@ -171,8 +172,9 @@ pub fn kubectl(app: &App) -> Text {
             lines.extend(commands(party));
         }
         if let Some(node) = &row.node {
-            lines.push(format!("kubectl describe node {node}"));
-            lines.push(format!("kubectl get pods -A -o wide --field-selector spec.nodeName={node}"));
+            lines.push(format!("kubectl describe {}", quote(&format!("node/{node}"))));
+            let selector = format!("spec.nodeName={node}");
+            lines.push(format!("kubectl get pods -A -o wide --field-selector {}", quote(&selector)));
         }
     }
     if lines.is_empty() {
@@ -181,21 +183,52 @@ pub fn kubectl(app: &App) -> Text {
     Text::Lines("kubectl · y copies".into(), lines)
 }
 
+/// Names come from peers: each is one word for the shell, and none can be taken for a flag.
 fn commands(party: &Party) -> Vec<String> {
+    let namespace = quote(&party.ns);
+    let object = |kind: &str, name: &str| quote(&format!("{kind}/{name}")).into_owned();
     match (party.kind, party.ip) {
-        (Kind::Pod, _) if !party.name.is_empty() => vec![
-            format!("kubectl -n {} describe pod {}", party.ns, party.name),
-            format!("kubectl -n {} logs {} --tail=100", party.ns, party.name),
-        ],
+        (Kind::Pod, _) if !party.name.is_empty() => {
+            let pod = object("pod", &party.name);
+            vec![
+                format!("kubectl -n {namespace} describe {pod}"),
+                format!("kubectl -n {namespace} logs {pod} --tail=100"),
+            ]
+        }
         (Kind::Pod, _) if !party.app.is_empty() => {
-            vec![format!("kubectl -n {} get pods -o wide -l app={}", party.ns, party.app)]
+            vec![format!("kubectl -n {namespace} get pods -o wide -l {}", quote(&format!("app={}", party.app)))]
         }
         (Kind::Service, _) if !party.app.is_empty() => {
-            let ns = &party.ns;
-            vec![format!("kubectl -n {ns} get services,endpointslices -o wide | grep -w {}", party.app)]
+            let app = quote(&party.app);
+            vec![format!("kubectl -n {namespace} get services,endpointslices -o wide | grep -w -e {app}")]
         }
-        (Kind::Node, _) => vec![format!("kubectl describe node {}", party.node)],
+        (Kind::Node, _) => vec![format!("kubectl describe {}", object("node", &party.node))],
         (_, Some(ip)) => vec![format!("kubectl get pods,services,nodes -A -o wide | grep -w {ip}")],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_word_whatever_it_holds() {
+        let party = |kind, ns: &str, name: &str, app: &str| Party {
+            kind,
+            ns: ns.into(),
+            app: app.into(),
+            name: name.into(),
+            node: "$(id)".into(),
+            ip: None,
+            text: "".into(),
+            addresses: 1,
+        };
+        assert_eq!(
+            commands(&party(Kind::Pod, "a;reboot", "--kubeconfig=x", ""))[0],
+            "kubectl -n 'a;reboot' describe pod/--kubeconfig=x"
+        );
+        assert_eq!(commands(&party(Kind::Pod, "a", "", "`id`")), ["kubectl -n a get pods -o wide -l 'app=`id`'"]);
+        assert_eq!(commands(&party(Kind::Node, "", "", "")), ["kubectl describe 'node/$(id)'"]);
     }
 }

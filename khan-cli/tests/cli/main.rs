@@ -5,6 +5,7 @@ mod bad_input;
 mod choice;
 mod cluster;
 mod doctor;
+mod hostile;
 mod khan;
 mod leaks;
 mod manners;

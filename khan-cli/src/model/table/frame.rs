@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use khan_api::bounded::list;
 use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
 use khan_api::{Label, Name, Protocol};
 use serde::{Deserialize, Serialize};
 
+use super::rows::Rows;
 use super::{NodeTable, Row};
 use crate::model::endpoint::{Endpoint, Pool};
 use crate::model::state::State;
@@ -16,8 +18,10 @@ pub struct TableFrame {
     /// The snapshot's id.
     pub id: Name,
     /// Addresses.
+    #[serde(deserialize_with = "list::<_, _, 200_000>")]
     pub endpoints: Vec<Wire>,
     /// Rows.
+    #[serde(deserialize_with = "list::<_, _, 1_000_000>")]
     pub rows: Vec<RowFrame>,
     /// What the agent left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +40,7 @@ pub struct RowFrame {
     protocol: Option<Protocol>,
     side: Side,
     connections: u32,
+    #[serde(deserialize_with = "list::<_, _, 32>")]
     states: Vec<(Label, u32)>,
     #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
     idle: IdleHistogram,
@@ -67,7 +72,7 @@ impl From<&NodeTable> for TableFrame {
         Self {
             id: table.snapshot.as_str().into(),
             endpoints: table.endpoints.iter().map(wire).collect(),
-            rows: table.rows.iter().map(row).collect(),
+            rows: table.rows().iter().map(row).collect(),
             rest: table.rest,
         }
     }
@@ -89,17 +94,9 @@ fn wire(endpoint: &Arc<Endpoint>) -> Wire {
 impl TableFrame {
     /// The table again. Rows that point outside the endpoints are left out; their number is returned too.
     pub fn restore(&self, pool: &mut Pool) -> (NodeTable, u64) {
-        let mut refused = 0;
-        let endpoints: Vec<_> = self.endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
-        let mut table = NodeTable { snapshot: (&self.id).into(), endpoints, rest: self.rest, ..NodeTable::default() };
+        let mut rows = Rows::with_capacity(self.rows.len());
         for frame in &self.rows {
-            if frame.src.max(frame.dst).max(frame.backend) as usize >= table.endpoints.len() {
-                refused += 1;
-                continue;
-            }
-            let start = table.states.len();
-            table.states.extend(frame.states.iter().map(|(name, n)| (State::from_name(name), *n)));
-            table.rows.push(Row {
+            let row = Row {
                 src: frame.src,
                 dst: frame.dst,
                 backend: frame.backend,
@@ -112,10 +109,11 @@ impl TableFrame {
                 client_unclosed: frame.client_unclosed,
                 server_unclosed: frame.server_unclosed,
                 idle: frame.idle,
-                states: u32::try_from(start).unwrap_or(u32::MAX),
-                state_count: u8::try_from(frame.states.len()).unwrap_or(u8::MAX),
-            });
+                states: 0,
+                state_count: 0,
+            };
+            rows.add(row, frame.states.iter().map(|(name, n)| (State::from_name(name), *n)));
         }
-        (table, refused)
+        NodeTable::build(&self.id, &self.endpoints, rows, self.rest, pool)
     }
 }

@@ -160,11 +160,12 @@ pub(crate) fn query(request: &SampleRequest) -> String {
 mod tests {
     use std::time::Duration;
 
-    use khan_api::{Protocol, Snapshot, Timestamp};
+    use khan_api::{Protocol, Timestamp};
     use serde_json::json;
 
     use super::*;
     use crate::model::Pool;
+    use crate::model::table::rows::Heard;
     use crate::source::agents::fetch::Fetched;
 
     fn agent(node: &str, addresses: &[(&str, &str)], rows: &[serde_json::Value], pool: &mut Pool) -> Watched {
@@ -172,7 +173,7 @@ mod tests {
         let taken = Timestamp::from_seconds(1_795_341_600);
         let snapshot = json!({"schema": 1, "id": node, "node": node, "taken": taken, "endpoints": endpoints.collect::<Vec<_>>(),
             "rows": rows});
-        let snapshot = Some(Box::new(serde_json::from_value::<Snapshot>(snapshot).unwrap()));
+        let snapshot = Some(Box::new(serde_json::from_value::<Heard>(snapshot).unwrap()));
         let mut agent = Watched::new(Target::fixed(&format!("http://{node}")));
         agent.succeed(Fetched { snapshot, etag: None, clock_skew_millis: None }, pool, Duration::from_secs(5), taken);
         agent

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use khan_api::snapshot::SCHEMA;
-use khan_api::{ConnectionSample, Label, Sentence, Snapshot, routes};
+use khan_api::{ConnectionSample, Label, Sentence, routes};
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 
 use super::route::Route;
+use crate::model::table::rows::Heard;
 use crate::source::exchange::{Ask, Bounds, ExchangeError, Reply};
 
 /// Why an agent gave no data. Written as the rest of a sentence that begins with the agent.
@@ -59,7 +61,7 @@ impl FetchError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// `None`: the snapshot that the given `ETag` names is still the latest.
-    pub snapshot: Option<Box<Snapshot>>,
+    pub snapshot: Option<Box<Heard>>,
     /// To be given with the next question.
     pub etag: Option<HeaderValue>,
     /// The agent's clock minus ours; `None` when it did not tell.
@@ -87,7 +89,7 @@ pub async fn snapshot(
         return Ok(Fetched { snapshot: None, etag: etag.cloned(), clock_skew_millis });
     }
     let etag = reply.headers.get(ETAG).cloned();
-    let snapshot = Box::new(parse::<Snapshot>("a snapshot", reply).await?);
+    let snapshot = Box::new(parse::<Heard>("a snapshot", reply).await?);
     if snapshot.schema == 0 && snapshot.id.is_empty() {
         return Err(FetchError::Garbage { what: "a snapshot", reason: "it has neither schema nor id".into() });
     }
@@ -130,6 +132,8 @@ fn retry_after(reply: &Reply) -> Option<Duration> {
     Some(Duration::from_secs(seconds).max(Duration::from_millis(100)))
 }
 
+static READING: Semaphore = Semaphore::const_new(2);
+
 /// The body of a successful answer.
 pub async fn parse<T: DeserializeOwned + Send + 'static>(what: &'static str, reply: Reply) -> Result<T, FetchError> {
     match reply.status {
@@ -139,6 +143,8 @@ pub async fn parse<T: DeserializeOwned + Send + 'static>(what: &'static str, rep
         }
         status => return Err(FetchError::Status { status, line: reply.first_line() }),
     }
+    // As many at a time as there are processors to do it.
+    let _permit = READING.acquire().await;
     let read = move || serde_json::from_slice(&reply.body);
     // A body of megabytes takes long enough to hold up the other agents' answers.
     let value = tokio::task::spawn_blocking(read).await.map_err(|error| ExchangeError::Other(Sentence::of(error)))?;

@@ -14,6 +14,7 @@ use super::fetch::{self, FetchError, Fetched};
 use super::roster::Roster;
 use super::watched::Watched;
 use crate::feed::{Feeder, Link, News, Request};
+use crate::model::table::rows;
 use crate::model::{NodeState, Pool, SourceInfo, SourceKind, merge};
 use crate::source::exchange::Bounds;
 use crate::source::retry::Jitter;
@@ -34,6 +35,9 @@ impl Default for Plan {
         Self { interval: Duration::from_secs(5), max_in_flight: 16, bounds: Bounds::default() }
     }
 }
+
+/// What the rows of all agents may take together. Each has its share whatever the others send.
+const MOST_BYTES: usize = 96 << 20;
 
 /// While answers come in quick succession they are shown together, this far apart.
 const GATHER: Duration = Duration::from_millis(150);
@@ -172,12 +176,26 @@ impl Poller {
             Ok((task, answer)) => (task, answer.map_err(|error| (error.to_string(), error.remedy()))),
             Err(error) => (error.id(), Err(("could not be asked (its task ended early)".to_owned(), None))),
         };
-        let Some(agent) = self.asking.remove(&task).and_then(|id| self.agents.get_mut(&id)) else { return };
+        let Some(asked) = self.asking.remove(&task) else { return };
+        let room = self.room(&asked);
+        let Some(agent) = self.agents.get_mut(&asked) else { return };
         if agent.gone {
             return;
         }
         let (id, now) = (agent.target.id.clone(), Timestamp::now());
         let mut news = None;
+        let answer = answer.and_then(|fetched| match &fetched.snapshot {
+            Some(heard) if rows::bytes(heard) > room => {
+                let (rows, addresses) = (heard.rows.len(), heard.endpoints.0.len());
+                let most = MOST_BYTES >> 20;
+                let reason = format!(
+                    "sent {rows} rows with {addresses} addresses, for which there is no room beside the other agents' ({most} MiB \
+                     for all): watch fewer nodes (--node)"
+                );
+                Err((reason, None))
+            }
+            _ => Ok(fetched),
+        });
         let (change, wait) = match answer {
             Ok(fetched) => {
                 let change = agent.succeed(fetched, &mut self.pool, self.plan.interval, now);
@@ -205,6 +223,12 @@ impl Poller {
         if let Some(news) = news {
             self.feeder.tell(news);
         }
+    }
+
+    /// How large an agent's answer may be: what the others leave, and in any case as much as everybody's share is.
+    fn room(&self, asked: &str) -> usize {
+        let others = self.agents.iter().filter(|(id, _)| *id != asked).map(|(_, agent)| agent.bytes());
+        MOST_BYTES.saturating_sub(others.sum()).max(MOST_BYTES / self.agents.len().max(1))
     }
 
     fn obey(&mut self, request: Request) {

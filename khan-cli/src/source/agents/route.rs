@@ -57,7 +57,9 @@ impl DirectClient {
 
     /// Asks `url`.
     pub async fn send(&self, url: url::Url, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
-        let mut headers = self.config.headers().map_err(|error| ExchangeError::Credentials(Sentence::of(error)))?;
+        let refuse = |error: HttpConfigError| ExchangeError::Credentials(Sentence::of(error));
+        self.config.check_url(&url).map_err(refuse)?;
+        let mut headers = self.config.headers().map_err(refuse)?;
         headers.extend(ask.headers.clone());
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         // A password in it is nobody's business.

@@ -4,9 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use khan_api::routes::AGENT_PORT;
+use khan_api::text::without_userinfo;
 use url::Url;
 
-/// The base URL of an agent; written without its password.
+/// The base URL of an agent; written without its user and password.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AgentUrl(Url);
 
@@ -25,6 +26,11 @@ pub enum AgentUrlError {
 }
 
 impl AgentUrl {
+    /// All of it.
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+
     /// Host and port.
     pub fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
@@ -60,12 +66,12 @@ impl AgentUrl {
     pub fn with_port(text: &str, port: u16) -> Result<Self, AgentUrlError> {
         let bare = !text.contains("://");
         let full = if bare { format!("http://{text}") } else { text.to_owned() };
-        let mut url = Url::parse(&full).map_err(|error| AgentUrlError::Syntax(text.to_owned(), error))?;
+        let mut url = Url::parse(&full).map_err(|error| AgentUrlError::Syntax(without_userinfo(text).into(), error))?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(AgentUrlError::Scheme(text.to_owned()));
+            return Err(AgentUrlError::Scheme(without_userinfo(text).into()));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(AgentUrlError::Query(text.to_owned()));
+            return Err(AgentUrlError::Query(without_userinfo(text).into()));
         }
         // `http://host` is a URL with the port 80 of its own; `host` alone is an agent.
         if bare && url.port().is_none() && !text.ends_with(":80") {
@@ -78,12 +84,7 @@ impl AgentUrl {
 
 impl fmt::Display for AgentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut url = self.0.clone();
-        if url.password().is_some() {
-            let hidden = url.set_password(Some("xxxxx"));
-            debug_assert!(hidden.is_ok(), "it had a password before");
-        }
-        f.pad(url.as_str().trim_end_matches('/'))
+        f.pad(without_userinfo(self.0.as_str()).trim_end_matches('/'))
     }
 }
 
@@ -104,7 +105,7 @@ mod tests {
             ("node-3:9000", "http://node-3:9000"),
             ("[fd00::5]", "http://[fd00::5]:14718"),
             ("https://khan.example/n1/", "https://khan.example/n1"),
-            ("http://u:secret@n1:1", "http://u:xxxxx@n1:1"),
+            ("http://u:secret@n1:1", "http://n1:1"),
             ("http://n1", "http://n1"),
             ("n1:80", "http://n1"),
         ] {

@@ -26,6 +26,8 @@ pub(crate) struct Watched {
     /// The roster does not list it any more.
     pub(crate) gone: bool,
     table: Option<Arc<NodeTable>>,
+    /// What its rows take.
+    bytes: usize,
 }
 
 /// What an answer changed.
@@ -40,7 +42,7 @@ pub(crate) struct Change {
 impl Watched {
     pub(crate) fn new(target: Target) -> Self {
         let status = NodeStatus::waiting(target.node.clone(), target.name.clone());
-        Self { target, status, etag: None, gone: false, table: None }
+        Self { target, status, etag: None, gone: false, table: None, bytes: 0 }
     }
 
     /// Takes an answer that came at `now`.
@@ -54,9 +56,10 @@ impl Watched {
         self.etag = fetched.etag;
         let new = fetched.snapshot.is_some();
         if let Some(snapshot) = fetched.snapshot {
-            let (table, refused) = NodeTable::new(&snapshot, pool);
             self.status.describe(&snapshot);
+            let (table, refused) = NodeTable::heard(*snapshot, pool);
             self.status.refused = refused;
+            self.bytes = table.bytes();
             self.table = Some(Arc::new(table));
         }
         self.status.state = NodeState::Ok;
@@ -116,6 +119,11 @@ impl Watched {
         NodeInput { status: self.status.clone(), table: self.table.clone() }
     }
 
+    /// Bytes that its rows take.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.table.is_some() { self.bytes } else { 0 }
+    }
+
     /// Whether its rows are shown.
     pub(crate) fn has_rows(&self) -> bool {
         self.table.is_some()
@@ -132,6 +140,7 @@ mod tests {
     use khan_api::Snapshot;
 
     use super::*;
+    use crate::model::table::rows::heard;
     use crate::source::agents::roster::Target;
 
     const START: i64 = 1_795_341_600;
@@ -152,7 +161,7 @@ mod tests {
             ..Snapshot::default()
         };
         let etag = Some(HeaderValue::from_static("\"a\""));
-        Fetched { snapshot: Some(Box::new(snapshot)), etag, clock_skew_millis: Some(skew) }
+        Fetched { snapshot: Some(Box::new(heard(snapshot))), etag, clock_skew_millis: Some(skew) }
     }
 
     fn watched() -> (Watched, Pool) {

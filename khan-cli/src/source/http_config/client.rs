@@ -11,11 +11,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use super::plain::redirects;
 use super::{HttpConfig, HttpConfigError, TlsConfig, TlsVersion, read};
 
 impl HttpConfig {
-    /// A client with these settings, apart from the headers of [`HttpConfig::headers`]. It follows at most ten redirects,
-    /// unpacks nothing and keeps no cookies.
+    /// A client with these settings, apart from the headers of [`HttpConfig::headers`]. It follows redirects within
+    /// one host only, unpacks nothing and keeps no cookies.
     pub fn client(&self) -> Result<reqwest::Client, HttpConfigError> {
         self.check()?;
         self.headers()?;
@@ -26,7 +27,7 @@ impl HttpConfig {
             .http1_only()
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(90))
-            .redirect(if self.follow_redirects.unwrap_or(true) { Policy::limited(10) } else { Policy::none() });
+            .redirect(if self.follow_redirects.unwrap_or(true) { redirects() } else { Policy::none() });
         if !self.proxy_from_environment {
             builder = builder.no_proxy();
         }

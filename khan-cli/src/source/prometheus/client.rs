@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use khan_api::Sentence;
+use khan_api::text::without_userinfo;
 use url::{Url, form_urlencoded};
 
 use khan_api::Timestamp;
@@ -77,11 +78,11 @@ impl FromStr for PrometheusUrl {
             let (namespace, name, port) = (namespace.into(), name.into(), port.into());
             return Ok(Self::Service(ServiceUrl { namespace, name, port, prefix }));
         }
-        let url = Url::parse(text).map_err(|error| PrometheusUrlError::Syntax(text.to_owned(), error))?;
+        let url = Url::parse(text).map_err(|error| PrometheusUrlError::Syntax(without_userinfo(text).into(), error))?;
         if matches!(url.scheme(), "http" | "https") {
             Ok(Self::Http(url))
         } else {
-            Err(PrometheusUrlError::Scheme(text.into()))
+            Err(PrometheusUrlError::Scheme(without_userinfo(text).into()))
         }
     }
 }
@@ -89,14 +90,7 @@ impl FromStr for PrometheusUrl {
 impl fmt::Display for PrometheusUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(url) => {
-                let mut url = url.clone();
-                if url.password().is_some() {
-                    let hidden = url.set_password(Some("xxxxx"));
-                    debug_assert!(hidden.is_ok(), "it had a password before");
-                }
-                f.pad(url.as_str().trim_end_matches('/'))
-            }
+            Self::Http(url) => f.pad(without_userinfo(url.as_str()).trim_end_matches('/')),
             Self::Service(ServiceUrl { namespace, name, port, prefix }) => {
                 write!(f, "svc://{namespace}/{name}:{port}{prefix}")
             }
@@ -329,7 +323,7 @@ mod tests {
     fn urls_are_read_and_shown_without_secrets() {
         for (text, shown) in [
             ("http://prom:9090", "http://prom:9090"),
-            ("https://u:p@thanos.example/prefix/", "https://u:xxxxx@thanos.example/prefix"),
+            ("https://u:p@thanos.example/prefix/", "https://thanos.example/prefix"),
             ("svc://monitoring/prometheus:9090", "svc://monitoring/prometheus:9090"),
             ("svc://monitoring/vm:http/select/0/prometheus/", "svc://monitoring/vm:http/select/0/prometheus"),
         ] {

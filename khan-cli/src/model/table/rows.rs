@@ -1,0 +1,195 @@
+//! Rows in the form that stays in memory, made one by one while an answer is read.
+
+use std::fmt;
+
+use khan_api::Snapshot;
+use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Row as WireRow};
+use serde::de::{self, Deserialize, Deserializer};
+
+use super::{Count, Row};
+use crate::model::endpoint::Endpoint;
+use crate::model::state::State;
+
+/// A snapshot as it comes from an agent: what would be large is held small.
+pub type Heard = Snapshot<Endpoints, Rows>;
+
+/// Most rows of one agent: five times of what an agent sends unless it is configured otherwise.
+const MOST_ROWS: usize = 100_000;
+/// Most addresses of one agent.
+const MOST_ENDPOINTS: usize = 200_000;
+
+/// Fixed-size rows, with the states of all of them in one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    pub(super) rows: Vec<Row>,
+    states: Vec<(State, u32)>,
+}
+
+/// Addresses, until they are shared with other agents'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints(pub Vec<Wire>);
+
+impl Rows {
+    /// Room for so many.
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Self { rows: Vec::with_capacity(rows), states: Vec::with_capacity(rows) }
+    }
+
+    /// Takes a row of the wire.
+    pub(super) fn push(&mut self, wire: &WireRow) {
+        let told = wire.states.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
+        let states = wire.states.iter().map(|(name, n)| (State::from_name(name), narrow(*n)));
+        let untold = wire.connections.checked_sub(told).filter(|n| *n > 0);
+        let row = Row {
+            src: wire.src,
+            dst: wire.dst,
+            backend: wire.backend,
+            port: wire.port,
+            backend_port: wire.backend_port,
+            protocol: Some(wire.protocol),
+            side: wire.side,
+            connections: narrow(wire.connections),
+            idle_connections: narrow(wire.idle_connections),
+            client_unclosed: narrow(wire.client_unclosed),
+            server_unclosed: narrow(wire.server_unclosed),
+            idle: wire.idle,
+            states: 0,
+            state_count: 0,
+        };
+        self.add(row, states.chain(untold.map(|n| (State::Untold, narrow(n)))));
+    }
+
+    /// Takes a row that has one state.
+    pub(super) fn count(&mut self, count: Count) {
+        let row = Row {
+            src: count.src,
+            dst: count.dst,
+            backend: count.dst,
+            port: count.port,
+            backend_port: 0,
+            protocol: count.protocol,
+            side: count.side,
+            connections: narrow(count.connections),
+            idle_connections: narrow(count.idle_connections),
+            client_unclosed: 0,
+            server_unclosed: 0,
+            idle: IdleHistogram::default(),
+            states: 0,
+            state_count: 0,
+        };
+        self.add(row, std::iter::once((count.state, narrow(count.connections))));
+    }
+
+    /// Takes a row with its states.
+    pub(super) fn add(&mut self, row: Row, states: impl Iterator<Item = (State, u32)>) {
+        let start = self.states.len();
+        self.states.extend(states.take(usize::from(u8::MAX)));
+        let state_count = u8::try_from(self.states.len() - start).unwrap_or(u8::MAX);
+        self.rows.push(Row { states: u32::try_from(start).unwrap_or(u32::MAX), state_count, ..row });
+    }
+
+    /// Leaves out rows that point to other endpoints than the first so many; their number.
+    pub(super) fn within(&mut self, endpoints: usize) -> u64 {
+        let before = self.rows.len();
+        self.rows.retain(|row| (row.src.max(row.dst).max(row.backend) as usize) < endpoints);
+        self.rows.shrink_to_fit();
+        self.states.shrink_to_fit();
+        (before - self.rows.len()) as u64
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The states of a row.
+    pub(super) fn states(&self, row: &Row) -> &[(State, u32)] {
+        let start = row.states as usize;
+        self.states.get(start..start + usize::from(row.state_count)).unwrap_or_default()
+    }
+
+    /// Bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.rows) + size_of_val(&*self.states)
+    }
+}
+
+// The kernel's own limit on entries is an unsigned int.
+fn narrow(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+impl<'a> FromIterator<&'a WireRow> for Rows {
+    fn from_iter<I: IntoIterator<Item = &'a WireRow>>(wires: I) -> Self {
+        let wires = wires.into_iter();
+        let mut rows = Self::with_capacity(wires.size_hint().0);
+        wires.for_each(|wire| rows.push(wire));
+        rows
+    }
+}
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Rows;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MOST_ROWS} rows")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Rows, A::Error> {
+                let mut rows = Rows::default();
+                while let Some(wire) = seq.next_element::<WireRow>()? {
+                    if rows.rows.len() == MOST_ROWS {
+                        return Err(de::Error::invalid_length(MOST_ROWS + 1, &self));
+                    }
+                    rows.push(&wire);
+                }
+                Ok(rows)
+            }
+        }
+        deserializer.deserialize_seq(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Endpoints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        khan_api::bounded::list::<_, _, MOST_ENDPOINTS>(deserializer).map(Self)
+    }
+}
+
+/// Bytes that a snapshot takes at most, were none of its addresses known already.
+pub fn bytes(heard: &Heard) -> usize {
+    let text = |wire: &Wire| wire.ns.len() + wire.app.len() + wire.workload.len() + wire.name.len() + wire.node.len();
+    let endpoints = heard.endpoints.0.iter().map(|wire| size_of::<Endpoint>() + text(wire));
+    heard.rows.bytes() + endpoints.sum::<usize>()
+}
+
+/// A snapshot that was not heard but made here.
+pub fn heard(snapshot: Snapshot) -> Heard {
+    let rows = snapshot.rows.iter().collect();
+    Snapshot {
+        endpoints: Endpoints(snapshot.endpoints),
+        rows,
+        schema: snapshot.schema,
+        id: snapshot.id,
+        node: snapshot.node,
+        boot_id: snapshot.boot_id,
+        version: snapshot.version,
+        started: snapshot.started,
+        taken: snapshot.taken,
+        scan_millis: snapshot.scan_millis,
+        interval_millis: snapshot.interval_millis,
+        names: snapshot.names,
+        table: snapshot.table,
+        connections: snapshot.connections,
+        rest: snapshot.rest,
+        warnings: snapshot.warnings,
+    }
+}
