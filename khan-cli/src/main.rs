@@ -3,8 +3,17 @@
 use std::process::ExitCode;
 
 use khan_cli::failure::Failure;
+use rustix::process::{Resource, getrlimit};
+
+/// The runtime and the signals take about ten, and it panics without; each node that is asked takes one more.
+const LEAST_FILES: u64 = 32;
 
 fn main() -> ExitCode {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if files < LEAST_FILES {
+        eprintln!("khan: this process may open {files} files only (ulimit -n); at least {LEAST_FILES} are needed");
+        return ExitCode::FAILURE;
+    }
     khan_cli::install_tls();
     let cli = match khan_cli::cli::parse() {
         Ok(cli) => cli,

@@ -78,3 +78,22 @@ fn says_which_capability_it_lacks() -> Result {
     }
     Ok(())
 }
+
+#[test]
+fn too_few_file_descriptors_are_a_sentence() -> Result {
+    let lab = Lab::new()?;
+    let node = lab.host("node")?;
+    let path = khan_lab::binaries::path("khan-agent")?;
+    for more in [&["--once"][..], &["--listen", "127.0.0.1:0"]] {
+        let ended = Program::new("/usr/bin/prlimit")
+            .args(["--nofile=6:6", "--"])
+            .args([&path])
+            .args(more)
+            .inside(&node)
+            .output(SOON)?;
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let sentence = "khan-agent: this process may open 6 files only (ulimit -n); at least 64 are needed\n";
+        assert_eq!(ended.stderr, sentence);
+    }
+    Ok(())
+}

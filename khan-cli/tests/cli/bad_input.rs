@@ -112,3 +112,13 @@ async fn without_any_source_all_three_remedies_are_named() {
         assert!(ended.stderr.contains(remedy), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn too_few_file_descriptors_are_a_sentence() {
+    let ended = std::process::Command::new("prlimit")
+        .args(["--nofile=6:6", "--", env!("CARGO_BIN_EXE_khan"), "top", "--once"])
+        .output()
+        .unwrap();
+    let sentence = "khan: this process may open 6 files only (ulimit -n); at least 32 are needed\n";
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (Some(1), sentence));
+}

@@ -16,6 +16,8 @@ impl Process {
     pub(crate) fn controller(kubeconfig: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_khan-controller"));
         command.args(["--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+        // As the image has it.
+        command.envs([("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "1")]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
