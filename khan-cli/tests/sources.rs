@@ -6,5 +6,6 @@ mod sources {
     mod forward;
     mod poll;
     mod prom;
+    mod secured;
     mod server;
 }

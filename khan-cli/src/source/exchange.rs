@@ -204,9 +204,13 @@ impl ExchangeError {
             };
         }
         let io = error.downcast_ref::<std::io::Error>()?;
-        // An io::Error leaves what it wraps out of its chain.
-        if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(Self::Tls(Sentence::of(tls)));
+        // An io::Error leaves what it wraps out of its chain, be it another io::Error.
+        let mut wrapped = io.get_ref();
+        while let Some(inner) = wrapped {
+            if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
+                return Some(Self::Tls(Sentence::of(tls)));
+            }
+            wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         }
         match io.kind() {
             ErrorKind::ConnectionRefused => Some(Self::Refused),

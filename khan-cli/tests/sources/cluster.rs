@@ -97,7 +97,7 @@ fn options(connect: Connect) -> DiscoveryOptions {
     }
 }
 
-fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+pub(crate) fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "prod",
         "contexts": [{"name": "prod", "context": {"cluster": "c", "user": "jane"}}],

@@ -146,10 +146,6 @@ impl PodRoute {
     }
 
     async fn forwarded(&self, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
-        if self.proxy.https {
-            let why = "it speaks HTTPS, which Khan does not do through a port-forward: use --connect proxy or direct";
-            return Err(ExchangeError::Unreachable(why.into()));
-        }
         self.forward.exchange(&self.cluster, ask, bounds).await
     }
 }
