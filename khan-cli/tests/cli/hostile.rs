@@ -142,7 +142,7 @@ fn agents(address: SocketAddr, names: impl Iterator<Item = String>) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_agents_are_held_small() {
-    // Ten times fewer rows than fit, because this build is slow. What the optimised program takes for ten times as many rows is in sizing.md.
+    // Ten times fewer rows than fit, because this build is slow. What the optimised program takes for ten times as many rows is in attacks.md.
     const AGENTS: usize = 500;
     const ROWS: usize = 200;
     let bodies: BTreeMap<_, _> = (0..AGENTS).map(|n| (format!("n{n}"), gzip(&honest(n, AGENTS, ROWS)))).collect();
