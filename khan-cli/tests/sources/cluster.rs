@@ -306,7 +306,7 @@ async fn a_refusal_names_verbs_and_resources_and_ends_when_they_are_granted() {
     let refused = view(&mut feed, "both refused", |view| view.settled && view.count(NodeState::Failed) == 2).await;
     assert_eq!(
         refused.nodes[0].failure.as_ref().unwrap().reason,
-        "khan/khan-agent-1 was not asked, because user \"jane\" may not get pods/proxy in namespace khan, and user \
+        "khan/khan-agent-1 was not asked, because this user may not get pods/proxy in namespace khan, and user \
          \"jane\" may not create pods/portforward in namespace khan"
     );
     let manifest = loop {

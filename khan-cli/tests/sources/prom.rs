@@ -187,6 +187,6 @@ async fn a_service_is_asked_through_the_api_server() {
     let request = server.requests().pop().unwrap();
     assert_eq!((request.method.as_str(), request.headers["x-scope-orgid"].as_str()), ("GET", "team-a"));
     let denied = client("svc://monitoring/other:9090").query("up", None).await.unwrap_err();
-    let expected = "was not asked, because user \"jane\" may not get services/proxy in namespace monitoring";
+    let expected = "was not asked, because this user may not get services/proxy in namespace monitoring";
     assert_eq!(denied.to_string(), expected);
 }
