@@ -221,6 +221,8 @@ mod tests {
         turn.cost(seconds(1.0));
         let after = budget.with(Instant::now(), |purses| purses.all);
         assert!(after - before > -1.01 && after - before < -0.9, "{before} s, then {after} s");
-        assert!(budget.turn(PATIENCE).is_err());
+        // The small purse may have one more dump to give, and is in debt after it.
+        let next = || budget.turn(PATIENCE).map(|turn| turn.cost(seconds(1.0)));
+        assert!(next().is_err() || next().is_err());
     }
 }
