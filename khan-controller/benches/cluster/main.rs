@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "a program, not an interface")]
 
 mod agents;
+mod attackers;
 mod generate;
 mod process;
 mod reflector;
@@ -21,7 +22,7 @@ use generate::Sizes;
 use process::Process;
 use server::Cluster;
 
-const PHASES: [&str; 5] = ["paged", "streamed", "agents", "restart", "reflector"];
+const PHASES: [&str; 6] = ["paged", "streamed", "agents", "attacks", "restart", "reflector"];
 
 /// How long the real agent waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,6 +33,7 @@ fn size(name: &str, usual: usize) -> usize {
 
 fn main() {
     khan_controller::app::install_tls_provider();
+    khan_serve::descriptors::prepare().expect("file descriptors");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if let [flag, kubeconfig] = &arguments[..]
@@ -52,6 +54,7 @@ async fn run(phases: &[&str]) {
     for phase in phases {
         match *phase {
             "agents" => serve(sizes).await,
+            "attacks" => attacked(sizes).await,
             "restart" => restart(sizes).await,
             "reflector" => compare(sizes).await,
             listing => lists(sizes, listing == "streamed").await,
@@ -189,6 +192,33 @@ async fn serve(sizes: Sizes) {
         controller.rss(),
     );
     churn.abort();
+}
+
+/// Agents ask once a period while others take all they can get.
+async fn attacked(sizes: Sizes) {
+    let (_cluster, kubeconfig) = Cluster::start(sizes).await;
+    let controller = Process::controller(kubeconfig.path());
+    let mut agents = agents(sizes);
+    ready(controller.address).await;
+    agents::steady(&mut agents, controller.address, 1).await;
+    let before = controller.peak();
+    let attackers = attackers::all(controller.address);
+    let measured = agents::steady(&mut agents, controller.address, 1).await;
+    drop(attackers);
+    println!(
+        "{} agents beside 100 unfinished bodies of {} addresses, 128 unread answers of as many, 1,100 slow bodies and 128 \
+         pipelining connections: median {:?}, 99th percentile {:?}, worst {:?}, {} failures; peak {:.0} MiB (at most 256; \
+         {before:.0} without)",
+        agents.len(),
+        100_000,
+        measured.percentile(50),
+        measured.percentile(99),
+        measured.percentile(100),
+        measured.failures,
+        controller.peak(),
+    );
+    let (_, page) = get(controller.address, "/metrics").await;
+    page.lines().filter(|line| line.starts_with("khan_http_")).for_each(|line| println!("  {line}"));
 }
 
 /// All agents ask a controller that has just become ready for everything, at the same moment.
