@@ -24,6 +24,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
@@ -211,21 +213,31 @@ impl Connection {
         let Some(acceptor) = self.web.as_ref().and_then(|web| web.acceptor()) else {
             return self.serve(stream, shutdown).await;
         };
+        // In boxes, for a task is as large as the largest of its branches, and there are thousands of tasks.
+        let Some(stream) = Box::pin(self.handshake(acceptor, stream, &shutdown)).await else { return };
+        let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
+        Self { certified, ..self }.serve(stream, shutdown).await;
+    }
+
+    async fn handshake(
+        &self,
+        acceptor: TlsAcceptor,
+        stream: TcpStream,
+        shutdown: &Shutdown,
+    ) -> Option<Box<TlsStream<TcpStream>>> {
         let handshake = Fair::new(&self.turns, &self.state, acceptor.accept(stream));
         let handshake = tokio::time::timeout(self.limits.head, handshake);
         let accepted = tokio::select! {
             accepted = handshake => accepted,
-            () = shutdown.requested() => return,
-            () = self.state.closed() => return,
+            () = shutdown.requested() => return None,
+            () = self.state.closed() => return None,
         };
         match accepted {
-            Ok(Ok(stream)) => {
-                let certified = stream.get_ref().1.peer_certificates().is_some_and(|chain| !chain.is_empty());
-                Self { certified, ..self }.serve(stream, shutdown).await;
-            }
+            Ok(Ok(stream)) => return Some(Box::new(stream)),
             Ok(Err(error)) => debug!(peer = %self.peer, %error, "TLS handshake failed"),
             Err(_) => debug!(peer = %self.peer, "TLS handshake took too long"),
         }
+        None
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, shutdown: Shutdown) {
@@ -290,5 +302,22 @@ impl Connection {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(Exchange(Arc::clone(&self.state)));
         self.router.clone().oneshot(request).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_s_task_is_small() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(peer).await.unwrap();
+        let (router, limits, probed) = (Router::new(), Limits::default(), AtomicBool::new(false));
+        let (turns, state) = (Turns::new(1), State::new(peer.ip()));
+        let connection = Connection { router, web: None, limits, turns, peer, certified: false, probed, state };
+        let size = size_of_val(&connection.run(stream, Shutdown::new()));
+        assert!(size <= 3 * 1024, "{size} bytes, of which the controller has thousands");
     }
 }
