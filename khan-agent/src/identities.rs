@@ -97,9 +97,12 @@ impl Identities {
         !self.ranges.is_empty()
     }
 
-    /// The ones of these addresses that the controller can know, and of them those it was not asked about before.
+    /// The ones of these addresses that the controller can know, and of them those it was not asked about before. An
+    /// IPv4-mapped one it would take for the IPv4 address.
     pub fn to_ask(&self, addresses: impl Iterator<Item = Address>) -> (Vec<Address>, Vec<Address>) {
-        let inside = addresses.filter(|address| !is_loopback(*address) && self.ranges.contains(*address));
+        let can_be_known =
+            |address: Address| !is_loopback(address) && !address.is_mapped() && self.ranges.contains(address);
+        let inside = addresses.filter(|address| can_be_known(*address));
         inside.partition(|address| self.known.contains_key(address))
     }
 
@@ -247,4 +250,23 @@ impl Identities {
 
 fn is_loopback(address: Address) -> bool {
     address.ip().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_controller_is_never_asked_about_a_mapped_address() {
+        let addresses = || {
+            ["10.0.0.1", "::ffff:10.0.0.1", "fd00::1"].map(|text| text.parse::<std::net::IpAddr>().unwrap()).into_iter()
+        };
+        let mut identities = Identities::default();
+        for ranges in [vec![], vec!["10.0.0.0/8".to_owned(), "::/0".to_owned()]] {
+            identities.apply(&[], &[], ResolveAnswer { ranges, ..ResolveAnswer::default() });
+            let (known, new) = identities.to_ask(addresses().map(Address::from));
+            let new: Vec<_> = new.into_iter().map(|address| address.ip().to_string()).collect();
+            assert_eq!((known, new), (vec![], vec!["10.0.0.1".to_owned(), "fd00::1".to_owned()]));
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod ghosts;
 mod idle;
 mod load;
 mod local_routes;
+mod mapped;
 mod nat;
 mod once;
 mod page;
