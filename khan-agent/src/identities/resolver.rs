@@ -162,10 +162,38 @@ impl Resolver {
             most(known, new, |address| identities.is_owned(address))
         });
         let mut reached: Option<Cursor> = None;
-        for (known, new) in portions(&known, &new) {
+        self.ask_about(cursor, &known, &new, &mut reached).await?;
+        let mut held: HashSet<_> = known.into_iter().chain(new).collect();
+        // The answer may have brought ranges that hold more of the table: once more, lest these be unknown until the next scan.
+        let (mut known, mut new) =
+            self.with(|identities| identities.to_ask(addresses.into_iter().filter(|address| !held.contains(address))));
+        known.truncate(MOST.saturating_sub(held.len()));
+        new.truncate(MOST.saturating_sub(held.len() + known.len()));
+        if !known.is_empty() || !new.is_empty() {
+            self.ask_about(cursor, &known, &new, &mut reached).await?;
+            held.extend(known.into_iter().chain(new));
+        }
+        self.with(|identities| {
+            identities.retain(|address| held.contains(&address));
+            if let Some(cursor) = reached {
+                identities.succeeded(cursor, Timestamp::now());
+            }
+        });
+        Ok(())
+    }
+
+    /// Asks in portions. `reached` becomes what every answer so far has reached.
+    async fn ask_about(
+        &self,
+        cursor: Option<Cursor>,
+        known: &[Address],
+        new: &[Address],
+        reached: &mut Option<Cursor>,
+    ) -> Result<(), ResolveError> {
+        for (known, new) in portions(known, new) {
             let answer = self.post(cursor, known, new).await?;
             // Portions may be answered by different processes; one that did not give the cursor answers everything next time.
-            reached = Some(match reached {
+            *reached = Some(match *reached {
                 Some(before) if (before.epoch, before.revision) <= (answer.cursor.epoch, answer.cursor.revision) => {
                     before
                 }
@@ -173,13 +201,6 @@ impl Resolver {
             });
             self.with(|identities| identities.apply(if cursor.is_none() { known } else { &[] }, new, answer));
         }
-        let held: HashSet<_> = known.into_iter().chain(new).collect();
-        self.with(|identities| {
-            identities.retain(|address| held.contains(&address));
-            if let Some(cursor) = reached {
-                identities.succeeded(cursor, Timestamp::now());
-            }
-        });
         Ok(())
     }
 

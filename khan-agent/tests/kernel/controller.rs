@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use khan_api::{ResolveRequest, Snapshot};
+use khan_api::{Kind, ResolveRequest, Snapshot};
 use khan_lab::program::Running;
 use khan_lab::{Host, Lab, Program, Result, Seed, until};
 
@@ -21,6 +21,8 @@ enum Manner {
     /// The truth: 10.1.0.1 is `web`, and the cluster uses 10.0.0.0/8.
     #[default]
     Honest,
+    /// The truth after the operator named 203.0.113.0/24 `office`.
+    Wider,
     /// The truth, and 9,000 owners that nobody asked for.
     Chatty,
     /// 950,000 owners that nobody asked for.
@@ -81,6 +83,14 @@ fn answer(mut stream: TcpStream, manner: Manner) -> std::io::Result<()> {
     let spam = |n: u32| format!(r#""10.{}.{}.{}":{web}"#, 100 + (n >> 16), n >> 8 & 255, n & 255);
     match manner {
         Manner::Honest => send(&format!("{begin}{truth}}}}}")),
+        Manner::Wider => {
+            if request.ips.iter().chain(&request.new).any(|ip| ip.to_string() == "203.0.113.7") {
+                truth += if truth.is_empty() { "" } else { "," };
+                truth += r#""203.0.113.7":{"type":"external","name":"office"}"#;
+            }
+            let ranges = r#""ranges":["10.0.0.0/8","203.0.113.0/24"]"#;
+            send(&(head("") + &format!(r#"{{"cursor":"7-10",{ranges},"identities":{{{truth}}}}}"#)))
+        }
         Manner::Chatty => {
             for n in 0..9_000 {
                 truth += if truth.is_empty() { "" } else { "," };
@@ -229,5 +239,26 @@ fn without_names_an_agent_serves_but_is_not_ready_and_names_come_by_themselves()
         (!snapshot.names.error.is_empty()).then_some(())
     })?;
     assert_eq!(agent.get("/readyz")?.status, 200);
+    Ok(())
+}
+
+/// The scan that learns of a range also learns whose it is.
+#[test]
+fn addresses_that_a_new_range_covers_have_their_names_in_the_same_scan() -> Result {
+    let lab = Lab::new()?;
+    let node = lab.host("node")?;
+    let controller = Controller::start(listen(&node));
+    node.seed((0..3).map(|n| Seed::tcp(([203, 0, 113, 7], 2000 + n), ([10, 1, 0, 1], 80))))?;
+    let agent = start(&node, controller.address, "1h")?;
+    agent.get_when_ready("/readyz")?;
+    let office = |path: &str| -> Result<(Kind, String)> {
+        let snapshot: Snapshot = agent.get(path)?.json()?;
+        let office = snapshot.endpoints.iter().find(|e| e.ip.is_some_and(|ip| ip.to_string() == "203.0.113.7"));
+        let office = office.expect("it is in the table");
+        Ok((office.kind, office.name.as_str().to_owned()))
+    };
+    until("the ranges", SOON, || office("/v1/snapshot").ok().filter(|office| office.0 == Kind::External))?;
+    *controller.manner.lock().expect("no panic") = Manner::Wider;
+    assert_eq!(office("/v1/snapshot?max_age=0s")?, (Kind::External, "office".to_owned()));
     Ok(())
 }
