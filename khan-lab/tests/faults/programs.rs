@@ -48,15 +48,17 @@ fn agents_and_controller_killed_together_find_each_other_again() -> Result {
     scene.kill_agent(2)?;
     scene.restart_agent(1)?;
     scene.restart_agent(2)?;
-    // Without any answer yet the counts are there, under bare addresses.
+    // Without any answer yet the counts are there, under bare addresses, and the agents are not ready, which stops a rollout.
     let held: u64 = scene.shop.edges.values().sum();
     for agent in &scene.khan.agents {
-        agent.get_when_ready(routes::READYZ)?;
+        agent.get_when_ready(routes::SNAPSHOT)?;
+        assert_eq!(agent.get(routes::READYZ)?.status, 503);
     }
     let nameless: u64 = scene.khan.agents.iter().map(|agent| Ok(snapshot(agent)?.connections)).sum::<Result<u64>>()?;
     assert!(nameless >= held, "{nameless} of {held}");
     scene.restart_controller()?;
-    all_is_right(&scene.khan, &scene.shop, "everything was killed")
+    all_is_right(&scene.khan, &scene.shop, "everything was killed")?;
+    scene.khan.agents.iter().try_for_each(|agent| agent.get_when_ready(routes::READYZ).map(drop))
 }
 
 #[test]
