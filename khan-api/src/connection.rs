@@ -70,6 +70,27 @@ pub struct Connection {
     pub bytes_received: Option<u64>,
     /// Its ends that belonged to a previous owner when the last packet passed, as that owner: the connection is not the
     /// present owner's.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, 8>")]
     pub previous: Vec<Endpoint>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ConnectionSample;
+
+    #[test]
+    fn a_connection_has_no_more_previous_owners_than_ends() {
+        let text = |n: usize| {
+            let previous = vec![r#"{"ip":"10.0.0.1"}"#; n].join(",");
+            format!(
+                r#"{{"connections":[{{"protocol":"tcp","state":"ESTABLISHED","src":"10.0.0.1","src_port":1,"dst":"10.0.0.2",
+                "dst_port":2,"reply_src":"10.0.0.2","reply_src_port":2,"reply_dst":"10.0.0.1","reply_dst_port":1,
+                "previous":[{previous}]}}]}}"#
+            )
+        };
+        let sample: ConnectionSample = serde_json::from_str(&text(8)).unwrap();
+        assert_eq!(sample.connections[0].previous.len(), 8);
+        let error = serde_json::from_str::<ConnectionSample>(&text(9)).unwrap_err().to_string();
+        assert!(error.starts_with("invalid length 9, expected a list of at most 8"), "{error}");
+    }
 }
