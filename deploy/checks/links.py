@@ -12,7 +12,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 def documents():
     yield from ROOT.glob("*.md")
-    yield from (ROOT / "deploy").rglob("*.md")
+    yield from ROOT.glob("khan-*/**/README.md")
+    for folder in ("docs", "deploy"):
+        yield from (ROOT / folder).rglob("*.md")
 
 
 def anchors(path):
@@ -42,7 +44,7 @@ def main():
                 wrong.append(f"{document.relative_to(ROOT)}: {link} leads nowhere")
     alerts = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())
     for rule in (rule for group in alerts["groups"] for rule in group["rules"]):
-        runbook = f"deploy/docs/alerts.md#{rule['alert'].lower()}"
+        runbook = f"docs/alerts.md#{rule['alert'].lower()}"
         if rule["annotations"]["runbook"] != runbook or leads_nowhere(ROOT / "README.md", runbook):
             wrong.append(f"alert {rule['alert']}: {rule['annotations']['runbook']} is not its runbook")
         count += 1

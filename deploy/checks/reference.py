@@ -1,4 +1,4 @@
-"""Keeps the flag tables in deploy/docs/reference.md in step with the programs' own --help.
+"""Keeps the flag tables in docs/reference.md in step with the programs' own --help.
 
 reference.py FOLDER compares, reference.py FOLDER --write writes; FOLDER holds the built programs. Tables stand between
 `<!-- flags of NAME -->` and `<!-- end -->`; between `<!-- commands of NAME -->` and that, each command with the flags that it
@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-FILES = ("deploy/docs/reference.md",)
+FILES = ("docs/reference.md",)
 BLOCK = re.compile(r"(<!-- (?:flags|commands) of ([a-z -]+) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
 FLAG = re.compile(r"^ {2,6}(-\w, )?(--[a-z0-9-]+)?(?:[ =]?(\[?<.*?))?(?:\.\.\.)?$")
 

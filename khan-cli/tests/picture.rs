@@ -26,7 +26,7 @@ const LARGEST: usize = 40_000;
 fn save(session: &Session, name: &str, title: &str) {
     let picture = svg(session.screen(), title);
     assert!(picture.len() < LARGEST, "{name} has {} bytes", picture.len());
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/docs").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     std::fs::write(path, picture).expect("the picture can be written");
 }
 

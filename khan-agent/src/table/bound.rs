@@ -19,7 +19,7 @@ use super::cells::{Cell, Cells, Word};
 use crate::conntrack::Address;
 
 /// The most rows of both address families together. Rows, owners and labels of so many fit into the agent's 64 MiB
-/// (deploy/docs/sizing.md), and a page shows less than a third of them.
+/// (docs/sizing.md), and a page shows less than a third of them.
 pub(super) const MOST: usize = 1 << 16;
 
 /// An end that this many rows share, of those that are given up together, stays in their sum.

@@ -1,5 +1,5 @@
 //! Parts of Khan and of the cluster fail and come back: which numbers stay right, what says so, and how soon all is well.
-//! `cargo test -p khan-lab --test faults -- --nocapture` prints how soon; `deploy/docs/faults.md` has the table.
+//! `cargo test -p khan-lab --test faults -- --nocapture` prints how soon; `docs/faults.md` has the table.
 
 mod api_server;
 mod clock;
