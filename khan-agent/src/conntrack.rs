@@ -4,14 +4,14 @@
 
 pub mod address;
 pub mod attribute;
-pub mod dump;
 pub mod flow;
 pub mod link;
-pub mod parse;
 pub mod request;
 pub mod stats;
 pub mod sysctl;
 mod usual;
+pub mod parse;
+pub mod dump;
 
 pub use address::Address;
 pub use dump::{Dump, DumpError, Dumped, Retries, Sink};

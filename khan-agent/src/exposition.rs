@@ -3,11 +3,11 @@
 //! Rows are summed by exactly the labels that are exported, so no label set appears twice. Each endpoint's labels are
 //! escaped once; a line is put together from such fragments when it is sent, and the plain page is never held as a whole.
 
-pub mod fold;
 pub mod gzip;
 pub mod labels;
-pub mod page;
 pub mod series;
+pub mod fold;
+pub mod page;
 
 use std::fmt;
 use std::str::FromStr;

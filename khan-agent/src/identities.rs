@@ -5,10 +5,10 @@
 mod answer;
 pub mod clock;
 pub mod endpoint;
-pub mod external;
 pub mod homes;
 mod lookup;
 pub mod ranges;
+pub mod external;
 pub mod resolver;
 
 use std::collections::HashMap;

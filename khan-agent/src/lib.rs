@@ -18,11 +18,11 @@ pub mod snapshot;
 
 pub mod exposition;
 
+pub mod publish;
+
 pub mod metrics;
 
 pub mod blind;
-
-pub mod publish;
 
 pub mod budget;
 
@@ -32,8 +32,8 @@ pub mod naming;
 
 pub mod api;
 
-pub mod app;
-
 pub mod arguments;
+
+pub mod app;
 
 pub mod local;

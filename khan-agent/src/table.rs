@@ -5,11 +5,11 @@
 //! a bound. Knows nothing of names: where an address changed hands is told by [`Cuts`], as times, and whose clients may be
 //! summed together by [`Homes`], as numbers.
 
-mod bound;
-mod cells;
 mod class;
 mod cuts;
 mod hash;
+mod cells;
+mod bound;
 mod midstream;
 mod recent;
 mod zones;

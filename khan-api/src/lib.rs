@@ -5,15 +5,15 @@
 //! part can talk to an older one.
 
 pub mod bounded;
-pub mod connection;
 pub mod external;
-pub mod identity;
-pub mod resolve;
 pub mod routes;
-pub mod snapshot;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod identity;
+pub mod resolve;
+pub mod snapshot;
+pub mod connection;
 
 pub use connection::{Connection, ConnectionSample};
 pub use external::{Cidr, ExternalNames};
