@@ -11,7 +11,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::bounded;
 use crate::identity::Identity;
+use crate::node_port::{MAX_NODE_PORTS, NodePort, ServicePort};
 
 /// Most addresses in one request, `ips` and `new` together; more are refused with 413. Ask in several requests with the
 /// same cursor then, and keep the smallest cursor of their answers.
@@ -30,6 +32,13 @@ pub struct ResolveRequest {
     /// for longer than the cursor would never be named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub new: Vec<IpAddr>,
+    /// Ports that were dialled at nodes' addresses. Those that services have are always answered, whatever the cursor.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list::<_, _, MAX_NODE_PORTS>"
+    )]
+    pub node_ports: Vec<NodePort>,
 }
 
 /// Answer to a [`ResolveRequest`]. Apply `gone` first, then `identities`: an address without an owner is in both when
@@ -50,6 +59,13 @@ pub struct ResolveAnswer {
     /// need not be asked.
     #[serde(default)]
     pub ranges: Vec<String>,
+    /// Those of the request's node ports that a service has. One that is missing here is nobody's.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::list::<_, _, MAX_NODE_PORTS>"
+    )]
+    pub node_ports: Vec<ServicePort>,
 }
 
 /// A point in one controller process's history of address changes, `EPOCH-REVISION` on the wire.
@@ -127,6 +143,12 @@ mod tests {
             identities: BTreeMap::from([("10.0.0.1".parse().unwrap(), Identity::default())]),
             gone: vec!["fd00::2".parse().unwrap()],
             ranges: vec!["10.0.0.0/16".into()],
+            node_ports: vec![ServicePort {
+                port: 30080,
+                protocol: crate::Protocol::Tcp,
+                ns: "shop".into(),
+                name: "web".into(),
+            }],
         };
         let text = serde_json::to_string(&answer).unwrap();
         assert!(text.contains(r#""cursor":"7-9""#), "{text}");

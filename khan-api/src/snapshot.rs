@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded;
 use crate::identity::Kind;
+use crate::node_port::{MAX_NODE_PORTS, ServicePort};
 use crate::resolve::Cursor;
 use crate::state::Protocol;
 use crate::text::{Label, Name, Sentence, ShownUrl};
@@ -53,6 +54,10 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     pub endpoints: E,
     /// Aggregates, most connections first.
     pub rows: R,
+    /// The services behind the node ports of these rows: a row dialled at a node's address on one of these ports belongs to
+    /// that service.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, MAX_NODE_PORTS>")]
+    pub node_ports: Vec<ServicePort>,
     /// What the row bound left out; absent when `rows` is everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,

@@ -183,6 +183,7 @@ mod tests {
             identities: BTreeMap::from([(ip("fd00::1"), Identity::default())]),
             gone: vec![ip("10.0.0.1")],
             ranges: vec!["10.0.0.0/16".into()],
+            node_ports: Vec::new(),
         };
         let body = serde_json::to_vec(&answer).unwrap();
         assert_eq!(read(&body, &HashSet::from(["fd00::1", "10.0.0.1"].map(ip))).unwrap(), answer);

@@ -211,7 +211,7 @@ impl Resolver {
         new: &[Address],
     ) -> Result<ResolveAnswer, ResolveError> {
         let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip()).collect();
-        let body = ResolveRequest { cursor, ips: ips(known), new: ips(new) };
+        let body = ResolveRequest { cursor, ips: ips(known), new: ips(new), node_ports: Vec::new() };
         let asked: HashSet<IpAddr> = body.ips.iter().chain(&body.new).copied().collect();
         let mut request = self.client.post(self.endpoint.clone()).json(&body);
         if let Some(path) = &self.token {

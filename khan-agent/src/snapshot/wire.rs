@@ -37,6 +37,7 @@ impl Snapshot {
             connections: self.connections,
             endpoints: Endpoints(self),
             rows: Rows { snapshot: self, groups },
+            node_ports: Vec::new(),
             rest,
             warnings: self.warnings.iter().map(Into::into).collect(),
         }
@@ -60,6 +61,7 @@ impl Snapshot {
             names: wire.names,
             table: wire.table,
             connections: wire.connections,
+            node_ports: wire.node_ports,
             rest: wire.rest,
             warnings: wire.warnings,
         }

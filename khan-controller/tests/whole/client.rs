@@ -47,7 +47,7 @@ pub(crate) async fn resolve(address: SocketAddr, request: &ResolveRequest) -> Re
 
 pub(crate) async fn ask(address: SocketAddr, cursor: Option<Cursor>, ips: &[&str]) -> ResolveAnswer {
     let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-    resolve(address, &ResolveRequest { cursor, ips, new: Vec::new() }).await
+    resolve(address, &ResolveRequest { cursor, ips, ..ResolveRequest::default() }).await
 }
 
 pub(crate) async fn identity(address: SocketAddr, ip: &str) -> Option<Identity> {

@@ -55,6 +55,7 @@ async fn new_addresses_are_answered_whatever_the_cursor() {
         cursor: Some(first.cursor),
         ips: vec![ip("10.96.0.10")],
         new: vec![ip("10.244.1.7"), ip("10.244.1.9")],
+        ..ResolveRequest::default()
     };
     let answer = resolve(controller.address, &request).await;
     assert_eq!(answer.identities.keys().copied().collect::<Vec<_>>(), [ip("10.244.1.7"), ip("10.244.1.9")]);
@@ -126,7 +127,7 @@ async fn a_million_addresses_are_too_many() {
         assert!(parse(&answer)["error"].as_str().unwrap().contains("more than 100000 addresses"), "{answer}");
     }
     let ips = (0..MAX_ADDRESSES).map(|n| IpAddr::V4((0x0af4_0000 + u32::try_from(n).unwrap()).into())).collect();
-    let answer = resolve(controller.address, &ResolveRequest { cursor: None, ips, new: Vec::new() }).await;
+    let answer = resolve(controller.address, &ResolveRequest { ips, ..ResolveRequest::default() }).await;
     assert_eq!(answer.identities.len(), 256, "the node's range, all known or unknown on n1");
 }
 

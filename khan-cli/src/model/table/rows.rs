@@ -189,6 +189,7 @@ pub fn heard(snapshot: Snapshot) -> Heard {
         names: snapshot.names,
         table: snapshot.table,
         connections: snapshot.connections,
+        node_ports: snapshot.node_ports,
         rest: snapshot.rest,
         warnings: snapshot.warnings,
     }
