@@ -12,6 +12,8 @@ mod address;
 mod claim;
 mod entry;
 mod history;
+mod holdings;
+mod ports;
 mod ranges;
 mod recent;
 mod record;
@@ -22,7 +24,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use khan_api::{Cursor, ExternalNames, Timestamp};
 
 use crate::objects::{Object, Resource, Uid};
@@ -31,6 +32,8 @@ use address::Address;
 use claim::Claim;
 use entry::Entry;
 use history::Graveyard;
+use holdings::Holdings;
+use ports::NodePorts;
 use ranges::Ranges;
 use recent::Recent;
 use record::{Draft, Names, Record, Records, Seconds};
@@ -75,6 +78,7 @@ pub struct Index {
     addresses: HashMap<Address, Entry>,
     recent: Recent,
     ranges: Ranges,
+    node_ports: NodePorts,
     graveyard: Graveyard,
     external: Arc<ExternalNames>,
     rounds: [u32; Resource::ALL.len()],
@@ -110,6 +114,7 @@ impl Index {
             addresses: HashMap::new(),
             recent: Recent::new(),
             ranges: Ranges::default(),
+            node_ports: NodePorts::default(),
             external: Arc::default(),
             rounds: [0; Resource::ALL.len()],
             counts: Counts::default(),
@@ -137,7 +142,7 @@ impl Index {
             service.cluster_addresses().iter().for_each(|ip| self.ranges.add_service(*ip));
         }
         let draft = Draft::new(object, &self.settings.app_labels);
-        if draft.claims.is_empty() && draft.ranges.is_empty() {
+        if draft.claims.is_empty() && draft.holdings.is_empty() {
             // Pending, finished, headless, on the host network: nothing to name, so nothing to hold.
             self.delete(draft.uid, now);
         } else if let Some(slot) = self.by_uid.get(&draft.uid).copied() {
@@ -156,12 +161,14 @@ impl Index {
     pub fn delete(&mut self, uid: Uid, now: Timestamp) {
         let Some(slot) = self.by_uid.remove(&uid) else { return };
         let record = self.records.get_mut(slot);
-        let (claims, ranges) = (std::mem::take(&mut record.claims), std::mem::take(&mut record.ranges));
+        let (claims, holdings) = (std::mem::take(&mut record.claims), record.holdings.take());
         self.counts.objects[record.resource as usize] -= 1;
         for (address, _) in claims {
             self.change(address, now, Telling::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
         }
-        self.remove_ranges(slot, &ranges);
+        if let Some(holdings) = holdings {
+            self.give_up(slot, &holdings);
+        }
         let record = self.records.remove(slot);
         self.names.release(record.group, record.node);
     }
@@ -239,13 +246,13 @@ impl Index {
         let (uid, since) = (draft.uid, Seconds::from(started.min(now)));
         self.counts.objects[draft.resource as usize] += 1;
         let record = Record::new(draft, &mut self.names, &self.rounds);
-        let (claims, ranges) = (record.claims.clone(), record.ranges.clone());
+        let claims = record.claims.clone();
         let slot = self.records.insert(record);
         self.by_uid.insert(uid, slot);
         for (address, role) in claims {
             self.claim(address, Claim { slot, since, role }, now);
         }
-        self.add_ranges(slot, &ranges);
+        self.hold(slot);
     }
 
     fn replace(&mut self, slot: u32, draft: Draft, now: Timestamp) {
@@ -256,7 +263,7 @@ impl Index {
             self.change(*address, now, Telling::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
         }
         let record = Record::new(draft, &mut self.names, &self.rounds);
-        let (claims, ranges) = (record.claims.clone(), record.ranges.clone());
+        let (claims, held) = (record.claims.clone(), record.holdings != self.records.get(slot).holdings);
         let old = std::mem::replace(self.records.get_mut(slot), record);
         self.names.release(old.group, old.node);
         for (address, role) in claims {
@@ -270,9 +277,11 @@ impl Index {
                 Some(_) => {}
             }
         }
-        if renamed || aged || old.ranges != ranges {
-            self.remove_ranges(slot, &old.ranges);
-            self.add_ranges(slot, &ranges);
+        if renamed || aged || held {
+            if let Some(holdings) = old.holdings {
+                self.give_up(slot, &holdings);
+            }
+            self.hold(slot);
         }
     }
 
@@ -343,22 +352,23 @@ impl Index {
         self.ranges.recount(address.into(), counted, self.addresses.get(&address).map(Entry::is_of_pods));
     }
 
-    fn add_ranges(&mut self, slot: u32, ranges: &[IpNet]) {
-        for range in ranges {
-            self.ranges.add_pods(*range, slot);
-        }
-        self.lay_out(ranges);
+    /// Takes in what the record in `slot` has besides addresses.
+    fn hold(&mut self, slot: u32) {
+        let Some(holdings) = &self.records.get(slot).holdings else { return };
+        holdings.pods.iter().for_each(|range| self.ranges.add_pods(*range, slot));
+        holdings.node_ports.iter().for_each(|port| self.node_ports.add(*port, slot));
+        let layout = !holdings.pods.is_empty();
+        self.lay_out(layout);
     }
 
-    fn remove_ranges(&mut self, slot: u32, ranges: &[IpNet]) {
-        for range in ranges {
-            self.ranges.remove_pods(*range, slot);
-        }
-        self.lay_out(ranges);
+    fn give_up(&mut self, slot: u32, holdings: &Holdings) {
+        holdings.pods.iter().for_each(|range| self.ranges.remove_pods(*range, slot));
+        holdings.node_ports.iter().for_each(|port| self.node_ports.remove(*port, slot));
+        self.lay_out(!holdings.pods.is_empty());
     }
 
-    fn lay_out(&mut self, ranges: &[IpNet]) {
-        if !ranges.is_empty() {
+    fn lay_out(&mut self, changed: bool) {
+        if changed {
             self.revision += 1;
             self.layout = self.revision;
         }

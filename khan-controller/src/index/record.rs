@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use khan_api::Timestamp;
 
 use super::address::Address;
 use super::claim::Role;
-use crate::objects::{Meta, Object, Resource, Uid};
+use super::holdings::Holdings;
+use crate::objects::{Meta, Object, PodRange, Resource, Uid};
 
 /// Seconds since the Unix epoch, from 1970 to 2106; 0 is "not known". Kubernetes' own times have no fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +49,7 @@ pub(super) struct Draft {
     pub(super) started: Option<Timestamp>,
     pub(super) created: Option<Timestamp>,
     pub(super) claims: Vec<(Address, Role)>,
-    pub(super) ranges: Vec<IpNet>,
+    pub(super) holdings: Holdings,
 }
 
 impl Draft {
@@ -65,7 +65,7 @@ impl Draft {
                 started: pod.started,
                 created: pod.meta.created,
                 claims: pod.addresses.into_iter().map(claim(Role::Pod)).collect(),
-                ranges: Vec::new(),
+                holdings: Holdings::default(),
             },
             Object::Service(service) => Self {
                 uid: service.meta.uid,
@@ -76,7 +76,7 @@ impl Draft {
                 started: service.meta.created,
                 created: service.meta.created,
                 claims: service.addresses.into_iter().map(claim(Role::Service)).collect(),
-                ranges: Vec::new(),
+                holdings: Holdings { node_ports: service.node_ports, ..Holdings::default() },
             },
             Object::Node(node) => {
                 let mut claims: Vec<_> = node.addresses.into_iter().map(claim(Role::Node)).collect();
@@ -102,7 +102,10 @@ impl Draft {
                     started: node.meta.created,
                     created: node.meta.created,
                     claims,
-                    ranges: node.ranges.into_iter().map(crate::objects::PodRange::prefix).collect(),
+                    holdings: Holdings {
+                        pods: node.ranges.into_iter().map(PodRange::prefix).collect(),
+                        ..Holdings::default()
+                    },
                 }
             }
         }
@@ -124,7 +127,7 @@ pub(super) struct Record {
     pub(super) node: Arc<str>,
     pub(super) name: Box<str>,
     pub(super) claims: Box<[(Address, Role)]>,
-    pub(super) ranges: Box<[IpNet]>,
+    pub(super) holdings: Option<Box<Holdings>>,
     /// When it began to have its addresses.
     pub(super) started: Seconds,
     /// The list in which it was last seen.
@@ -140,7 +143,7 @@ impl Record {
             node: names.node(&draft.node),
             name: draft.name.into(),
             claims: draft.claims.into(),
-            ranges: draft.ranges.into(),
+            holdings: draft.holdings.boxed(),
             started: draft.started.map_or(Seconds::UNKNOWN, Seconds::from),
             round: rounds[draft.resource as usize],
             resource: draft.resource,
@@ -162,7 +165,7 @@ impl Record {
         !self.is_renamed(draft)
             && !self.is_aged(draft)
             && *self.claims == *draft.claims
-            && *self.ranges == *draft.ranges
+            && self.holdings.as_deref().unwrap_or(&Holdings::NONE) == &draft.holdings
     }
 }
 

@@ -56,6 +56,11 @@ pub trait Shape<'de>: Sized {
         None
     }
 
+    /// From a whole number that is not negative.
+    fn number(_number: u64) -> Option<Self> {
+        None
+    }
+
     /// From an array.
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Option<Self>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
@@ -82,6 +87,14 @@ impl Shape<'_> for bool {
 
     fn truth(truth: bool) -> Option<Self> {
         Some(truth)
+    }
+}
+
+impl Shape<'_> for u16 {
+    const EXPECTED: &'static str = "a number from 0 to 65535";
+
+    fn number(number: u64) -> Option<Self> {
+        number.try_into().ok()
     }
 }
 
@@ -170,8 +183,8 @@ impl<'de, T: Shape<'de>> Visitor<'de> for FieldVisitor<T> {
         Ok(Field::WrongType)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(Field::WrongType)
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(T::number(number).into())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {

@@ -1,5 +1,5 @@
-//! The fields of pods, services and nodes that names need, as Kubernetes spells them (`k8s.io/api/core/v1`). One shape for
-//! the three kinds: a field of another kind is absent.
+//! The fields that names need, as Kubernetes spells them (`k8s.io/api/core/v1`, `k8s.io/api/networking/v1`). One shape for
+//! all kinds: a field of another kind is absent.
 
 use serde::Deserialize;
 
@@ -105,11 +105,22 @@ pub(super) struct Spec {
     pub(super) cluster_ips: Field<Vec<Field<String>>>,
     #[serde(rename = "externalIPs")]
     pub(super) external_ips: Field<Vec<Field<String>>>,
+    pub(super) ports: Field<Vec<Field<ServicePort>>>,
+    // ServiceCIDR
+    pub(super) cidrs: Field<Vec<Field<String>>>,
     // Node
     #[serde(rename = "podCIDR")]
     pub(super) pod_cidr: Field<String>,
     #[serde(rename = "podCIDRs")]
     pub(super) pod_cidrs: Field<Vec<Field<String>>>,
+}
+
+/// An element of a service's `ports`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ServicePort {
+    pub(super) node_port: Field<u16>,
+    pub(super) protocol: Field<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -148,4 +159,4 @@ pub(super) struct NodeAddress {
     pub(super) address: Field<String>,
 }
 
-object_shape!(Manifest, Metadata, OwnerReference, Spec, Status, IpEntry, LoadBalancer, NodeAddress);
+object_shape!(Manifest, Metadata, OwnerReference, Spec, ServicePort, Status, IpEntry, LoadBalancer, NodeAddress);

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::manifest::Manifest;
+use khan_api::{NodePort, Protocol};
+
+use super::manifest::{Manifest, ServicePort};
 use super::{Meta, ObjectError, address, texts_of};
 
 /// A service, as far as its addresses and its name matter.
@@ -15,6 +17,8 @@ pub struct Service {
     pub addresses: Vec<IpAddr>,
     /// How many of them, the first ones, are cluster addresses.
     pub cluster: usize,
+    /// Ports on which every node takes connections for it: those of `spec.ports` that have a `nodePort`.
+    pub node_ports: Vec<NodePort>,
 }
 
 impl Service {
@@ -36,7 +40,7 @@ impl TryFrom<Manifest> for Service {
         cluster.retain(|text| !matches!(text.as_str(), "" | "None"));
         let r#type = spec.r#type.optional("spec.type")?.unwrap_or_default();
         if cluster.is_empty() || r#type == "ExternalName" {
-            return Ok(Self { meta, addresses: Vec::new(), cluster: 0 });
+            return Ok(Self { meta, addresses: Vec::new(), cluster: 0, node_ports: Vec::new() });
         }
         let external = texts_of(spec.external_ips, "spec.externalIPs")?;
         let balancer = status.load_balancer.optional("status.loadBalancer")?.unwrap_or_default();
@@ -58,6 +62,27 @@ impl TryFrom<Manifest> for Service {
                 }
             }
         }
-        Ok(Self { meta, addresses, cluster: in_cluster })
+        let node_ports = node_ports(texts_of(spec.ports, "spec.ports")?)?;
+        Ok(Self { meta, addresses, cluster: in_cluster, node_ports })
     }
+}
+
+fn node_ports(ports: Vec<ServicePort>) -> Result<Vec<NodePort>, ObjectError> {
+    let mut node_ports = Vec::new();
+    for port in ports {
+        let text = port.protocol.optional("spec.ports[].protocol")?.unwrap_or_else(|| "TCP".into());
+        let number = port.node_port.optional("spec.ports[].nodePort")?.unwrap_or_default();
+        if number == 0 {
+            continue;
+        }
+        let known = |protocol: &Protocol| protocol.as_str().eq_ignore_ascii_case(&text);
+        let Some(protocol) = Protocol::ALL.into_iter().find(known) else {
+            return Err(ObjectError::Malformed { field: "spec.ports[].protocol", text, expected: "TCP, UDP or SCTP" });
+        };
+        let port = NodePort { port: number, protocol };
+        if !node_ports.contains(&port) {
+            node_ports.push(port);
+        }
+    }
+    Ok(node_ports)
 }

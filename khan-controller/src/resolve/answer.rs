@@ -39,6 +39,7 @@ pub(super) struct Answer {
     // Of the addresses asked, known ones first.
     next: usize,
     identities: usize,
+    node_ports: usize,
     stage: Stage,
     begun: Instant,
     _pass: Pass,
@@ -49,13 +50,14 @@ enum Stage {
     Head,
     Identities,
     Gone,
+    NodePorts,
     Done,
 }
 
 impl Answer {
     pub(super) fn new(api: Api, asked: Asked, pass: Pass, begun: Instant) -> Self {
         let since = asked.cursor.filter(|cursor| !api.directory.read().is_too_old(*cursor));
-        Self { api, asked, since, next: 0, identities: 0, stage: Stage::Head, begun, _pass: pass }
+        Self { api, asked, since, next: 0, identities: 0, node_ports: 0, stage: Stage::Head, begun, _pass: pass }
     }
 
     /// Some of it, or nothing when there was nothing to say of the addresses that were looked up.
@@ -107,15 +109,31 @@ impl Answer {
                 serde_json::to_writer(&mut *chunk, &identity).expect("an identity is JSON");
             }
         }
-        for ip in self.asked.known.kept().skip(self.next) {
+        if self.stage == Stage::Gone {
+            for ip in self.asked.known.kept().skip(self.next) {
+                if chunk.len() >= CHUNK {
+                    return;
+                }
+                let comma = if self.next == 0 { "" } else { "," };
+                self.next += 1;
+                put(chunk, format_args!(r#"{comma}"{ip}""#));
+            }
+            put(chunk, format_args!(r#"],"ranges":{}"#, index.ranges()));
+            self.stage = Stage::NodePorts;
+            self.next = 0;
+        }
+        while let Some(port) = self.asked.node_ports.get(self.next) {
             if chunk.len() >= CHUNK {
                 return;
             }
-            let comma = if self.next == 0 { "" } else { "," };
             self.next += 1;
-            put(chunk, format_args!(r#"{comma}"{ip}""#));
+            if let Some(port) = index.service_port(*port) {
+                put(chunk, format_args!("{}", if self.node_ports == 0 { r#","node_ports":["# } else { "," }));
+                self.node_ports += 1;
+                serde_json::to_writer(&mut *chunk, &port).expect("a port is JSON");
+            }
         }
-        put(chunk, format_args!(r#"],"ranges":{}}}"#, index.ranges()));
+        put(chunk, format_args!("{}", if self.node_ports == 0 { "}" } else { "]}" }));
         self.stage = Stage::Done;
     }
 }

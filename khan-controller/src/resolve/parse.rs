@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
-use khan_api::Cursor;
+use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::resolve::MAX_ADDRESSES;
+use khan_api::{Cursor, NodePort};
 
 use super::addresses::Addresses;
 
 /// The longest text that means something: an IPv6 address that ends as IPv4 has 45 characters, a cursor 41.
 const LONGEST: usize = 48;
+/// A node port takes 34; and some room for spaces and for fields that later versions may add.
+const LONGEST_PORT: usize = 256;
 /// Fields that later versions may add may nest so deep.
 const DEEPEST: u32 = 64;
 
@@ -18,6 +21,7 @@ pub(super) struct Asked {
     pub(super) cursor: Option<Cursor>,
     pub(super) known: Addresses,
     pub(super) new: Addresses,
+    pub(super) node_ports: Vec<NodePort>,
 }
 
 impl Asked {
@@ -27,7 +31,7 @@ impl Asked {
 
     /// Bytes that this holds.
     pub(super) fn size(&self) -> usize {
-        self.known.size() + self.new.size()
+        self.known.size() + self.new.size() + self.node_ports.capacity() * size_of::<NodePort>()
     }
 }
 
@@ -52,6 +56,9 @@ pub(super) enum ParseError {
     /// More than anybody may ask.
     #[error("more than {MAX_ADDRESSES} addresses; ask in several requests with the same cursor")]
     TooMany,
+    /// Likewise.
+    #[error("more than {MAX_NODE_PORTS} node ports")]
+    TooManyPorts,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +66,7 @@ enum Field {
     Cursor,
     Ips,
     New,
+    NodePorts,
     Other,
 }
 
@@ -76,27 +84,54 @@ enum State {
     Value(Field),
     InCursor,
     Null(usize),
-    /// After `[`: an address or the end.
+    /// After `[`: an address (or a node port) or the end.
     FirstItem(Field),
     Item(Field),
     InItem(Field),
     AfterItem(Field),
+    /// Inside a node port, which is read when it is complete.
+    InPort(Nesting),
     /// Inside a value that means nothing here.
-    Skip {
-        depth: u32,
-        text: bool,
-        escaped: bool,
-    },
+    Skip(Nesting),
     SkipScalar,
     AfterValue,
     End,
+}
+
+/// Where inside a value that is not looked at byte by byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Nesting {
+    depth: u32,
+    text: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// After the first byte of an object or a list.
+    const NESTED: Self = Self { depth: 1, text: false, escaped: false };
+    /// After the quotation mark of a text.
+    const TEXT: Self = Self { depth: 0, text: true, escaped: false };
+
+    /// After one more byte; `None` when that was the last one.
+    fn next(self, byte: u8) -> Option<Self> {
+        let Self { depth, text, escaped } = self;
+        let outside = |depth| if depth == 0 { None } else { Some(Self { depth, text: false, escaped: false }) };
+        match byte {
+            b'"' if text && !escaped => outside(depth),
+            _ if text => Some(Self { depth, text, escaped: byte == b'\\' && !escaped }),
+            b'"' => Some(Self { depth, text: true, escaped: false }),
+            b'{' | b'[' => outside(depth + 1),
+            b'}' | b']' => outside(depth - 1),
+            _ => Some(self),
+        }
+    }
 }
 
 /// Reads a request.
 #[derive(Debug)]
 pub(super) struct Parser {
     asked: Asked,
-    seen: [bool; 3],
+    seen: [bool; 4],
     state: State,
     text: Vec<u8>,
     position: usize,
@@ -105,7 +140,7 @@ pub(super) struct Parser {
 impl Parser {
     pub(super) fn new() -> Self {
         let (asked, text) = (Asked::default(), Vec::with_capacity(LONGEST));
-        Self { asked, seen: [false; 3], state: State::Begin, text, position: 0 }
+        Self { asked, seen: [false; 4], state: State::Begin, text, position: 0 }
     }
 
     /// Bytes that this holds.
@@ -144,19 +179,19 @@ impl Parser {
                 }
                 if self.state == State::InKey && byte == b'\\' { State::InKeyEscaped } else { self.state }
             }
-            (State::Skip { depth, text: true, escaped }, _) => match byte {
-                b'"' if !escaped && depth == 0 => State::AfterValue,
-                b'"' if !escaped => State::Skip { depth, text: false, escaped: false },
-                _ => State::Skip { depth, text: true, escaped: byte == b'\\' && !escaped },
+            (State::Skip(nesting), _) => match nesting.next(byte) {
+                Some(Nesting { depth, .. }) if depth > DEEPEST => return expected("less nesting"),
+                Some(nesting) => State::Skip(nesting),
+                None => State::AfterValue,
             },
-            (State::Skip { depth, .. }, _) => match byte {
-                b'"' => State::Skip { depth, text: true, escaped: false },
-                b'{' | b'[' if depth == DEEPEST => return expected("less nesting"),
-                b'{' | b'[' => State::Skip { depth: depth + 1, text: false, escaped: false },
-                b'}' | b']' if depth == 1 => State::AfterValue,
-                b'}' | b']' => State::Skip { depth: depth - 1, text: false, escaped: false },
-                _ => self.state,
-            },
+            (State::InPort(_), _) if self.text.len() == LONGEST_PORT => return expected("a shorter node port"),
+            (State::InPort(nesting), _) => {
+                self.text.push(byte);
+                match nesting.next(byte) {
+                    Some(nesting) => State::InPort(nesting),
+                    None => return self.port_ends(),
+                }
+            }
             (State::SkipScalar | State::AfterValue, b',') => State::Key,
             (State::SkipScalar | State::AfterValue, b'}') => State::End,
             (State::SkipScalar, _) => {
@@ -185,13 +220,20 @@ impl Parser {
             (State::Value(Field::Cursor), b'"') => self.text_begins(State::InCursor),
             (State::Value(Field::Cursor), b'n') => State::Null(1),
             (State::Value(Field::Cursor), _) => return expected("a cursor or null"),
-            (State::Value(field @ (Field::Ips | Field::New)), b'[') => State::FirstItem(field),
+            (State::Value(field @ (Field::Ips | Field::New | Field::NodePorts)), b'[') => State::FirstItem(field),
+            (State::Value(Field::NodePorts), _) => return expected("a list of node ports"),
             (State::Value(Field::Ips | Field::New), _) => return expected("a list of addresses"),
-            (State::Value(Field::Other), b'"') => State::Skip { depth: 0, text: true, escaped: false },
-            (State::Value(Field::Other), b'{' | b'[') => State::Skip { depth: 1, text: false, escaped: false },
+            (State::Value(Field::Other), b'"') => State::Skip(Nesting::TEXT),
+            (State::Value(Field::Other), b'{' | b'[') => State::Skip(Nesting::NESTED),
             (State::Value(Field::Other), b',' | b'}' | b']' | b':') => return expected("a value"),
             (State::Value(Field::Other), _) => State::SkipScalar,
             (State::FirstItem(_) | State::AfterItem(_), b']') => State::AfterValue,
+            (State::FirstItem(Field::NodePorts) | State::Item(Field::NodePorts), b'{') => {
+                self.text_begins(State::InPort(Nesting::NESTED));
+                self.text.push(byte);
+                State::InPort(Nesting::NESTED)
+            }
+            (State::FirstItem(Field::NodePorts) | State::Item(Field::NodePorts), _) => return expected("a node port"),
             (State::FirstItem(field) | State::Item(field), b'"') => self.text_begins(State::InItem(field)),
             (State::FirstItem(_) | State::Item(_), _) => return expected("an address"),
             (State::AfterItem(field), b',') => State::Item(field),
@@ -228,6 +270,7 @@ impl Parser {
                     "cursor" => (Field::Cursor, "cursor"),
                     "ips" => (Field::Ips, "ips"),
                     "new" => (Field::New, "new"),
+                    "node_ports" => (Field::NodePorts, "node_ports"),
                     _ => return Ok(State::Colon(Field::Other)),
                 };
                 if std::mem::replace(&mut self.seen[field as usize], true) {
@@ -236,6 +279,16 @@ impl Parser {
                 Ok(State::Colon(field))
             }
         }
+    }
+
+    fn port_ends(&mut self) -> Result<State, ParseError> {
+        let port = serde_json::from_slice(&self.text)
+            .map_err(|_| self.bad(&"not a node port such as {\"port\":30080,\"protocol\":\"tcp\"}"))?;
+        if self.asked.node_ports.len() == MAX_NODE_PORTS {
+            return Err(ParseError::TooManyPorts);
+        }
+        self.asked.node_ports.push(port);
+        Ok(State::AfterItem(Field::NodePorts))
     }
 
     fn what_text_is(&self) -> &'static str {
@@ -251,7 +304,7 @@ impl Parser {
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use khan_api::ResolveRequest;
+    use khan_api::{Protocol, ResolveRequest};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -263,17 +316,17 @@ mod tests {
         parser.finish()
     }
 
-    fn flat(asked: &Asked) -> (Option<Cursor>, Vec<IpAddr>, Vec<IpAddr>) {
+    /// As serde reads it; the order of addresses is lost.
+    fn flat(asked: &Asked) -> ResolveRequest {
         let list = |addresses: &Addresses| (0..addresses.len()).filter_map(|n| addresses.get(n)).collect();
-        (asked.cursor, list(&asked.known), list(&asked.new))
+        let (ips, new) = (list(&asked.known), list(&asked.new));
+        sorted(ResolveRequest { cursor: asked.cursor, ips, new, node_ports: asked.node_ports.clone() })
     }
 
-    fn sorted(
-        (cursor, mut ips, mut new): (Option<Cursor>, Vec<IpAddr>, Vec<IpAddr>),
-    ) -> (Option<Cursor>, Vec<IpAddr>, Vec<IpAddr>) {
-        ips.sort_unstable();
-        new.sort_unstable();
-        (cursor, ips, new)
+    fn sorted(mut request: ResolveRequest) -> ResolveRequest {
+        request.ips.sort_unstable();
+        request.new.sort_unstable();
+        request
     }
 
     fn ip() -> impl Strategy<Value = IpAddr> {
@@ -282,6 +335,11 @@ mod tests {
             any::<u128>().prop_map(|bits| Ipv6Addr::from_bits(bits).into()),
             any::<u32>().prop_map(|bits| Ipv4Addr::from_bits(bits).to_ipv6_mapped().into()),
         ]
+    }
+
+    fn node_port() -> impl Strategy<Value = NodePort> {
+        (any::<u16>(), prop::sample::select(Protocol::ALL.to_vec()))
+            .prop_map(|(port, protocol)| NodePort { port, protocol })
     }
 
     fn other() -> impl Strategy<Value = Value> {
@@ -306,6 +364,8 @@ mod tests {
             cursor in proptest::option::of((any::<u64>(), any::<u64>())),
             ips in prop::collection::vec(ip(), 0..20),
             new in prop::collection::vec(ip(), 0..20),
+            node_ports in prop::collection::vec(node_port(), 0..20),
+            port_extra in prop::collection::btree_map("[a-z\\PC]{0,20}", "\\PC{0,10}", 0..2),
             extra in prop::collection::btree_map("[a-z\\PC]{0,60}", other(), 0..3),
             pretty: bool,
             size in 1_usize..40,
@@ -315,27 +375,33 @@ mod tests {
             request["cursor"] = json!(cursor);
             request["ips"] = json!(ips);
             request["new"] = json!(new);
+            request["node_ports"] = json!(node_ports);
+            for port in request["node_ports"].as_array_mut().unwrap() {
+                for (key, value) in &port_extra {
+                    port[format!("x{key}")] = json!(value);
+                }
+            }
             let text = if pretty { format!("{request:#}") } else { request.to_string() };
             let expected: ResolveRequest = serde_json::from_str(&text).unwrap();
             let asked = read(text.as_bytes().chunks(size)).unwrap();
-            prop_assert_eq!(sorted(flat(&asked)), sorted((expected.cursor, expected.ips, expected.new)));
+            prop_assert_eq!(flat(&asked), sorted(expected));
         }
 
         /// Nothing that serde refuses is taken for addresses, and nothing panics.
         #[test]
         fn refuses_what_is_cut_or_spoiled(
-            ips in prop::collection::vec(ip(), 1..4), at in any::<prop::sample::Index>(), byte: u8, cut: bool,
+            ips in prop::collection::vec(ip(), 1..4), port in node_port(), at in any::<prop::sample::Index>(), byte: u8, cut: bool,
         ) {
-            let text = json!({"cursor": "1-2", "ips": ips, "new": []}).to_string();
+            let text = json!({"cursor": "1-2", "ips": ips, "new": [], "node_ports": [port]}).to_string();
             let mut bytes = text.into_bytes();
             let at = at.index(bytes.len());
             if cut { bytes.truncate(at) } else { bytes[at] = byte }
             if let Ok(asked) = read([&bytes]) {
                 // A field's name may have been spoiled, which makes it another field; otherwise serde agrees.
                 if let Ok(expected) = serde_json::from_slice::<ResolveRequest>(&bytes) {
-                    prop_assert_eq!(sorted(flat(&asked)), sorted((expected.cursor, expected.ips, expected.new)));
+                    prop_assert_eq!(flat(&asked), sorted(expected));
                 } else {
-                    prop_assert!(flat(&asked).1.iter().all(|ip| ips.contains(ip)) || byte.is_ascii_hexdigit() || byte == b':' || byte == b'.');
+                    prop_assert!(flat(&asked).ips.iter().all(|ip| ips.contains(ip)) || byte.is_ascii_hexdigit() || byte == b':' || byte == b'.');
                 }
             }
         }
@@ -354,12 +420,21 @@ mod tests {
             (r#"{"ips":[]}x"#, "expected nothing more at byte 11"),
             (r#"{"cursor":"yesterday","ips":[]}"#, "not a cursor of the form"),
             (r#"{"cursor":nil,"ips":[]}"#, "expected a cursor or null"),
+            (r#"{"ips":[],"node_ports":30080}"#, "expected a list of node ports at byte 24"),
+            (r#"{"ips":[],"node_ports":[30080]}"#, "expected a node port at byte 25"),
+            (r#"{"ips":[],"node_ports":[{"port":65536,"protocol":"tcp"}]}"#, "not a node port such as"),
+            (r#"{"ips":[],"node_ports":[{"port":1,"protocol":"icmp"}]}"#, "not a node port such as"),
+            (r#"{"ips":[],"node_ports":[{"port":1"#, "EOF at byte 33"),
         ] {
             let error = read([text]).unwrap_err().to_string();
             assert!(error.contains(told), "{text}: {error}");
         }
         let deep = format!("{{\"x\":{}", "[".repeat(100_000));
         assert_eq!(read([deep]), Err(ParseError::Expected("less nesting", 70)));
+        let deep = format!("{{\"node_ports\":[{}", "{\"x\":".repeat(100_000));
+        assert_eq!(read([deep]), Err(ParseError::Expected("a shorter node port", 272)));
+        let many = format!(r#"{{"ips":[],"node_ports":[{}]}}"#, vec![r#"{"port":1,"protocol":"tcp"}"#; 4097].join(","));
+        assert_eq!(read([many]), Err(ParseError::TooManyPorts));
         let long = format!("{{\"ips\":[\"{}", "1".repeat(1_000_000));
         assert!(read([long]).unwrap_err().to_string().contains("invalid IP address"));
     }

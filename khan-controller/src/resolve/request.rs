@@ -7,6 +7,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::resolve::MAX_ADDRESSES;
 use khan_serve::exchange::Exchange;
 use khan_serve::gate::Pass;
@@ -15,13 +16,15 @@ use super::answer::{self, Answer};
 use super::parse::{Asked, ParseError, Parser};
 use super::{Api, Refusal};
 
-/// The longest address is 39 characters, with quotes and comma 42; and some room for spaces.
-const MOST_BYTES: usize = MAX_ADDRESSES * 64;
+/// The longest address is 39 characters, with quotes and comma 42; a node port is as long. And some room for spaces.
+const MOST_BYTES: usize = (MAX_ADDRESSES + MAX_NODE_PORTS) * 64;
 
 impl From<ParseError> for Refusal {
     fn from(error: ParseError) -> Self {
         match error {
-            ParseError::TooMany => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            ParseError::TooMany | ParseError::TooManyPorts => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
+            }
             _ => Self::new(StatusCode::BAD_REQUEST, format!("not a resolve request: {error}")),
         }
     }

@@ -1,5 +1,6 @@
 //! What is read of an object, and which objects are refused.
 
+use khan_api::{NodePort, Protocol};
 use khan_controller::index::Settings;
 use khan_controller::objects::{Object, ObjectError};
 use serde_json::{Value, json};
@@ -108,6 +109,50 @@ fn external_and_load_balancer_addresses() {
     for ip in ["10.96.0.10", "fd00:96::a", "203.0.113.9", "198.51.100.4"] {
         assert_eq!(world.owner(ip), "service web", "{ip}");
     }
+}
+
+#[test]
+fn node_ports() {
+    let mut object = service("shop", "web", &["10.96.0.10"]);
+    let mut ports = |ports: Value| {
+        object["spec"]["ports"] = ports;
+        Object::read(resource(&object), manifest(&object))
+    };
+    let both = json!([
+        {"port": 53, "nodePort": 30053, "protocol": "UDP"}, {"port": 53, "nodePort": 30053}, {"port": 80}, {"nodePort": 0},
+    ]);
+    let Ok(Object::Service(service)) = ports(both) else { panic!("not a service") };
+    let named: Vec<_> = service.node_ports.iter().map(|port| (port.port, port.protocol.as_str())).collect();
+    assert_eq!(named, [(30053, "udp"), (30053, "tcp")]);
+    for (odd, reason) in [
+        (json!([{"nodePort": 65536}]), "spec.ports[].nodePort is not a number from 0 to 65535"),
+        (json!([{"nodePort": "30080"}]), "spec.ports[].nodePort is not a number from 0 to 65535"),
+        (
+            json!([{"nodePort": 1, "protocol": "ICMP"}]),
+            "spec.ports[].protocol is \"ICMP\", which is not TCP, UDP or SCTP",
+        ),
+        (json!({}), "spec.ports is not a list"),
+    ] {
+        assert_eq!(ports(odd).unwrap_err().to_string(), reason);
+    }
+}
+
+#[test]
+fn the_oldest_service_has_a_contested_node_port() {
+    let with_port = |name: &str, created: &str| {
+        let mut object = service("shop", name, &["10.96.0.10"]);
+        object["metadata"]["creationTimestamp"] = json!(created);
+        object["spec"]["ports"] = json!([{"port": 80, "nodePort": 30080}]);
+        object
+    };
+    let (old, young) = (with_port("old", "2026-11-20T00:00:00Z"), with_port("young", "2026-11-21T00:00:00Z"));
+    let mut world = World::of(&[young, old.clone()]);
+    let port = NodePort { port: 30080, protocol: Protocol::Tcp };
+    assert_eq!(world.index.service_port(port).unwrap().name, "old");
+    world.delete(&old);
+    assert_eq!(world.index.service_port(port).unwrap().name, "young");
+    let udp = NodePort { protocol: Protocol::Udp, ..port };
+    assert_eq!(world.index.service_port(udp), None);
 }
 
 #[test]

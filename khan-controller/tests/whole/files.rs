@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use khan_api::Kind;
+use khan_api::{Kind, NodePort, Protocol, ResolveRequest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{PATIENCE, identity, names, until_metric, until_names, until_ready};
+use crate::client::{PATIENCE, identity, names, resolve, until_metric, until_names, until_ready};
 use crate::manifests::{node, pod, service};
 use crate::program::{Controller, start, text};
 
@@ -63,6 +63,19 @@ async fn every_form_that_kubectl_writes() {
         json!({"kind": kind, "items": [object]}).to_string()
     });
     has_all(&lists.filter(|text| !text.contains("ConfigMap")).collect::<Vec<_>>().join("\n")).await;
+}
+
+#[tokio::test]
+async fn node_ports_of_a_file() {
+    let mut service = service("shop", "web", &["10.96.0.10"]);
+    service["spec"]["ports"] = json!([{"port": 80, "protocol": "TCP", "nodePort": 30080}]);
+    for content in [service.to_string(), serde_yaml_ng::to_string(&service).unwrap()] {
+        let (_folder, controller) = of(&content).await;
+        let node_ports = vec![NodePort { port: 30080, protocol: Protocol::Tcp }];
+        let request = ResolveRequest { node_ports, ..ResolveRequest::default() };
+        let answer = resolve(controller.address, &request).await;
+        assert_eq!(answer.node_ports[0].name, "web", "{content}");
+    }
 }
 
 #[tokio::test]

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::resolve::MAX_ADDRESSES;
-use khan_api::{Cursor, Kind, ResolveRequest, routes};
+use khan_api::{Cursor, Kind, NodePort, Protocol, ResolveRequest, ServicePort, routes};
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api_server::ApiServer;
-use crate::client::{PATIENCE, ask, get, identity, json as parse, post, resolve, until_names, until_ready};
+use crate::client::{PATIENCE, ask, get, identity, json as parse, post, resolve, until_names, until_ready, within};
 use crate::manifests::{node, pod, service};
 use crate::program::{Controller, watching};
 
@@ -60,6 +61,57 @@ async fn new_addresses_are_answered_whatever_the_cursor() {
     let answer = resolve(controller.address, &request).await;
     assert_eq!(answer.identities.keys().copied().collect::<Vec<_>>(), [ip("10.244.1.7"), ip("10.244.1.9")]);
     assert_eq!(answer.gone, Vec::<IpAddr>::new());
+}
+
+#[tokio::test]
+async fn node_ports_are_answered_with_their_service_whatever_the_cursor() {
+    let (server, controller) = cluster().await;
+    let node_port = |port, protocol| NodePort { port, protocol };
+    let asked = [(30080, Protocol::Tcp), (30080, Protocol::Udp), (30053, Protocol::Udp), (31000, Protocol::Tcp)];
+    let asked: Vec<NodePort> = asked.map(|(port, protocol)| node_port(port, protocol)).into();
+    let ask = async |cursor| {
+        let request = ResolveRequest { cursor, node_ports: asked.clone(), ..ResolveRequest::default() };
+        let answer = resolve(controller.address, &request).await;
+        let named = |port: &ServicePort| (port.node_port(), format!("{}/{}", port.ns, port.name));
+        (answer.cursor, answer.node_ports.iter().map(named).collect::<Vec<_>>())
+    };
+    let (cursor, none) = ask(None).await;
+    assert_eq!(none, []);
+    server.put(balanced(
+        "web",
+        &[json!({"port": 80, "nodePort": 30080}), json!({"port": 81, "nodePort": 0}), json!({"port": 82})],
+    ));
+    server.put(balanced("dns", &[json!({"port": 53, "protocol": "UDP", "nodePort": 30053})]));
+    let expected = [
+        (node_port(30080, Protocol::Tcp), "shop/web".to_owned()),
+        (node_port(30053, Protocol::Udp), "shop/dns".to_owned()),
+    ];
+    within(PATIENCE, async || ask(None).await.1.eq(&expected).then_some(()).ok_or("not yet named")).await;
+    assert_eq!(ask(Some(cursor)).await.1, expected);
+    // The port of the balancer's health check is not a service's.
+    let mut local = balanced("web", &[json!({"port": 80, "nodePort": 31111})]);
+    local["spec"]["healthCheckNodePort"] = 31000.into();
+    server.put(local);
+    within(PATIENCE, async || ask(None).await.1.eq(&expected[1..]).then_some(()).ok_or("still named")).await;
+    server.delete(balanced("dns", &[]));
+    within(PATIENCE, async || ask(None).await.1.is_empty().then_some(()).ok_or("still named")).await;
+}
+
+#[tokio::test]
+async fn more_node_ports_than_a_cluster_has_are_refused() {
+    let (_server, controller) = cluster().await;
+    let node_ports = (0..).map(|port| NodePort { port, protocol: Protocol::Tcp }).take(MAX_NODE_PORTS + 1).collect();
+    let request = ResolveRequest { node_ports, ..ResolveRequest::default() };
+    let (status, answer) = post(controller.address, routes::RESOLVE, json!(request).to_string()).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{answer}");
+    assert_eq!(parse(&answer)["error"], "more than 4096 node ports");
+}
+
+fn balanced(name: &str, ports: &[Value]) -> Value {
+    let mut service = service("shop", name, &[]);
+    let ip = if name == "web" { "10.96.0.10" } else { "10.96.0.53" };
+    service["spec"] = json!({"type": "LoadBalancer", "clusterIP": ip, "clusterIPs": [ip], "ports": ports});
+    service
 }
 
 #[tokio::test]
