@@ -21,6 +21,8 @@ use khan_serve::gate::{Bounds, Gate};
 use khan_serve::readiness::Readiness;
 use khan_serve::shed::Shed;
 
+pub use parse::{ParseError, read_request};
+
 use crate::auth::{self, Authenticator};
 use crate::directory::Directory;
 use crate::metrics::Metrics;

@@ -32,6 +32,7 @@ mod privilege;
 
 pub mod binaries;
 pub mod cluster;
+pub mod corpus;
 pub mod host;
 pub mod khan;
 pub mod lab;

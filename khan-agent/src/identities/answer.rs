@@ -19,8 +19,9 @@ pub(super) const fn most_bytes(asked: usize) -> usize {
     (1 << 20) + asked * (4 << 10)
 }
 
-/// Reads an answer about these addresses.
-pub(super) fn read(body: &[u8], asked: &HashSet<IpAddr>) -> serde_json::Result<ResolveAnswer> {
+/// Reads an answer about these addresses; what it says of others is left out.
+#[expect(clippy::implicit_hasher, reason = "the set is made for this call")]
+pub fn read(body: &[u8], asked: &HashSet<IpAddr>) -> serde_json::Result<ResolveAnswer> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let answer = deserializer.deserialize_map(Answer(asked))?;
     deserializer.end()?;

@@ -35,6 +35,11 @@ impl Addresses {
         }
     }
 
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = IpAddr> {
+        (0..self.len()).filter_map(|n| self.get(n))
+    }
+
     /// Keeps number `n`, the latest that was looked at, in the room of those before it.
     pub(super) fn keep(&mut self, n: usize) {
         if let Some(ip) = self.v4.get(n).copied() {

@@ -1,0 +1,8 @@
+//! Any file as a recording. What must hold is written beside the tests, which replay what was found.
+
+#![no_main]
+
+#[path = "../../khan-cli/tests/fuzzed/recording.rs"]
+mod check;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| check::check(bytes));

@@ -1,0 +1,8 @@
+//! Any body in place of an agent's snapshot. What must hold is written beside the tests, which replay what was found.
+
+#![no_main]
+
+#[path = "../../khan-cli/tests/fuzzed/snapshot.rs"]
+mod check;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| check::check(bytes));
