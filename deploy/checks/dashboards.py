@@ -1,5 +1,5 @@
-"""Makes the Grafana dashboards in deploy/grafana: with --write it writes them, without it fails when they are not what would
-be written. What a panel asks is checked on a real Prometheus by khan-lab/tests/dashboards.rs."""
+"""Generates the Grafana dashboards in deploy/grafana: with --write it writes them, without it fails if they are out of date.
+khan-lab/tests/dashboards.rs runs the panels' queries on a real Prometheus."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ FOLDER = pathlib.Path(__file__).parent.parent / "grafana"
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 EDGE = 'cluster=~"$cluster"'
 RAW = 'side="client",cluster=~"$cluster"'
-# An end as people write it: NAMESPACE/APP, or the type where there is no app.
+# One end of an edge as people write it: NAMESPACE/APP, or the type if there is no app.
 FROM = "{{src_ns}}/{{src_app}} ({{src_type}})"
 TO = "{{dst_ns}}/{{dst_app}} ({{dst_type}})"
 BOTH = f"{FROM} → {TO}"
@@ -43,7 +43,7 @@ NAMESPACE = variable(
 )
 APP = variable("app", "App", "label_values(app:khan_connection:sum{" + EDGE + ',ns=~"$namespace"}, app)', multi=True)
 NODE = variable("node", "Node", "label_values(node_source:khan_connection:sum{" + EDGE + "}, node)")
-# The metrics of a node's table may lack the label `node`; the scrape target is always there.
+# The metrics of a node's table may lack the label `node`, but always have their scrape target.
 INSTANCE = variable(
     "instance", "Instance", "label_values(node_source:khan_connection:sum{" + EDGE + ',node="$node"}, instance)', hide=2
 )
@@ -59,7 +59,7 @@ WINDOW = {
 
 
 def panel(kind, title, description, targets, unit="short", width=8, height=8, options=None, **defaults):
-    """`targets` are (query, legend) pairs. Tables and stats ask for one moment, graphs for a range."""
+    """`targets` are (query, legend) pairs. Tables and stats query one moment, graphs a range."""
     instant = kind != "timeseries"
     custom = {"fillOpacity": 10, "showPoints": "never"} if kind == "timeseries" else {}
     return {

@@ -17,7 +17,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).parent.parent
 PATIENCE = 60
-# What the annotations are made for: the job of Prometheus' own example (documentation/examples/prometheus-kubernetes.yml).
+# The job that the annotations are meant for, from Prometheus's own example (documentation/examples/prometheus-kubernetes.yml).
 ANNOTATIONS = """
 - job_name: annotations
   honor_labels: true
@@ -35,7 +35,7 @@ ANNOTATIONS = """
 
 
 def pods(path):
-    """One pod of each workload, as a cluster would make them, and one that is none of Khan's."""
+    """One pod of each workload, as a cluster would create them, and one that does not belong to Khan."""
     for number, obj in enumerate(yaml.safe_load_all(path.read_text()), start=1):
         if obj["kind"] in ("DaemonSet", "Deployment"):
             template = obj["spec"]["template"]
@@ -60,7 +60,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         if "watch=" in self.path:
-            # Nothing ever changes; the watch is open until vmagent ends.
+            # Nothing ever changes; the watch stays open until vmagent exits.
             self.rfile.read()
             return
         namespace = self.path.split("/namespaces/")[1].split("/")[0] if "/namespaces/" in self.path else None
@@ -73,7 +73,7 @@ class Api(http.server.BaseHTTPRequestHandler):
 
 
 def targets(config, wanted):
-    """What vmagent makes of the configuration, once it has as many targets as are wanted."""
+    """The targets that vmagent finds with the configuration, once there are as many as expected."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder, "scrape.yaml")
         file.write_text(yaml.safe_dump({"scrape_configs": config}))
@@ -84,7 +84,7 @@ def targets(config, wanted):
              f"-remoteWrite.tmpDataPath={folder}", "-promscrape.config.strictParse=true"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )
-        # Whoever does not read a pipe stops the writer in the end.
+        # A pipe that nobody reads blocks the writer in the end.
         log = []
         reader = threading.Thread(target=lambda: log.extend(agent.stderr), daemon=True)
         reader.start()

@@ -1,4 +1,4 @@
-"""Every relative link in the documents leads to a file, every anchor to a heading, and every alert to its section."""
+"""Checks that every relative link leads to a file, every anchor to a heading, and every alert to its section."""
 
 import pathlib
 import re
@@ -18,7 +18,7 @@ def documents():
 
 
 def anchors(path):
-    """As GitHub makes them of headings."""
+    """Anchors of the headings, as GitHub generates them."""
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

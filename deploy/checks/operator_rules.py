@@ -1,5 +1,5 @@
-"""Keeps the PrometheusRule of the component prometheus-operator in step with deploy/prometheus: with --write it writes the
-object, without it fails when the object is not the one that would be written."""
+"""Generates the PrometheusRule of the component prometheus-operator from deploy/prometheus: with --write it writes the object,
+without it fails if the object is out of date."""
 
 import pathlib
 import sys

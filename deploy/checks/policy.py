@@ -1,4 +1,4 @@
-"""What every manifest of Khan keeps to. In: the objects of one rendered kustomization. Out: sentences about what is wrong."""
+"""The policies for Khan's manifests. In: the objects of one rendered kustomization. Out: one sentence for each violation."""
 
 import re
 
@@ -6,7 +6,7 @@ WORKLOADS = {"DaemonSet", "Deployment"}
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"}
 FAMILY = ("name", "part-of", "version")
 
-# The whole of what Khan may do to an API server, by role.
+# Everything that Khan may do with an API server, by role.
 ROLES = {
     "khan-controller": [{"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["list", "watch"]}],
     "khan-controller-tokens": [
@@ -21,7 +21,7 @@ ROLES = {
 
 
 def violations(objects, version):
-    """Every breach in these objects, one sentence each."""
+    """Every violation in these objects, one sentence each."""
     namespaces = {o["metadata"]["name"]: o["metadata"].get("labels", {}) for o in objects if o["kind"] == "Namespace"}
     for obj in objects:
         where = f"{obj['kind']} {obj['metadata']['name']}"
@@ -35,12 +35,12 @@ def violations(objects, version):
     yield from references(objects)
 
 
-# What README.md says to delete after a change between kustomizations that have the controller in different namespaces.
+# What deploy/README.md says to delete after a switch to a kustomization that has the controller in another namespace.
 CLEAN_UP = re.compile(r"kubectl -n \S+ delete (\S+) -l app.kubernetes.io/name=khan,app.kubernetes.io/component=controller$", re.M)
 
 
 def left_behind(rendered, name, readme):
-    """Whoever applies `name` where another kustomization was applied leaves nothing that the documented command misses."""
+    """What another kustomization leaves behind when `name` is applied over it, and the documented command does not delete."""
     kinds = {kind for found in CLEAN_UP.findall(readme) for kind in found.split(",")}
 
     def place(obj):
@@ -51,7 +51,7 @@ def left_behind(rendered, name, readme):
     for other, objects in rendered.items():
         for obj in objects:
             kind, namespace, obj_name = place(obj)
-            # Another namespace, so that nothing takes its place. What has no successor of its name does no harm.
+            # In another namespace, so nothing replaces it. An object without a successor of the same name does no harm.
             if namespace and (kind, obj_name) in names and place(obj) not in here:
                 component = obj["metadata"]["labels"].get("app.kubernetes.io/component")
                 if component != "controller" or kind.lower() not in kinds:
@@ -91,7 +91,7 @@ def workload(obj, version):
     if pod.get("automountServiceAccountToken", True) and agent:
         yield "mounts a token for the API server that the agent never uses"
     for volume in pod.get("volumes", []):
-        # The one reason to look at the host: whether Cilium has tables of its own.
+        # The only reason to look at the host: to detect Cilium's own tables.
         if "hostPath" in volume and not (agent and volume["hostPath"]["path"] == "/sys/fs/bpf"):
             yield f"volume {volume['name']} is a hostPath"
         if "emptyDir" in volume:
@@ -144,7 +144,7 @@ def operation(container, version):
 
 
 def references(objects):
-    """Names that lead nowhere within the kustomization."""
+    """References to names that do not exist in the kustomization."""
     named = {(o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"]) for o in objects}
     namespaces = {name for kind, _, name in named if kind == "Namespace"}
     for obj in objects:
@@ -170,7 +170,7 @@ def references(objects):
             wanted = [("ClusterRole", "", obj["roleRef"]["name"])]
             wanted += [(s["kind"], s.get("namespace", ""), s["name"]) for s in obj["subjects"]]
             for reference in wanted:
-                # Kubernetes brings system: roles and roles for token review itself.
+                # Kubernetes provides the system: roles, including those for token reviews.
                 if reference not in named and not reference[2].startswith("system:"):
                     yield f"{where}: {reference[0]} {reference[2]} is not created"
         selector = None

@@ -1,8 +1,8 @@
 """Keeps the flag tables in docs/reference.md in step with the programs' own --help.
 
-reference.py FOLDER compares, reference.py FOLDER --write writes; FOLDER holds the built programs. Tables stand between
-`<!-- flags of NAME -->` and `<!-- end -->`; between `<!-- commands of NAME -->` and that, each command with the flags that it
-has beyond the program's own.
+reference.py FOLDER compares, reference.py FOLDER --write writes; FOLDER holds the built programs. Tables are between
+`<!-- flags of NAME -->` and `<!-- end -->`; between `<!-- commands of NAME -->` and that is each command with the flags that it
+adds to the program's own.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class Flag:
 
 def help_of(folder, words):
     program, *command = words.split()
-    # Wide enough that nothing wraps within a cell, and no variable of ours shows up as a value.
+    # Without our own variables, which would show up as values.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("KHAN_")}
     run = [str(pathlib.Path(folder) / program), *command, "--help"]
     return subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout
@@ -58,7 +58,7 @@ def flags(text):
             elif stripped == "Possible values:":
                 values = []
             elif values is not None:
-                # What a value means may go on for lines.
+                # The meaning of a value may span several lines.
                 if value := re.match(r"^- ([\w-]+)(:|$)", stripped):
                     values.append(value[1])
                     current.value = "|".join(values)
@@ -86,7 +86,7 @@ def table(found):
 
 
 def commands(folder, program):
-    """Each command with what it is for and its own flags; how completions and man pages are made says --help."""
+    """Each command with its purpose and its own flags. Completions and man pages are left to --help."""
     page = help_of(folder, program)
     everywhere = {flag.names for flag in flags(page)}
     listed = re.search(r"^Commands:\n(.*?)\n\n", page, re.MULTILINE | re.DOTALL)[1]

@@ -1,5 +1,5 @@
-"""What is built from: licences, registries and banned crates as deny.toml has them, read from `cargo metadata`, so that it
-works without cargo-deny and without a network; and one version for crates, images, manifests and CHANGELOG."""
+"""Checks licences, registries and banned crates against deny.toml, using `cargo metadata`, so that it works without cargo-deny and
+without a network; and that crates, images, manifests and CHANGELOG have the same version."""
 
 import json
 import pathlib
@@ -69,7 +69,7 @@ def of_crates(deny):
             yield f"{name} comes from {crate['source']}"
         if not allowed(crate["license"] or "", set(deny["licenses"]["allow"])):
             yield f"{name} is under {crate['license']}, which deny.toml does not allow"
-    # The lock file names crates of other platforms and unused features too; what is linked is in the resolved graph.
+    # The lock file also names crates of other platforms and unused features; the resolved graph has what is linked.
     linked = {node["id"] for node in metadata["resolve"]["nodes"]}
     for crate in metadata["packages"]:
         if crate["id"] in linked and crate["name"] in banned:

@@ -1,4 +1,4 @@
-"""Each policy notices its breach."""
+"""Each policy catches its violation."""
 
 import copy
 import unittest

@@ -1,4 +1,4 @@
-"""Licence expressions are read as SPDX means them."""
+"""Licence expressions are evaluated as SPDX defines them."""
 
 import unittest
 
