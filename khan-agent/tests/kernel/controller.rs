@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,14 @@ use khan_lab::{Host, Lab, Program, Result, Seed, until};
 use crate::page::lines;
 
 const SOON: Duration = Duration::from_mins(1);
+
+/// 64 MiB of spaces, compressed. An unoptimized build takes seconds for that, so it is made only once.
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let spaces = " ".repeat(1 << 20);
+    (0..64).try_for_each(|_| bomb.write_all(spaces.as_bytes())).expect("memory takes it");
+    bomb.finish().expect("memory takes it")
+});
 
 /// What the controller answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +41,7 @@ enum Manner {
     Previous,
     /// Ranges without end.
     Ranges,
-    /// A body that unpacks to a gigabyte.
+    /// A body that decompresses to 64 MiB.
     Bomb,
     /// Somewhere else.
     Redirect(SocketAddr),
@@ -116,12 +124,8 @@ fn answer(mut stream: TcpStream, manner: Manner) -> std::io::Result<()> {
             (0..10_000_000).try_for_each(|_| send(r#""10.0.0.0/8","#))
         }
         Manner::Bomb => {
-            let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            let spaces = " ".repeat(1 << 20);
-            (0..64).try_for_each(|_| bomb.write_all(spaces.as_bytes()))?;
-            let bomb = bomb.finish()?;
             stream.write_all(head("Content-Encoding: gzip\r\n").as_bytes())?;
-            stream.write_all(&bomb)
+            stream.write_all(&BOMB)
         }
         Manner::Redirect(address) => send(&format!(
             "HTTP/1.1 307 T\r\nLocation: http://{address}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -176,6 +180,7 @@ fn peak_mib(agent: &Running) -> u64 {
 fn a_hostile_controller_takes_no_memory_and_leads_nowhere() -> Result {
     let lab = Lab::new()?;
     let node = lab.host("node")?;
+    LazyLock::force(&BOMB);
     let controller = Controller::start(listen(&node));
     let elsewhere = Controller::start(listen(&node));
     let agent = start(&node, controller.address, "100ms")?;
