@@ -25,6 +25,7 @@ use crate::source::agents::{self, url::AgentUrl};
 use crate::source::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::source::exchange::Bounds;
 use crate::source::http_config::HttpConfig;
+use crate::source::nodes::NodeChoice;
 use crate::source::recording;
 
 /// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
@@ -32,7 +33,8 @@ use crate::source::recording;
 pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     if let Some(file) = &cli.source.replay {
         tracing::info!(file = %file.display(), "Reading a recording");
-        return recording::replay(file).map_err(|error| Failure::usage(format_args!("--replay {error}")));
+        return recording::replay(file, &NodeChoice::new(&cli.source.node))
+            .map_err(|error| Failure::usage(format_args!("--replay {error}")));
     }
     let feed = source(cli, query).await?;
     match &cli.source.record {
@@ -113,7 +115,15 @@ pub fn is_cluster_configured(args: &KubeArgs) -> bool {
 /// This host's own table.
 #[cfg(target_os = "linux")]
 async fn local(cli: &Cli) -> Result<Feed, Failure> {
-    crate::source::local::start(cli.source.interval).await.map_err(|error| {
+    use crate::source::local;
+    let host = local::host();
+    if let Some(other) = cli.source.node.iter().find(|node| **node != host) {
+        return Err(Failure::usage(format_args!(
+            "--node {other}: this host's own table is that of node {host} and of no other; agents (--source agents) and \
+             Prometheus (--source prometheus) know several nodes"
+        )));
+    }
+    local::start(cli.source.interval).await.map_err(|error| {
         Failure::unreachable(format_args!("this host's connection tracking table cannot be read: {error}"))
     })
 }
@@ -148,6 +158,7 @@ pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
         interval: cli.source.interval,
         max_in_flight: cli.source.max_in_flight,
         bounds: Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() },
+        nodes: NodeChoice::new(&cli.source.node),
     };
     tracing::info!(agents = roster.borrow().targets.len(), every = ?plan.interval, "Asking agents");
     let (feeder, feed) = channel(View::empty(source.clone()));
@@ -206,7 +217,7 @@ pub async fn cluster(args: &KubeArgs) -> Result<Cluster, Failure> {
     };
     Cluster::open(&options).await.map_err(|error| match error {
         ClusterError::Absent | ClusterError::Credentials { .. } => Failure::unreachable(error),
-        ClusterError::Kubeconfig { .. } => Failure::usage(error),
+        ClusterError::Kubeconfig { .. } | ClusterError::Plain { .. } => Failure::usage(error),
     })
 }
 

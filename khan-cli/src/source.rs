@@ -17,6 +17,7 @@ pub mod exchange;
 pub mod http_config;
 #[cfg(target_os = "linux")]
 pub mod local;
+pub mod nodes;
 pub mod prometheus;
 pub mod rbac;
 pub mod recording;

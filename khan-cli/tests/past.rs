@@ -11,6 +11,7 @@ use khan_cli::model::{History, Query, SourceInfo, View, project};
 use khan_cli::source::agents::route::DirectClient;
 use khan_cli::source::exchange::Bounds;
 use khan_cli::source::http_config::HttpConfig;
+use khan_cli::source::nodes::NodeChoice;
 use khan_cli::source::prometheus::client::Client;
 use khan_cli::source::prometheus::need::Need;
 use khan_cli::source::prometheus::run::{self, Plan};
@@ -122,7 +123,8 @@ async fn told_apart(prometheus: &Prometheus) {
     let http = DirectClient::new(HttpConfig::default()).unwrap();
     let client = Client::http(prometheus.url().unwrap().parse().unwrap(), http, Bounds::default());
     let query = Query { window: WINDOW, ..Query::default() };
-    let plan = Plan { interval: Duration::from_secs(1), window: WINDOW, need: Need::of(&query) };
+    let plan =
+        Plan { interval: Duration::from_secs(1), window: WINDOW, need: Need::of(&query), nodes: NodeChoice::default() };
     let mut feed = run::start(client, plan, SourceInfo::default()).await.unwrap();
     let mut history = History::default();
     history.track(&query);

@@ -16,6 +16,7 @@ use khan_cli::source::agents;
 use khan_cli::source::agents::route::DirectClient;
 use khan_cli::source::exchange::Bounds;
 use khan_cli::source::http_config::HttpConfig;
+use khan_cli::source::nodes::NodeChoice;
 use khan_cli::source::prometheus::client::Client;
 use khan_cli::source::prometheus::need::Need;
 use khan_cli::source::prometheus::promql::TAKEN;
@@ -200,7 +201,11 @@ impl Bench {
     }
 
     async fn ask_prometheus(&self, query: &Query, window: Duration) -> Feed {
-        let plan = Plan { interval: Duration::from_secs(1), window, need: Need::of(query) };
+        self.ask_prometheus_about(query, window, NodeChoice::default()).await
+    }
+
+    async fn ask_prometheus_about(&self, query: &Query, window: Duration, nodes: NodeChoice) -> Feed {
+        let plan = Plan { interval: Duration::from_secs(1), window, need: Need::of(query), nodes };
         run::start(self.client(), plan, SourceInfo::default()).await.unwrap()
     }
 
@@ -216,10 +221,14 @@ impl Bench {
     }
 
     fn ask_agents(&self) -> Feed {
+        self.ask_agents_of(NodeChoice::default())
+    }
+
+    fn ask_agents_of(&self, nodes: NodeChoice) -> Feed {
         let (feeder, feed) = feed::channel(View::default());
         let urls = self.agents.each_ref().map(|agent| agent.url().parse().unwrap());
         let roster = watch::channel(agents::fixed(&urls, HttpConfig::default()).unwrap()).1;
-        let plan = agents::poll::Plan { interval: Duration::from_secs(1), ..agents::poll::Plan::default() };
+        let plan = agents::poll::Plan { interval: Duration::from_secs(1), nodes, ..agents::poll::Plan::default() };
         tokio::spawn(agents::poll::run(feeder, roster, plan, SourceInfo::default()));
         feed
     }
@@ -286,6 +295,20 @@ async fn agents_and_prometheus_give_the_same_answers() {
         assert_eq!(without_idle(found), without_idle(expected), "{query:?}");
         assert_eq!(summed.connections(), 126);
     }
+    for node in ["n1", "n2"] {
+        // What the other node would count, this one does, since the other is not looked at.
+        let nodes = NodeChoice::new(&[node.to_owned()]);
+        let one = |view: &View| view.settled && view.nodes.len() == 1 && view.count(NodeState::Ok) == 1;
+        let directly = view(&mut bench.ask_agents_of(nodes.clone()), "one agent", one).await;
+        let mut feed = bench.ask_prometheus_about(&questions[0], Duration::ZERO, nodes).await;
+        let summed = view(&mut feed, "one target", one).await;
+        let [expected, found] = [&directly, &summed].map(|view| without_idle(table(view, &questions[0])));
+        assert_eq!((found, summed.connections()), (expected, directly.connections()), "{node}");
+    }
+    let nodes = NodeChoice::new(&["n9".to_owned()]);
+    let plan = Plan { interval: Duration::from_secs(1), window: Duration::ZERO, need: Need::of(&questions[0]), nodes };
+    let error = run::start(bench.client(), plan, SourceInfo::default()).await.unwrap_err();
+    assert_eq!(error.to_string(), "has no fresh series of node n9 (--node)");
     let query = filter("src:web");
     let summed = view(&mut bench.ask_prometheus(&query, Duration::ZERO).await, "both targets", whole).await;
     assert_eq!(table(&summed, &query), table(&directly, &query), "idle connections too");

@@ -47,7 +47,7 @@ pub struct SourceArgs {
     /// How to reach the agents' pods: auto, proxy, port-forward, direct (from inside the cluster or a VPN)
     #[arg(long, global = true, env = "KHAN_CONNECT", value_name = "WAY", default_value = "auto")]
     pub connect: Connect,
-    /// Only the agents of these nodes (repeatable)
+    /// Only the connection tables of these nodes (repeatable)
     #[arg(long, global = true, env = "KHAN_NODE", value_name = "NAME", value_delimiter = ',',
         value_parser = NonEmptyStringValueParser::new())]
     pub node: Vec<String>,

@@ -46,7 +46,8 @@ pub async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
         return Ok(Start { view, past });
     }
     if view.nodes.is_empty() {
-        return Err(Failure::unreachable(trouble.unwrap_or_else(|| view.notes.join("; "))));
+        let said = || view.notes.iter().cloned().chain(view.gaps()).collect::<Vec<_>>().join("; ");
+        return Err(Failure::unreachable(trouble.unwrap_or_else(said)));
     }
     Err(silent(&view))
 }

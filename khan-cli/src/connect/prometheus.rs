@@ -12,6 +12,7 @@ use crate::model::{Query, SourceInfo, SourceKind};
 use crate::source::agents::route::DirectClient;
 use crate::source::exchange::Bounds;
 use crate::source::http_config::{BasicAuth, HeaderSource, HttpConfig};
+use crate::source::nodes::NodeChoice;
 use crate::source::prometheus::client::{Client, PrometheusUrl, PrometheusUrlError};
 use crate::source::prometheus::need::Need;
 use crate::source::prometheus::run::{self, Plan};
@@ -29,6 +30,7 @@ pub async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure>
         interval: cli.source.interval.max(LEAST_INTERVAL),
         window: query.trend.max(query.window),
         need: Need::of(query),
+        nodes: NodeChoice::new(&cli.source.node),
     };
     let name = client.url().to_owned();
     tracing::info!(url = name, every = ?plan.interval, "Asking Prometheus");

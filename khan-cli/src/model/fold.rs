@@ -25,7 +25,7 @@ impl Query {
     #[must_use]
     pub fn fans(&self) -> Option<Self> {
         let by = self.group_by;
-        let folds = self.fold && by.src.is_some() && by.dst == Some(Grain::App) && by.port;
+        let folds = self.fold && by.src.is_some() && by.dst == Some(Grain::App) && by.behind.is_none() && by.port;
         folds.then(|| Self { group_by: GroupBy { dst: None, ..by }, fold: false, keep: Vec::new(), ..self.clone() })
     }
 

@@ -19,6 +19,8 @@ pub struct GroupBy {
     pub dst: Option<Grain>,
     /// Take who answers for the destination at every grain.
     pub backend: bool,
+    /// Who answers, beside what was dialled.
+    pub behind: Option<Grain>,
     /// The node whose table holds the connections.
     pub node: bool,
     /// The port dialled.
@@ -39,8 +41,16 @@ impl GroupBy {
     /// Nodes whose tables hold the connections.
     pub const NODES: Self = Self { node: true, ..Self::NONE };
     /// One row.
-    pub const NONE: Self =
-        Self { src: None, dst: None, backend: false, node: false, port: false, protocol: false, state: false };
+    pub const NONE: Self = Self {
+        src: None,
+        dst: None,
+        backend: false,
+        behind: None,
+        node: false,
+        port: false,
+        protocol: false,
+        state: false,
+    };
 
     /// The words that [`FromStr`] takes, each with its meaning.
     pub const WORDS: [(&'static str, &'static str); 21] = [
@@ -54,7 +64,7 @@ impl GroupBy {
         ("dst", "destination app"),
         ("dst-ns", "destination namespace"),
         ("dst-workload", "destination workload"),
-        ("dst-pod", "the pod that answers"),
+        ("dst-pod", "pod that answers; beside a backend, the name dialled"),
         ("dst-node", "node of the destination"),
         ("dst-ip", "address dialled"),
         ("dst-type", "pod, service, node, external, ..."),
@@ -69,7 +79,7 @@ impl GroupBy {
 
     /// Whether the destination's end is taken from the backend.
     pub fn takes_backend(&self) -> bool {
-        self.backend || self.dst == Some(Grain::Name)
+        self.backend || (self.dst == Some(Grain::Name) && self.behind.is_none())
     }
 }
 
@@ -80,7 +90,9 @@ pub enum GroupByError {
     #[error("{0:?} is nothing to group by; choose from {words}", words = GroupBy::WORDS.map(|(word, _)| word).join(", "))]
     Word(String),
     /// Two words for one end.
-    #[error("{0:?} and an earlier word both name the same end of a connection")]
+    #[error(
+        "{0:?} names an end that an earlier word names already; a row has one source, one destination and one backend"
+    )]
     Twice(String),
 }
 
@@ -89,16 +101,14 @@ impl FromStr for GroupBy {
 
     fn from_str(text: &str) -> Result<Self, GroupByError> {
         let mut group = Self::NONE;
+        let mut backend = None;
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             let unknown = || GroupByError::Word(word.to_owned());
             let (end, grain) = word.split_once('-').unwrap_or((word, "app"));
             let slot = match end {
                 "src" | "source" => &mut group.src,
                 "dst" | "destination" => &mut group.dst,
-                "backend" => {
-                    group.backend = true;
-                    &mut group.dst
-                }
+                "backend" => &mut backend,
                 flag => {
                     let slot = match flag {
                         "node" => &mut group.node,
@@ -118,7 +128,10 @@ impl FromStr for GroupBy {
                 return Err(GroupByError::Twice(word.to_owned()));
             }
         }
-        Ok(group)
+        Ok(match group.dst {
+            Some(_) => Self { behind: backend, ..group },
+            None => Self { dst: backend, backend: backend.is_some(), ..group },
+        })
     }
 }
 
@@ -131,6 +144,7 @@ impl fmt::Display for GroupBy {
         let words = [
             end("src", self.src),
             end(if self.backend { "backend" } else { "dst" }, self.dst),
+            end("backend", self.behind),
             flag("node", self.node),
             flag("port", self.port),
             flag("protocol", self.protocol),
@@ -150,6 +164,12 @@ mod tests {
             assert_eq!(word.parse::<GroupBy>().unwrap().to_string(), word);
         }
         assert_eq!("src,dst,port".parse(), Ok(GroupBy::EDGES));
+        for words in ["dst,backend", "src,dst-ip,backend-node,port", "dst-pod,backend-pod,state"] {
+            let group = words.parse::<GroupBy>().unwrap();
+            assert_eq!((group.to_string().as_str(), group.takes_backend()), (words, false));
+        }
+        assert_eq!("backend,dst".parse(), "dst,backend".parse::<GroupBy>());
+        assert_eq!("backend,dst,backend-ip".parse::<GroupBy>(), Err(GroupByError::Twice("backend-ip".into())));
         assert_eq!("src , source".parse::<GroupBy>(), Err(GroupByError::Twice("source".into())));
         for bad in ["colour", "src-colour", "port-app", "node-pod"] {
             assert_eq!(bad.parse::<GroupBy>(), Err(GroupByError::Word(bad.into())));

@@ -54,12 +54,13 @@ impl Sum {
     }
 }
 
-/// One group of a pivot. Parties are numbers into [`Pivot::sources`] and [`Pivot::destinations`].
+/// One group of a pivot. Parties are numbers into [`Pivot::sources`], [`Pivot::destinations`] and [`Pivot::backends`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Group {
     pub(crate) key: RowKey,
     pub(crate) src: u32,
     pub(crate) dst: u32,
+    pub(crate) behind: u32,
     pub(crate) node: u32,
     pub(crate) port: Option<u16>,
     pub(crate) protocol: Option<Protocol>,
@@ -89,6 +90,7 @@ pub(crate) struct Pivot {
     pub(crate) groups: Vec<Group>,
     pub(crate) sources: Vec<Party>,
     pub(crate) destinations: Vec<Party>,
+    pub(crate) backends: Vec<Party>,
     pub(crate) total: Sum,
 }
 
@@ -98,6 +100,7 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
     let keyer = Keyer::new(view, by);
     let mut outside = HashSet::new();
     let (mut seen_sources, mut seen_destinations) = (Seen::new(&keyer.sources), Seen::new(&keyer.destinations));
+    let mut seen_backends = Seen::new(&keyer.backends);
     let mut pivot = Pivot::default();
     let mut index: MixMap<u128, u32> = MixMap::default();
     each(view, query, |row, state, sum| {
@@ -108,6 +111,7 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
                 key,
                 src: keyer.sources.number(row.src),
                 dst: keyer.destinations.number(far),
+                behind: keyer.backends.number(row.backend),
                 node: if by.node { row.node } else { NONE },
                 port: (by.port && row.row.port > 0).then_some(row.row.port),
                 protocol: if by.protocol { row.row.protocol } else { None },
@@ -127,9 +131,11 @@ pub(crate) fn pivot(view: &View, query: &Query) -> Pivot {
         }
         seen_sources.note(row.src);
         seen_destinations.note(far);
+        seen_backends.note(row.backend);
     });
     pivot.sources = seen_sources.finish(keyer.sources);
     pivot.destinations = seen_destinations.finish(keyer.destinations);
+    pivot.backends = seen_backends.finish(keyer.backends);
     pivot
 }
 
@@ -158,13 +164,21 @@ pub(crate) struct Keyer {
     by: GroupBy,
     sources: Parties,
     destinations: Parties,
+    /// Beside destinations, when the query tells both apart.
+    backends: Parties,
     nodes: Vec<u128>,
 }
 
 impl Keyer {
     pub(crate) fn new(view: &View, by: GroupBy) -> Self {
         let nodes = if by.node { view.nodes.iter().map(|node| fingerprint(&node.node)).collect() } else { Vec::new() };
-        Self { by, sources: Parties::new(view, by.src), destinations: Parties::new(view, by.dst), nodes }
+        Self {
+            by,
+            sources: Parties::new(view, by.src),
+            destinations: Parties::new(view, by.dst),
+            backends: Parties::new(view, by.behind),
+            nodes,
+        }
     }
 
     fn far(&self, row: &RowRef<'_>) -> u32 {
@@ -174,6 +188,9 @@ impl Keyer {
     pub(crate) fn key(&self, row: &RowRef<'_>, state: Option<State>) -> RowKey {
         let by = self.by;
         let mut key = chain(self.sources.key(row.src), self.destinations.key(self.far(row)));
+        if by.behind.is_some() {
+            key = chain(key, self.backends.key(row.backend));
+        }
         if by.node {
             key = chain(key, self.nodes[row.node as usize]);
         }

@@ -75,6 +75,8 @@ pub struct Projected {
     pub src: Option<Party>,
     /// The destination's end.
     pub dst: Option<Party>,
+    /// Who answers, when the query groups by that beside the destination.
+    pub behind: Option<Party>,
     /// The node whose table holds the connections.
     pub node: Option<Arc<str>>,
     /// The port dialled; `None` when not grouped by it, or not told.
@@ -117,6 +119,11 @@ impl Projected {
     /// The same for the destination.
     pub fn destination(&self) -> &str {
         self.dst.as_ref().map_or("", |party| &party.text)
+    }
+
+    /// The same for who answers.
+    pub fn backend(&self) -> &str {
+        self.behind.as_ref().map_or("", |party| &party.text)
     }
 }
 
@@ -236,7 +243,9 @@ impl Context<'_> {
                 Flag::Rising => growth.rises(&self.query.rule),
                 Flag::New => since_baseline || first_seen.is_some_and(|seen| now.since(seen) < NEW),
                 Flag::Unknown => {
-                    unknown(&self.pivot.sources, group.src) || unknown(&self.pivot.destinations, group.dst)
+                    unknown(&self.pivot.sources, group.src)
+                        || unknown(&self.pivot.destinations, group.dst)
+                        || unknown(&self.pivot.backends, group.behind)
                 }
                 Flag::Stale => group.sum.stale > 0,
                 Flag::Ghost => group.sum.ghosts > 0,
@@ -260,6 +269,7 @@ impl Context<'_> {
                 Some(fan) => Some(fan.party()),
                 None => party(&self.pivot.destinations, group.dst, group.outside[1]),
             },
+            behind: party(&self.pivot.backends, group.behind, 0),
             node: (group.node != NONE).then(|| self.view.nodes[group.node as usize].node.as_str().into()),
             port: group.port,
             protocol: group.protocol,
@@ -281,7 +291,12 @@ impl Context<'_> {
         let text = |parties: &'_ [Party], at: u32| parties.get(at as usize).map(|party| Arc::clone(&party.text));
         let node = |at: u32| self.view.nodes.get(at as usize).map(|node| node.node.as_str());
         let sources = || text(&self.pivot.sources, a.group.src).cmp(&text(&self.pivot.sources, b.group.src));
-        let ends = || text(&self.pivot.destinations, a.group.dst).cmp(&text(&self.pivot.destinations, b.group.dst));
+        let ends = || {
+            let backends =
+                || text(&self.pivot.backends, a.group.behind).cmp(&text(&self.pivot.backends, b.group.behind));
+            let order = text(&self.pivot.destinations, a.group.dst).cmp(&text(&self.pivot.destinations, b.group.dst));
+            order.then_with(backends)
+        };
         let sum = |pick: fn(&Sum) -> u64| pick(&b.group.sum).cmp(&pick(&a.group.sum));
         let number = |pick: fn(Change) -> f64| {
             let value = |candidate: &Candidate<'_>| candidate.change.map_or(f64::NEG_INFINITY, pick);
@@ -421,6 +436,26 @@ mod tests {
         assert_eq!(states, [("ESTABLISHED", 13), ("TIME_WAIT", 2)]);
         let again = query.within(row.key, GroupBy::EDGES);
         assert_eq!(again.filter.to_string().parse::<Filter>().unwrap(), again.filter);
+    }
+
+    #[test]
+    fn what_was_dialled_and_who_answers_stand_side_by_side() {
+        let agent = Agent::new("n1", 0)
+            .row("shop/web@n1", "data/db-0:db@n2", 5432, 1)
+            .row("shop/web@n1", "svc:data/db", 5432, 10)
+            .but(|row| row.backend = 1)
+            .row("shop/cart@n1", "svc:data/db", 5432, 4)
+            .but(|row| row.backend = 1);
+        let ask = |words: &str| {
+            let query = Query { group_by: words.parse().unwrap(), ..Query::default() };
+            let rows = project(&view(&[agent.clone()]), &query, &History::default()).rows;
+            let line = |row: &Projected| format!("{} {} {}", row.destination(), row.backend(), row.sum.connections);
+            rows.iter().map(line).collect::<Vec<_>>()
+        };
+        assert_eq!(ask("dst-type,backend-pod"), ["service data/db-0 14", "pod data/db-0 1"]);
+        assert_eq!(ask("src,dst-pod,backend"), ["data/db data/db 10", "data/db data/db 4", "data/db-0 data/db 1"]);
+        assert_eq!(ask("dst,backend"), ["data/db data/db 15"]);
+        assert_eq!(ask("dst-pod"), ["data/db-0  15"]);
     }
 
     #[test]

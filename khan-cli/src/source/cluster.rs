@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::exchange::{Ask, Bounds, ExchangeError, Reply, collect, first_line};
+use super::http_config::plain::is_loopback;
 
 /// What the flags of kubectl say. `None` and empty where a flag is absent.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +79,19 @@ pub enum ClusterError {
         name: String,
         /// Why.
         reason: String,
+    },
+    /// A secret on a way that everybody reads.
+    #[error(
+        "{name}: {secret} would go over plain http to {url}, where everybody on the way can read it: use https://, or a tunnel \
+         to this computer (ssh -L, kubectl proxy)"
+    )]
+    Plain {
+        /// Its file, or how it was looked for.
+        name: String,
+        /// What would be read.
+        secret: &'static str,
+        /// Where it would go.
+        url: String,
     },
     /// The credentials cannot be had.
     #[error("the credentials for {context} cannot be had: {reason}")]
@@ -214,6 +228,11 @@ async fn client(options: &ClusterOptions) -> Result<(Client, Place), ClusterErro
     config.default_retry = false;
     config.accept_invalid_certs |= options.insecure_skip_tls_verify;
     let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let near = config.cluster_url.host().is_some_and(is_loopback);
+    if let Some(secret) = secret(&config.auth_info).filter(|_| config.cluster_url.scheme_str() == Some("http") && !near)
+    {
+        return Err(ClusterError::Plain { name: name(options), secret, url });
+    }
     let namespace = config.default_namespace.clone();
     // An exec plugin is run synchronously while the client is made.
     let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
@@ -243,9 +262,7 @@ pub fn is_configured() -> bool {
 }
 
 async fn load(options: &ClusterOptions) -> Result<(Config, String), ClusterError> {
-    let name =
-        options.kubeconfig.as_deref().map_or_else(name_of_default, |file| format!("kubeconfig {}", file.display()));
-    let refuse = |error: KubeconfigError| ClusterError::Kubeconfig { name: name.clone(), reason: explain(&error) };
+    let refuse = |error: KubeconfigError| ClusterError::Kubeconfig { name: name(options), reason: explain(&error) };
     let read = match &options.kubeconfig {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
@@ -273,10 +290,23 @@ async fn load(options: &ClusterOptions) -> Result<(Config, String), ClusterError
     Ok((override_user(config, options), context))
 }
 
-fn name_of_default() -> String {
-    match std::env::var("KUBECONFIG") {
-        Ok(files) if !files.is_empty() => format!("KUBECONFIG={files}"),
-        _ => "~/.kube/config".to_owned(),
+/// What the kubeconfig is called in sentences.
+fn name(options: &ClusterOptions) -> String {
+    match (&options.kubeconfig, std::env::var("KUBECONFIG")) {
+        (Some(file), _) => format!("kubeconfig {}", file.display()),
+        (None, Ok(files)) if !files.is_empty() => format!("KUBECONFIG={files}"),
+        (None, _) => "~/.kube/config".to_owned(),
+    }
+}
+
+/// What of the credentials every request carries for anybody on the way to read. A client certificate is shown in a TLS
+/// handshake only.
+fn secret(auth: &AuthInfo) -> Option<&'static str> {
+    match () {
+        () if auth.token.is_some() || auth.token_file.is_some() => Some("a token"),
+        () if auth.password.is_some() => Some("a password"),
+        () if auth.exec.is_some() || auth.auth_provider.is_some() => Some("what a credential plugin gives"),
+        () => None,
     }
 }
 

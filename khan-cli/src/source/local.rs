@@ -30,9 +30,14 @@ pub enum LocalError {
     Task(#[from] JoinError),
 }
 
+/// The name of this host, under which its table is shown.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Scans once, which must succeed, and then every `interval`.
 pub async fn start(interval: Duration) -> Result<Feed, LocalError> {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = host();
     let (scanner, first) = scan(Scanner::new(&host)).await?;
     let mut source = Source { pool: Pool::default(), status: NodeStatus::waiting(host, "this process"), table: None };
     source.take(&first?);

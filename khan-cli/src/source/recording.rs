@@ -17,6 +17,7 @@ use crate::feed::{DetailError, Feed, News, Request, channel, next};
 use crate::model::node::Failure;
 use crate::model::table::frame::TableFrame;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
+use crate::source::nodes::NodeChoice;
 
 /// Of the format that is written.
 const VERSION: u32 = 3;
@@ -43,6 +44,9 @@ pub enum RecordingError {
         /// Why.
         reason: String,
     },
+    /// Other nodes than those asked for.
+    #[error("{0} ends without node {1} (--node)")]
+    NoNode(String, String),
     /// Nothing in it.
     #[error("{0} holds no view")]
     Empty(String),
@@ -265,8 +269,8 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Shows the last view of a recording, with all before it as the past.
-pub fn replay(path: &Path) -> Result<Feed, RecordingError> {
-    let mut views = read(path)?;
+pub fn replay(path: &Path, nodes: &NodeChoice) -> Result<Feed, RecordingError> {
+    let mut views = read(path, nodes)?;
     let last = views.pop().ok_or_else(|| RecordingError::Empty(path.display().to_string()))?;
     let (mut feeder, mut feed) = channel(View::empty(last.source.clone()));
     feed.past = true;
@@ -288,7 +292,7 @@ pub fn replay(path: &Path) -> Result<Feed, RecordingError> {
 
 /// Every view of a recording, oldest first. One that breaks off, because its writer was killed or the disk was full, is read
 /// as far as it is whole, and its last view says what is lost.
-pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
+pub fn read(path: &Path, nodes: &NodeChoice) -> Result<Vec<Arc<View>>, RecordingError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| RecordingError::File(name.clone(), error))?;
     let (mut tables, mut pool, mut views) = (HashMap::new(), Pool::default(), Vec::<View>::new());
@@ -328,17 +332,29 @@ pub fn read(path: &Path) -> Result<Vec<Arc<View>>, RecordingError> {
             tables.insert((node, table.id), (Arc::new(restored), refused));
         }
         unseen = frame.is_none();
-        views.extend(frame.map(|frame| restore(*frame, &tables, &name)));
+        views.extend(frame.map(|frame| restore(*frame, &tables, &name, nodes)));
     }
     if let Some(last) = views.last_mut().filter(|_| unseen) {
         let whole = last.assembled;
         last.missing.push(format!("the recording {name} breaks off after {whole}: the view of its last table is lost"));
     }
+    if let Some(last) = views.last_mut() {
+        if last.nodes.is_empty() && !nodes.is_all() {
+            return Err(RecordingError::NoNode(name, nodes.names().collect::<Vec<_>>().join(", ")));
+        }
+        let missing: Vec<_> = nodes.missing(&last.nodes, &format!("the recording {name} ends without")).collect();
+        last.missing.extend(missing);
+    }
     Ok(views.into_iter().map(Arc::new).collect())
 }
 
-fn restore(frame: Frame, tables: &HashMap<(Name, Name), (Arc<NodeTable>, u64)>, file: &str) -> View {
-    let inputs = frame.nodes.into_iter().map(|node| {
+fn restore(
+    frame: Frame,
+    tables: &HashMap<(Name, Name), (Arc<NodeTable>, u64)>,
+    file: &str,
+    nodes: &NodeChoice,
+) -> View {
+    let inputs = frame.nodes.into_iter().filter(|node| nodes.contains(&node.node)).map(|node| {
         let table = node.table.as_ref().and_then(|id| tables.get(&(node.node.clone(), id.clone()))).cloned();
         let lost = table.as_ref().map_or(0, |(_, refused)| *refused);
         let mut status = status(node);
@@ -398,7 +414,7 @@ mod tests {
             feeder.show(Arc::clone(view));
             recorded.views.wait_for(|seen| seen.id == view.id).await.unwrap();
         }
-        let mut feed = replay(file.path()).unwrap();
+        let mut feed = replay(file.path(), &NodeChoice::default()).unwrap();
         let query = Query::default();
         let last = Arc::clone(&feed.views.borrow());
         let rows = |view: &View| {
@@ -425,7 +441,7 @@ mod tests {
         let mut recorded = record(feed, file.path(), Stopped::default()).unwrap();
         feeder.show(Arc::clone(&seen));
         recorded.views.wait_for(|view| view.id == seen.id).await.unwrap();
-        assert_eq!(read(file.path()).unwrap().pop().unwrap().totals, seen.totals);
+        assert_eq!(read(file.path(), &NodeChoice::default()).unwrap().pop().unwrap().totals, seen.totals);
     }
 
     #[tokio::test]
@@ -444,7 +460,8 @@ mod tests {
         let first = ends_of_lines[1] + 1;
         let ends = |bytes: &[u8]| {
             std::fs::write(file.path(), bytes).unwrap();
-            read(file.path()).map(|views| (views.len(), views.last().unwrap().gaps().join("; ")))
+            read(file.path(), &NodeChoice::default())
+                .map(|views| (views.len(), views.last().unwrap().gaps().join("; ")))
         };
         assert_eq!(ends(&whole).unwrap(), (3, String::new()));
         // Killed in the middle of its last line; between two bytes of one letter; a disk that gave zeroes.
@@ -476,7 +493,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_is_not_read_to_its_end() {
-        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        let error = read(Path::new("/dev/zero"), &NodeChoice::default()).unwrap_err().to_string();
         assert_eq!(error, "/dev/zero: a line is longer than the 32 MiB that lines of a recording have");
     }
 
@@ -484,8 +501,8 @@ mod tests {
     fn other_files_are_refused_with_their_line() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "{\"khan\":2}\n").unwrap();
-        assert!(read(file.path()).unwrap_err().to_string().contains("line 1: missing field"));
+        assert!(read(file.path(), &NodeChoice::default()).unwrap_err().to_string().contains("line 1: missing field"));
         std::fs::write(file.path(), "").unwrap();
-        assert!(replay(file.path()).unwrap_err().to_string().ends_with("holds no view"));
+        assert!(replay(file.path(), &NodeChoice::default()).unwrap_err().to_string().ends_with("holds no view"));
     }
 }

@@ -10,6 +10,7 @@ use crate::model::{GroupBy, SortBy};
 pub enum Column {
     Source,
     Destination,
+    Backend,
     Node,
     Protocol,
     State,
@@ -27,9 +28,10 @@ pub enum Column {
 }
 
 /// Every column with its name in the chooser and what it shows, in the order drawn.
-pub const COLUMNS: [(Column, &str, &str); 16] = [
+pub const COLUMNS: [(Column, &str, &str); 17] = [
     (Column::Source, "source", "who opened the connections"),
     (Column::Destination, "destination", "what was dialled"),
+    (Column::Backend, "backend", "who answers"),
     (Column::Node, "node", "whose table holds them"),
     (Column::Protocol, "proto", "transport"),
     (Column::State, "state", "connection tracking state"),
@@ -71,7 +73,9 @@ impl Column {
             Self::Est => SortBy::Established,
             Self::Idle => SortBy::Idle,
             Self::HalfClosed => SortBy::HalfClosed,
-            Self::Protocol | Self::Opening | Self::Addresses | Self::Trend | Self::Flags => return None,
+            Self::Backend | Self::Protocol | Self::Opening | Self::Addresses | Self::Trend | Self::Flags => {
+                return None;
+            }
         })
     }
 
@@ -80,6 +84,7 @@ impl Column {
         match self {
             Self::Source => by.src.is_some(),
             Self::Destination => by.dst.is_some(),
+            Self::Backend => by.behind.is_some(),
             Self::Node => by.node,
             Self::Protocol => by.protocol,
             Self::State => by.state,

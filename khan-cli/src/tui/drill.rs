@@ -185,6 +185,9 @@ pub fn title(row: &Projected) -> String {
     if let Some(port) = row.port {
         let _ = write!(title, ":{port}");
     }
+    if row.behind.is_some() {
+        let _ = write!(title, " -> {}", row.backend());
+    }
     let words = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(State::as_str)];
     for word in words.into_iter().flatten() {
         title = if title.is_empty() { word.to_owned() } else { format!("{title} {word}") };

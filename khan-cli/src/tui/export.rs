@@ -1,6 +1,9 @@
-//! Files that are written on the user's wish, never over others.
+//! Files that are written on the user's wish, never over others. They tell who talks to whom, as recordings do, so nobody
+//! else can read them either, whatever the umask says.
 
+use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use khan_api::Timestamp;
@@ -11,7 +14,7 @@ pub(super) fn export(directory: &Path, stamp: Timestamp, extension: &str, text: 
     for attempt in 0..100_u32 {
         let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
         let path = directory.join(format!("khan-{stamp}{suffix}.{extension}"));
-        match std::fs::File::create_new(&path) {
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(mut file) => {
                 io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
                 return Ok(path);
@@ -35,5 +38,13 @@ mod tests {
         let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["khan-20261122T141703.csv", "khan-20261122T141703-1.csv"]);
         assert!(export(&directory.path().join("absent"), at, "csv", "").is_err());
+    }
+
+    #[test]
+    fn nobody_else_can_read_an_export() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = export(directory.path(), "2026-11-22T14:17:03Z".parse().unwrap(), "csv", "a,b\n").unwrap();
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -127,3 +127,15 @@ async fn impersonation_reaches_the_api_server() {
     assert_eq!(header("impersonate-group").as_deref(), Some("ops"));
     assert_eq!(header("authorization").as_deref(), Some("Bearer secret"));
 }
+
+#[tokio::test]
+async fn a_secret_for_an_api_server_does_not_go_over_plain_http() {
+    for (flags, secret) in [(&[][..], "a token"), (&["--token", "mine"][..], "a token")] {
+        let config = kubeconfig("http://api.example.com:8001");
+        let path = config.path().to_str().unwrap();
+        let ended = khan(&[&["top", "--once", "--kubeconfig", path], flags].concat()).run().await;
+        assert_eq!((ended.code, &*ended.stdout), (Some(64), ""), "{ended:?}");
+        let expected = format!("{secret} would go over plain http to http://api.example.com:8001");
+        assert!(ended.stderr.contains(&expected) && ended.stderr.contains("use https://"), "{}", ended.stderr);
+    }
+}

@@ -9,6 +9,7 @@ mod hostile;
 mod khan;
 mod leaks;
 mod manners;
+mod node;
 mod output;
 mod partial;
 mod prometheus;

@@ -12,6 +12,7 @@ use khan_cli::source::agents::route::DirectClient;
 use khan_cli::source::cluster::{Cluster, ClusterOptions};
 use khan_cli::source::exchange::Bounds;
 use khan_cli::source::http_config::HttpConfig;
+use khan_cli::source::nodes::NodeChoice;
 use khan_cli::source::prometheus::client::{Client, PrometheusUrl};
 use khan_cli::source::prometheus::need::Need;
 use khan_cli::source::prometheus::run::{self, Plan};
@@ -115,7 +116,12 @@ async fn a_prometheus_that_goes_away_is_waited_for_and_its_rows_kept() {
         if switch.load(Ordering::SeqCst) { Answer::text(500, "out of memory") } else { healthy(request) }
     })
     .await;
-    let plan = Plan { interval: Duration::from_secs(1), window: Duration::ZERO, need: Need::of(&Query::default()) };
+    let plan = Plan {
+        interval: Duration::from_secs(1),
+        window: Duration::ZERO,
+        need: Need::of(&Query::default()),
+        nodes: NodeChoice::default(),
+    };
     let mut feed = run::start(client(&server), plan, SourceInfo::default()).await.unwrap();
     let first = view(&mut feed, "an answer", |view| view.count(NodeState::Ok) == 1).await;
     assert_eq!((first.connections(), first.source.detail.clone()), (7, server.url()));
@@ -135,7 +141,12 @@ async fn a_prometheus_that_goes_away_is_waited_for_and_its_rows_kept() {
 #[tokio::test]
 async fn another_question_is_asked_for_at_once_and_never_asks_for_less() {
     let server = Server::start(healthy).await;
-    let plan = Plan { interval: Duration::from_hours(1), window: Duration::ZERO, need: Need::of(&Query::default()) };
+    let plan = Plan {
+        interval: Duration::from_hours(1),
+        window: Duration::ZERO,
+        need: Need::of(&Query::default()),
+        nodes: NodeChoice::default(),
+    };
     let feed = run::start(client(&server), plan, SourceInfo::default()).await.unwrap();
     let pods = Query { group_by: "src-pod".parse().unwrap(), ..Query::default() };
     feed.handle.ask(&pods);
@@ -153,7 +164,12 @@ async fn another_question_is_asked_for_at_once_and_never_asks_for_less() {
 #[tokio::test]
 async fn nothing_scraped_is_said_at_the_start() {
     let server = Server::start(|_| vector(&[])).await;
-    let plan = Plan { interval: Duration::from_secs(1), window: Duration::ZERO, need: Need::of(&Query::default()) };
+    let plan = Plan {
+        interval: Duration::from_secs(1),
+        window: Duration::ZERO,
+        need: Need::of(&Query::default()),
+        nodes: NodeChoice::default(),
+    };
     let error = run::start(client(&server), plan, SourceInfo::default()).await.unwrap_err().to_string();
     assert!(error.starts_with("has no series khan_connection: it does not scrape khan-agent"), "{error}");
 }

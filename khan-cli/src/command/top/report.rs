@@ -14,6 +14,7 @@ pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
     let named = [
         (by.src.is_some(), Column::text("source", "SOURCE")),
         (by.dst.is_some(), Column::text("destination", "DESTINATION")),
+        (by.behind.is_some(), Column::text("backend", "BACKEND")),
         (by.node, Column::text("node", "NODE")),
         (by.port, Column::number("port", "PORT")),
         (by.protocol, Column::text("protocol", "PROTOCOL")),
@@ -61,6 +62,7 @@ fn line(columns: &[Column], row: &Projected) -> Line {
     let cell = |column: &Column| match column.name {
         "source" => Cell::text(row.source()),
         "destination" => Cell::text(row.destination()),
+        "backend" => Cell::text(row.backend()),
         "node" => Cell::text(row.node.as_deref().unwrap_or_default()),
         "port" => row.port.map_or(Cell::Missing, |port| Cell::Count(port.into())),
         "protocol" => row.protocol.map_or(Cell::Missing, |protocol| Cell::text(protocol.as_str())),
@@ -92,6 +94,9 @@ fn name(row: &Projected) -> String {
     if let Some(port) = row.port {
         name = format!("{name}:{port}");
     }
+    if row.behind.is_some() {
+        name = format!("{name}->{}", row.backend());
+    }
     let rest = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(State::as_str)];
     let parts = std::iter::once(&*name).filter(|name| !name.is_empty()).chain(rest.into_iter().flatten());
     parts.collect::<Vec<_>>().join(" ")
@@ -104,6 +109,7 @@ pub fn item(row: &Projected) -> Value {
         "key": format!("{:032x}", row.key.0),
         "source": row.src.as_ref().map(party),
         "destination": row.dst.as_ref().map(party),
+        "backend": row.behind.as_ref().map(party),
         "node": row.node,
         "port": row.port,
         "protocol": row.protocol,

@@ -1,4 +1,4 @@
-//! Whose addresses these are: the controller knows since when, and whose they were; agents know what they last heard.
+//! Whose addresses these are: the controller knows since when, and whose they were; sources know what they last heard.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub struct Known {
     pub since: Option<Timestamp>,
     /// Who had it before, latest first.
     pub previous: Vec<PreviousOwner>,
-    /// Who says so: `controller` or `agents`.
+    /// What says so: `controller`, else the source as `--source` names it, or `replay`.
     pub told_by: &'static str,
 }
 
@@ -100,7 +100,7 @@ fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
         node: text(|owner| &owner.node),
         since: None,
         previous: claimants().filter(|endpoint| endpoint.gone && !endpoint.name.is_empty()).map(before).collect(),
-        told_by: "agents",
+        told_by: view.source.kind.as_str(),
     }
 }
 

@@ -17,10 +17,11 @@ use crate::feed::{Feeder, Link, News, Request};
 use crate::model::table::rows;
 use crate::model::{NodeState, Pool, SourceInfo, SourceKind, merge};
 use crate::source::exchange::Bounds;
+use crate::source::nodes::NodeChoice;
 use crate::source::retry::Jitter;
 
 /// How agents are asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// How old data may be; also the pause between two questions to one agent.
     pub interval: Duration,
@@ -28,11 +29,18 @@ pub struct Plan {
     pub max_in_flight: usize,
     /// Bounds of one answer.
     pub bounds: Bounds,
+    /// Which nodes' agents. What node an agent named by URL speaks for is known once it has answered.
+    pub nodes: NodeChoice,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(5), max_in_flight: 16, bounds: Bounds::default() }
+        Self {
+            interval: Duration::from_secs(5),
+            max_in_flight: 16,
+            bounds: Bounds::default(),
+            nodes: NodeChoice::default(),
+        }
     }
 }
 
@@ -162,10 +170,10 @@ impl Poller {
             self.due.remove(&id);
             let Some(agent) = self.agents.get(&id) else { continue };
             let (route, etag) = (Arc::clone(&agent.target.route), agent.etag.clone());
-            let (permits, plan) = (Arc::clone(&self.permits), self.plan);
+            let (permits, interval, bounds) = (Arc::clone(&self.permits), self.plan.interval, self.plan.bounds);
             let handle = self.asked.spawn(async move {
                 let _permit = permits.acquire_owned().await;
-                fetch::snapshot(&route, Some(plan.interval), etag.as_ref(), plan.bounds).await
+                fetch::snapshot(&route, Some(interval), etag.as_ref(), bounds).await
             });
             self.asking.insert(handle.id(), id);
         }
@@ -214,11 +222,14 @@ impl Poller {
                 (change, wait)
             }
         };
+        let wanted = agent.is_wanted(&self.plan.nodes);
         if agent.has_rows() && agent.status.failure.is_none() {
             let node = agent.status.node.clone();
             self.agents.retain(|_, other| !(other.gone && other.status.node == node));
         }
-        self.due.insert(id, Instant::now() + wait);
+        if wanted {
+            self.due.insert(id, Instant::now() + wait);
+        }
         self.dirty |= change.visible;
         if let Some(news) = news {
             self.feeder.tell(news);
@@ -246,7 +257,9 @@ impl Poller {
             // Agents tell everything anyway.
             Request::Question(_) => {}
             Request::Sample(request, answer) => {
-                let holders = details::holders(&request, self.agents.values().filter(|agent| !agent.gone));
+                let nodes = &self.plan.nodes;
+                let agents = self.agents.values().filter(|agent| !agent.gone && agent.is_wanted(nodes));
+                let holders = details::holders(&request, agents);
                 let (permits, bounds) = (Arc::clone(&self.permits), self.plan.bounds);
                 self.details.spawn(details::answer(request, holders, permits, bounds, answer));
             }
@@ -270,12 +283,16 @@ impl Poller {
         if !self.dirty || (lately && !self.asking.is_empty()) {
             return;
         }
-        let inputs = self.agents.values().map(Watched::input).collect();
+        let wanted = self.agents.values().filter(|agent| agent.is_wanted(&self.plan.nodes));
+        let inputs = wanted.map(Watched::input).collect();
         let mut view = merge(self.source.clone(), inputs, Timestamp::now());
         let roster = self.roster.borrow();
         view.settled &= roster.settled;
         view.notes.extend(roster.notes.iter().cloned());
         view.notes.extend(dropped(&view.nodes));
+        if view.settled && view.nodes.iter().all(|node| node.taken.is_some()) {
+            view.missing.extend(self.plan.nodes.missing(&view.nodes, "no agent speaks for"));
+        }
         drop(roster);
         self.feeder.show(Arc::new(view));
         self.pool.prune();

@@ -10,6 +10,7 @@ use super::fetch::Fetched;
 use super::roster::Target;
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool};
+use crate::source::nodes::NodeChoice;
 use crate::source::trust::Evidence;
 
 /// The first retry comes after so long, each further one after twice as long.
@@ -112,6 +113,11 @@ impl Watched {
             self.etag = None;
         }
         before != (self.status.state, self.table.is_some())
+    }
+
+    /// Whether its node is looked at, or may be, as long as it has not said which it is.
+    pub(crate) fn is_wanted(&self, nodes: &NodeChoice) -> bool {
+        self.status.taken.is_none() || nodes.contains(&self.status.node)
     }
 
     /// What the merge is given.

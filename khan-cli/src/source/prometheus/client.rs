@@ -136,6 +136,9 @@ pub enum PromError {
          (--prometheus-header 'X-Scope-OrgID: NAME')"
     )]
     NoSeries,
+    /// Series of other nodes than those asked for.
+    #[error("has no fresh series of node {0} (--node)")]
+    NoNode(String),
     /// There were series once.
     #[error("has no fresh series of khan-agent: it scraped the last one {} ago, at {at}", duration::text(*.age))]
     Old {

@@ -131,7 +131,12 @@ impl Need {
 
     fn of_group(group: GroupBy) -> Self {
         let of = |grain: Option<Grain>| grain.map_or(Detail::default(), Detail::of);
-        Self { src: of(group.src), dst: of(group.dst), port: group.port, transport: group.protocol }
+        Self {
+            src: of(group.src),
+            dst: of(group.dst).and(of(group.behind)),
+            port: group.port,
+            transport: group.protocol,
+        }
     }
 
     fn both(detail: Detail) -> Self {

@@ -15,6 +15,7 @@ use super::need::Need;
 use super::promql;
 use super::rows::Rows;
 use crate::model::{NodeStatus, NodeTable, Pool};
+use crate::source::nodes::NodeChoice;
 
 /// The answers of one round.
 #[derive(Debug)]
@@ -35,12 +36,13 @@ pub(super) struct Node {
 
 impl Round {
     /// Asks everything at one time, so that the answers belong together.
-    pub(super) async fn ask(client: &Client, need: &Need) -> Result<Self, PromError> {
-        let (connections, idle) = (promql::connections(need), promql::idle(need));
+    pub(super) async fn ask(client: &Client, need: &Need, nodes: &NodeChoice) -> Result<Self, PromError> {
+        let (connections, idle) = (promql::connections(need, nodes), promql::idle(need, nodes));
+        let scraped = promql::scraped(nodes);
         let (connections, idle, scraped, taken, about) = try_join5(
             client.query(&connections, None),
             client.query(&idle, None),
-            client.query(promql::SCRAPED, None),
+            client.query(&scraped, None),
             client.query(promql::TAKEN, None),
             client.query(promql::ABOUT, None),
         )
@@ -137,8 +139,21 @@ fn shape(need: &Need) -> u64 {
     hasher.finish()
 }
 
-/// The nodes' rows at each time of a range query's answer, oldest first.
-pub(super) fn past(series: &[Series], need: &Need, url: &str, pool: &mut Pool) -> Vec<(Timestamp, Vec<Node>)> {
+/// The nodes' rows at each time of a range query's answer, oldest first, dated by when their snapshots were `taken`: what a
+/// server shows of a moment is some scan and some scrape older, and of the newest moments perhaps half a minute more.
+pub(super) fn past(
+    series: &[Series],
+    taken: &[Series],
+    need: &Need,
+    url: &str,
+    pool: &mut Pool,
+) -> Vec<(Timestamp, Vec<Node>)> {
+    let mut dates = HashMap::<(i64, &str), Timestamp>::new();
+    for one in taken {
+        for point in &one.values {
+            dates.insert((timestamp(point.at).millis(), one.labels.get("node")), timestamp(point.value));
+        }
+    }
     let mut moments = BTreeMap::<i64, Vec<(&Labels, u64)>>::new();
     for one in series {
         for point in &one.values {
@@ -151,9 +166,10 @@ pub(super) fn past(series: &[Series], need: &Need, url: &str, pool: &mut Pool) -
         let rows = Rows::of(counts.into_iter(), std::iter::empty(), pool);
         let node = |(name, rows): (String, Rows)| {
             let mut status = NodeStatus::waiting(name.clone(), url);
-            (status.taken, status.answered, status.connections) = (Some(at), Some(at), rows.connections());
+            let taken = dates.get(&(millis, &*name)).copied().unwrap_or(at);
+            (status.taken, status.answered, status.connections) = (Some(taken), Some(at), rows.connections());
             status.state = crate::model::NodeState::Ok;
-            Node { status, table: Arc::new(rows.table(format!("{name}@{millis}/{shape:x}"))) }
+            Node { status, table: Arc::new(rows.table(format!("{name}@{}/{shape:x}", taken.millis()))) }
         };
         (at, rows.into_iter().map(node).collect())
     };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join;
 use khan_api::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
@@ -14,11 +15,12 @@ use super::round::{self, Node, Round};
 use crate::feed::{DetailError, Feed, Feeder, Link, News, Request, channel};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
+use crate::source::nodes::NodeChoice;
 use crate::source::retry::Jitter;
 use crate::source::trust::Evidence;
 
 /// What is asked, and how often.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// The pause between two rounds, unless they take so long that it has to grow.
     pub interval: Duration,
@@ -26,6 +28,8 @@ pub struct Plan {
     pub window: Duration,
     /// What is needed of every series. Grows with the questions that are asked of the feed.
     pub need: Need,
+    /// Which nodes' series.
+    pub nodes: NodeChoice,
 }
 
 /// Rounds take at most this share of the time.
@@ -44,9 +48,9 @@ const USUAL_SCRAPE: Duration = Duration::from_secs(30);
 pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Feed, PromError> {
     let source = SourceInfo { kind: SourceKind::Prometheus, detail: client.url().to_owned(), ..source };
     let begun = Instant::now();
-    let first = Round::ask(&client, &plan.need).await?;
+    let first = Round::ask(&client, &plan.need, &plan.nodes).await?;
     if first.is_empty() {
-        return Err(why_empty(&client).await);
+        return Err(why_empty(&client, &plan).await);
     }
     let (feeder, mut feed) = channel(View::empty(source.clone()));
     feed.past = !plan.window.is_zero();
@@ -67,7 +71,13 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
 }
 
 /// Why there is nothing: the server never scraped an agent, or did so too long ago.
-async fn why_empty(client: &Client) -> PromError {
+async fn why_empty(client: &Client, plan: &Plan) -> PromError {
+    if !plan.nodes.is_all() {
+        let everywhere = Round::ask(client, &plan.need, &NodeChoice::default()).await;
+        if everywhere.is_ok_and(|round| !round.is_empty()) {
+            return PromError::NoNode(plan.nodes.names().collect::<Vec<_>>().join(", "));
+        }
+    }
     let found = client.query(promql::LAST, None).await.ok();
     let last = found.as_ref().and_then(|answer| answer.series.first()?.value());
     let now = Timestamp::now();
@@ -144,7 +154,7 @@ impl Runner {
             }
             begun = Instant::now();
             asked = tokio::select! {
-                answer = Round::ask(&self.client, &self.plan.need) => answer,
+                answer = Round::ask(&self.client, &self.plan.need, &self.plan.nodes) => answer,
                 () = self.feeder.views.closed() => return,
             };
         }
@@ -239,6 +249,10 @@ impl Runner {
         let mut view = merge(self.source.clone(), inputs.collect(), now);
         view.depth = self.depth;
         view.missing.extend(self.missing.iter().cloned());
+        if reachable {
+            let lack = format!("{} has no fresh series of", self.client.url());
+            view.missing.extend(self.plan.nodes.missing(&view.nodes, &lack));
+        }
         self.feeder.show(Arc::new(view));
         self.pool.prune();
     }
@@ -248,11 +262,13 @@ impl Runner {
         let window = self.plan.window;
         let step = (window / POINTS).max(CLOSEST);
         let end = Timestamp::now().millis() as f64 / 1000.0;
-        let expression = promql::connections(&self.plan.need);
-        let asked = self.client.query_range(&expression, end - window.as_secs_f64(), end - step.as_secs_f64(), step);
-        match asked.await {
-            Ok(series) => {
-                let past = round::past(&series, &self.plan.need, self.client.url(), &mut self.pool);
+        let (expression, times) =
+            (promql::connections(&self.plan.need, &self.plan.nodes), promql::taken_by_node(&self.plan.nodes));
+        let (start, end) = (end - window.as_secs_f64(), end - step.as_secs_f64());
+        let ask = |expression| self.client.query_range(expression, start, end, step);
+        match try_join(ask(&expression), ask(&times)).await {
+            Ok((series, taken)) => {
+                let past = round::past(&series, &taken, &self.plan.need, self.client.url(), &mut self.pool);
                 let view = |(at, nodes): (Timestamp, Vec<Node>)| {
                     let inputs =
                         nodes.into_iter().map(|node| NodeInput { status: node.status, table: Some(node.table) });

@@ -21,7 +21,7 @@ pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>
     let sorted = app.list().sort.by;
     let col = |id: &Column| {
         let (cells, needs, rank) = match id {
-            Column::Source | Column::Destination | Column::Node => (0, 0, 0),
+            Column::Source | Column::Destination | Column::Backend | Column::Node => (0, 0, 0),
             Column::State => (11, 0, 0),
             Column::Port | Column::Protocol => (5, 16, 2),
             Column::Conns => (7, 0, 0),
@@ -45,6 +45,7 @@ pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>
             id,
             Column::Source
                 | Column::Destination
+                | Column::Backend
                 | Column::Node
                 | Column::Protocol
                 | Column::State
@@ -62,6 +63,7 @@ pub(super) fn head(app: &App, column: Column) -> String {
     match column {
         Column::Source => "SOURCE".into(),
         Column::Destination => "DESTINATION".into(),
+        Column::Backend => "BACKEND".into(),
         Column::Node => "NODE".into(),
         Column::Protocol => "PROTO".into(),
         Column::State => "STATE".into(),
@@ -110,6 +112,7 @@ pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, S
         Column::Source => plain(party(row.src.as_ref(), cells, glyphs.ellipsis)),
         Column::Destination if row.fan => plain(text::fit(row.destination(), cells, glyphs.ellipsis).into_owned()),
         Column::Destination => plain(party(row.dst.as_ref(), cells, glyphs.ellipsis)),
+        Column::Backend => plain(party(row.behind.as_ref(), cells, glyphs.ellipsis)),
         Column::Node => plain(text::fit(row.node.as_deref().unwrap_or("-"), cells, glyphs.ellipsis).into_owned()),
         Column::Protocol => row.protocol.map_or_else(dash, |protocol| plain(protocol.to_string())),
         Column::State => row.state.map_or_else(dash, |state| plain(state.to_string())),
