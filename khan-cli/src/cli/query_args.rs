@@ -47,8 +47,8 @@ pub struct QueryArgs {
     /// Only connections with an end that nobody is known to own
     #[arg(long, env = "KHAN_UNKNOWN")]
     pub unknown: bool,
-    /// What makes a row: at most one of src*, dst* and backend* each (src, src-ns, src-pod, dst, dst-ip, backend, ...), and
-    /// any of node, port, protocol, state; for example dst,backend,port
+    /// What makes a row: a source (src, src-pod, src-ns, ...), a destination (dst, dst-pod, dst-ip, ...), a backend (backend,
+    /// backend-ip, ...), and any of node, port, protocol, state
     #[arg(long, env = "KHAN_GROUP_BY", value_name = "WORDS", default_value = "src,dst,port", help_heading = "Rows")]
     pub group_by: String,
     /// Order: conns, delta, rate, est, idle, halfclosed, source, destination, port, node, state; - before it reverses

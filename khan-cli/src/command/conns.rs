@@ -1,6 +1,6 @@
 //! `khan conns`: single connections, read on demand from the nodes that hold them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::cli::{Cli, ConnsArgs, duration};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::{DetailError, Feed, SampleRequest, Samples};
+use crate::model::view::RowRef;
 use crate::model::{Endpoint, Grain, LabelledPods, NodeState, Party, Pool, Query, Selector, State, View};
 use crate::output::{Cell, Column, Line, Report};
 
@@ -41,9 +42,9 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     let ends = [("--from", &src), ("--to", &dst), ("SELECTOR", &any)].map(|(flag, selectors)| {
         let found = if selectors.is_empty() && flag == "SELECTOR" {
             // Nothing narrower is asked for than the scope.
-            scope.addresses(&view)
+            Meant { addresses: scope.addresses(&view), sockets: BTreeSet::new() }
         } else {
-            addresses(&view, selectors)
+            Meant::of(&view, selectors, flag != "--from")
         };
         (flag, selectors, found)
     });
@@ -57,24 +58,28 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     } else {
         None
     };
-    if ends.iter().any(|(_, _, found)| found.len() > ADDRESSES) {
+    let ends = ends.map(|(_, _, found)| found);
+    let asked = ends.each_ref().map(Meant::asked);
+    if asked.iter().any(|addresses| addresses.len() > ADDRESSES) {
         printer.lacks(format!("only the first {ADDRESSES} addresses were asked for; name fewer"));
     }
-    let [src, dst, any] = ends.map(|(_, _, mut found)| {
-        found.truncate(ADDRESSES);
-        found
+    let [src, dst, any] = asked.map(|mut addresses| {
+        addresses.truncate(ADDRESSES);
+        addresses
     });
+    let exact = ends.iter().all(|end| end.sockets.is_empty());
+    let port = args.port.or_else(|| ends.iter().find_map(Meant::port));
     let request = SampleRequest {
         nodes: cli.source.node.clone(),
         src,
         dst,
         any,
-        port: args.port,
+        port,
         state: state.map(|state| state.as_str().to_owned()),
         protocol,
         reply_dst: None,
         // Some of what a node lists stands in another node's table as well.
-        limit: limit.saturating_mul(2).min(MOST),
+        limit: if exact || port.is_some() { limit.saturating_mul(2).min(MOST) } else { MOST },
     };
     let samples = if nothing.is_some() { Samples::default() } else { sample(&feed, request).await? };
     // What the view says of a node that fails needs no second sentence.
@@ -82,7 +87,11 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     for missed in samples.missed.iter().filter(|missed| !failing(&missed.node)) {
         printer.lacks(missed.to_string());
     }
-    let listing = Listing::of(&view, &samples.tables, &scope, limit, state.is_some());
+    let within = |owners: &Owners<'_>, c: &Connection| {
+        let [src, dst, any] = &ends;
+        scope.holds(owners, c) && (exact || src.holds_client(c) && dst.holds_server(c) && any.holds_either(c))
+    };
+    let listing = Listing::of(&view, &samples.tables, within, limit, state.is_some());
     if args.limit == 0 && listing.truncated {
         printer.lacks(format!("a node lists at most {MOST} connections: ask for fewer at a time"));
     }
@@ -180,6 +189,59 @@ pub fn addresses(view: &View, selectors: &[Selector]) -> Vec<IpAddr> {
     named.chain(known.filter_map(|endpoint| endpoint.ip)).filter(|ip| seen.insert(*ip)).collect()
 }
 
+/// What selectors mean.
+struct Meant {
+    addresses: Vec<IpAddr>,
+    /// Ports of nodes that lead to a service that is meant.
+    sockets: BTreeSet<(IpAddr, u16, Protocol)>,
+}
+
+impl Meant {
+    fn of(view: &View, selectors: &[Selector], dialled: bool) -> Self {
+        let meant = |service: u32| {
+            let service = &view.endpoints[service as usize];
+            selectors.iter().any(|selector| selector.matches(service))
+        };
+        let rows = view.rows().filter(|row| dialled && row.service.is_some_and(meant));
+        let socket = |row: RowRef<'_>| Some((view.endpoints[row.dst as usize].ip?, row.row.port, row.row.protocol?));
+        Self { addresses: addresses(view, selectors), sockets: rows.filter_map(socket).collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.sockets.is_empty()
+    }
+
+    /// The addresses that agents are asked about.
+    fn asked(&self) -> Vec<IpAddr> {
+        let mut asked = self.addresses.clone();
+        for (ip, ..) in &self.sockets {
+            if !asked.contains(ip) {
+                asked.push(*ip);
+            }
+        }
+        asked
+    }
+
+    /// The port that all that is meant was dialled at.
+    fn port(&self) -> Option<u16> {
+        let (_, port, _) = self.sockets.first()?;
+        (self.addresses.is_empty() && self.sockets.iter().all(|(_, other, _)| other == port)).then_some(*port)
+    }
+
+    fn holds_client(&self, c: &Connection) -> bool {
+        self.is_empty() || self.addresses.contains(&c.src)
+    }
+
+    fn holds_server(&self, c: &Connection) -> bool {
+        let dialled = self.sockets.contains(&(c.dst, c.dst_port, c.protocol));
+        self.is_empty() || dialled || [c.dst, c.reply_src].iter().any(|ip| self.addresses.contains(ip))
+    }
+
+    fn holds_either(&self, c: &Connection) -> bool {
+        self.holds_client(c) || self.holds_server(c)
+    }
+}
+
 /// Owners by address; of several, the one that has it now.
 pub fn owners(view: &View) -> Owners<'_> {
     let mut owners = HashMap::new();
@@ -246,7 +308,13 @@ struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     /// Every connection once, within the scope, those that were active last before the others.
-    fn of(view: &'a View, samples: &'a [ConnectionSample], scope: &Scope, limit: usize, by_state: bool) -> Self {
+    fn of(
+        view: &'a View,
+        samples: &'a [ConnectionSample],
+        within: impl Fn(&Owners<'_>, &Connection) -> bool,
+        limit: usize,
+        by_state: bool,
+    ) -> Self {
         let owners = owners(view);
         let is_cut = |sample: &&ConnectionSample| sample.matched > sample.connections.len() as u64;
         // The client's node lists it as well, or others with as much right where it lists some only, or has it in another
@@ -257,7 +325,7 @@ impl<'a> Listing<'a> {
             owners.get(&c.src).is_some_and(|client| *client.node != *node && first.contains(&*client.node))
         };
         let mut listed = distinct(samples);
-        listed.retain(|(node, c)| !elsewhere(node, c) && scope.holds(&owners, c));
+        listed.retain(|(node, c)| !elsewhere(node, c) && within(&owners, c));
         listed.sort_by_key(|(_, c)| (c.idle_seconds.unwrap_or(u32::MAX), c.src, c.src_port, c.dst, c.dst_port));
         let truncated = samples.iter().any(|sample| is_cut(&sample)) || listed.len() > limit;
         listed.truncate(limit);

@@ -85,7 +85,7 @@ impl Printer {
         out.flush()?;
         self.blocks += 1;
         if report.rows.is_empty() {
-            self.note(&report.empty);
+            report.empty.lines().for_each(|line| self.note(line));
         }
         Ok(())
     }

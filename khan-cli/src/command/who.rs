@@ -154,10 +154,13 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
     let peers = |src: bool| peers(view, subject, src, args.limit);
     let unmasked = unmask::unmask(subject, view, feed, &addresses, &mut notes).await;
     let (connects_to, connected_from) = (peers(true), peers(false));
-    if addresses.is_empty() {
-        notes.push("nobody is known by this name, and no connection mentions it".to_owned());
-    } else if connects_to.is_empty() && connected_from.is_empty() && unmasked.is_empty() {
-        notes.push(format!("no connection of {} is in any table that was read", args.subject));
+    if connects_to.is_empty() && connected_from.is_empty() && unmasked.is_empty() {
+        notes.push(if addresses.is_empty() {
+            "nobody is known by this name, and no connection mentions it".to_owned()
+        } else {
+            format!("no connection of {} is in any table that was read", args.subject)
+        });
+        notes.extend(top::unseen_services(view, &[subject.selector()]));
     }
     let missing = view.gaps();
     Answer {

@@ -459,6 +459,34 @@ mod tests {
     }
 
     #[test]
+    fn what_was_dialled_at_a_node_port_belongs_to_its_service() {
+        use khan_api::ServicePort;
+        let mut agent = Agent::new("n1", 0)
+            .row("198.51.100.7", "node:n1", 30_080, 5)
+            .row("198.51.100.7", "node:n1", 22, 3)
+            .row("198.51.100.7", "svc:data/other", 80, 2);
+        let port =
+            |port, name: &str| ServicePort { port, protocol: Protocol::Tcp, ns: "shop".into(), name: name.into() };
+        agent.snapshot.node_ports = vec![port(30_080, "solo"), port(80, "other")];
+        let count = |filter: &str| {
+            let query = Query { filter: filter.parse().unwrap(), ..Query::default() };
+            project(&view(&[agent.clone()]), &query, &History::default()).total.connections
+        };
+        for (filter, connections) in [
+            ("svc/solo", 5),
+            ("dst:svc/shop/solo", 5),
+            ("dst:ns/shop", 5),
+            ("-dst:svc/solo", 5),
+            ("src:svc/solo", 0),
+            ("svc/data/solo", 0),
+            ("node/n1", 8),
+            ("svc/other", 2),
+        ] {
+            assert_eq!(count(filter), connections, "{filter}");
+        }
+    }
+
+    #[test]
     fn orders_have_a_direction_and_its_reverse() {
         let order = |text: &str| lines(&ask(&Query { sort: text.parse().unwrap(), ..Query::default() }));
         assert_eq!(order("source")[0], "?10.40.7.19 pay/ledger 7");

@@ -3,11 +3,12 @@
 pub mod frame;
 pub mod rows;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use khan_api::Snapshot;
 use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
-use khan_api::{Kind, Protocol};
+use khan_api::{Kind, Protocol, ServicePort};
 
 use super::endpoint::{Endpoint, Pool};
 use super::state::State;
@@ -55,24 +56,36 @@ pub struct NodeTable {
     rows: Rows,
     /// What the agent's row bound left out.
     pub rest: Option<Rest>,
+    /// Services behind ports of nodes.
+    pub node_ports: Vec<ServicePort>,
+    /// Numbers of the rows that were dialled at such a port, in order, each with the number of the service's endpoint.
+    through: Box<[(u32, u32)]>,
 }
 
 impl NodeTable {
     /// Takes the rows of `snapshot`. Rows that point outside its endpoints are left out; their number is returned too.
     pub fn new(snapshot: &Snapshot, pool: &mut Pool) -> (Self, u64) {
         let rows = snapshot.rows.iter().collect();
-        Self::build(&snapshot.id, &snapshot.endpoints, rows, snapshot.rest, pool)
+        Self::build(&snapshot.id, &snapshot.endpoints, rows, snapshot.rest, snapshot.node_ports.clone(), pool)
     }
 
     /// The same of a snapshot that an agent sent.
     pub fn heard(snapshot: Heard, pool: &mut Pool) -> (Self, u64) {
-        Self::build(&snapshot.id, &snapshot.endpoints.0, snapshot.rows, snapshot.rest, pool)
+        Self::build(&snapshot.id, &snapshot.endpoints.0, snapshot.rows, snapshot.rest, snapshot.node_ports, pool)
     }
 
-    fn build(id: &str, endpoints: &[Wire], mut rows: Rows, rest: Option<Rest>, pool: &mut Pool) -> (Self, u64) {
-        let endpoints: Vec<_> = endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
+    fn build(
+        id: &str,
+        endpoints: &[Wire],
+        mut rows: Rows,
+        rest: Option<Rest>,
+        node_ports: Vec<ServicePort>,
+        pool: &mut Pool,
+    ) -> (Self, u64) {
+        let mut endpoints: Vec<_> = endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
         let refused = rows.within(endpoints.len());
-        (Self { snapshot: id.to_owned(), endpoints, rows, rest }, refused)
+        let through = through(&rows.rows, &mut endpoints, &node_ports, pool);
+        (Self { snapshot: id.to_owned(), endpoints, rows, rest, node_ports, through }, refused)
     }
 
     /// A table of a source that knows less than an agent: rows with counts and perhaps a state, port and protocol.
@@ -83,7 +96,7 @@ impl NodeTable {
     ) -> Self {
         let mut rows = Rows::default();
         counts.into_iter().for_each(|count| rows.count(count));
-        Self { snapshot, endpoints, rows, rest: None }
+        Self { snapshot, endpoints, rows, ..Self::default() }
     }
 
     /// Every row, counted on this node or not.
@@ -96,6 +109,12 @@ impl NodeTable {
         self.rows.states(row)
     }
 
+    /// The endpoint number of the service whose node port the row with this number was dialled at.
+    pub fn service(&self, row: u32) -> Option<u32> {
+        let at = self.through.binary_search_by_key(&row, |(row, _)| *row).ok()?;
+        Some(self.through[at].1)
+    }
+
     /// Bytes that it takes, and as many more as its addresses take that no other table has.
     pub fn bytes(&self) -> usize {
         let text = |endpoint: &Endpoint| {
@@ -104,13 +123,42 @@ impl NodeTable {
         };
         let alone = self.endpoints.iter().filter(|endpoint| Arc::strong_count(endpoint) <= 2);
         let own: usize = alone.map(|endpoint| size_of::<Endpoint>() + text(endpoint)).sum();
-        self.rows.bytes() + size_of_val(&*self.endpoints) + own
+        self.rows.bytes() + size_of_val(&*self.endpoints) + size_of_val(&*self.through) + own
     }
 
     /// Whether the endpoint names the sum of many addresses.
     pub fn is_sum(endpoint: &Endpoint) -> bool {
         endpoint.ip.is_none() && endpoint.kind == Kind::Unknown
     }
+}
+
+/// The rows that were dialled at a node port. Their services become endpoints without an address, unless they have one.
+fn through(
+    rows: &[Row],
+    endpoints: &mut Vec<Arc<Endpoint>>,
+    ports: &[ServicePort],
+    pool: &mut Pool,
+) -> Box<[(u32, u32)]> {
+    let ports: HashMap<_, _> = ports.iter().map(|port| ((port.port, port.protocol), port)).collect();
+    let mut numbers = HashMap::new();
+    let mut found = Vec::new();
+    for (number, row) in (0..).zip(rows).filter(|_| !ports.is_empty()) {
+        let service = row.protocol.and_then(|protocol| ports.get(&(row.port, protocol)));
+        let at_node = |row: &Row| endpoints[row.dst as usize].kind == Kind::Node;
+        let Some(service) = service.filter(|_| at_node(row)) else { continue };
+        let at = *numbers.entry((&*service.ns, &*service.name)).or_insert_with(|| {
+            let is_it = |endpoint: &Arc<Endpoint>| {
+                endpoint.kind == Kind::Service && *endpoint.ns == *service.ns && *endpoint.name == *service.name
+            };
+            endpoints.iter().position(is_it).unwrap_or_else(|| {
+                let (ns, name) = (service.ns.clone(), service.name.clone());
+                endpoints.push(pool.endpoint(&Wire { kind: Kind::Service, ns, name, ..Wire::default() }));
+                endpoints.len() - 1
+            })
+        });
+        found.push((number, u32::try_from(at).unwrap_or(u32::MAX)));
+    }
+    found.into()
 }
 
 /// One row of a source that knows counts only.

@@ -130,6 +130,8 @@ pub struct RowRef<'view> {
     pub dst: u32,
     /// Who answers.
     pub backend: u32,
+    /// The service whose node port was dialled.
+    pub service: Option<u32>,
     /// Ports, protocol, counts.
     pub row: &'view Row,
     /// Connections by state; together all of them.
@@ -160,6 +162,7 @@ impl View {
                     src,
                     dst: part.endpoints[row.dst as usize],
                     backend: part.endpoints[row.backend as usize],
+                    service: part.table.service(number).map(|service| part.endpoints[service as usize]),
                     row,
                     states: part.table.states(row),
                     stale: part.stale,

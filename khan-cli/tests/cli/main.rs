@@ -10,6 +10,7 @@ mod khan;
 mod leaks;
 mod manners;
 mod node;
+mod node_port;
 mod output;
 mod partial;
 mod prometheus;

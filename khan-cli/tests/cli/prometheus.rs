@@ -8,7 +8,7 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 use crate::khan::khan;
 
 /// A server that scraped one agent `age` seconds ago; a day ago at most it tells when asked for the past alone.
-async fn prometheus(age: i64, tells_now: bool) -> MockServer {
+pub(crate) async fn prometheus(age: i64, tells_now: bool) -> MockServer {
     let server = MockServer::start().await;
     let answer = move |request: &Request| {
         let form: String = url::form_urlencoded::parse(&request.body).map(|(_, value)| value.into_owned()).collect();

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::model::filter::Flag;
+use crate::model::filter::{Filter, Flag, RowTerm};
 use crate::model::view::COUNTING_RULE;
-use crate::model::{LabelledPods, NodeState, Party, Projected, Projection, Query, State, Sum, View};
+use crate::model::{
+    LabelledPods, NodeState, Party, Projected, Projection, Query, Selector, SourceKind, State, Sum, View,
+};
 use crate::output::{Cell, Column, Line, Report};
 
 /// The report of a projection of `view`.
@@ -37,7 +39,15 @@ pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
     if projection.hidden_groups() > 0 {
         rows.push(other(&columns, projection));
     }
-    Report { kind: "ConnectionList", metadata: metadata(view, query, projection), columns, rows, empty: empty(query) }
+    let mut metadata = metadata(view, query, projection);
+    let mut empty = empty(query);
+    if let Some(note) = unseen_services(view, &selectors(&query.filter)).filter(|_| projection.groups == 0) {
+        empty = format!("{empty}\nnote: {note}");
+        if let Some(notes) = metadata["notes"].as_array_mut() {
+            notes.push(note.into());
+        }
+    }
+    Report { kind: "ConnectionList", metadata, columns, rows, empty }
 }
 
 /// ` in namespace shop`, for the end of a sentence; nothing without namespaces.
@@ -47,6 +57,22 @@ pub fn in_namespaces(namespaces: &[String]) -> String {
         [one] => format!(" in namespace {one}"),
         many => format!(" in namespaces {}", many.join(", ")),
     }
+}
+
+/// What else may be true where nothing belongs to a service: its node ports are known to agents alone.
+pub fn unseen_services(view: &View, selectors: &[Selector]) -> Option<String> {
+    let service = selectors.iter().any(|selector| matches!(selector, Selector::Service(..)));
+    let unknown = service && view.source.kind == SourceKind::Prometheus;
+    unknown.then(|| "connections through node ports are not known from Prometheus".to_owned())
+}
+
+/// The selectors of a filter.
+fn selectors(filter: &Filter) -> Vec<Selector> {
+    let of = |term: &RowTerm| match term {
+        RowTerm::Src(selectors) | RowTerm::Dst(selectors) | RowTerm::Any(selectors) => selectors.clone(),
+        _ => Vec::new(),
+    };
+    filter.rows.iter().filter(|not| !not.negated).flat_map(|not| of(&not.term)).collect()
 }
 
 fn empty(query: &Query) -> String {

@@ -82,10 +82,12 @@ impl<'filter> Compiled<'filter> {
 impl Test<'_> {
     fn holds(&self, row: &RowRef<'_>, state: Option<State>) -> bool {
         let (src, dst, backend) = (row.src as usize, row.dst as usize, row.backend as usize);
+        let service = |ends: &[bool]| row.service.is_some_and(|service| ends[service as usize]);
         match self {
             Self::Src(ends) => ends[src],
-            Self::Dst(ends) => ends[dst] || ends[backend],
-            Self::Any(ends) | Self::Ghost(ends) => ends[src] || ends[dst] || ends[backend],
+            Self::Dst(ends) => ends[dst] || ends[backend] || service(ends),
+            Self::Any(ends) => ends[src] || ends[dst] || ends[backend] || service(ends),
+            Self::Ghost(ends) => ends[src] || ends[dst] || ends[backend],
             Self::Port(ranges) => {
                 let within = |port| ranges.iter().any(|(low, high)| (*low..=*high).contains(&port));
                 (row.row.port > 0 && within(row.row.port)) || (row.row.backend_port > 0 && within(row.row.backend_port))

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use khan_api::bounded::list;
+use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
-use khan_api::{Label, Name, Protocol};
+use khan_api::{Label, Name, Protocol, ServicePort};
 use serde::{Deserialize, Serialize};
 
 use super::rows::Rows;
@@ -26,6 +27,9 @@ pub struct TableFrame {
     /// What the agent left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
+    /// Services behind ports of nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list::<_, _, MAX_NODE_PORTS>")]
+    pub node_ports: Vec<ServicePort>,
 }
 
 /// A [`Row`] on file; short names, because there are many.
@@ -74,6 +78,7 @@ impl From<&NodeTable> for TableFrame {
             endpoints: table.endpoints.iter().map(wire).collect(),
             rows: table.rows().iter().map(row).collect(),
             rest: table.rest,
+            node_ports: table.node_ports.clone(),
         }
     }
 }
@@ -114,6 +119,6 @@ impl TableFrame {
             };
             rows.add(row, frame.states.iter().map(|(name, n)| (State::from_name(name), *n)));
         }
-        NodeTable::build(&self.id, &self.endpoints, rows, self.rest, pool)
+        NodeTable::build(&self.id, &self.endpoints, rows, self.rest, self.node_ports.clone(), pool)
     }
 }
