@@ -448,7 +448,7 @@ mod tests {
             .but(|row| row.backend = 1);
         let ask = |words: &str| {
             let query = Query { group_by: words.parse().unwrap(), ..Query::default() };
-            let rows = project(&view(&[agent.clone()]), &query, &History::default()).rows;
+            let rows = project(&view(std::slice::from_ref(&agent)), &query, &History::default()).rows;
             let line = |row: &Projected| format!("{} {} {}", row.destination(), row.backend(), row.sum.connections);
             rows.iter().map(line).collect::<Vec<_>>()
         };
@@ -470,7 +470,7 @@ mod tests {
         agent.snapshot.node_ports = vec![port(30_080, "solo"), port(80, "other")];
         let count = |filter: &str| {
             let query = Query { filter: filter.parse().unwrap(), ..Query::default() };
-            project(&view(&[agent.clone()]), &query, &History::default()).total.connections
+            project(&view(std::slice::from_ref(&agent)), &query, &History::default()).total.connections
         };
         for (filter, connections) in [
             ("svc/solo", 5),

@@ -23,7 +23,7 @@ enum Test<'filter> {
     Protocol(&'filter [khan_api::Protocol]),
     Node { observers: Vec<bool>, ends: Vec<bool> },
     Ghost(Vec<bool>),
-    Member(Keyer, RowKey),
+    Member(Box<Keyer>, RowKey),
 }
 
 impl<'filter> Compiled<'filter> {
@@ -57,7 +57,7 @@ impl<'filter> Compiled<'filter> {
                 }
                 RowTerm::Member(by, key) => {
                     compiled.splits |= by.state;
-                    Test::Member(Keyer::new(view, *by), *key)
+                    Test::Member(Box::new(Keyer::new(view, *by)), *key)
                 }
             };
             compiled.terms.push((*negated, test));

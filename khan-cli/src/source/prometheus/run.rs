@@ -50,7 +50,7 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
     let begun = Instant::now();
     let first = Round::ask(&client, &plan.need, &plan.nodes).await?;
     if first.is_empty() {
-        return Err(why_empty(&client, &plan).await);
+        return Err(Box::pin(why_empty(&client, &plan)).await);
     }
     let (feeder, mut feed) = channel(View::empty(source.clone()));
     feed.past = !plan.window.is_zero();
