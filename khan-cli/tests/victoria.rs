@@ -1,4 +1,4 @@
-//! A real VictoriaMetrics: it hides the newest half minute, so what it knows is older than what agents say, and every
+//! A real `VictoriaMetrics`: it hides the newest half minute, so what it knows is older than what agents say, and every
 //! command says how old.
 
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 /// Seconds between two scrapes.
 const EVERY: u64 = 15;
-/// What VictoriaMetrics keeps back unless it is told otherwise (`-search.latencyOffset`).
+/// What `VictoriaMetrics` keeps back unless it is told otherwise (`-search.latencyOffset`).
 const HIDDEN: u64 = 30;
 /// How old a snapshot is when it is scraped.
 const AGE: u64 = 7;
