@@ -10,7 +10,7 @@ use khan_cli::source::recording;
 pub(crate) fn check(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for it");
-    match recording::read(file.path()) {
+    match recording::read(file.path(), &khan_cli::source::nodes::NodeChoice::default()) {
         Ok(views) => {
             let query = Query::default();
             let mut history = History::default();
