@@ -9,8 +9,8 @@ mod support;
 use std::time::Duration;
 
 use khan_lab::program::Running;
-use khan_lab::{Lab, Program, until};
-use support::program::{IMAGE, metric, status};
+use khan_lab::{Lab, until};
+use support::program::{self, IMAGE, SCANS, metric, status};
 use support::tables::{Mix, USUAL};
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -42,14 +42,7 @@ fn main() -> anyhow::Result<()> {
 fn measure(mix: Mix, entries: u32, name: &str, variables: &[(&str, &str)]) -> anyhow::Result<()> {
     let lab = Lab::new()?;
     let node = mix.table(&lab, 0)?;
-    let mut program = Program::workspace("khan-agent")?
-        .args(["--node-name", "n1", "--listen", "127.0.0.1:0", "--interval", "100ms", "--max-scan-cpu", "100"])
-        .inside(&node);
-    for (variable, value) in variables {
-        program = program.env(variable, value);
-    }
-    let agent = program.start()?;
-    agent.get_when_ready("/readyz")?;
+    let agent = program::start(&node, "100ms", variables)?;
     scans(&agent, 5)?;
     let idle = status(&agent, "VmRSS:")?;
     mix.fill(&node, entries)?;
@@ -74,7 +67,7 @@ fn measure(mix: Mix, entries: u32, name: &str, variables: &[(&str, &str)]) -> an
 
 /// Waits for this many scans that begin from now on.
 fn scans(agent: &Running, count: u64) -> anyhow::Result<()> {
-    let done = || metric(agent, "khan_agent_scans_total{result=\"success\"} ");
+    let done = || metric(agent, SCANS);
     let before = done()?;
     Ok(until("scans", PATIENCE, || (done().ok()? > before + count).then_some(()))?)
 }

@@ -26,7 +26,7 @@ use crate::identities::{ExternalNames, Identities};
 use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::publish::{Board, Published};
-use crate::scan::Scanner;
+use crate::scan::{Scanner, timed};
 use crate::schedule::{Handle, Schedule};
 use crate::snapshot::{Origin, build};
 use crate::table::{self, Cuts};
@@ -175,7 +175,9 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     let mut scanner = Scanner::new(parts.table).with_homes(Identities::homes(&parts.identities));
     let began = std::time::Instant::now();
     parts.identities.lock().unwrap_or_else(PoisonError::into_inner).read_local_routes();
-    let mut scan = scanner.scan(Cuts::default())?;
+    let (scan, cpu) = timed(|| scanner.scan(Cuts::default()));
+    let mut scan = scan?;
+    parts.metrics.spent(cpu);
     parts.metrics.scanned(&scan, scanner.table().counts());
     parts.metrics.interval(arguments.interval);
     if let Some(resolver) = &parts.resolver {

@@ -27,11 +27,26 @@ struct Purses {
     filled: Instant,
     all: f64,
     single: f64,
-    /// What the latest reading cost.
+    /// What the latest reading of the whole table cost.
     cost: f64,
 }
 
+/// What a reading took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// CPU time, in user space and in the kernel.
+    pub cpu: Duration,
+    /// Whether the table was read to its end.
+    pub whole: bool,
+}
+
 impl Purses {
+    fn learn(&mut self, spent: Spent) {
+        if spent.whole {
+            self.cost = spent.cpu.as_secs_f64();
+        }
+    }
+
     fn fill(&mut self, share: f64, now: Instant) {
         let seconds = now.saturating_duration_since(self.filled).as_secs_f64();
         self.filled = self.filled.max(now);
@@ -55,11 +70,10 @@ impl Turn {
         self.begins
     }
 
-    /// Settles what it really cost.
-    pub fn cost(mut self, cpu: Duration) {
-        let cost = cpu.as_secs_f64();
-        self.budget.with(Instant::now(), |purses| purses.cost = cost);
-        self.pay_back(cost);
+    /// Settles what it really cost. One that broke off says nothing about what the next will cost.
+    pub fn settle(mut self, spent: Spent) {
+        self.budget.with(Instant::now(), |purses| purses.learn(spent));
+        self.pay_back(spent.cpu.as_secs_f64());
         self.paid = 0.0;
     }
 
@@ -100,11 +114,15 @@ impl Budget {
         cpu.div_f64(self.share)
     }
 
-    /// Pays for a scan.
-    pub fn scanned(&self, cpu: Duration) {
-        self.with(Instant::now(), |purses| {
-            purses.all -= cpu.as_secs_f64();
-            purses.cost = cpu.as_secs_f64();
+    /// Pays for a scan, whether it succeeded or not.
+    pub fn scanned(&self, spent: Spent) {
+        self.scanned_at(Instant::now(), spent);
+    }
+
+    fn scanned_at(&self, now: Instant, spent: Spent) {
+        self.with(now, |purses| {
+            purses.all -= spent.cpu.as_secs_f64();
+            purses.learn(spent);
         });
     }
 
@@ -150,9 +168,12 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// Spends without a clock of its own.
+    fn whole(cost: f64) -> Spent {
+        Spent { cpu: seconds(cost), whole: true }
+    }
+
     fn spend(budget: &Budget, now: Instant, cost: f64) {
-        budget.with(now, |purses| (purses.all, purses.cost) = (purses.all - cost, cost));
+        budget.scanned_at(now, whole(cost));
     }
 
     #[test]
@@ -163,6 +184,20 @@ mod tests {
         let wait = budget.until_scan_from(start);
         assert!(wait.abs_diff(seconds(2.0)) < seconds(0.1), "{wait:?}");
         assert_eq!(budget.until_scan_from(start + seconds(2.1)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_scan_that_failed_is_paid_for_and_says_nothing_of_the_next() {
+        let budget = Arc::new(Budget::new(SHARE));
+        let start = Instant::now();
+        spend(&budget, start, 0.4);
+        budget.scanned_at(start, Spent { cpu: seconds(0.1), whole: false });
+        let wait = budget.until_scan_from(start);
+        assert!(wait.abs_diff(seconds(10.0)) < seconds(0.1), "0.5 s of CPU in {wait:?}");
+        let turn = budget.turn_from(start + seconds(30.0), PATIENCE).expect("the debt is paid");
+        assert!((turn.paid - 0.4).abs() < 1e-9, "{} s, as the latest whole reading", turn.paid);
+        turn.settle(Spent { cpu: seconds(0.01), whole: false });
+        assert!((budget.with(start, |purses| purses.cost) - 0.4).abs() < 1e-9);
     }
 
     #[test]
@@ -218,11 +253,11 @@ mod tests {
             drop(budget.turn(PATIENCE).expect("paid back each time"));
         }
         let turn = budget.turn(PATIENCE).expect("nothing was spent");
-        turn.cost(seconds(1.0));
+        turn.settle(whole(1.0));
         let after = budget.with(Instant::now(), |purses| purses.all);
         assert!(after - before > -1.01 && after - before < -0.9, "{before} s, then {after} s");
         // The small purse may have one more dump to give, and is in debt after it.
-        let next = || budget.turn(PATIENCE).map(|turn| turn.cost(seconds(1.0)));
+        let next = || budget.turn(PATIENCE).map(|turn| turn.settle(whole(1.0)));
         assert!(next().is_err() || next().is_err());
     }
 }

@@ -60,7 +60,7 @@ impl Metrics {
             scan_cpu_seconds: {
                 let counter = prometheus::Counter::with_opts(Opts::new(
                     "khan_agent_scan_cpu_seconds_total",
-                    "CPU time of all scans, the kernel's part included.",
+                    "CPU time of all scans, the kernel's part and failed scans included.",
                 ))?;
                 registry.register(Box::new(counter.clone()))?;
                 counter
@@ -106,7 +106,11 @@ impl Metrics {
         self.seen_twice.inc_by(counts.seen_twice);
         self.turned.inc_by(counts.turned);
         self.scan_seconds.set(scan.wall.as_secs_f64());
-        self.scan_cpu_seconds.inc_by(scan.cpu.as_secs_f64());
+    }
+
+    /// Adds what a scan took, whether it succeeded or not.
+    pub fn spent(&self, cpu: std::time::Duration) {
+        self.scan_cpu_seconds.inc_by(cpu.as_secs_f64());
     }
 
     /// Adds the retries of one scan.

@@ -24,8 +24,6 @@ pub struct Scan {
     pub taken: Timestamp,
     /// Wall time of dump and fold.
     pub wall: Duration,
-    /// CPU time of dump and fold.
-    pub cpu: Duration,
     /// The dump.
     pub dumped: Dumped,
     /// The kernel's numbers, read just after the dump.
@@ -67,16 +65,16 @@ impl Scanner {
 
     /// Scans. On an error the table is empty.
     pub fn scan(&mut self, cuts: Cuts) -> Result<Scan, DumpError> {
-        let (taken, began, cpu) = (Timestamp::now(), Instant::now(), cpu_time());
+        let (taken, began) = (Timestamp::now(), Instant::now());
         let buckets = Buckets::open();
         self.table.prepare(Timeouts::read(), cuts);
         let dumped = self.dump.run(Kernel::open, || buckets.read(), &mut self.table)?;
-        let (wall, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu));
+        let wall = began.elapsed();
         let stats = stats().map_err(|source| {
             self.table.clear();
             DumpError::Socket { what: "read the table's statistics", source }
         })?;
-        Ok(Scan { taken, wall, cpu, dumped, stats })
+        Ok(Scan { taken, wall, dumped, stats })
     }
 }
 
@@ -84,8 +82,14 @@ fn stats() -> io::Result<Stats> {
     Stats::read(&mut Kernel::open()?)
 }
 
-/// CPU time of the calling thread.
-pub(crate) fn cpu_time() -> Duration {
+/// Does `work`, and tells how much CPU time it took the calling thread, in user space and in the kernel.
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let before = cpu_time();
+    let done = work();
+    (done, cpu_time().saturating_sub(before))
+}
+
+fn cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }

@@ -11,14 +11,14 @@ use khan_serve::readiness::Guard;
 use tracing::{error, info, warn};
 
 use crate::blind::Blind;
-use crate::budget::Budget;
+use crate::budget::{Budget, Spent};
 use crate::conntrack::{Address, DumpError};
 use crate::exposition::fold::Folder;
 use crate::exposition::{self, Page};
 use crate::identities::Identities;
 use crate::metrics::Metrics;
 use crate::publish::{Board, Published};
-use crate::scan::{Scan, Scanner, cpu_time};
+use crate::scan::{Scan, Scanner, timed};
 use crate::snapshot::{Origin, build};
 use crate::table::{self, Cell, Table, Word};
 
@@ -136,6 +136,7 @@ impl Schedule {
                     blind: Blind::default(),
                     number: 0,
                     interval,
+                    spent: Duration::ZERO,
                     unscanned: Some(unscanned),
                     asked: None,
                 };
@@ -153,6 +154,8 @@ struct Scans {
     blind: Blind,
     number: u64,
     interval: Duration,
+    /// CPU time of dumps that is not paid for yet.
+    spent: Duration,
     unscanned: Option<Guard>,
     /// The latest request to the controller, while it is unanswered.
     asked: Option<mpsc::Receiver<()>>,
@@ -179,17 +182,17 @@ impl Scans {
                 _ => {}
             }
             failing = outcome.is_err();
-            let cpu = outcome.as_ref().map_or(Duration::ZERO, |cpu| *cpu);
+            let spent = Spent { cpu: std::mem::take(&mut self.spent), whole: outcome.is_ok() };
             if let Err(error) = &outcome {
                 self.blind.failed(error, &self.schedule.metrics);
                 self.schedule.metrics.scans.with_label_values(&["failure"]).inc();
                 self.schedule.board.failed(2 * self.interval);
             }
             if let Some(first) = first.take() {
-                let _ = first.send(outcome.map(drop));
+                let _ = first.send(outcome);
             }
-            let spacing = self.schedule.budget.spacing(cpu);
-            self.schedule.budget.scanned(cpu);
+            let spacing = self.schedule.budget.spacing(spent.cpu);
+            self.schedule.budget.scanned(spent);
             self.adapt(spacing);
             let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
             pulse.interval.store(interval, Ordering::Relaxed);
@@ -230,8 +233,8 @@ impl Scans {
         self.schedule.metrics.interval(wanted);
     }
 
-    /// One scan, named and published; its CPU time.
-    fn scan(&mut self, began: Instant) -> Result<Duration, DumpError> {
+    /// One scan, named and published.
+    fn scan(&mut self, began: Instant) -> Result<(), DumpError> {
         let mut scan = self.dump()?;
         self.blind.saw(&scan.stats, scan.dumped.flows, &self.schedule.metrics);
         if self.schedule.ask.is_some() {
@@ -242,10 +245,8 @@ impl Scans {
         let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
         if self.scanner.table().outdated(&cuts) {
             // An address changed hands, and connections of its previous owner were counted for the present one.
-            let first = scan.cpu;
             self.scanner.remember();
             scan = self.dump()?;
-            scan.cpu += first;
         }
         self.number += 1;
         // The next snapshot is made while the latest stands; what is older may have to go.
@@ -262,23 +263,24 @@ impl Scans {
         snapshot.keep_largest(exposition.max_series);
         board.publish(Published::new(snapshot, page, began));
         self.unscanned = None;
-        Ok(scan.cpu)
+        Ok(())
     }
 
-    /// One dump, folded and counted.
+    /// One dump, folded and counted. What it took is noted also when it fails half way.
     fn dump(&mut self) -> Result<Scan, DumpError> {
         let retries = *self.scanner.retries();
-        let cpu = cpu_time();
-        let cuts = {
-            let mut identities = self.schedule.identities.lock().unwrap_or_else(PoisonError::into_inner);
-            identities.read_local_routes();
-            identities.cuts(Timestamp::now())
-        };
-        let before = cpu_time().saturating_sub(cpu);
-        let scan = self.scanner.scan(cuts);
+        let (scan, cpu) = timed(|| {
+            let cuts = {
+                let mut identities = self.schedule.identities.lock().unwrap_or_else(PoisonError::into_inner);
+                identities.read_local_routes();
+                identities.cuts(Timestamp::now())
+            };
+            self.scanner.scan(cuts)
+        });
+        self.spent += cpu;
+        self.schedule.metrics.spent(cpu);
         self.schedule.metrics.retried(&retries, self.scanner.retries());
-        let mut scan = scan?;
-        scan.cpu += before;
+        let scan = scan?;
         self.schedule.metrics.scanned(&scan, self.scanner.table().counts());
         Ok(scan)
     }

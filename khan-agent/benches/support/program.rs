@@ -1,10 +1,26 @@
-//! What a running agent says of itself, and what the kernel says of it.
+//! The agent as a program: started, and what it and the kernel say of it.
 
 use anyhow::Context;
 use khan_lab::program::Running;
+use khan_lab::{Host, Program};
 
 /// What the image sets (`deploy/images/Dockerfile`).
 pub(crate) const IMAGE: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "1")];
+/// Scans that succeeded, as [`metric`] finds it on the page.
+pub(crate) const SCANS: &str = "khan_agent_scans_total{result=\"success\"} ";
+
+/// Starts the agent on a node, scanning as often as `interval` says whatever that costs. Returns when it is ready.
+pub(crate) fn start(node: &Host, interval: &str, environment: &[(&str, &str)]) -> anyhow::Result<Running> {
+    let mut program = Program::workspace("khan-agent")?
+        .args(["--node-name", "n1", "--listen", "127.0.0.1:0", "--interval", interval, "--max-scan-cpu", "100"])
+        .inside(node);
+    for (variable, value) in environment {
+        program = program.env(variable, value);
+    }
+    let agent = program.start()?;
+    agent.get_when_ready("/readyz")?;
+    Ok(agent)
+}
 
 /// A metric without its labels.
 pub(crate) fn metric(agent: &Running, name: &str) -> anyhow::Result<u64> {

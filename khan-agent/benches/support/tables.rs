@@ -24,16 +24,22 @@ pub(crate) const UNIQUE: Mix = Mix { name: "unique", seed: |n, pairs| usual(n, p
 /// The same over IPv6.
 pub(crate) const UNIQUE_SIX: Mix = Mix { name: "unique IPv6", seed: |n, pairs| usual(n, pairs, v6), per_pair: 1.0 };
 
+/// Why a table of so many entries cannot be made here.
+pub(crate) fn fits(entries: u32) -> std::result::Result<(), String> {
+    let limit = sysctl::read("nf_conntrack_max").unwrap_or(0);
+    if limit >= u64::from(entries) {
+        return Ok(());
+    }
+    Err(format!(
+        "a table of {entries} entries does not fit below nf_conntrack_max, which is {limit}: raise it for the time of the \
+         run (sysctl net.netfilter.nf_conntrack_max), it counts for the whole machine"
+    ))
+}
+
 impl Mix {
     /// A namespace whose table holds that many entries.
     pub(crate) fn table(self, lab: &Lab, entries: u32) -> Result<Host> {
-        let limit = sysctl::read("nf_conntrack_max").unwrap_or(0);
-        if limit < u64::from(entries) {
-            return Err(LabError::Missing(format!(
-                "a table of {entries} entries does not fit below nf_conntrack_max, which is {limit}: raise it for the \
-                 time of the run (sysctl net.netfilter.nf_conntrack_max), it counts for the whole machine"
-            )));
-        }
+        fits(entries).map_err(LabError::Missing)?;
         let host = lab.host("node")?;
         self.fill(&host, entries)?;
         Ok(host)

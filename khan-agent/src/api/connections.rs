@@ -23,13 +23,13 @@ use khan_api::{Connection, ConnectionSample, Protocol, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Api;
-use crate::budget::{Budget, Turn};
+use crate::budget::{Budget, Spent, Turn};
 use crate::conntrack::attribute::{self as attr, Attributes};
 use crate::conntrack::link::Kernel;
 use crate::conntrack::sysctl::Buckets;
 use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts};
 use crate::identities::{Endpoint, Identities};
-use crate::scan::cpu_time;
+use crate::scan::timed;
 use crate::table::{Recent, Seeds, State as FlowState};
 
 const DEFAULT_LIMIT: usize = 50;
@@ -67,13 +67,15 @@ impl Sampler {
                 if answer.is_closed() {
                     continue;
                 }
-                let before = cpu_time();
-                let mut sample = sample_while(node.clone(), filter, || !answer.is_closed());
-                if let Ok(sample) = &mut sample {
-                    name_previous(sample, &identities.lock().unwrap_or_else(PoisonError::into_inner));
-                }
-                let outcome = encoded(sample);
-                turn.cost(cpu_time().saturating_sub(before));
+                let ((outcome, whole), cpu) = timed(|| {
+                    let mut sample = sample_while(node.clone(), filter, || !answer.is_closed());
+                    if let Ok(sample) = &mut sample {
+                        name_previous(sample, &identities.lock().unwrap_or_else(PoisonError::into_inner));
+                    }
+                    let whole = sample.is_ok();
+                    (encoded(sample), whole)
+                });
+                turn.settle(Spent { cpu, whole });
                 // Whoever asked may be gone.
                 let _ = answer.send(outcome);
             }

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use khan_api::{Identity, ResolveAnswer};
+use khan_api::{Identity, ResolveAnswer, Text, bounded};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// More prefixes than any cluster has: one covering set of pod, service and node ranges.
 const MOST_RANGES: usize = 8192;
-/// The longest prefix in text is an IPv6 one, 43 bytes.
-const LONGEST_RANGE: usize = 64;
+/// The longest prefix in text is an IPv6 one, 43 bytes. What is longer is cut, and is no prefix then.
+type Range = Text<64>;
 
 /// Largest honest answer about so many addresses: each with eight previous owners of names of usual length, and the ranges.
 pub(super) const fn most_bytes(asked: usize) -> usize {
@@ -43,11 +43,11 @@ impl<'de> Visitor<'de> for Answer<'_> {
             match field {
                 Field::Cursor => cursor = Some(map.next_value()?),
                 Field::Identities => {
-                    answer.identities = map.next_value_seed(Identities(self.0))?;
+                    answer.identities = map.next_value_seed(By(Identities(self.0)))?;
                     identities = true;
                 }
-                Field::Gone => answer.gone = map.next_value_seed(Gone(self.0))?,
-                Field::Ranges => answer.ranges = map.next_value_seed(Ranges)?,
+                Field::Gone => answer.gone = map.next_value_seed(By(Gone(self.0)))?,
+                Field::Ranges => answer.ranges = map.next_value::<Ranges>()?.0.into_iter().map(Into::into).collect(),
                 Field::Other => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -70,15 +70,21 @@ enum Field {
     Other,
 }
 
-struct Identities<'a>(&'a HashSet<IpAddr>);
+#[derive(serde::Deserialize)]
+struct Ranges(#[serde(deserialize_with = "bounded::list::<_, _, MOST_RANGES>")] Vec<Range>);
 
-impl<'de> DeserializeSeed<'de> for Identities<'_> {
-    type Value = BTreeMap<IpAddr, Identity>;
+/// Reads a value by a visitor that knows what was asked for.
+struct By<V>(V);
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for By<V> {
+    type Value = V::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_any(self.0)
     }
 }
+
+struct Identities<'a>(&'a HashSet<IpAddr>);
 
 impl<'de> Visitor<'de> for Identities<'_> {
     type Value = BTreeMap<IpAddr, Identity>;
@@ -102,14 +108,6 @@ impl<'de> Visitor<'de> for Identities<'_> {
 
 struct Gone<'a>(&'a HashSet<IpAddr>);
 
-impl<'de> DeserializeSeed<'de> for Gone<'_> {
-    type Value = Vec<IpAddr>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
 impl<'de> Visitor<'de> for Gone<'_> {
     type Value = Vec<IpAddr>;
 
@@ -125,35 +123,6 @@ impl<'de> Visitor<'de> for Gone<'_> {
             }
         }
         Ok(gone.into_iter().collect())
-    }
-}
-
-struct Ranges;
-
-impl<'de> DeserializeSeed<'de> for Ranges {
-    type Value = Vec<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Ranges {
-    type Value = Vec<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("prefixes")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut ranges = Vec::new();
-        while let Some(range) = seq.next_element::<String>()? {
-            if ranges.len() == MOST_RANGES || range.len() > LONGEST_RANGE {
-                return Err(A::Error::custom("more or longer ranges than any cluster has"));
-            }
-            ranges.push(range);
-        }
-        Ok(ranges)
     }
 }
 
@@ -191,12 +160,19 @@ mod tests {
     }
 
     #[test]
+    fn a_long_range_is_none() {
+        let body = format!(r#"{{"cursor":"1-1","identities":{{}},"ranges":["10.0.0.0/8{}"]}}"#, " ".repeat(1 << 20));
+        let answer = read(body.as_bytes(), &HashSet::new()).unwrap();
+        assert_eq!(answer.ranges[0].len(), 64);
+        assert!(super::super::Ranges::new(&answer.ranges).is_empty());
+    }
+
+    #[test]
     fn refuses_what_is_no_answer() {
         let many = format!(
             r#"{{"cursor":"1-1","identities":{{}},"ranges":[{}"10.0.0.0/8"]}}"#,
             r#""1.0.0.0/8","#.repeat(9000)
         );
-        let long = format!(r#"{{"cursor":"1-1","identities":{{}},"ranges":["{}"]}}"#, "1".repeat(65));
         for body in [
             "{}",
             r#"{"cursor":"1-1"}"#,
@@ -206,7 +182,6 @@ mod tests {
             r#"{"cursor":"1-1","identities":{}} and more"#,
             "[]",
             &many,
-            &long,
         ] {
             assert!(read(body.as_bytes(), &HashSet::new()).is_err(), "{body:.80}");
         }

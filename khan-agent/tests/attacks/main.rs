@@ -5,4 +5,6 @@ mod connections;
 mod flood;
 #[path = "../kernel/page.rs"]
 mod page;
+mod pipeline;
+mod probes;
 mod support;
