@@ -29,7 +29,10 @@ const ASKED: [&str; 4] = [
 fn main() -> anyhow::Result<()> {
     println!("the most resident memory of khan-agent in MiB, with the environment of the image; the budget is 64");
     println!("and how long the slowest answers took; the bounds are 0.1 s for /livez and 2 s for a scrape");
-    println!("{:>9}  {:<12}{:>9}{:>9}{:>9}{:>11}{:>11}", "entries", "", "readers", "idle", "most", "/livez", "/metrics");
+    println!(
+        "{:>9}  {:<12}{:>9}{:>9}{:>9}{:>11}{:>11}",
+        "entries", "", "readers", "idle", "most", "/livez", "/metrics"
+    );
     for entries in support::sizes(&[1_000_000, 4_000_000]) {
         for mix in [UNIQUE, UNIQUE_SIX] {
             if let Err(why) = support::tables::fits(entries) {

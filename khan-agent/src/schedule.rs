@@ -175,7 +175,7 @@ impl Scans {
             pulse.seen.store(pulse.now(), Ordering::Relaxed);
             let outcome = self.scan(began);
             match (&outcome, failing) {
-                (Ok(_), true) => info!("Scans succeed again"),
+                (Ok(()), true) => info!("Scans succeed again"),
                 (Err(error), false) if first.is_none() => {
                     warn!(error = khan_serve::exit::chain(error), "Cannot scan; trying again each period");
                 }

@@ -95,6 +95,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
                 return Poll::Pending;
             }
         };
+        this.state.awaits_head();
         this.read.poll(cx, || at).map(Err)
     }
 }

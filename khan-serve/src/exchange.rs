@@ -38,8 +38,8 @@ pub(crate) struct State {
     peer: Peer,
     // When the phase began, shifted left by two, and the phase.
     phase: AtomicU64,
-    // When the answer before this exchange ended.
-    idle_since: AtomicU64,
+    // Since when the server has waited for the request head; 0 before it looked for one.
+    head: AtomicU64,
     read: Wait,
     write: Wait,
     close: Notify,
@@ -86,7 +86,7 @@ impl State {
         let state = Self {
             peer,
             phase: AtomicU64::new(0),
-            idle_since: AtomicU64::new(0),
+            head: AtomicU64::new(0),
             read: Wait::default(),
             write: Wait::default(),
             close: Notify::new(),
@@ -102,7 +102,7 @@ impl State {
     pub(crate) fn enter(&self, phase: Phase) {
         let now = now();
         match phase {
-            Phase::Idle => self.idle_since.store(now, Ordering::Relaxed),
+            Phase::Idle => self.head.store(0, Ordering::Relaxed),
             Phase::Head => {}
             Phase::Serving => {
                 self.read.clear();
@@ -123,14 +123,23 @@ impl State {
         (phase, *BASE + Duration::from_micros(packed >> 2))
     }
 
-    /// How long the server has waited for the peer: for the request since the last answer, or for its body and for the
-    /// answer to be read since the request began. What the server takes for itself does not count.
+    /// How long the server has waited for the peer: for the request head since it first looked for one, or for the request
+    /// body and for the answer to be read since the request began. What the server takes for itself does not count: a
+    /// connection that was just accepted may hold a request that nobody has looked at.
     pub(crate) fn kept_waiting(&self) -> Duration {
         let micros = match self.phase().0 {
-            Phase::Idle | Phase::Head => now().saturating_sub(self.idle_since.load(Ordering::Relaxed)),
+            Phase::Idle | Phase::Head => match self.head.load(Ordering::Relaxed) {
+                0 => 0,
+                since => now().saturating_sub(since),
+            },
             Phase::Serving => self.read.total() + self.write.total(),
         };
         Duration::from_micros(micros)
+    }
+
+    /// The server looked for a request head, or the rest of it, and there was none.
+    pub(crate) fn awaits_head(&self) {
+        let _ = self.head.compare_exchange(0, now(), Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) fn awaits_reading(&self) {
@@ -203,7 +212,11 @@ mod tests {
         let exchange = Exchange::default();
         let second = Duration::from_secs(1);
         tokio::time::advance(second).await;
+        assert_eq!(exchange.kept_waiting(), Duration::ZERO, "nobody has looked for a request");
+        exchange.0.awaits_head();
+        tokio::time::advance(second).await;
         exchange.0.enter(Phase::Head);
+        exchange.0.awaits_head();
         tokio::time::advance(second).await;
         assert_eq!(exchange.kept_waiting(), 2 * second, "a head that trickles is no progress");
         exchange.0.enter(Phase::Serving);

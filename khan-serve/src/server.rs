@@ -225,6 +225,8 @@ impl Connection {
         stream: TcpStream,
         shutdown: &Shutdown,
     ) -> Option<Box<TlsStream<TcpStream>>> {
+        // A handshake that takes long keeps the server waiting as a request head does.
+        self.state.awaits_head();
         let handshake = Fair::new(&self.turns, &self.state, acceptor.accept(stream));
         let handshake = tokio::time::timeout(self.limits.head, handshake);
         let accepted = tokio::select! {
