@@ -247,7 +247,7 @@ fn translated_queries_answer_what_the_original_asked() -> Result {
         )?;
     }
     // Of the connections to web one was dialled as such, three came through the NodePort.
-    let readme = document("../../README.md");
+    let readme = document("../README.md");
     let holders: Vec<&str> = readme.lines().filter(|line| line.starts_with("topk(10, sum by (src_")).take(2).collect();
     for (query, app, sum) in [(holders[0], "postgres", 6.0), (holders[0], "web", 1.0), (holders[1], "web", 4.0)] {
         let ns = if app == "web" { "shop" } else { "data" };
