@@ -17,12 +17,12 @@ use tracing::warn;
 use crate::api::{self, Api};
 use crate::arguments::Arguments;
 use crate::budget::Budget;
-use crate::conntrack::{Address, DumpError};
+use crate::conntrack::DumpError;
 use crate::exposition::fold::Folder;
 use crate::exposition::page::splits_zones;
 use crate::exposition::{self, Page};
 use crate::identities::resolver::{Controller, Resolver};
-use crate::identities::{ExternalNames, Identities};
+use crate::identities::{ExternalNames, Held, Identities};
 use crate::metrics::Metrics;
 use crate::naming::Naming;
 use crate::publish::{Board, Published};
@@ -180,12 +180,11 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     parts.metrics.spent(cpu);
     parts.metrics.scanned(&scan, scanner.table().counts());
     parts.metrics.interval(arguments.interval);
-    if let Some(resolver) = &parts.resolver {
-        let addresses: Vec<Address> = crate::schedule::addresses(scanner.table());
-        if let Err(error) = resolver.refresh(addresses).await {
-            parts.metrics.controller_errors.inc();
-            warn!(error = khan_serve::exit::chain(&error), "The controller does not answer; addresses have no names");
-        }
+    if let Some(resolver) = &parts.resolver
+        && let Err(error) = resolver.refresh(&Held::of(scanner.table())).await
+    {
+        parts.metrics.controller_errors.inc();
+        warn!(error = khan_serve::exit::chain(&error), "The controller does not answer; addresses have no names");
     }
     let cuts = parts.identities.lock().unwrap_or_else(PoisonError::into_inner).cuts(Timestamp::now());
     if scanner.table().outdated(&cuts) {

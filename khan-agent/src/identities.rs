@@ -9,13 +9,15 @@ pub mod homes;
 mod lookup;
 pub mod ranges;
 pub mod external;
+mod held;
 pub mod resolver;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::snapshot::Names;
-use khan_api::{Cursor, Identity, Kind, ResolveAnswer, Sentence, Timestamp};
+use khan_api::{Cursor, Identity, Kind, NodePort, ResolveAnswer, Sentence, ServicePort, Timestamp};
 
 use crate::conntrack::Address;
 use crate::local_routes::{LocalRoutes, LocalRoutesError};
@@ -23,6 +25,7 @@ use crate::table::{Cuts, Homes};
 
 pub use endpoint::{Endpoint, Owner};
 pub use external::ExternalNames;
+pub use held::Held;
 pub use homes::KnownHomes;
 pub use ranges::Ranges;
 
@@ -43,6 +46,8 @@ pub struct Identities {
     unknown_here: Arc<Owner>,
     known: HashMap<Address, Option<Known>>,
     ranges: Ranges,
+    /// The services behind the node ports in the latest table, by port.
+    node_ports: Vec<ServicePort>,
     /// Which addresses live on this node, whoever has them.
     local: LocalRoutes,
     /// Why that is not known.
@@ -104,6 +109,28 @@ impl Identities {
             |address: Address| !is_loopback(address) && !address.is_mapped() && self.ranges.contains(address);
         let inside = addresses.filter(|address| can_be_known(*address));
         inside.partition(|address| self.known.contains_key(address))
+    }
+
+    /// The ports among these that were dialled at an address of a node, and so may be a service's; each once.
+    pub fn node_ports_to_ask(&self, held: &Held) -> Vec<NodePort> {
+        let at_a_node = held.translated.iter().filter(|(address, _)| self.owner(*address, false).kind == Kind::Node);
+        let mut ports: Vec<NodePort> = at_a_node.map(|(_, port)| *port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports.truncate(MAX_NODE_PORTS);
+        ports
+    }
+
+    /// The services behind node ports that the latest table has connections to.
+    pub fn node_ports(&self) -> &[ServicePort] {
+        &self.node_ports
+    }
+
+    /// Notes all that the controller says of node ports.
+    pub fn set_node_ports(&mut self, mut node_ports: Vec<ServicePort>) {
+        node_ports.sort_unstable_by_key(ServicePort::node_port);
+        node_ports.dedup_by_key(|known| known.node_port());
+        self.node_ports = node_ports;
     }
 
     /// Whether somebody is known to have the address, or to have had it.

@@ -10,7 +10,7 @@ use khan_serve::reminder::{Reminder, spoken};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use crate::conntrack::Address;
+use crate::identities::Held;
 use crate::identities::resolver::Resolver;
 use crate::metrics::Metrics;
 use crate::schedule::{Ask, Handle};
@@ -32,7 +32,7 @@ pub struct Naming {
 #[derive(Debug)]
 struct Failing {
     /// What to ask about once more.
-    addresses: Vec<Address>,
+    held: Held,
     error: String,
     reminder: Reminder,
     pause: Duration,
@@ -56,10 +56,10 @@ impl Naming {
             };
             match next.await {
                 Some(None) => return,
-                Some(Some((addresses, done))) => self.scanned(addresses, &done).await,
+                Some(Some((held, done))) => self.scanned(held, &done).await,
                 None => {
-                    let addresses = self.failing.as_ref().map(|failing| failing.addresses.clone()).unwrap_or_default();
-                    if self.ask(addresses).await {
+                    let held = self.failing.as_ref().map(|failing| failing.held.clone()).unwrap_or_default();
+                    if self.ask(held).await {
                         scans.upgrade().map(|scans| scans.request());
                     }
                 }
@@ -67,18 +67,18 @@ impl Naming {
         }
     }
 
-    async fn scanned(&mut self, addresses: Vec<Address>, done: &std_mpsc::SyncSender<()>) {
-        self.ask(addresses).await;
+    async fn scanned(&mut self, held: Held, done: &std_mpsc::SyncSender<()>) {
+        self.ask(held).await;
         // The scan thread may have stopped waiting.
         let _ = done.try_send(());
     }
 
     /// Asks once. Whether the controller answered.
-    async fn ask(&mut self, addresses: Vec<Address>) -> bool {
-        let outcome = self.resolver.refresh(addresses.clone()).await.map_err(|error| khan_serve::exit::chain(&error));
+    async fn ask(&mut self, held: Held) -> bool {
+        let outcome = self.resolver.refresh(&held).await.map_err(|error| khan_serve::exit::chain(&error));
         match outcome {
             Ok(()) => self.answered(),
-            Err(error) => self.failed(addresses, error),
+            Err(error) => self.failed(held, error),
         }
         self.failing.is_none()
     }
@@ -90,7 +90,7 @@ impl Naming {
         self.first = None;
     }
 
-    fn failed(&mut self, addresses: Vec<Address>, error: String) {
+    fn failed(&mut self, held: Held, error: String) {
         self.metrics.controller_errors.inc();
         let effect = match &self.first {
             Some(guard) => {
@@ -102,7 +102,7 @@ impl Naming {
         let now = Instant::now();
         let Some(failing) = &mut self.failing else {
             warn!(%error, "The controller does not answer; {effect}");
-            self.failing = Some(Failing { addresses, error, reminder: Reminder::new(now), pause: PAUSE.0 });
+            self.failing = Some(Failing { held, error, reminder: Reminder::new(now), pause: PAUSE.0 });
             return;
         };
         if let Some(age) = failing.reminder.due(now) {
@@ -111,7 +111,7 @@ impl Naming {
         } else if failing.error != error {
             warn!(%error, "The controller does not answer; {effect}");
         }
-        *failing = Failing { addresses, error, reminder: failing.reminder, pause: (2 * failing.pause).min(PAUSE.1) };
+        *failing = Failing { held, error, reminder: failing.reminder, pause: (2 * failing.pause).min(PAUSE.1) };
     }
 }
 

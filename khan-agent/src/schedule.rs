@@ -12,21 +12,21 @@ use tracing::{error, info, warn};
 
 use crate::blind::Blind;
 use crate::budget::{Budget, Spent};
-use crate::conntrack::{Address, DumpError};
+use crate::conntrack::DumpError;
 use crate::exposition::fold::Folder;
 use crate::exposition::{self, Page};
-use crate::identities::Identities;
+use crate::identities::{Held, Identities};
 use crate::metrics::Metrics;
 use crate::publish::{Board, Published};
 use crate::scan::{Scan, Scanner, timed};
 use crate::snapshot::{Origin, build};
-use crate::table::{self, Cell, Table, Word};
+use crate::table;
 
 /// The longest that a snapshot waits for names.
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 
-/// A request to bring the identities of these addresses up to date; the sender hears when it is done, well or not.
-pub type Ask = (Vec<Address>, mpsc::SyncSender<()>);
+/// A request to bring the identities of what a table holds up to date; the sender hears when it is done, well or not.
+pub type Ask = (Held, mpsc::SyncSender<()>);
 
 /// What the thread works with.
 #[derive(Debug)]
@@ -297,7 +297,7 @@ impl Scans {
             Some(pending) if matches!(pending.try_recv(), Err(TryRecvError::Empty)) => pending,
             _ => {
                 let (done, asked) = mpsc::sync_channel(1);
-                if ask.send((addresses(self.scanner.table()), done)).is_err() {
+                if ask.send((Held::of(self.scanner.table()), done)).is_err() {
                     error!("The task that asks the controller has ended");
                     return;
                 }
@@ -308,20 +308,6 @@ impl Scans {
             self.asked = Some(asked);
         }
     }
-}
-
-/// Every address in the table, once.
-pub fn addresses(table: &Table) -> Vec<Address> {
-    fn ends<A: Word>(cell: &Cell<A>) -> impl Iterator<Item = A> {
-        let [clients, servers] = cell.class.many();
-        let ends = [(cell.client, clients), (cell.service, servers), (cell.backend, servers)];
-        ends.into_iter().filter(|(_, many)| !many).map(|(end, _)| end)
-    }
-    let mut addresses: Vec<Address> = table.v4().iter().flat_map(ends).map(Address::from_v4).collect();
-    addresses.extend(table.v6().iter().flat_map(ends).map(Address::from_v6));
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
 }
 
 /// Up to a tenth sooner or later, so that the nodes of a cluster do not scan, and ask, all at once.

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::snapshot::{Names, Rest, Side, Table};
-use khan_api::{Kind, Label, Protocol, Timestamp};
+use khan_api::{Kind, Label, Protocol, ServicePort, Timestamp};
 
 use crate::identities::Endpoint;
 use crate::table::Class;
@@ -65,6 +65,8 @@ pub struct Snapshot {
     pub endpoints: Vec<Endpoint>,
     /// Rows by source, destination, backend, ports, protocol, zone and class.
     pub rows: Vec<Row>,
+    /// The services behind the node ports that were dialled.
+    pub node_ports: Vec<ServicePort>,
     /// The sum of the rows that were [left out](Snapshot::keep_largest).
     pub rest: Option<Rest>,
     /// What could not be seen or done.
@@ -105,8 +107,14 @@ impl Snapshot {
         self.rows.capacity() * size_of::<Row>() + self.endpoints.capacity() * size_of::<Endpoint>()
     }
 
-    /// Which node counts the connections of a client, when each is to be counted once: the client's, where it is another
-    /// one of the cluster. All evidence of where a client lives has become its owner's node by now.
+    /// Which node counts the connections of a client when each is to be counted once: the client's own node, if that is another
+    /// node of the cluster. All evidence of where a client lives has become its owner's node by now.
+    ///
+    /// What cannot be known without a controller: a client from outside dials node A's node port, and A forwards the connection,
+    /// masqueraded, to a pod on node B. A's entry goes from the client to A's port, B's entry from A's address to the pod.
+    /// B would have to know that this address is a node's and that A forwarded the connection; its kernel has the same entry
+    /// when a process on A dials the pod itself. So both rows are of unknown side, and since their pairs differ, a sum over
+    /// both nodes counts the connection twice. With a controller, B knows A's address and its row has side `server`.
     pub fn side(&self, src: u32) -> Side {
         match self.endpoints.get(src as usize).map(|client| &client.owner) {
             Some(owner) if owner.node.is_empty() && owner.kind == Kind::Unknown => Side::Unknown,

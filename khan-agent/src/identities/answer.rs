@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use khan_api::{Identity, ResolveAnswer, bounded};
+use khan_api::node_port::MAX_NODE_PORTS;
+use khan_api::{Identity, NodePort, ResolveAnswer, ResolveRequest, ServicePort, bounded};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// More prefixes than any cluster has: one covering set of pod, service and node ranges.
@@ -14,21 +15,41 @@ const MOST_RANGES: usize = 8192;
 /// The longest prefix in text is an IPv6 one, 43 bytes.
 const LONGEST_RANGE: usize = 64;
 
-/// Largest honest answer about so many addresses: each with eight previous owners of names of usual length, and the ranges.
+/// What a request asks about.
+#[derive(Debug, Default)]
+pub struct Asked {
+    ips: HashSet<IpAddr>,
+    node_ports: HashSet<NodePort>,
+}
+
+impl Asked {
+    /// All that the request names.
+    pub fn of(request: &ResolveRequest) -> Self {
+        let ips = request.ips.iter().chain(&request.new).copied().collect();
+        Self { ips, node_ports: request.node_ports.iter().copied().collect() }
+    }
+
+    /// How many things are asked about.
+    pub(super) fn len(&self) -> usize {
+        self.ips.len() + self.node_ports.len()
+    }
+}
+
+/// Largest honest answer about so many things: each an address with eight previous owners of names of usual length, and the
+/// ranges.
 pub(super) const fn most_bytes(asked: usize) -> usize {
     (1 << 20) + asked * (4 << 10)
 }
 
-/// Reads an answer about these addresses; what it says of others is left out.
-#[expect(clippy::implicit_hasher, reason = "the set is made for this call")]
-pub fn read(body: &[u8], asked: &HashSet<IpAddr>) -> serde_json::Result<ResolveAnswer> {
+/// Reads the answer to a request; what it says of anything else is left out.
+pub fn read(body: &[u8], asked: &Asked) -> serde_json::Result<ResolveAnswer> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let answer = deserializer.deserialize_map(Answer(asked))?;
     deserializer.end()?;
     Ok(answer)
 }
 
-struct Answer<'a>(&'a HashSet<IpAddr>);
+struct Answer<'a>(&'a Asked);
 
 impl<'de> Visitor<'de> for Answer<'_> {
     type Value = ResolveAnswer;
@@ -43,12 +64,16 @@ impl<'de> Visitor<'de> for Answer<'_> {
             match field {
                 Field::Cursor => cursor = Some(map.next_value()?),
                 Field::Identities => {
-                    answer.identities = map.next_value_seed(By(Identities(self.0)))?;
+                    answer.identities = map.next_value_seed(By(Identities(&self.0.ips)))?;
                     identities = true;
                 }
-                Field::Gone => answer.gone = map.next_value_seed(By(Gone(self.0)))?,
+                Field::Gone => answer.gone = map.next_value_seed(By(Gone(&self.0.ips)))?,
                 Field::Ranges => {
                     answer.ranges = map.next_value::<Ranges>()?.0.into_iter().map(|range| range.0).collect();
+                }
+                Field::NodePorts => {
+                    let asked = |port: &ServicePort| self.0.node_ports.contains(&port.node_port());
+                    answer.node_ports = map.next_value::<NodePorts>()?.0.into_iter().filter(asked).collect();
                 }
                 Field::Other => _ = map.next_value::<IgnoredAny>()?,
             }
@@ -68,6 +93,8 @@ enum Field {
     Identities,
     Gone,
     Ranges,
+    #[serde(rename = "node_ports")]
+    NodePorts,
     #[serde(other)]
     Other,
 }
@@ -86,6 +113,9 @@ impl TryFrom<String> for Range {
         if text.len() > LONGEST_RANGE { Err("a range longer than any prefix") } else { Ok(Self(text)) }
     }
 }
+
+#[derive(serde::Deserialize)]
+struct NodePorts(#[serde(deserialize_with = "bounded::list::<_, _, MAX_NODE_PORTS>")] Vec<ServicePort>);
 
 /// Reads a value by a visitor that knows what was asked for.
 struct By<V>(V);
@@ -142,17 +172,23 @@ impl<'de> Visitor<'de> for Gone<'_> {
 
 #[cfg(test)]
 mod tests {
+    use khan_api::Protocol;
+
     use super::*;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
+    fn asked<const N: usize>(ips: [&str; N]) -> Asked {
+        Asked { ips: ips.map(ip).into(), ..Asked::default() }
+    }
+
     #[test]
     fn keeps_what_was_asked_for_and_nothing_else() {
         let body = br#"{"cursor":"7-9","news":[{"x":1}],"identities":{"10.0.0.1":{"type":"pod","name":"web"},
             "10.0.0.2":{"type":"pod","name":"spam"}},"gone":["10.0.0.3","10.0.0.3","10.0.0.4"],"ranges":["10.0.0.0/8"]}"#;
-        let answer = read(body, &HashSet::from(["10.0.0.1", "10.0.0.3"].map(ip))).unwrap();
+        let answer = read(body, &asked(["10.0.0.1", "10.0.0.3"])).unwrap();
         assert_eq!(answer.cursor.to_string(), "7-9");
         assert_eq!(answer.identities.keys().copied().collect::<Vec<_>>(), [ip("10.0.0.1")]);
         assert_eq!(answer.identities[&ip("10.0.0.1")].name, "web");
@@ -161,16 +197,33 @@ mod tests {
     }
 
     #[test]
+    fn keeps_the_node_ports_that_were_asked_for() {
+        let port = |port, name| format!(r#"{{"port":{port},"protocol":"tcp","ns":"shop","name":"{name}"}}"#);
+        let ports = [port(30080, "web"), port(30081, "spam")].join(",");
+        let body = |ports: &str| format!(r#"{{"cursor":"7-9","identities":{{}},"node_ports":[{ports}]}}"#);
+        let asked =
+            Asked { node_ports: [NodePort { port: 30080, protocol: Protocol::Tcp }].into(), ..Asked::default() };
+        let answer = read(body(&ports).as_bytes(), &asked).unwrap();
+        assert_eq!(answer.node_ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["web"]);
+        let many = vec![port(30080, "web"); MAX_NODE_PORTS + 1].join(",");
+        assert!(read(body(&many).as_bytes(), &asked).is_err());
+    }
+
+    #[test]
     fn reads_what_an_honest_controller_writes() {
+        let port = ServicePort { port: 30080, protocol: Protocol::Tcp, ns: "shop".into(), name: "web".into() };
         let answer = ResolveAnswer {
             cursor: khan_api::Cursor { epoch: 7, revision: 9 },
             identities: BTreeMap::from([(ip("fd00::1"), Identity::default())]),
             gone: vec![ip("10.0.0.1")],
             ranges: vec!["10.0.0.0/16".into()],
-            node_ports: Vec::new(),
+            node_ports: vec![port.clone()],
         };
         let body = serde_json::to_vec(&answer).unwrap();
-        assert_eq!(read(&body, &HashSet::from(["fd00::1", "10.0.0.1"].map(ip))).unwrap(), answer);
+        assert_eq!(
+            read(&body, &Asked { node_ports: [port.node_port()].into(), ..asked(["fd00::1", "10.0.0.1"]) }).unwrap(),
+            answer
+        );
     }
 
     #[test]
@@ -191,7 +244,7 @@ mod tests {
             &many,
             &long,
         ] {
-            assert!(read(body.as_bytes(), &HashSet::new()).is_err(), "{body:.80}");
+            assert!(read(body.as_bytes(), &Asked::default()).is_err(), "{body:.80}");
         }
     }
 }

@@ -1,19 +1,18 @@
 //! Asks the controller: in, the addresses of a scan; out, a better [`Identities`].
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use khan_api::{Cursor, ResolveAnswer, ResolveRequest, Timestamp, routes};
+use khan_api::{Cursor, NodePort, ResolveAnswer, ResolveRequest, ServicePort, Timestamp, routes};
 use reqwest::header::DATE;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::Url;
 
 use super::lookup::Lookup;
-use super::{Identities, answer, clock};
+use super::{Held, Identities, answer, clock};
 use crate::conntrack::Address;
 
 /// How long one answer may take.
@@ -73,9 +72,9 @@ pub enum ResolveError {
     #[error("the controller answered {0}")]
     Status(StatusCode),
     /// An answer larger than any honest one.
-    #[error("the controller's answer about {asked} addresses is larger than {} bytes", answer::most_bytes(*asked))]
+    #[error("the controller's answer about {asked} addresses and ports is larger than {} bytes", answer::most_bytes(*asked))]
     TooLarge {
-        /// How many addresses were asked about.
+        /// How many addresses and node ports were asked about.
         asked: usize,
     },
     /// An answer that is not the documented JSON.
@@ -136,9 +135,9 @@ impl Resolver {
         Ok(Self { client: client.build()?, endpoint, token: controller.token.clone(), identities })
     }
 
-    /// Brings the identities of these addresses up to date.
-    pub async fn refresh(&self, addresses: Vec<Address>) -> Result<(), ResolveError> {
-        let asked = tokio::time::timeout(WHOLE_PATIENCE, self.ask(addresses)).await;
+    /// Brings the identities of what a table holds up to date.
+    pub async fn refresh(&self, held: &Held) -> Result<(), ResolveError> {
+        let asked = tokio::time::timeout(WHOLE_PATIENCE, self.ask(held)).await;
         let outcome = asked.unwrap_or(Err(ResolveError::Slow));
         if let Err(error) = &outcome {
             self.with(|identities| identities.failed(khan_serve::exit::chain(error)));
@@ -150,50 +149,62 @@ impl Resolver {
         act(&mut self.identities.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn ask(&self, addresses: Vec<Address>) -> Result<(), ResolveError> {
+    async fn ask(&self, held: &Held) -> Result<(), ResolveError> {
         let (cursor, has_ranges) = self.with(|identities| (identities.names().cursor, identities.has_ranges()));
         if !has_ranges {
             // Which addresses are worth asking for comes first: a table may hold the whole internet's.
-            let answer = self.post(None, &[], &[]).await?;
+            let answer = self.post(ResolveRequest::default()).await?;
             self.with(|identities| identities.apply(&[], &[], answer));
         }
-        let (known, new) = self.with(|identities| {
-            let (known, new) = identities.to_ask(addresses.iter().copied());
-            most(known, new, |address| identities.is_owned(address))
+        let (known, new, ports) = self.with(|identities| {
+            let (known, new) = identities.to_ask(held.addresses.iter().copied());
+            let (known, new) = most(known, new, |address| identities.is_owned(address));
+            (known, new, identities.node_ports_to_ask(held))
         });
-        let mut reached: Option<Cursor> = None;
-        self.ask_about(cursor, &known, &new, &mut reached).await?;
-        let mut held: HashSet<_> = known.into_iter().chain(new).collect();
-        // The answer may have brought ranges that hold more of the table: once more, lest these be unknown until the next scan.
-        let (mut known, mut new) =
-            self.with(|identities| identities.to_ask(addresses.into_iter().filter(|address| !held.contains(address))));
-        known.truncate(MOST.saturating_sub(held.len()));
-        new.truncate(MOST.saturating_sub(held.len() + known.len()));
-        if !known.is_empty() || !new.is_empty() {
-            self.ask_about(cursor, &known, &new, &mut reached).await?;
-            held.extend(known.into_iter().chain(new));
+        let mut heard = Heard::default();
+        self.ask_about(cursor, &known, &new, &ports, &mut heard).await?;
+        let mut asked: HashSet<_> = known.into_iter().chain(new).collect();
+        // The answer may have brought ranges that hold more of the table, and nodes at which ports were dialled: once more, lest
+        // these be unknown until the next scan.
+        let (mut known, mut new, mut more) = self.with(|identities| {
+            let rest = held.addresses.iter().copied().filter(|address| !asked.contains(address));
+            let (known, new) = identities.to_ask(rest);
+            (known, new, identities.node_ports_to_ask(held))
+        });
+        known.truncate(MOST.saturating_sub(asked.len()));
+        new.truncate(MOST.saturating_sub(asked.len() + known.len()));
+        more.retain(|port| ports.binary_search(port).is_err());
+        if !known.is_empty() || !new.is_empty() || !more.is_empty() {
+            self.ask_about(cursor, &known, &new, &more, &mut heard).await?;
+            asked.extend(known.into_iter().chain(new));
         }
         self.with(|identities| {
-            identities.retain(|address| held.contains(&address));
-            if let Some(cursor) = reached {
+            identities.retain(|address| asked.contains(&address));
+            identities.set_node_ports(heard.node_ports);
+            if let Some(cursor) = heard.cursor {
                 identities.succeeded(cursor, Timestamp::now());
             }
         });
         Ok(())
     }
 
-    /// Asks in portions. `reached` becomes what every answer so far has reached.
+    /// Asks in portions, the first of which has the ports.
     async fn ask_about(
         &self,
         cursor: Option<Cursor>,
         known: &[Address],
         new: &[Address],
-        reached: &mut Option<Cursor>,
+        ports: &[NodePort],
+        heard: &mut Heard,
     ) -> Result<(), ResolveError> {
+        let mut ports = ports.to_vec();
         for (known, new) in portions(known, new) {
-            let answer = self.post(cursor, known, new).await?;
+            let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip()).collect();
+            let node_ports = std::mem::take(&mut ports);
+            let mut answer = self.post(ResolveRequest { cursor, ips: ips(known), new: ips(new), node_ports }).await?;
+            heard.node_ports.append(&mut answer.node_ports);
             // Portions may be answered by different processes; one that did not give the cursor answers everything next time.
-            *reached = Some(match *reached {
+            heard.cursor = Some(match heard.cursor {
                 Some(before) if (before.epoch, before.revision) <= (answer.cursor.epoch, answer.cursor.revision) => {
                     before
                 }
@@ -204,15 +215,8 @@ impl Resolver {
         Ok(())
     }
 
-    async fn post(
-        &self,
-        cursor: Option<Cursor>,
-        known: &[Address],
-        new: &[Address],
-    ) -> Result<ResolveAnswer, ResolveError> {
-        let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip()).collect();
-        let body = ResolveRequest { cursor, ips: ips(known), new: ips(new), node_ports: Vec::new() };
-        let asked: HashSet<IpAddr> = body.ips.iter().chain(&body.new).copied().collect();
+    async fn post(&self, body: ResolveRequest) -> Result<ResolveAnswer, ResolveError> {
+        let asked = answer::Asked::of(&body);
         let mut request = self.client.post(self.endpoint.clone()).json(&body);
         if let Some(path) = &self.token {
             let token = std::fs::read_to_string(path)
@@ -239,6 +243,14 @@ impl Resolver {
         }
         Ok(answer)
     }
+}
+
+/// What the answers about one table say together.
+#[derive(Debug, Default)]
+struct Heard {
+    /// What every answer so far has reached.
+    cursor: Option<Cursor>,
+    node_ports: Vec<ServicePort>,
 }
 
 /// At most [`MOST`] addresses: first those that have an owner, then new ones, since of the others nobody is known yet.

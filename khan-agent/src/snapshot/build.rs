@@ -54,6 +54,7 @@ pub fn build(
         connections: counts.connections,
         endpoints,
         rows,
+        node_ports: identities.node_ports().to_vec(),
         rest: None,
         warnings: warnings(table).into_iter().chain(identities.warnings()).collect(),
     }

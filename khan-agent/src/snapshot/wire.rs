@@ -37,7 +37,7 @@ impl Snapshot {
             connections: self.connections,
             endpoints: Endpoints(self),
             rows: Rows { snapshot: self, groups },
-            node_ports: Vec::new(),
+            node_ports: self.node_ports.clone(),
             rest,
             warnings: self.warnings.iter().map(Into::into).collect(),
         }

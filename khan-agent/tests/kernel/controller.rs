@@ -1,5 +1,6 @@
 //! The agent and its controller: one that is away, and one that means ill.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,9 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use khan_api::{Kind, ResolveRequest, Snapshot};
+use khan_api::{Kind, NodePort, Protocol, ResolveRequest, ServicePort, Snapshot};
 use khan_lab::program::Running;
-use khan_lab::{Host, Lab, Program, Result, Seed, until};
+use khan_lab::{Host, Lab, Program, Result, Seed, host, traffic, until};
 
 use crate::page::lines;
 
@@ -45,6 +46,8 @@ enum Manner {
     Bomb,
     /// Somewhere else.
     Redirect(SocketAddr),
+    /// 10.9.0.1 is the node, 10.1.0.2 a pod, and every node port asked about is the service `solo`'s; and one more port.
+    NodePorts,
 }
 
 /// A controller that answers as it is told; its threads end with the test's process.
@@ -52,18 +55,27 @@ struct Controller {
     address: SocketAddr,
     manner: Arc<Mutex<Manner>>,
     answered: Arc<AtomicU64>,
+    /// All node ports that were asked about.
+    node_ports: Arc<Mutex<BTreeSet<NodePort>>>,
 }
 
 impl Controller {
     fn start(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let (manner, answered) = (Arc::new(Mutex::new(Manner::Honest)), Arc::new(AtomicU64::new(0)));
-        let controller = Self { address, manner: Arc::clone(&manner), answered: Arc::clone(&answered) };
+        let node_ports = Arc::<Mutex<BTreeSet<NodePort>>>::default();
+        let controller = Self {
+            address,
+            manner: Arc::clone(&manner),
+            answered: Arc::clone(&answered),
+            node_ports: Arc::clone(&node_ports),
+        };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let manner = *manner.lock().expect("no panic");
                 // Who is cut off in the middle of an attack has failed, which is what the test is about.
-                let _ = answer(stream, manner);
+                let asked = answer(stream, manner);
+                node_ports.lock().expect("no panic").extend(asked.iter().flat_map(|asked| &asked.node_ports));
                 answered.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -80,8 +92,14 @@ impl Controller {
     }
 }
 
-fn answer(mut stream: TcpStream, manner: Manner) -> std::io::Result<()> {
+/// Answers a request, and tells it.
+fn answer(mut stream: TcpStream, manner: Manner) -> std::io::Result<ResolveRequest> {
     let request = request(&mut stream)?;
+    reply(stream, manner, &request)?;
+    Ok(request)
+}
+
+fn reply(mut stream: TcpStream, manner: Manner, request: &ResolveRequest) -> std::io::Result<()> {
     let head = |more: &str| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{more}\r\n");
     let mut send = |text: &str| stream.write_all(text.as_bytes());
     let begin = head("") + r#"{"cursor":"7-9","ranges":["10.0.0.0/8"],"identities":{"#;
@@ -126,6 +144,15 @@ fn answer(mut stream: TcpStream, manner: Manner) -> std::io::Result<()> {
         Manner::Bomb => {
             stream.write_all(head("Content-Encoding: gzip\r\n").as_bytes())?;
             stream.write_all(&BOMB)
+        }
+        Manner::NodePorts => {
+            let port = |port: u16| format!(r#"{{"port":{port},"protocol":"tcp","ns":"shop","name":"solo"}}"#);
+            let mut ports: Vec<String> = request.node_ports.iter().map(|asked| port(asked.port)).collect();
+            ports.push(port(30_099));
+            send(&format!(
+                r#"{begin}"10.9.0.1":{{"type":"node","name":"n1","node":"n1"}},"10.1.0.2":{web}}},"node_ports":[{}]}}"#,
+                ports.join(",")
+            ))
         }
         Manner::Redirect(address) => send(&format!(
             "HTTP/1.1 307 T\r\nLocation: http://{address}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -266,4 +293,59 @@ fn addresses_that_a_new_range_covers_have_their_names_in_the_same_scan() -> Resu
     *controller.manner.lock().expect("no panic") = Manner::Wider;
     assert_eq!(office("/v1/snapshot?max_age=0s")?, (Kind::External, "office".to_owned()));
     Ok(())
+}
+
+/// Real connections through real rules. The controller says of a port only what it was asked about, and it is asked about
+/// ports that were dialled at a node and answered from elsewhere.
+#[test]
+fn node_ports_are_asked_about_and_told() -> Result {
+    let lab = Lab::new()?;
+    let (node, pod, outside) = (lab.host("node")?, lab.host("pod")?, lab.host("outside")?);
+    host::link(
+        host::Link { host: &node, name: "pod0", addresses: &["10.1.0.1/24"] },
+        host::Link { host: &pod, name: "eth0", addresses: &["10.1.0.2/24"] },
+    )?;
+    host::link(
+        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
+        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
+    )?;
+    pod.route(["default", "via", "10.1.0.1"])?;
+    node.forward()?;
+    node.nft(
+        "table ip nat {
+            chain pre { type nat hook prerouting priority -100;
+                ip daddr 10.9.0.1 tcp dport 30080 dnat to 10.1.0.2:8080;
+                ip daddr 10.96.0.5 tcp dport 80 dnat to 10.1.0.2:8080; }
+            chain post { type nat hook postrouting priority 100; ip saddr 10.9.0.2 masquerade; }
+        }",
+    )?;
+    outside.route(["10.96.0.0/16", "via", "10.9.0.1"])?;
+    let address = |text: &str| text.parse().expect("an address");
+    let server = traffic::TcpServer::start(&pod, address("10.1.0.2:8080"))?;
+    let own = traffic::TcpServer::start(&node, address("10.9.0.1:22"))?;
+    let dialled = ["10.9.0.1:30080", "10.96.0.5:80", "10.9.0.1:22"];
+    let held =
+        dialled.map(|to| traffic::hold_tcp(&outside, address(to), 5).expect("the kernel's rules let it through"));
+    server.wait_for_open(10)?;
+
+    let controller = Controller::start(listen(&node));
+    *controller.manner.lock().expect("no panic") = Manner::NodePorts;
+    let agent = start(&node, controller.address, "200ms")?;
+    agent.get_when_ready("/readyz")?;
+    let solo = ServicePort { port: 30_080, protocol: Protocol::Tcp, ns: "shop".into(), name: "solo".into() };
+    let told = |wanted: &[ServicePort]| {
+        let snapshot: Snapshot = agent.get("/v1/snapshot").ok()?.json().ok()?;
+        (snapshot.node_ports == wanted).then_some(())
+    };
+    until("the service of the node port", SOON, || told(std::slice::from_ref(&solo)))?;
+    let asked = controller.node_ports.lock().expect("no panic").clone();
+    assert_eq!(
+        asked,
+        BTreeSet::from([solo.node_port()]),
+        "neither the cluster IP's port nor what the node answers itself"
+    );
+
+    drop((held, own));
+    node.flush()?;
+    until("no node port, as no connection has one", SOON, || told(&[]))
 }
