@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::{Cli, Command};
-use crate::command::{agents, completion, config, conns, doctor, leaks, top, version, who};
+use crate::args::{Cli, Command};
+use crate::commands::{agents, completion, config, conns, doctor, leaks, top, version, who};
 use crate::failure::Failure;
 use crate::logging;
 

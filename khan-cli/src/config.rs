@@ -134,7 +134,7 @@ mod tests {
     use clap::{CommandFactory, FromArgMatches};
 
     use super::*;
-    use crate::cli::{Cli, Command as Ours};
+    use crate::args::{Cli, Command as Ours};
 
     #[test]
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {

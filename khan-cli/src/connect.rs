@@ -10,23 +10,23 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::cli::Cli;
-use crate::cli::kube_args::KubeArgs;
-use crate::cli::source_args::SourceChoice;
+use crate::args::Cli;
+use crate::args::kube_args::KubeArgs;
+use crate::args::source_args::SourceChoice;
 use crate::failure::{Failure, USAGE};
 use crate::feed::{Feed, channel};
 use crate::model::{Query, SourceInfo, SourceKind, View};
-use crate::source::agents::discovery::{DiscoveryError, DiscoveryOptions, discover};
-use crate::source::agents::poll::{self, Plan};
-use crate::source::agents::roster::Roster;
-use crate::source::agents::route::DirectClient;
-use crate::source::agents::route::pod::Connect;
-use crate::source::agents::{self, url::AgentUrl};
-use crate::source::cluster::{Cluster, ClusterError, ClusterOptions};
-use crate::source::exchange::Bounds;
-use crate::source::http_config::HttpConfig;
-use crate::source::nodes::NodeChoice;
-use crate::source::recording;
+use crate::sources::agents::discovery::{DiscoveryError, DiscoveryOptions, discover};
+use crate::sources::agents::poll::{self, Plan};
+use crate::sources::agents::roster::Roster;
+use crate::sources::agents::route::DirectClient;
+use crate::sources::agents::route::pod::Connect;
+use crate::sources::agents::{self, url::AgentUrl};
+use crate::sources::cluster::{Cluster, ClusterError, ClusterOptions};
+use crate::sources::exchange::Bounds;
+use crate::sources::http_config::HttpConfig;
+use crate::sources::nodes::NodeChoice;
+use crate::sources::recording;
 
 /// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
 /// for no more.
@@ -109,13 +109,13 @@ const fn remedy(chosen: &Chosen) -> &'static str {
 
 /// Whether flags, variables, a file at the usual place or a pod's service account lead to a cluster.
 pub fn is_cluster_configured(args: &KubeArgs) -> bool {
-    args.is_explicit() || crate::source::cluster::is_configured()
+    args.is_explicit() || crate::sources::cluster::is_configured()
 }
 
 /// This host's own table.
 #[cfg(target_os = "linux")]
 async fn local(cli: &Cli) -> Result<Feed, Failure> {
-    use crate::source::local;
+    use crate::sources::local;
     let host = local::host();
     if let Some(other) = cli.source.node.iter().find(|node| **node != host) {
         return Err(Failure::usage(format_args!(

@@ -1,23 +1,24 @@
-//! `khan`: who holds these connections? Sources (agents, Prometheus, this host, a recording) flow into one merged
-//! [`model::View`]; a [`model::Query`] makes a [`model::Projection`] of it; [`output`] prints that once, the terminal
-//! interface shows it live.
+//! `khan`: who holds these connections? Sources (agents, Prometheus, this host, a recording) make views; a [`model::Query`]
+//! makes a [`model::Projection`] of a [`model::View`]; [`output`] prints that once, the terminal interface shows it live.
+//!
+//! The modules stand in the order in which they build on each other: none names one that stands below it.
 //!
 //! ```text
-//! source/*  ->  feed (watch<Arc<View>>, news, requests)  ->  model::project  ->  command/* -> output/*  |  tui/*
+//! args -> connect -> sources/* -> feed (watch<Arc<View>>, news, requests) -> model -> commands/* -> output/*  |  tui/*
 //! ```
 
-pub mod app;
-pub mod cli;
-pub mod command;
-pub mod config;
-pub mod connect;
 pub mod failure;
-pub mod feed;
-pub mod logging;
 pub mod model;
+pub mod feed;
+pub mod sources;
 pub mod output;
-pub mod source;
+pub mod config;
+pub mod args;
+pub mod logging;
+pub mod connect;
 pub mod tui;
+pub mod commands;
+pub mod app;
 
 /// Chooses the cryptography behind TLS, once per process; every HTTP client takes it from there.
 pub fn install_tls() {

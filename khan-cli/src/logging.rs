@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::output_args::OutputArgs;
+use crate::args::output_args::OutputArgs;
 use crate::failure::Failure;
 
 /// Installs the log that the flags ask for. `screen` tells that the terminal interface is about to open.
@@ -62,10 +62,10 @@ mod tests {
     #[test]
     fn each_v_tells_more() {
         let told = |verbose, quiet, target: &str, level| levels(verbose, quiet).would_enable(target, &level);
-        assert!(told(0, false, "khan_cli::source", Level::WARN) && !told(0, false, "khan_cli::source", Level::INFO));
-        assert!(!told(0, true, "khan_cli::source", Level::WARN));
-        assert!(told(1, false, "khan_cli::source", Level::INFO) && !told(1, false, "kube_client", Level::INFO));
-        assert!(told(2, false, "khan_cli::source", Level::DEBUG) && !told(2, false, "hyper_util", Level::DEBUG));
+        assert!(told(0, false, "khan_cli::sources", Level::WARN) && !told(0, false, "khan_cli::sources", Level::INFO));
+        assert!(!told(0, true, "khan_cli::sources", Level::WARN));
+        assert!(told(1, false, "khan_cli::sources", Level::INFO) && !told(1, false, "kube_client", Level::INFO));
+        assert!(told(2, false, "khan_cli::sources", Level::DEBUG) && !told(2, false, "hyper_util", Level::DEBUG));
         assert!(told(3, false, "hyper_util", Level::DEBUG));
     }
 }

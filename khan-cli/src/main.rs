@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     khan_cli::install_tls();
-    let cli = match khan_cli::cli::parse() {
+    let cli = match khan_cli::args::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
     };

@@ -12,15 +12,15 @@ use khan_cli::model::history::Limits;
 use khan_cli::model::{
     GroupBy, History, LeakRule, NodeState, Projected, Query, SourceInfo, Verdict, View, leaks, project,
 };
-use khan_cli::source::agents;
-use khan_cli::source::agents::route::DirectClient;
-use khan_cli::source::exchange::Bounds;
-use khan_cli::source::http_config::HttpConfig;
-use khan_cli::source::nodes::NodeChoice;
-use khan_cli::source::prometheus::client::Client;
-use khan_cli::source::prometheus::need::Need;
-use khan_cli::source::prometheus::promql::TAKEN;
-use khan_cli::source::prometheus::run::{self, Plan};
+use khan_cli::sources::agents;
+use khan_cli::sources::agents::route::DirectClient;
+use khan_cli::sources::exchange::Bounds;
+use khan_cli::sources::http_config::HttpConfig;
+use khan_cli::sources::nodes::NodeChoice;
+use khan_cli::sources::prometheus::client::Client;
+use khan_cli::sources::prometheus::need::Need;
+use khan_cli::sources::prometheus::promql::TAKEN;
+use khan_cli::sources::prometheus::run::{self, Plan};
 use khan_lab::Lab;
 use khan_lab::prometheus::{Job, Prometheus};
 use serde_json::{Value, json};

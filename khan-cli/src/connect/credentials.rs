@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::cli::Cli;
+use crate::args::Cli;
 use crate::failure::Failure;
-use crate::source::agents::route::pod::Connect;
-use crate::source::http_config::HttpConfig;
+use crate::sources::agents::route::pod::Connect;
+use crate::sources::http_config::HttpConfig;
 
 /// How to talk to agents (`--agent-config`).
 pub fn agents(cli: &Cli) -> Result<HttpConfig, Failure> {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::cli::kube_args::KubeArgs;
+use crate::args::kube_args::KubeArgs;
 use crate::connect::cluster;
 use crate::failure::Failure;
 use crate::model::LabelledPods;
-use crate::source::agents::discovery::DiscoveryError;
-use crate::source::agents::discovery::list::{self, Part};
-use crate::source::cluster::Cluster;
+use crate::sources::agents::discovery::DiscoveryError;
+use crate::sources::agents::discovery::list::{self, Part};
+use crate::sources::cluster::Cluster;
 
 /// Pods come and go, and labels are asked for as often as agents are.
 const REST: Duration = Duration::from_secs(15);

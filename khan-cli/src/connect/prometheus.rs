@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cli::Cli;
-use crate::cli::prom_args::PromArgs;
+use crate::args::Cli;
+use crate::args::prom_args::PromArgs;
 use crate::connect::cluster;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::{Query, SourceInfo, SourceKind};
-use crate::source::agents::route::DirectClient;
-use crate::source::exchange::Bounds;
-use crate::source::http_config::{BasicAuth, HeaderSource, HttpConfig};
-use crate::source::nodes::NodeChoice;
-use crate::source::prometheus::client::{Client, PrometheusUrl, PrometheusUrlError};
-use crate::source::prometheus::need::Need;
-use crate::source::prometheus::run::{self, Plan};
+use crate::sources::agents::route::DirectClient;
+use crate::sources::exchange::Bounds;
+use crate::sources::http_config::{BasicAuth, HeaderSource, HttpConfig};
+use crate::sources::nodes::NodeChoice;
+use crate::sources::prometheus::client::{Client, PrometheusUrl, PrometheusUrlError};
+use crate::sources::prometheus::need::Need;
+use crate::sources::prometheus::run::{self, Plan};
 
 /// Answers about the past hold many points, and one server is asked, not hundreds.
 const LARGEST_ANSWER: usize = 128 << 20;

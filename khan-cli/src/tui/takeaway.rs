@@ -6,8 +6,8 @@ use std::time::Instant;
 use khan_api::Kind;
 use khan_api::text::printable_lines;
 
-use crate::command;
-use crate::command::top::report as top;
+use crate::commands;
+use crate::commands::top::report as top;
 use crate::model::{NodeStatus, Party, Projected, Projection};
 use crate::output::shell::quote;
 use crate::output::{self, Format, Layout, Report};
@@ -97,8 +97,8 @@ fn report(app: &App) -> Report {
         };
     }
     match app.page {
-        Page::Leaks => command::leaks::report(&app.report, &app.leak_query(), &app.rule),
-        Page::Agents => command::agents::report(view, app.clock),
+        Page::Leaks => commands::leaks::report(&app.report, &app.leak_query(), &app.rule),
+        Page::Agents => commands::agents::report(view, app.clock),
         Page::Nodes => top::report(view, &app.query(), &app.projection),
         _ => {
             let row = |item: &Item| if let What::Child(..) = item.what { None } else { app.row(item).cloned() };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::channel;
 use khan_cli::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, View, merge};
-use khan_cli::source::recording::{Stopped, record};
+use khan_cli::sources::recording::{Stopped, record};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::NamedTempFile;

@@ -4,13 +4,13 @@ use std::io::Write;
 
 use khan_api::text::is_printable;
 use khan_cli::model::{History, Query, project};
-use khan_cli::source::recording;
+use khan_cli::sources::recording;
 
 /// It is refused in a sentence, or its views can be shown.
 pub(crate) fn check(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for it");
-    match recording::read(file.path(), &khan_cli::source::nodes::NodeChoice::default()) {
+    match recording::read(file.path(), &khan_cli::sources::nodes::NodeChoice::default()) {
         Ok(views) => {
             let query = Query::default();
             let mut history = History::default();

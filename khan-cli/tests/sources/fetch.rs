@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::time::Duration;
 
-use khan_cli::source::agents::fetch::{self, FetchError};
-use khan_cli::source::agents::route::{Direct, DirectClient, Route};
-use khan_cli::source::exchange::{Bounds, ExchangeError};
-use khan_cli::source::http_config::{HttpConfig, Secret};
+use khan_cli::sources::agents::fetch::{self, FetchError};
+use khan_cli::sources::agents::route::{Direct, DirectClient, Route};
+use khan_cli::sources::exchange::{Bounds, ExchangeError};
+use khan_cli::sources::http_config::{HttpConfig, Secret};
 use serde_json::json;
 
 use super::server::{Answer, Request, Server};

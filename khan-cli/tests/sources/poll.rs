@@ -7,10 +7,10 @@ use std::time::Duration;
 use khan_api::{Timestamp, routes};
 use khan_cli::feed::{self, DetailError, Feed, Missed, News, SampleRequest};
 use khan_cli::model::{NodeState, SourceInfo, View};
-use khan_cli::source::agents::poll::{self, Plan};
-use khan_cli::source::agents::{fixed, roster::Roster};
-use khan_cli::source::exchange::Bounds;
-use khan_cli::source::http_config::HttpConfig;
+use khan_cli::sources::agents::poll::{self, Plan};
+use khan_cli::sources::agents::{fixed, roster::Roster};
+use khan_cli::sources::exchange::Bounds;
+use khan_cli::sources::http_config::HttpConfig;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

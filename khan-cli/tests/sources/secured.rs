@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use khan_cli::source::agents::discovery::{DiscoveryOptions, SELECTOR, look};
-use khan_cli::source::agents::route::DirectClient;
-use khan_cli::source::agents::route::pod::Connect;
-use khan_cli::source::cluster::{Cluster, ClusterOptions};
-use khan_cli::source::exchange::{Ask, Bounds};
-use khan_cli::source::http_config::{BasicAuth, HttpConfig, Secret, TlsConfig};
+use khan_cli::sources::agents::discovery::{DiscoveryOptions, SELECTOR, look};
+use khan_cli::sources::agents::route::DirectClient;
+use khan_cli::sources::agents::route::pod::Connect;
+use khan_cli::sources::cluster::{Cluster, ClusterOptions};
+use khan_cli::sources::exchange::{Ask, Bounds};
+use khan_cli::sources::http_config::{BasicAuth, HttpConfig, Secret, TlsConfig};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;

@@ -1,0 +1,376 @@
+//! The command line, as clap reads it. Flags keep kubectl's spelling where kubectl has them, and each has a `KHAN_`
+//! variable.
+
+pub mod duration;
+pub mod kube_args;
+pub mod output_args;
+pub mod prom_args;
+pub mod query_args;
+pub mod source_args;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::commands::completion::Shell;
+use crate::config::{self, ConfigError};
+use crate::failure::USAGE;
+use kube_args::KubeArgs;
+use output_args::OutputArgs;
+use prom_args::PromArgs;
+use query_args::{LeakArgs, QueryArgs};
+use source_args::SourceArgs;
+
+/// Who holds these connections?
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "khan",
+    version,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    about = "Who holds these connections? Kubernetes names for the kernel's connection tracking table",
+    after_help = "Examples:\n  \
+        khan top                                  who holds connections, live\n  \
+        khan top --source local                   this host alone, without a cluster\n  \
+        khan top app/checkout -n shop             one app, either end\n  \
+        khan top --once -o json --agent http://10.0.0.7:14718\n  \
+        khan leaks --window 15m --exit-code       for cron: exit code 5 on a leak\n  \
+        khan who 10.40.7.19                       whose address, and who talks to it?\n\n\
+        Exit codes:\n  \
+        0    fine\n  \
+        1    failed\n  \
+        3    with --strict: a part of the data is missing or old\n  \
+        4    nothing that could be asked answers\n  \
+        5    leaks --exit-code: a leak is likely\n  \
+        64   wrong flag, variable or configuration file\n  \
+        130  interrupted\n  \
+        143  terminated"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to reach the cluster.
+    #[command(flatten)]
+    pub kube: KubeArgs,
+    /// Where connections are known.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Prometheus.
+    #[command(flatten)]
+    pub prometheus: PromArgs,
+    /// What is printed, and how.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Keys of the terminal interface; only the configuration file has them.
+    #[arg(skip)]
+    pub keys: Vec<(String, Vec<String>)>,
+}
+
+/// Reads the command line, the environment and the configuration file. `Err` is how the process ends instead.
+pub fn parse() -> Result<Cli, ExitCode> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let unusable = |error: ConfigError| {
+        eprintln!("khan: {error}");
+        ExitCode::from(USAGE)
+    };
+    let named = named(&words);
+    let path = config::path(named.as_deref());
+    let settings = config::read(path.as_deref()).map_err(unusable)?;
+    let mut command = each_argument(Cli::command(), &forget_empty);
+    if let Some(path) = &path {
+        command = config::apply(command, &settings, path).map_err(unusable)?;
+    }
+    // The short help is for a glance; --help names the variables.
+    if words.iter().skip(1).any(|word| word == "-h") {
+        command = each_argument(command, &|arg| arg.hide_env(true));
+    }
+    // As a plugin of kubectl, usage lines must be what the user types.
+    let plugin = words
+        .first()
+        .and_then(|word| Path::new(word).file_name())
+        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"));
+    if plugin {
+        command = command.bin_name("kubectl khan");
+    }
+    let matches = command.try_get_matches_from(words).map_err(|error| refuse(&error))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error))?;
+    cli.output.columns_are_typed = is_typed(&matches, "columns");
+    let refused = unread(named.as_deref(), &cli).or_else(|| without_effect(&cli, &matches));
+    if let Some(reason) = refused {
+        eprintln!("khan: {reason}");
+        return Err(ExitCode::from(USAGE));
+    }
+    Ok(Cli { keys: settings.keys, ..cli })
+}
+
+/// Whether the flag stands on the command line itself. Commands that end at once do not have every flag.
+fn is_typed(matches: &ArgMatches, flag: &str) -> bool {
+    let sub = matches.subcommand().map(|(_, sub)| sub);
+    sub.is_some_and(|sub| sub.try_contains_id(flag).is_ok() && sub.value_source(flag) == Some(ValueSource::CommandLine))
+}
+
+/// A configuration file that was asked for by name and does not exist, unless it is about to be written.
+fn unread(named: Option<&Path>, cli: &Cli) -> Option<String> {
+    let about_it = matches!(&cli.command, Command::Config { action: ConfigAction::Path | ConfigAction::Init });
+    let missing = named.filter(|path| !about_it && !path.exists())?;
+    Some(format!("configuration file {}: it does not exist (khan config init writes one)", missing.display()))
+}
+
+/// A flag on this command line that the command would not look at. What variables and the file say is for every command, so
+/// it may be of no use to this one.
+fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
+    let (name, _) = matches.subcommand()?;
+    let typed = |flag| is_typed(matches, flag);
+    if typed("watch") && !matches!(name, "top" | "agents") {
+        return Some(format!("--watch: khan {name} prints once; khan top and khan agents can watch"));
+    }
+    if typed("count") && !cli.output.watch {
+        return Some("--count says how many times --watch prints: give --watch too".to_owned());
+    }
+    (typed("columns") && !matches!(name, "top" | "leaks" | "conns" | "agents" | "doctor"))
+        .then(|| format!("--columns: khan {name} prints no table"))
+}
+
+/// Changes every argument of a command and of those below it.
+fn each_argument(command: clap::Command, change: &impl Fn(Arg) -> Arg) -> clap::Command {
+    command.mut_args(change).mut_subcommands(|sub| each_argument(sub, change))
+}
+
+/// A variable that is set to nothing is as good as not set, as everywhere on Unix.
+fn forget_empty(arg: Arg) -> Arg {
+    let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if empty { arg.env(Resettable::Reset) } else { arg }
+}
+
+/// `--config`, before anything else is read.
+fn named(words: &[OsString]) -> Option<PathBuf> {
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        if word == "--config" {
+            return words.next().map(|file| PathBuf::from(&*file));
+        }
+        if let Some(file) = word.strip_prefix("--config=") {
+            return Some(PathBuf::from(file));
+        }
+    }
+    std::env::var_os("KHAN_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from)
+}
+
+/// Prints help and version where they were asked for, else one sentence about what is wrong.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    // A closed pipe behind --help is not worth a message.
+    match error.kind() {
+        DisplayHelp | DisplayVersion => {
+            let _ = error.print();
+            return ExitCode::SUCCESS;
+        }
+        DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+        }
+        _ => eprintln!("khan: {}; see khan --help", sentence(error)),
+    }
+    ExitCode::from(USAGE)
+}
+
+/// clap's message as one sentence, without its headline, usage and line breaks.
+pub fn sentence(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    let mut sentence = first.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some(ContextValue::String(similar)) = error.get(ContextKind::SuggestedArg) {
+        sentence = format!("{sentence}, did you mean {similar}?");
+    }
+    sentence
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Connections by source and destination, live on a terminal, once into a pipe
+    #[command(after_help = "Examples:\n  \
+        khan top                                       all namespaces, largest first\n  \
+        khan top ns/shop                               either end in a namespace\n  \
+        khan top --to app/data/postgres                who talks to postgres\n  \
+        khan top --group-by dst --sort-by delta -w     what grows, block after block\n  \
+        khan top --filter 'dst:postgres conns>100 -src:shop/*'\n  \
+        khan top --once -o custom-columns=FROM:.source.text,N:.connections\n\n\
+        Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
+        halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
+    Top(TopArgs),
+    /// Which rows look like leaks, and why
+    #[command(after_help = "Examples:\n  \
+        khan leaks --prometheus-url http://prometheus:9090   at once, from the past\n  \
+        khan leaks --window 10m --exit-code                  watch for ten minutes\n  \
+        khan leaks ns/shop -o json\n\n\
+        WATCH: over the window at least --leak-growth connections were added, --leak-rising of the steps did not fall, \
+        no step was more than --leak-step of the growth, and each quarter of the window grew. How many connections \
+        there were before does not matter. LIKELY: there is further evidence: one of several pods holds most of it, it \
+        is idle, one side does not close, or it grows much faster than ever before. TOO NEW: it grows, but has fewer \
+        snapshots than --leak-samples. Load that rises through the whole window cannot be told from a leak.\n\n\
+        Ctrl-C prints the verdict so far and exits with 130.")]
+    Leaks(LeaksArgs),
+    /// Single connections, read now from the nodes that hold them
+    #[command(after_help = "Examples:\n  \
+        khan conns app/shop/checkout --to app/data/postgres\n  \
+        khan conns --from 10.1.0.4 --state close_wait --limit 200 -o wide\n  \
+        khan conns --source local --port 5432")]
+    Conns(ConnsArgs),
+    /// Whose address is this, whose was it, and who talks to it?
+    #[command(after_help = "Examples:\n  \
+        khan who 10.40.7.19               owner with history, peers\n  \
+        khan who 192.168.0.11:40312       the real client behind a node that masquerades\n  \
+        khan who pod/checkout-6d9f7c-x2k4p\n  \
+        khan who app/shop/checkout -o json")]
+    Who(WhoArgs),
+    /// Health of the agent on every node
+    #[command(after_help = "Examples:\n  \
+        khan agents                     version, age, table fill, last error per node\n  \
+        khan agents -o wide -w          again and again\n\n\
+        Exit code 1 when an agent does not answer or its data is old (3 with --strict), 4 when none answers.")]
+    Agents,
+    /// What works from here, what does not, and what would mend it
+    #[command(after_help = "Examples:\n  \
+        khan doctor\n  \
+        khan doctor --as jane            what another user would find\n  \
+        khan doctor 2> missing.yaml      then kubectl apply -f missing.yaml\n  \
+        khan doctor -o json --prometheus-url http://prometheus:9090\n\n\
+        Looks at the kubeconfig, permissions, agents, Prometheus, this host and the terminal. When permissions are \
+        missing, stderr is a manifest that grants them. Exit code 1 when a check fails, 3 when one warns and --strict is \
+        given, 4 when nothing from here can show connections.")]
+    Doctor,
+    /// The configuration file
+    #[command(after_help = "Examples:\n  \
+        khan config init      write one in which every flag is explained\n  \
+        khan config view      what it says, and which variables come before it\n\n\
+        A flag comes before its KHAN_ variable, which comes before the file.")]
+    Config {
+        /// What to do
+        #[arg(value_enum)]
+        action: ConfigAction,
+    },
+    /// Completion script for a shell
+    #[command(after_help = "Examples:\n  \
+        source <(khan completion bash)\n  \
+        khan completion zsh > \"${fpath[1]}/_khan\"\n  \
+        khan completion kubectl > ~/bin/kubectl_complete-khan   # and make it executable")]
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Candidates for kubectl
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// Words typed so far; the last one may be empty
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Man pages
+    #[command(after_help = "Examples:\n  \
+        khan man | man -l -\n  \
+        khan man --directory ~/.local/share/man/man1")]
+    Man {
+        /// Write one page per command here
+        #[arg(long, env = "KHAN_MAN_DIRECTORY", value_name = "FOLDER")]
+        directory: Option<PathBuf>,
+    },
+    /// Version of this program
+    #[command(after_help = "Examples:\n  \
+        khan version\n  \
+        khan version -o json     with the snapshot format that agents must speak")]
+    Version,
+}
+
+/// What `khan config` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ConfigAction {
+    /// Print where it is
+    Path,
+    /// Print what it says, and which variables come before it
+    View,
+    /// Write one in which every flag is explained
+    Init,
+}
+
+/// Arguments of `khan conns`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Which connections")]
+pub struct ConnsArgs {
+    /// Only connections of pods with these labels, for example app=web,tier!=cache; the API server is asked for them
+    #[arg(short = 'l', long, env = "KHAN_SELECTOR", value_name = "LABELS")]
+    pub selector: Option<String>,
+    /// Either end: app/NAME, pod/NAME, ns/NAME, node/NAME, ip/ADDRESS, or part of a name
+    #[arg(value_name = "SELECTOR", help_heading = Resettable::Reset)]
+    pub selectors: Vec<String>,
+    /// Client's end
+    #[arg(long, env = "KHAN_FROM", value_name = "SELECTOR")]
+    pub from: Vec<String>,
+    /// Destination's end, dialled or answering
+    #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
+    pub to: Vec<String>,
+    /// State of the connections.
+    #[arg(long, env = "KHAN_STATE", value_name = "STATE", help = "State, for example established or close_wait")]
+    pub state: Option<String>,
+    /// tcp, udp or sctp
+    #[arg(long, env = "KHAN_PROTO", value_name = "NAME")]
+    pub proto: Option<String>,
+    /// Port dialled or answering
+    #[arg(long, env = "KHAN_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
+    /// At most so many connections; 0 for as many as nodes list, which is up to 1000 each
+    #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+}
+
+/// Arguments of `khan who`.
+#[derive(Clone, Debug, Args)]
+pub struct WhoArgs {
+    /// ADDRESS, ADDRESS:PORT, pod/NAME, app/NAME, svc/NAME, node/NAME
+    #[arg(value_name = "SUBJECT")]
+    pub subject: String,
+    /// At most so many peers in each direction
+    #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 10)]
+    pub limit: usize,
+}
+
+/// Arguments of `khan leaks`.
+#[derive(Clone, Debug, Args)]
+pub struct LeaksArgs {
+    /// Which connections, as for khan top
+    #[arg(value_name = "SELECTOR")]
+    pub selectors: Vec<String>,
+    /// Exit code 5 when a leak is likely
+    #[arg(long, env = "KHAN_EXIT_CODE")]
+    pub exit_code: bool,
+    /// Filter and shape.
+    #[command(flatten)]
+    pub query: QueryArgs,
+    /// The leak rule.
+    #[command(flatten)]
+    pub leak: LeakArgs,
+}
+
+/// Arguments of `khan top`.
+#[derive(Clone, Debug, Args)]
+pub struct TopArgs {
+    /// Which connections: app/NAME, pod/NAME, svc/NAME, ns/NAME, node/NAME, ip/ADDRESS, ip/CIDR, or part of a name
+    #[arg(value_name = "SELECTOR")]
+    pub selectors: Vec<String>,
+    /// Filter and shape.
+    #[command(flatten)]
+    pub query: QueryArgs,
+    /// The leak rule.
+    #[command(flatten)]
+    pub leak: LeakArgs,
+    /// Print once instead of opening the terminal interface
+    #[arg(long, env = "KHAN_ONCE", help_heading = "Output")]
+    pub once: bool,
+}

@@ -1,0 +1,87 @@
+//! Where connections are known.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+
+use crate::sources::agents::discovery::SELECTOR;
+use crate::sources::agents::route::pod::Connect;
+use crate::sources::recording::Stopped;
+
+/// Which source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SourceChoice {
+    /// What is configured: --agent, --prometheus-url, a kubeconfig, `PROMETHEUS_URL`, else this host's own table.
+    #[default]
+    Auto,
+    /// khan-agent on every node.
+    Agents,
+    /// A server that speaks Prometheus's HTTP API.
+    Prometheus,
+    /// This host's own table; Linux, needs the capability to administer networks.
+    Local,
+}
+
+/// Where connections are known.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Source")]
+pub struct SourceArgs {
+    /// Where connections are known
+    #[arg(long, global = true, env = "KHAN_SOURCE", value_enum, default_value_t, hide_possible_values = false)]
+    pub source: SourceChoice,
+    /// An agent to ask, instead of looking agents up (repeatable)
+    #[arg(long, global = true, env = "KHAN_AGENT", value_name = "URL", value_delimiter = ',')]
+    pub agent: Vec<String>,
+    /// Namespace of the agents; every namespace unless told
+    #[arg(long, global = true, env = "KHAN_KHAN_NAMESPACE", value_name = "NAME")]
+    pub khan_namespace: Option<String>,
+    /// Labels of the agents' pods
+    #[arg(long, global = true, env = "KHAN_KHAN_SELECTOR", value_name = "LABELS", default_value = SELECTOR)]
+    pub khan_selector: String,
+    /// Port of the agents; what their pods declare unless told
+    #[arg(long, global = true, env = "KHAN_AGENT_PORT", value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub agent_port: Option<u16>,
+    /// How to reach the agents' pods: auto, proxy, port-forward, direct (from inside the cluster or a VPN)
+    #[arg(long, global = true, env = "KHAN_CONNECT", value_name = "WAY", default_value = "auto")]
+    pub connect: Connect,
+    /// Only the connection tables of these nodes (repeatable)
+    #[arg(long, global = true, env = "KHAN_NODE", value_name = "NAME", value_delimiter = ',',
+        value_parser = NonEmptyStringValueParser::new())]
+    pub node: Vec<String>,
+    /// Agents asked at the same time
+    #[arg(long, global = true, env = "KHAN_MAX_IN_FLIGHT", value_name = "N", default_value_t = 16,
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
+    pub max_in_flight: usize,
+    /// How long one agent may take
+    #[arg(long, global = true, env = "KHAN_AGENT_TIMEOUT", value_name = "DURATION", default_value = "5s",
+        value_parser = super::duration::parse)]
+    pub agent_timeout: Duration,
+    /// How old data may be, and the time between two questions
+    #[arg(long, global = true, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "5s",
+        value_parser = super::duration::parse)]
+    pub interval: Duration,
+    /// Write everything that is seen to a file
+    #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Whether that recording stopped.
+    #[arg(skip)]
+    pub recording: Stopped,
+    /// Show a recording instead of asking anybody, whatever else is said about the source
+    #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with = "record")]
+    pub replay: Option<PathBuf>,
+    /// khan-controller's URL, for names with their history; looked up in the cluster unless told
+    #[arg(long, global = true, env = "KHAN_CONTROLLER", value_name = "URL")]
+    pub controller: Option<String>,
+    /// TLS and credentials for agents: a YAML file as --prometheus-config takes it
+    #[arg(long, global = true, env = "KHAN_AGENT_CONFIG", value_name = "FILE")]
+    pub agent_config: Option<PathBuf>,
+    /// TLS and credentials for khan-controller: a YAML file as --prometheus-config takes it
+    #[arg(long, global = true, env = "KHAN_CONTROLLER_CONFIG", value_name = "FILE")]
+    pub controller_config: Option<PathBuf>,
+    /// File with a token for khan-controller
+    #[arg(long, global = true, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE")]
+    pub controller_token_file: Option<PathBuf>,
+}

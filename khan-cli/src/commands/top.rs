@@ -1,0 +1,148 @@
+//! `khan top`: live on a terminal, printed everywhere else.
+
+pub mod report;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::printer::Printer;
+use super::session::{self, Watch};
+use crate::args::output_args::{ColorChoice, ThemeChoice};
+use crate::args::{Cli, TopArgs};
+use crate::connect;
+use crate::failure::Failure;
+use crate::feed::Feed;
+use crate::model::history::Limits;
+use crate::model::{History, Query, SourceKind, project};
+use crate::sources::cluster;
+use crate::tui;
+
+async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
+    let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
+    let labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
+    Ok(Query { labelled, rule: args.leak.rule(None), ..query })
+}
+
+/// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
+pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
+    let output = &cli.output;
+    let text = args.once || output.output.is_some() || output.watch || output.count.is_some() || output.no_tui;
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let dumb = variable("TERM").is_none_or(|term| term == "dumb") || variable("CI").is_some();
+    let tty = std::io::stdout().is_terminal() && std::io::stdin().is_terminal();
+    !text && tty && (output.tui || !dumb)
+}
+
+/// Opens the terminal interface, and opens it again where its source is to be opened again.
+pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+    let output = &cli.output;
+    let query = query(cli, args).await?;
+    let options = tui::Options {
+        query,
+        rule: args.leak.rule(None),
+        theme: output.theme.map(|theme| match theme {
+            ThemeChoice::Ansi => tui::styles::Theme::Ansi,
+            ThemeChoice::Light => tui::styles::Theme::Light,
+            ThemeChoice::Dark => tui::styles::Theme::Dark,
+            ThemeChoice::Cvd => tui::styles::Theme::Cvd,
+            ThemeChoice::Mono => tui::styles::Theme::Mono,
+        }),
+        color: match output.color {
+            ColorChoice::Auto => tui::depth::ColorChoice::Auto,
+            ColorChoice::Always => tui::depth::ColorChoice::Always,
+            ColorChoice::Never => tui::depth::ColorChoice::Never,
+        },
+        ascii: output.ascii,
+        mouse: output.mouse,
+        interval: cli.source.interval,
+        columns: output.columns.clone(),
+        keys: cli.keys.clone(),
+    };
+    let feed = connect::start(cli, &options.query).await?;
+    let offered = contexts(cli, &feed);
+    let mut shown = options.show(feed, offered).await;
+    let mut cli = cli.clone();
+    loop {
+        let (ending, mut app) = shown.map_err(|error| match error {
+            tui::Error::Options(_) => Failure::usage(error),
+            error => Failure::runtime(error),
+        })?;
+        if let Some(code) = ending.code() {
+            return Ok(ExitCode::from(code));
+        }
+        app.forget_source();
+        let feed = match again(&mut cli, args, &mut app).await? {
+            Ok(feed) => feed,
+            Err(code) => return Ok(code),
+        };
+        feed.handle.set_interval(app.interval);
+        app.contexts = contexts(&cli, &feed);
+        // The terminal has said its background already, and the user may have chosen since.
+        shown = tui::run(app, feed, false).await;
+    }
+}
+
+/// The contexts that may be chosen instead of the one that leads to this source.
+fn contexts(cli: &Cli, feed: &Feed) -> Vec<String> {
+    let source = &feed.views.borrow().source;
+    let chosen = source.kind == SourceKind::Agents && !source.context.is_empty();
+    if chosen { cluster::contexts(cli.kube.kubeconfig.as_deref()) } else { Vec::new() }
+}
+
+/// Connects as at the start, on the ordinary screen. `Err` inside is how a signal ends the program meanwhile: the screen
+/// has listened to signals, so they do not end it by themselves any more.
+async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result<Result<Feed, ExitCode>, Failure> {
+    if let Some(file) = cli.source.record.take() {
+        // Opened again, the file would begin anew and lose what it holds.
+        eprintln!("note: the recording {} ends here, because its source is opened again", file.display());
+    }
+    if let Some(context) = app.wanted.take() {
+        eprintln!("khan: connecting to context {context:?}");
+        cli.kube.leave_for(context);
+    } else {
+        eprintln!("khan: connecting again");
+    }
+    let cli = &*cli;
+    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
+    let connected = async {
+        app.base.labelled = query(cli, args).await?.labelled;
+        connect::start(cli, &app.base).await
+    };
+    let ending = tokio::select! {
+        feed = connected => return feed.map(Ok),
+        _ = tokio::signal::ctrl_c() => tui::Ending::Interrupted,
+        _ = terminated.recv() => tui::Ending::Terminated,
+        _ = hung_up.recv() => tui::Ending::HungUp,
+    };
+    Ok(Err(ending.code().map_or(ExitCode::FAILURE, ExitCode::from)))
+}
+
+/// Prints a table, once or again and again.
+pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+    let mut printer = Printer::new(cli)?;
+    let mut query = query(cli, args).await?;
+    query.limit = args.query.limit.unwrap_or(0);
+    let mut feed = connect::start(cli, &query).await?;
+    let mut history =
+        History::with_limits(Limits::spaced(cli.source.interval, query.trend.max(query.window).max(query.rule.window)));
+    history.track(&query);
+    let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
+    let (mut view, past) = watch.first(session::settled(&mut feed).await?);
+    history.backfill(past);
+    loop {
+        history.push(Arc::clone(&view));
+        let report = report::report(&view, &query, &project(&view, &query, &history));
+        printer.print_at(&report, session::moment(&view))?;
+        printer.explain(&view);
+        match watch.next(&mut feed, view.id).await {
+            Some(next) => view = next,
+            None => break,
+        }
+    }
+    printer.judge(&view)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,136 @@
+//! Whose addresses these are: the controller knows since when, and whose they were; sources know what they last heard.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use khan_api::{Identity, Kind, PreviousOwner, Timestamp};
+use serde::Serialize;
+
+use super::{Subject, addresses};
+use crate::args::Cli;
+use crate::connect;
+use crate::model::{Endpoint, SourceKind, View};
+use crate::sources::agents::route::DirectClient;
+use crate::sources::controller::{Controller, SERVICE};
+use crate::sources::exchange::Bounds;
+use crate::sources::http_config::HttpConfig;
+
+/// The controller is asked about at most so many addresses.
+const ASKED: usize = 20;
+
+/// An address and its owner.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Known {
+    /// The address.
+    pub ip: IpAddr,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// Namespace.
+    pub namespace: String,
+    /// App.
+    pub app: String,
+    /// Workload.
+    pub workload: String,
+    /// Name.
+    pub name: String,
+    /// Node.
+    pub node: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+    /// Who had it before, latest first.
+    pub previous: Vec<PreviousOwner>,
+    /// What says so: `controller`, else the source as `--source` names it, or `replay`.
+    pub told_by: &'static str,
+}
+
+/// What is known about every address that the subject means.
+pub(super) async fn known(
+    cli: &Cli,
+    subject: &Subject,
+    view: &View,
+    http: HttpConfig,
+    notes: &mut Vec<String>,
+) -> Vec<Known> {
+    let mut found: Vec<Known> = addresses(subject, view).into_iter().map(|ip| from_view(view, subject, ip)).collect();
+    let controller = controller(cli, view, http).await;
+    if found.len() > ASKED && controller.is_some() {
+        notes.push(format!("the controller was asked about the first {ASKED} of {} addresses", found.len()));
+    }
+    if let Some(controller) = controller {
+        // A node's loopback is its own, and to the controller an address like any outside.
+        for known in found.iter_mut().filter(|known| !known.ip.is_loopback()).take(ASKED) {
+            match controller.identity(known.ip).await {
+                Ok(story) => *known = from_controller(known.ip, story.identity),
+                Err(reason) => {
+                    let remedy = reason.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+                    notes.push(format!("the controller's history is missing: {reason}{remedy}"));
+                    break;
+                }
+            }
+        }
+    }
+    found
+}
+
+fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
+    let meant = subject.selector();
+    let claimants = || view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip));
+    // Every node has the loopback's addresses; only one of them may be meant.
+    let owner = claimants().min_by_key(|endpoint| (endpoint.gone, !meant.matches(endpoint)));
+    let before = |endpoint: &Arc<Endpoint>| PreviousOwner {
+        kind: endpoint.kind,
+        ns: (*endpoint.ns).into(),
+        app: (*endpoint.app).into(),
+        workload: (*endpoint.workload).into(),
+        name: (*endpoint.name).into(),
+        node: (*endpoint.node).into(),
+        ..PreviousOwner::default()
+    };
+    let text =
+        |pick: fn(&crate::model::Endpoint) -> &str| owner.map(|owner| pick(owner).to_owned()).unwrap_or_default();
+    Known {
+        ip,
+        kind: owner.map_or(Kind::Unknown, |owner| owner.kind),
+        namespace: text(|owner| &owner.ns),
+        app: text(|owner| &owner.app),
+        workload: text(|owner| &owner.workload),
+        name: text(|owner| &owner.name),
+        node: text(|owner| &owner.node),
+        since: None,
+        previous: claimants().filter(|endpoint| endpoint.gone && !endpoint.name.is_empty()).map(before).collect(),
+        told_by: view.source.kind.as_str(),
+    }
+}
+
+fn from_controller(ip: IpAddr, identity: Identity) -> Known {
+    Known {
+        ip,
+        kind: identity.kind,
+        namespace: identity.ns.into(),
+        app: identity.app.into(),
+        workload: identity.workload.into(),
+        name: identity.name.into(),
+        node: identity.node.into(),
+        since: identity.since,
+        previous: identity.previous,
+        told_by: "controller",
+    }
+}
+
+/// `--controller`, else the one in the cluster when agents were found through the API server.
+async fn controller(cli: &Cli, view: &View, mut http: HttpConfig) -> Option<Controller> {
+    let bounds = Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() };
+    if let Some(url) = &cli.source.controller {
+        return Controller::at(url, DirectClient::new(http).ok()?, bounds).ok();
+    }
+    // Its certificate bears the name of its service, and a port-forward has none.
+    http.tls_config.server_name.get_or_insert_with(|| SERVICE.to_owned());
+    let client = DirectClient::new(http).ok()?;
+    if view.source.kind != SourceKind::Agents || !cli.source.agent.is_empty() {
+        return None;
+    }
+    let cluster = connect::cluster(&cli.kube).await.ok()?;
+    Some(Controller::of(Arc::new(cluster), cli.source.khan_namespace.clone(), client, bounds))
+}

@@ -1,0 +1,312 @@
+//! Asks every agent of a roster again and again, and shows the merged answers as they come.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use khan_api::Timestamp;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::details;
+use super::fetch::{self, FetchError, Fetched};
+use super::roster::Roster;
+use super::watched::Watched;
+use crate::feed::{Feeder, Link, News, Request};
+use crate::model::table::rows;
+use crate::model::{NodeState, Pool, SourceInfo, SourceKind, merge};
+use crate::sources::exchange::Bounds;
+use crate::sources::nodes::NodeChoice;
+use crate::sources::retry::Jitter;
+
+/// How agents are asked.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How old data may be; also the pause between two questions to one agent.
+    pub interval: Duration,
+    /// How many agents are asked at the same time.
+    pub max_in_flight: usize,
+    /// Bounds of one answer.
+    pub bounds: Bounds,
+    /// Which nodes' agents. What node an agent named by URL speaks for is known once it has answered.
+    pub nodes: NodeChoice,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5),
+            max_in_flight: 16,
+            bounds: Bounds::default(),
+            nodes: NodeChoice::default(),
+        }
+    }
+}
+
+/// What the rows of all agents may take together. Each has its share whatever the others send.
+const MOST_BYTES: usize = 96 << 20;
+
+/// While answers come in quick succession they are shown together, this far apart.
+const GATHER: Duration = Duration::from_millis(150);
+
+/// Runs until nobody looks at the feed any more.
+///
+/// Views are unsettled while agents of the first round are still to answer, and while the roster is incomplete.
+pub async fn run(feeder: Feeder, roster: watch::Receiver<Roster>, plan: Plan, source: SourceInfo) {
+    let source = SourceInfo { kind: SourceKind::Agents, ..source };
+    let permits = Arc::new(Semaphore::new(plan.max_in_flight.max(1)));
+    let poller = Poller {
+        feeder,
+        roster,
+        plan,
+        source,
+        permits,
+        agents: HashMap::new(),
+        due: HashMap::new(),
+        asked: JoinSet::new(),
+        asking: HashMap::new(),
+        details: JoinSet::new(),
+        pool: Pool::default(),
+        link: None,
+        dirty: true,
+        shown: None,
+        jitter: Jitter::default(),
+    };
+    poller.run().await;
+}
+
+struct Poller {
+    feeder: Feeder,
+    roster: watch::Receiver<Roster>,
+    plan: Plan,
+    source: SourceInfo,
+    permits: Arc<Semaphore>,
+    /// By [`super::roster::Target::id`].
+    agents: HashMap<String, Watched>,
+    /// When each agent that is not being asked now is asked next.
+    due: HashMap<String, Instant>,
+    asked: JoinSet<Result<Fetched, FetchError>>,
+    asking: HashMap<Id, String>,
+    details: JoinSet<()>,
+    pool: Pool,
+    link: Option<Link>,
+    dirty: bool,
+    shown: Option<Instant>,
+    jitter: Jitter,
+}
+
+impl Poller {
+    async fn run(mut self) {
+        let mut clock = interval(Duration::from_secs(1));
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut roster_ended, mut unasked) = (false, false);
+        self.enlist();
+        loop {
+            self.show_if_time();
+            let next = self.next_wake();
+            tokio::select! {
+                () = self.feeder.views.closed() => return,
+                changed = self.roster.changed(), if !roster_ended => match changed {
+                    Ok(()) => self.enlist(),
+                    Err(_) => roster_ended = true,
+                },
+                Some(answer) = self.asked.join_next_with_id() => self.take(answer),
+                Some(_) = self.details.join_next() => {}
+                request = self.feeder.requests.recv(), if !unasked => match request {
+                    Some(request) => self.obey(request),
+                    // Nobody can ask any more, but somebody may still look.
+                    None => unasked = true,
+                },
+                _ = clock.tick() => self.judge(),
+                () = sleep_until(next) => self.ask_due(),
+            }
+        }
+    }
+
+    /// When something is to be done without a cause from outside.
+    fn next_wake(&self) -> Instant {
+        let show = self.shown.filter(|_| self.dirty).map(|shown| shown + GATHER);
+        let far = Instant::now() + Duration::from_mins(1);
+        self.due.values().copied().chain(show).min().unwrap_or(far)
+    }
+
+    /// Takes over the roster: new agents are asked at once, missing ones fade.
+    fn enlist(&mut self) {
+        let roster = self.roster.borrow_and_update().clone();
+        let now = Timestamp::now();
+        for agent in self.agents.values_mut() {
+            let listed = roster.targets.iter().find(|target| target.id == agent.target.id);
+            match listed {
+                Some(target) => agent.target = target.clone(),
+                None if !agent.gone => {
+                    agent.leave(now);
+                    self.due.remove(&agent.target.id);
+                }
+                None => {}
+            }
+        }
+        for target in roster.targets {
+            let id = target.id.clone();
+            let known = self.agents.get(&id).is_some_and(|agent| !agent.gone);
+            if !known {
+                self.agents.insert(id.clone(), Watched::new(target));
+                self.due.insert(id, Instant::now());
+            }
+        }
+        if roster.link != self.link {
+            self.link.clone_from(&roster.link);
+            self.feeder.tell(News::Link(roster.link.unwrap_or(Link::Up)));
+        }
+        self.dirty = true;
+        self.judge();
+        self.ask_due();
+    }
+
+    fn ask_due(&mut self) {
+        let now = Instant::now();
+        let ripe: Vec<_> = self.due.iter().filter(|(_, due)| **due <= now).map(|(id, _)| id.clone()).collect();
+        for id in ripe {
+            self.due.remove(&id);
+            let Some(agent) = self.agents.get(&id) else { continue };
+            let (route, etag) = (Arc::clone(&agent.target.route), agent.etag.clone());
+            let (permits, interval, bounds) = (Arc::clone(&self.permits), self.plan.interval, self.plan.bounds);
+            let handle = self.asked.spawn(async move {
+                let _permit = permits.acquire_owned().await;
+                fetch::snapshot(&route, Some(interval), etag.as_ref(), bounds).await
+            });
+            self.asking.insert(handle.id(), id);
+        }
+    }
+
+    fn take(&mut self, answer: Result<(Id, Result<Fetched, FetchError>), tokio::task::JoinError>) {
+        let (task, answer) = match answer {
+            Ok((task, answer)) => (task, answer.map_err(|error| (error.to_string(), error.remedy()))),
+            Err(error) => (error.id(), Err(("could not be asked (its task ended early)".to_owned(), None))),
+        };
+        let Some(asked) = self.asking.remove(&task) else { return };
+        let room = self.room(&asked);
+        let Some(agent) = self.agents.get_mut(&asked) else { return };
+        if agent.gone {
+            return;
+        }
+        let (id, now) = (agent.target.id.clone(), Timestamp::now());
+        let mut news = None;
+        let answer = answer.and_then(|fetched| match &fetched.snapshot {
+            Some(heard) if rows::bytes(heard) > room => {
+                let (rows, addresses) = (heard.rows.len(), heard.endpoints.0.len());
+                let most = MOST_BYTES >> 20;
+                let reason = format!(
+                    "sent {rows} rows with {addresses} addresses, for which there is no room beside the other agents' ({most} MiB \
+                     for all): watch fewer nodes (--node)"
+                );
+                Err((reason, None))
+            }
+            _ => Ok(fetched),
+        });
+        let (change, wait) = match answer {
+            Ok(fetched) => {
+                let change = agent.succeed(fetched, &mut self.pool, self.plan.interval, now);
+                if change.turned {
+                    news = Some(News::Recovered { at: now, node: agent.status.node.clone() });
+                }
+                (change, self.plan.interval.mul_f64(1.0 + (self.jitter.next() - 0.5) / 10.0))
+            }
+            Err((reason, remedy)) => {
+                let sentence = format!("{} {reason}", agent.target.name);
+                let (change, wait) = agent.fail(sentence.clone(), self.plan.interval, now, self.jitter.next());
+                if change.turned {
+                    let message = remedy.map_or(sentence.clone(), |remedy| format!("{sentence}\n{remedy}"));
+                    news = Some(News::Error { at: now, node: agent.status.node.clone(), message });
+                }
+                (change, wait)
+            }
+        };
+        let wanted = agent.is_wanted(&self.plan.nodes);
+        if agent.has_rows() && agent.status.failure.is_none() {
+            let node = agent.status.node.clone();
+            self.agents.retain(|_, other| !(other.gone && other.status.node == node));
+        }
+        if wanted {
+            self.due.insert(id, Instant::now() + wait);
+        }
+        self.dirty |= change.visible;
+        if let Some(news) = news {
+            self.feeder.tell(news);
+        }
+    }
+
+    /// How large an agent's answer may be: what the others leave, and in any case as much as everybody's share is.
+    fn room(&self, asked: &str) -> usize {
+        let others = self.agents.iter().filter(|(id, _)| *id != asked).map(|(_, agent)| agent.bytes());
+        MOST_BYTES.saturating_sub(others.sum()).max(MOST_BYTES / self.agents.len().max(1))
+    }
+
+    fn obey(&mut self, request: Request) {
+        match request {
+            Request::Refresh => {
+                let now = Instant::now();
+                self.due.values_mut().for_each(|due| *due = now);
+                self.ask_due();
+            }
+            Request::Interval(interval) => {
+                self.plan.interval = interval.max(Duration::from_secs(1));
+                let latest = Instant::now() + self.plan.interval;
+                self.due.values_mut().for_each(|due| *due = latest.min(*due));
+            }
+            // Agents tell everything anyway.
+            Request::Question(_) => {}
+            Request::Sample(request, answer) => {
+                let nodes = &self.plan.nodes;
+                let agents = self.agents.values().filter(|agent| !agent.gone && agent.is_wanted(nodes));
+                let holders = details::holders(&request, agents);
+                let (permits, bounds) = (Arc::clone(&self.permits), self.plan.bounds);
+                self.details.spawn(details::answer(request, holders, permits, bounds, answer));
+            }
+        }
+    }
+
+    /// Lets data grow old.
+    fn judge(&mut self) {
+        let now = Timestamp::now();
+        for agent in self.agents.values_mut() {
+            self.dirty |= agent.judge(self.plan.interval, now);
+        }
+        let before = self.agents.len();
+        self.agents.retain(|_, agent| !agent.gone || agent.has_rows());
+        self.dirty |= self.agents.len() != before;
+    }
+
+    /// Shows what is new: at once when nothing was shown lately, when the round is complete, or after [`GATHER`].
+    fn show_if_time(&mut self) {
+        let lately = self.shown.is_some_and(|shown| shown.elapsed() < GATHER);
+        if !self.dirty || (lately && !self.asking.is_empty()) {
+            return;
+        }
+        let wanted = self.agents.values().filter(|agent| agent.is_wanted(&self.plan.nodes));
+        let inputs = wanted.map(Watched::input).collect();
+        let mut view = merge(self.source.clone(), inputs, Timestamp::now());
+        let roster = self.roster.borrow();
+        view.settled &= roster.settled;
+        view.notes.extend(roster.notes.iter().cloned());
+        view.notes.extend(dropped(&view.nodes));
+        if view.settled && view.nodes.iter().all(|node| node.taken.is_some()) {
+            view.missing.extend(self.plan.nodes.missing(&view.nodes, "no agent speaks for"));
+        }
+        drop(roster);
+        self.feeder.show(Arc::new(view));
+        self.pool.prune();
+        (self.dirty, self.shown) = (false, Some(Instant::now()));
+    }
+}
+
+/// Says which nodes are missing from the totals.
+fn dropped(nodes: &[crate::model::NodeStatus]) -> Option<String> {
+    const NAMED: usize = 5;
+    let missing = nodes.iter().filter(|node| !node.counted && node.state != NodeState::Waiting);
+    let names: Vec<_> = missing.map(|node| node.node.as_str()).collect();
+    let (listed, more) = names.split_at(names.len().min(NAMED));
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let nodes = if names.len() == 1 { "node" } else { "nodes" };
+    (!names.is_empty()).then(|| format!("totals exclude {} {nodes}: {}{more}", names.len(), listed.join(", ")))
+}

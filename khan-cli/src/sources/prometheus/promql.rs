@@ -1,0 +1,184 @@
+//! The queries.
+
+use super::need::Need;
+use super::rows::OTHER;
+use crate::sources::nodes::NodeChoice;
+
+/// Labels that every row keeps: whose table, who counts it, and the state where it is exported.
+const ALWAYS: [&str; 3] = ["node", "side", "state"];
+
+/// Connections to be counted, summed by what is needed: those of side `client`, those of side `server` whose client no node
+/// counts, and those of side `unknown` whose client no node knows for its own.
+///
+/// Each series is read by one `sum` only, since classes have nothing in common, and no `or` drops anything for the same
+/// reason.
+pub fn connections(need: &Need, nodes: &NodeChoice) -> String {
+    let connection = Metric::new("khan_connection", nodes);
+    let mut sums = classes(&connection, need);
+    sums.extend(strangers(need, nodes));
+    sums.push(undecided(&connection, need, nodes));
+    sums.join("\nor\n")
+}
+
+/// Of [`connections`] of the sides `client` and `unknown`, the idle ones.
+pub fn idle(need: &Need, nodes: &NodeChoice) -> String {
+    let idle = Metric::new("khan_connection_idle", nodes);
+    let mut sums = classes(&idle, need);
+    sums.push(undecided(&idle, need, nodes));
+    sums.join("\nor\n")
+}
+
+/// A metric of the nodes that are looked at.
+struct Metric {
+    name: &'static str,
+    /// A matcher of their names; empty for all.
+    nodes: String,
+}
+
+impl Metric {
+    fn new(name: &'static str, nodes: &NodeChoice) -> Self {
+        let names: Vec<_> = nodes.names().map(pattern).collect();
+        Self { name, nodes: if names.is_empty() { String::new() } else { format!("node=~\"{}\"", names.join("|")) } }
+    }
+
+    /// Its series with these labels; empty matchers are none.
+    fn with(&self, matchers: &[&str]) -> String {
+        let all = std::iter::once(&*self.nodes).chain(matchers.iter().copied());
+        let all: Vec<_> = all.filter(|matcher| !matcher.is_empty()).collect();
+        if all.is_empty() { self.name.to_owned() } else { format!("{}{{{}}}", self.name, all.join(",")) }
+    }
+}
+
+/// A regular expression for exactly this text, within a string of PromQL, where a backslash is written twice.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\\' => pattern.push_str(r"\\\\"),
+            '"' => pattern.push_str("\\\""),
+            letter if letter.is_ascii_punctuation() => pattern.extend(["\\\\", &*letter.to_string()]),
+            letter if letter.is_control() => pattern.extend(letter.escape_default()),
+            letter => pattern.push(letter),
+        }
+    }
+    pattern
+}
+
+fn classes(metric: &Metric, need: &Need) -> Vec<String> {
+    let mut sums = Vec::new();
+    for (src_matcher, src) in need.src.classes("src") {
+        for (dst_matcher, dst) in need.dst.classes("dst") {
+            let by = by(need, src.iter().chain(&dst).map(String::as_str));
+            let series = metric.with(&["side=\"client\"", &src_matcher, &dst_matcher]);
+            sums.push(format!("sum by ({by}) ({series})"));
+        }
+    }
+    sums
+}
+
+/// Connections seen on the server's node whose client's node has no agent: a pod that no node counts as a client, and a
+/// node (under one of its addresses) that has no series of its own.
+///
+/// An agent whose bound on series was reached counts some of its clients without their addresses: by app, and the rest in
+/// one sum. A pod that may be among those is taken to be.
+fn strangers(need: &Need, nodes: &NodeChoice) -> [String; 2] {
+    const NODES: &str = "node|network|gateway";
+    let by = by_address(need);
+    let connection = Metric::new("khan_connection", nodes);
+    let client = "side=\"client\"";
+    let pods = format!(
+        "sum by ({by}) ({} unless on (src_ip) {} unless on (src_type, src_ns, src_app) {} unless on () {})",
+        connection.with(&["side=\"server\"", "src_ip!=\"\"", &format!("src_type!~\"{NODES}\"")]),
+        connection.with(&[client]),
+        connection.with(&[client, "src_ip=\"\"", "src_type!=\"\""]),
+        connection.with(&[client, &format!("src_app=\"{OTHER}\"")]),
+    );
+    let nodes = format!(
+        "sum by ({by}) ({} unless on (src_name) label_replace(group by (node) ({}), \"src_name\", \"$1\", \"node\", \"(.+)\"))",
+        connection.with(&["side=\"server\"", "src_name!=\"\"", &format!("src_type=~\"{NODES}\"")]),
+        connection.with(&[]),
+    );
+    [pods, nodes]
+}
+
+/// Connections of clients whose node is not known where they are seen, with their addresses, which tell whether several
+/// nodes see the same ones. Not those that the client's own node counts.
+fn undecided(metric: &Metric, need: &Need, nodes: &NodeChoice) -> String {
+    let (by, connection) = (by_address(need), Metric::new("khan_connection", nodes));
+    let (unknown, known) = (metric.with(&["side=\"unknown\""]), connection.with(&["side=\"client\"", "src_ip!=\"\""]));
+    format!("sum by ({by}) ({unknown} unless on (src_ip) {known})")
+}
+
+fn by_address(need: &Need) -> String {
+    let ends =
+        ["src", "dst"].map(|end| ["type", "ns", "app", "workload", "name", "ip"].map(|name| format!("{end}_{name}")));
+    by(need, ends.iter().flatten().map(String::as_str))
+}
+
+fn by<'a>(need: &Need, ends: impl Iterator<Item = &'a str>) -> String {
+    let optional = [("dst_port", need.port), ("transport", need.transport)];
+    let optional = optional.into_iter().filter(|(_, needed)| *needed).map(|(label, _)| label);
+    ALWAYS.into_iter().chain(ends).chain(optional).collect::<Vec<_>>().join(", ")
+}
+
+/// Which target speaks for which node, and when it was scraped.
+pub fn scraped(nodes: &NodeChoice) -> String {
+    format!("max by (job, instance, node) (timestamp({}))", Metric::new("khan_connection", nodes).with(&[]))
+}
+
+/// When each target's snapshot was taken: the time of the scrape less the age that the agent then told.
+pub const TAKEN: &str =
+    "max by (job, instance) (timestamp(khan_agent_snapshot_age_seconds) - khan_agent_snapshot_age_seconds)";
+
+/// The same by node, for times of which nothing else tells which target speaks for which node; where agents' own series are
+/// not kept, the time of the scrape.
+pub fn taken_by_node(nodes: &NodeChoice) -> String {
+    let series = Metric::new("khan_connection", nodes).with(&[]);
+    format!(
+        "max by (node) (group by (job, instance, node) ({series}) * on (job, instance) group_left {TAKEN})\nor\n\
+         max by (node) (timestamp({series}))"
+    )
+}
+
+/// When any target was scraped last, for a server whose series are too old to be in an answer: a day is looked back.
+pub const LAST: &str = "max(max_over_time(timestamp(khan_agent_snapshot_age_seconds)[1d:1m]))";
+
+/// What each target tells about itself.
+pub const ABOUT: &str = "{__name__=~\"khan_agent_build_info|khan_agent_scan_interval_seconds|khan_agent_scan_duration_seconds|\
+                         khan_conntrack_entries|khan_conntrack_entries_limit\"}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{GroupBy, Query};
+
+    #[test]
+    fn only_what_is_needed_is_asked_for() {
+        let need = Need::of(&Query { group_by: GroupBy::NODES, ..Query::default() });
+        let all = NodeChoice::default();
+        let sums = connections(&need, &all);
+        let mut lines = sums.lines();
+        assert_eq!(
+            lines.next(),
+            Some("sum by (node, side, state, src_type, dst_type) (khan_connection{side=\"client\"})")
+        );
+        assert_eq!(lines.filter(|line| *line == "or").count(), 3);
+        let need = Need::of(&Query::default());
+        assert_eq!(idle(&need, &all).lines().filter(|line| *line != "or").count(), 17);
+        let first = "sum by (node, side, state, src_type, src_ns, src_app, dst_type, dst_ns, dst_app, dst_port) \
+                     (khan_connection_idle{side=\"client\",src_type=~\"pod|service\",src_app!=\"\",\
+                     dst_type=~\"pod|service\",dst_app!=\"\"})";
+        assert_eq!(idle(&need, &all).lines().next(), Some(first));
+    }
+
+    #[test]
+    fn every_series_is_of_the_nodes_that_are_looked_at() {
+        let need = Need::of(&Query::default());
+        let nodes = NodeChoice::new(&["n1".to_owned(), "n2.a".to_owned()]);
+        let text = [connections(&need, &nodes), idle(&need, &nodes), scraped(&nodes)].concat();
+        let series = text.matches("khan_connection").count();
+        assert_eq!(text.matches(r#"{node=~"n1|n2\\.a""#).count(), series, "{text}");
+        assert_eq!(scraped(&NodeChoice::default()), "max by (job, instance, node) (timestamp(khan_connection))");
+        assert_eq!(pattern("a\"b\\c\n"), r#"a\"b\\\\c\n"#);
+    }
+}

@@ -1,0 +1,177 @@
+//! One round of questions, and what the answers say about every node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::try_join5;
+use khan_api::snapshot::Table;
+use khan_api::{Sentence, Timestamp};
+
+use super::answer::{Answer, Labels, Series};
+use super::client::{Client, PromError};
+use super::need::Need;
+use super::promql;
+use super::rows::Rows;
+use crate::model::{NodeStatus, NodeTable, Pool};
+use crate::sources::nodes::NodeChoice;
+
+/// The answers of one round.
+#[derive(Debug)]
+pub(super) struct Round {
+    connections: Answer,
+    idle: Answer,
+    scraped: Answer,
+    taken: Answer,
+    about: Answer,
+}
+
+/// A node as this round shows it.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) status: NodeStatus,
+    pub(super) table: Arc<NodeTable>,
+}
+
+impl Round {
+    /// Asks everything at one time, so that the answers belong together.
+    pub(super) async fn ask(client: &Client, need: &Need, nodes: &NodeChoice) -> Result<Self, PromError> {
+        let (connections, idle) = (promql::connections(need, nodes), promql::idle(need, nodes));
+        let scraped = promql::scraped(nodes);
+        let (connections, idle, scraped, taken, about) = try_join5(
+            client.query(&connections, None),
+            client.query(&idle, None),
+            client.query(&scraped, None),
+            client.query(promql::TAKEN, None),
+            client.query(promql::ABOUT, None),
+        )
+        .await?;
+        Ok(Self { connections, idle, scraped, taken, about })
+    }
+
+    /// Whether it knows no node at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.scraped.series.is_empty()
+    }
+
+    /// What the server wants known.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = &Sentence> {
+        [&self.connections, &self.idle, &self.scraped].into_iter().flat_map(|answer| &answer.warnings)
+    }
+
+    /// Every node that it knows of, by name.
+    pub(super) fn nodes(&self, need: &Need, url: &str, pool: &mut Pool) -> Vec<Node> {
+        let skew = self.connections.clock_skew_millis;
+        let mut nodes = BTreeMap::<String, NodeStatus>::new();
+        let mut by_target = HashMap::<(String, String), String>::new();
+        for (labels, seconds) in values(&self.scraped) {
+            let name = labels.get("node");
+            let status = nodes.entry(name.to_owned()).or_insert_with(|| NodeStatus::waiting(name, url));
+            let scraped = timestamp(seconds);
+            status.taken = status.taken.max(Some(scraped));
+            status.answered = status.taken;
+            status.clock_skew_millis = skew;
+            by_target.insert(target(labels), name.to_owned());
+        }
+        let mut find = |labels: &Labels, change: &mut dyn FnMut(&mut NodeStatus)| {
+            if let Some(status) = by_target.get(&target(labels)).and_then(|name| nodes.get_mut(name)) {
+                change(status);
+            }
+        };
+        for (labels, seconds) in values(&self.taken) {
+            find(labels, &mut |status| status.taken = Some(timestamp(seconds)));
+        }
+        for (labels, value) in values(&self.about) {
+            find(labels, &mut |status| describe(status, labels, value));
+        }
+        let mut rows = Rows::of(counts(&self.connections), counts(&self.idle), pool);
+        let shape = shape(need);
+        let node = |(name, mut status): (String, NodeStatus)| {
+            let rows = rows.remove(&name).unwrap_or_default();
+            status.connections = rows.connections();
+            let taken = status.taken.unwrap_or_default().millis();
+            let table = Arc::new(rows.table(format!("{name}@{taken}/{shape:x}")));
+            Node { status, table }
+        };
+        nodes.into_iter().map(node).collect()
+    }
+}
+
+fn describe(status: &mut NodeStatus, labels: &Labels, value: f64) {
+    let seconds = Duration::try_from_secs_f64(value).unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and NaN is zero")]
+    let count = value as u64;
+    match labels.get("__name__") {
+        "khan_agent_build_info" => labels.get("version").clone_into(&mut status.version),
+        "khan_agent_scan_interval_seconds" => status.interval = seconds,
+        "khan_agent_scan_duration_seconds" => status.scan = seconds,
+        "khan_conntrack_entries" => {
+            let table = status.table.get_or_insert_default();
+            table.entries += count;
+            table.protocols.insert(labels.get("protocol").into(), count);
+        }
+        "khan_conntrack_entries_limit" => status.table.get_or_insert_with(Table::default).limit = count,
+        _ => {}
+    }
+}
+
+fn values(answer: &Answer) -> impl Iterator<Item = (&Labels, f64)> {
+    answer.series.iter().filter_map(|series| Some((&series.labels, series.value()?.value)))
+}
+
+fn counts(answer: &Answer) -> impl Iterator<Item = (&Labels, u64)> {
+    answer.series.iter().filter_map(|series| Some((&series.labels, series.value()?.count())))
+}
+
+fn target(labels: &Labels) -> (String, String) {
+    (labels.get("job").to_owned(), labels.get("instance").to_owned())
+}
+
+pub(super) fn timestamp(seconds: f64) -> Timestamp {
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and NaN is zero")]
+    Timestamp::from_millis((seconds * 1000.0).round() as i64)
+}
+
+fn shape(need: &Need) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    need.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The nodes' rows at each time of a range query's answer, oldest first, dated by when their snapshots were `taken`: what a
+/// server shows of a moment is some scan and some scrape older, and of the newest moments perhaps half a minute more.
+pub(super) fn past(
+    series: &[Series],
+    taken: &[Series],
+    need: &Need,
+    url: &str,
+    pool: &mut Pool,
+) -> Vec<(Timestamp, Vec<Node>)> {
+    let mut dates = HashMap::<(i64, &str), Timestamp>::new();
+    for one in taken {
+        for point in &one.values {
+            dates.insert((timestamp(point.at).millis(), one.labels.get("node")), timestamp(point.value));
+        }
+    }
+    let mut moments = BTreeMap::<i64, Vec<(&Labels, u64)>>::new();
+    for one in series {
+        for point in &one.values {
+            moments.entry(timestamp(point.at).millis()).or_default().push((&one.labels, point.count()));
+        }
+    }
+    let shape = shape(need);
+    let mut at_moment = |(millis, counts): (i64, Vec<(&Labels, u64)>)| {
+        let at = Timestamp::from_millis(millis);
+        let rows = Rows::of(counts.into_iter(), std::iter::empty(), pool);
+        let node = |(name, rows): (String, Rows)| {
+            let mut status = NodeStatus::waiting(name.clone(), url);
+            let taken = dates.get(&(millis, &*name)).copied().unwrap_or(at);
+            (status.taken, status.answered, status.connections) = (Some(taken), Some(at), rows.connections());
+            status.state = crate::model::NodeState::Ok;
+            Node { status, table: Arc::new(rows.table(format!("{name}@{}/{shape:x}", taken.millis()))) }
+        };
+        (at, rows.into_iter().map(node).collect())
+    };
+    moments.into_iter().map(&mut at_moment).collect()
+}
