@@ -9,11 +9,13 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use khan_lab::until;
 use portable_pty::CommandBuilder;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use session::{Server, Session, many};
+use tokio::signal::unix::{SignalKind, signal};
 
 const SIZE: (u16, u16) = (80, 24);
 
@@ -131,14 +133,11 @@ fn it_ends_with_its_terminal() {
         assert!(start.elapsed() < patience, "no frame came");
     }
     drop(master);
-    let closed = Instant::now();
-    while child.try_wait().expect("waiting").is_none() {
-        if closed.elapsed() > Duration::from_secs(3) {
-            child.kill().expect("it runs");
-            panic!("it outlived its terminal");
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
+    let ended = until("khan to end with its terminal", Duration::from_secs(3), || child.try_wait().expect("waiting"));
+    if ended.is_err() {
+        child.kill().expect("it runs");
     }
+    ended.expect("it does not outlive its terminal");
 }
 
 #[test]
@@ -360,6 +359,10 @@ fn failing(name: &str) -> Session {
 fn a_panic_anywhere_restores_the_terminal_before_it_is_told() {
     for name in ["panics_in_a_task", "panics_on_the_screens_own_thread"] {
         let mut session = failing(name);
+        if name == "panics_in_a_task" {
+            session.wait("the screen", |text| text.contains("q quit"));
+            session.signal(Signal::USR1);
+        }
         assert_ne!(session.end_restored(), 0, "{name}");
         let raw = String::from_utf8_lossy(&session.raw);
         let (left, told) = (raw.find("\x1b[?1049l"), raw.find("on purpose"));
@@ -382,24 +385,21 @@ fn returns_an_error() -> Result<(), String> {
     Err("on purpose".into())
 }
 
-/// Shows an empty screen until `then` has happened.
-fn show(then: impl Future<Output = ()> + Send + 'static) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let ended = runtime.block_on(async {
-        let (_feeder, feed) = khan_cli::feed::channel(khan_cli::model::View::default());
-        tokio::spawn(then);
-        khan_cli::tui::Options::default().show(feed, Vec::new()).await
-    });
-    panic!("{ended:?}");
-}
-
+/// Shows an empty screen until the first SIGUSR1, which makes a task panic.
 #[test]
 #[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
 fn panics_in_a_task() {
-    show(async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        panic!("on purpose");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let ended = runtime.block_on(async {
+        let (_feeder, feed) = khan_cli::feed::channel(khan_cli::model::View::default());
+        let mut signal = signal(SignalKind::user_defined1()).expect("signals");
+        tokio::spawn(async move {
+            signal.recv().await;
+            panic!("on purpose");
+        });
+        khan_cli::tui::Options::default().show(feed, Vec::new()).await
     });
+    panic!("{ended:?}");
 }
 
 #[test]

@@ -20,9 +20,9 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build a two-node cluster out of network namespaces, with one client that leaks, and watch it with `khan top`
+    /// Build a two-node cluster from network namespaces with one client that leaks, and watch it with `khan top`
     Demo(demo::Demo),
-    /// Send back whatever comes, over TCP and UDP, until ended
+    /// Echo everything, over TCP and UDP, until killed
     Serve {
         /// Address to serve; repeatable
         #[arg(long = "listen", value_name = "ADDR:PORT", required = true)]
@@ -32,7 +32,7 @@ enum Command {
     Client(Client),
     /// Open connections and never close or use them again: a leak
     Leak {
-        /// Where to
+        /// Server to connect to
         #[arg(long, value_name = "ADDR:PORT")]
         target: SocketAddr,
         /// Pause between two connections
@@ -44,7 +44,7 @@ enum Command {
 /// A well-behaved client.
 #[derive(Clone, Copy, Debug, Args)]
 struct Client {
-    /// Where to
+    /// Server to connect to
     #[arg(long, value_name = "ADDR:PORT")]
     target: SocketAddr,
     /// Connections to keep open
@@ -56,7 +56,7 @@ struct Client {
     /// Close each connection after one request and open the next after the pause
     #[arg(long)]
     short: bool,
-    /// Datagrams instead of a connection
+    /// Send datagrams instead of using a connection
     #[arg(long, conflicts_with = "short")]
     udp: bool,
 }

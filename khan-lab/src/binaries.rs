@@ -8,11 +8,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::{LabError, Result};
 
-/// Names a folder whose programs are to be used as they are, for instance those that go into an image.
+/// Names a folder whose programs are used as they are, for instance those that go into an image.
 pub const BIN_FOLDER: &str = "KHAN_BIN_DIR";
 
 /// Path of a workspace program such as `khan-agent`, in the profile of the calling test. Cargo is asked once per
-/// process and program, because a binary that happens to lie there may be older than the sources.
+/// process and program, because a binary that happens to be there may be older than the sources.
 pub fn path(program: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     if let Some(folder) = env::var_os(BIN_FOLDER) {

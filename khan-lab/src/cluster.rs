@@ -25,7 +25,7 @@ use crate::{Host, Lab, LabError, Result};
 
 pub use plan::{Plan, Pod, Service, Workload, node_addresses, node_name};
 
-/// Both addresses of something dual-stack.
+/// Both addresses of a dual-stack object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// IPv4.
@@ -103,7 +103,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Another host outside of the cluster, with an address of a documentation range.
+    /// Adds another host outside the cluster, with an address from a documentation range.
     pub fn outside(&mut self, lab: &Lab, name: &str) -> Result<(Host, Addresses)> {
         self.outside += 1;
         let number = self.outside;
@@ -113,7 +113,7 @@ impl Cluster {
         Ok((host, addresses))
     }
 
-    /// Gives a node's interface its addresses and routes again, which the kernel takes away when it goes down.
+    /// Restores the addresses and routes of a node's interface, which the kernel removes when it goes down.
     pub fn restore_uplink(&self, node: u8) -> Result {
         let addresses = plan::node_addresses(node);
         let host = self.node(node);
@@ -121,7 +121,7 @@ impl Cluster {
         route_through(host, plan::FABRIC)
     }
 
-    /// What was built.
+    /// The plan that it was built from.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -144,7 +144,7 @@ impl Cluster {
     }
 }
 
-/// Links `child` to `parent`, point to point, and makes `gateway` its way to everywhere.
+/// Links `child` to `parent`, point to point, with `gateway` as its default route.
 fn attach(child: &Host, addresses: Addresses, parent: &Host, interface: &str, gateway: Addresses) -> Result {
     let [own4, own6] = [format!("{}/32", addresses.v4), format!("{}/128", addresses.v6)];
     let [gateway4, gateway6] = [format!("{}/32", gateway.v4), format!("{}/128", gateway.v6)];

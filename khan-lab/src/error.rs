@@ -1,4 +1,4 @@
-//! What can go wrong on the bench. Prints as one sentence also through `Debug`, so that a failed test shows that.
+//! What can go wrong on the bench. `Debug` also prints one sentence, because that is what a failed test shows.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 /// Result of everything here; a test that returns it may use `?`.
 pub type Result<T = ()> = std::result::Result<T, LabError>;
 
-/// The bench could not do what it was asked to.
+/// Why the bench could not do what it was asked to.
 #[derive(thiserror::Error)]
 pub enum LabError {
     /// A tool or a privilege is missing; the sentence says how to get it.
@@ -40,7 +40,7 @@ pub enum LabError {
         /// What it had written.
         log: String,
     },
-    /// Something was not in the form it has to be in.
+    /// Something was malformed.
     #[error("{0}")]
     Malformed(String),
     /// The operating system refused.

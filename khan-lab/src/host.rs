@@ -38,7 +38,7 @@ impl Host {
         &self.0.inside
     }
 
-    /// For messages.
+    /// Its name, for messages.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -58,7 +58,7 @@ impl Host {
         self.run_with_input(command, "")
     }
 
-    /// As [`run`](Self::run), with text on standard input.
+    /// Like [`run`](Self::run), with text on standard input.
     pub fn run_with_input<A: AsRef<str>>(&self, command: impl AsRef<[A]>, input: &str) -> Result<String> {
         let words: Vec<&str> = command.as_ref().iter().map(AsRef::as_ref).collect();
         let output = self.output(&words, input)?;
@@ -163,7 +163,7 @@ impl Host {
     }
 }
 
-/// Debian keeps `ip`, `nft` and `conntrack` where only root's PATH leads.
+/// Debian installs `ip`, `nft` and `conntrack` where only root's PATH looks.
 fn with_administration(path: String) -> String {
     path + ":/usr/sbin:/sbin"
 }

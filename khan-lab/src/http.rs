@@ -34,7 +34,7 @@ impl Answer {
     }
 }
 
-/// Keeps its connections open, so that asking again and again leaves no trail of closed ones in the table.
+/// Keeps its connections open, so that repeated requests leave no trail of closed ones in the table.
 #[derive(Debug)]
 pub(crate) struct Http(Client);
 

@@ -37,7 +37,7 @@ impl Khan {
         Self::controller(lab, cluster)?.start()
     }
 
-    /// A controller of the cluster's manifest, to be started.
+    /// A controller that reads the cluster's manifest, not yet started.
     pub fn controller(lab: &Lab, cluster: &Cluster) -> Result<Program> {
         let manifest = lab.file(MANIFEST, format!("{:#}\n", cluster.manifest()))?;
         let pod = cluster.plan().pods_of("khan", "khan-controller").next();
@@ -53,7 +53,7 @@ impl Khan {
         Self::agent(cluster, node, arguments)?.start()
     }
 
-    /// The agent of a node, to be started. Arguments may name another controller.
+    /// The agent of a node, not yet started. Arguments may name another controller.
     pub fn agent(cluster: &Cluster, node: u8, arguments: &[&str]) -> Result<Program> {
         let controller = cluster.plan().service_addresses("khan", "khan-controller")?;
         let agent = Program::workspace("khan-agent")?
@@ -62,7 +62,7 @@ impl Khan {
         Ok(agent.args(arguments).inside(cluster.node(node)))
     }
 
-    /// Where everybody in the cluster finds the agent of a node.
+    /// Where everyone in the cluster reaches the agent of a node.
     pub fn agent_url(node: u8) -> String {
         format!("http://{}", node_addresses(node).v4_port(AGENT_PORT))
     }

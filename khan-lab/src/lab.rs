@@ -8,15 +8,15 @@ use tempfile::TempDir;
 
 use crate::{Host, LabError, Result, binaries, privilege};
 
-/// Makes hosts and keeps files; everything is gone when it and its hosts are dropped.
+/// Creates hosts and holds files; everything is removed when it and its hosts are dropped.
 #[derive(Debug)]
 pub struct Lab {
     folder: TempDir,
 }
 
 impl Lab {
-    /// A bench of one's own. The first one in a process without the needed privileges replaces the process by one in a
-    /// user namespace, so make it before anything else.
+    /// Creates a bench. In a process without the needed privileges, the first one replaces the process with one in a user
+    /// namespace, so create it before anything else.
     pub fn new() -> Result<Self> {
         privilege::ensure()?;
         // Cargo's own place for tests' files. Whoever may only run what another user has built has to go elsewhere.

@@ -1,5 +1,5 @@
 //! The bench that Khan is tried on: network namespaces with real traffic, synthetic conntrack entries, an independent
-//! reading of the kernel's table, and the programs of the workspace run as users run them. For tests and the demo only.
+//! reading of the kernel's table, and the programs of the workspace run as users run them. Only for tests and the demo.
 //!
 //! ```no_run
 //! use khan_lab::{Lab, traffic};

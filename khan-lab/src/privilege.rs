@@ -1,4 +1,4 @@
-//! May this process make network namespaces? If not, it runs itself again inside a user namespace where it may.
+//! Checks whether this process may create network namespaces, and if not, re-executes it in a user namespace where it may.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use crate::{LabError, Result};
 /// Set in the process that was started inside the user namespace, so that it never tries again.
 const INSIDE: &str = "KHAN_LAB_USER_NAMESPACE";
 
-/// Returns once namespaces can be made; replaces this process by one in a user namespace where that is needed.
+/// Returns once namespaces can be created; replaces this process with one in a user namespace if needed.
 pub fn ensure() -> Result {
     static RAISED: OnceLock<()> = OnceLock::new();
     let needed = CapabilitySet::SYS_ADMIN | CapabilitySet::NET_ADMIN;

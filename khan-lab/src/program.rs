@@ -41,7 +41,7 @@ pub struct Ended {
 }
 
 impl Program {
-    /// A program of this workspace, built when it has to be.
+    /// A program of this workspace, built if necessary.
     pub fn workspace(name: &str) -> Result<Self> {
         binaries::path(name).map(Self::new)
     }
@@ -72,14 +72,14 @@ impl Program {
         self
     }
 
-    /// Runs inside a namespace instead of where the test runs.
+    /// Runs it inside a namespace instead of the test's own.
     #[must_use]
     pub fn inside(mut self, host: &Host) -> Self {
         self.host = Some(host.clone());
         self
     }
 
-    /// Runs it with mounts of its own, which can be changed without changing anybody else's.
+    /// Runs it with mounts of its own, which can be changed without affecting others.
     #[must_use]
     pub fn with_mounts_of_its_own(mut self) -> Self {
         let program = std::mem::replace(&mut self.path, "unshare".into());
@@ -134,7 +134,7 @@ impl Program {
     }
 }
 
-/// The host's thread, or one outside of any host, which has to live as long as the children that it starts.
+/// The host's thread, or one outside any host; it has to live as long as the children that it starts.
 fn inside(host: Option<&Host>) -> Result<&Inside> {
     static OUTSIDE: OnceLock<io::Result<Inside>> = OnceLock::new();
     if let Some(host) = host {
@@ -171,7 +171,7 @@ impl Running {
         self.log.text(Stream::Out)
     }
 
-    /// Waits for a line of either stream that `find` makes something of.
+    /// Waits for a line of either stream that `find` accepts.
     pub fn wait_for_line<T>(&self, what: &str, deadline: Duration, find: impl Fn(&str) -> Option<T>) -> Result<T> {
         self.log.wait_for_line(deadline, find).map_err(|ended| {
             if ended {
@@ -236,7 +236,7 @@ impl Running {
         }
     }
 
-    /// SIGTERM, and how it ended then; an error when it takes longer than ten seconds.
+    /// Sends SIGTERM and waits for the end; an error if that takes longer than ten seconds.
     pub fn terminate(mut self) -> Result<Ended> {
         self.signal(Signal::TERM)?;
         let status = self.wait(END)?;
@@ -257,7 +257,7 @@ impl Drop for Running {
     }
 }
 
-/// The first socket address of a line that speaks of listening. Not port 0, which only repeats what was asked for.
+/// The first socket address in a line about listening. Not port 0, which only repeats what was requested.
 fn listening_address(line: &str) -> Option<SocketAddr> {
     if !line.to_ascii_lowercase().contains("listening") {
         return None;

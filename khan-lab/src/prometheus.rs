@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::program::Running;
 use crate::{Answer, Host, Lab, LabError, Program, Result, until};
 
-/// Where Debian and Ubuntu put it.
+/// Where Debian and Ubuntu install it.
 pub const SERVER: &str = "/usr/bin/prometheus";
 
 /// One `scrape_configs` entry.
@@ -72,7 +72,7 @@ impl Prometheus {
         self.running.get(path)
     }
 
-    /// Asks an instant query.
+    /// Runs an instant query.
     pub fn query(&self, promql: &str) -> Result<Vec<Sample>> {
         let answer = self.get(&format!("/api/v1/query?query={}", percent_encoded(promql)))?;
         if answer.status != 200 {
@@ -91,7 +91,7 @@ impl Prometheus {
             .collect()
     }
 
-    /// Asks until the answer satisfies `enough`.
+    /// Repeats a query until the answer satisfies `enough`.
     pub fn query_until(
         &self,
         promql: &str,

@@ -42,7 +42,7 @@ pub struct Seed {
     pub protocol: u8,
     /// Original direction.
     pub orig: Tuple,
-    /// Reply direction; anything the kernel is to believe.
+    /// Reply direction; anything that the kernel should believe.
     pub reply: Tuple,
     /// Conntrack zone.
     pub zone: u16,
@@ -85,7 +85,7 @@ impl Seed {
         Self::new(Protocol::Udp, client, server)
     }
 
-    /// `backend` really answers (destination NAT).
+    /// Sets the backend that really answers (destination NAT).
     #[must_use]
     pub fn backend(mut self, backend: impl Into<SocketAddr>) -> Self {
         let backend = backend.into();
@@ -93,7 +93,7 @@ impl Seed {
         self
     }
 
-    /// Answers go to `address`, in whose name the client speaks (source NAT).
+    /// Sets the address that answers go to, which the client appears to have (source NAT).
     #[must_use]
     pub fn masqueraded_as(mut self, address: impl Into<SocketAddr>) -> Self {
         let address = address.into();
@@ -136,7 +136,7 @@ impl Seed {
         self
     }
 
-    /// Answers were seen, but too few to keep the entry when the table is full.
+    /// Answers were seen, but too few to keep the entry if the table is full.
     #[must_use]
     pub fn unassured(mut self) -> Self {
         self.status -= Status::Assured;
@@ -196,7 +196,7 @@ impl Seed {
     }
 }
 
-/// Sends every seed from the calling thread's namespace, without asking for acknowledgements: refusals come anyway.
+/// Sends every seed from the calling thread's namespace, without asking for acknowledgements: refusals arrive anyway.
 pub(crate) fn insert(seeds: impl IntoIterator<Item = Seed>) -> Result<u64> {
     let failed = |what: &str| LabError::io(format!("{what} for synthetic conntrack entries"));
     let mut socket = Socket::new(NETLINK_NETFILTER).map_err(failed("cannot open a netlink socket"))?;

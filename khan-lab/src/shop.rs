@@ -17,7 +17,7 @@ pub type Edges = BTreeMap<(String, String), u64>;
 pub struct Shop {
     /// The network.
     pub cluster: Cluster,
-    /// What the test has opened and not closed, each connection once.
+    /// The connections that the test has opened and not closed, each counted once.
     pub edges: Edges,
     _servers: (Vec<TcpServer>, Vec<UdpServer>),
     connections: Vec<Connections>,

@@ -1,4 +1,4 @@
-//! A real terminal: tmux draws it, presses keys and says what state it was left in.
+//! A real terminal: tmux draws it, presses keys and reports the state it was left in.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{Host, Lab, LabError, Program, Result, until};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A tmux server of our own with one window.
+/// A private tmux server with one window.
 #[derive(Debug)]
 pub struct Terminal {
     socket: String,
@@ -48,12 +48,12 @@ impl Terminal {
         self.tmux(&["send-keys", key]).map(drop)
     }
 
-    /// What it shows.
+    /// The text on its screen.
     pub fn screen(&self) -> Result<String> {
         self.tmux(&["capture-pane", "-p"])
     }
 
-    /// Waits for a screen that `find` makes something of.
+    /// Waits for a screen that `find` accepts.
     pub fn wait_for<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> Result<T> {
         let mut last = String::new();
         let found = until(what, PATIENCE, || {

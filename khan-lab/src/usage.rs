@@ -5,14 +5,14 @@ use crate::{LabError, Result};
 /// Memory and file descriptors at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Resident memory of its own in KiB (`RssAnon`): without the pages of files, which the kernel drops and reads again.
+    /// Private resident memory in KiB (`RssAnon`): without pages of files, which the kernel can drop and read again.
     pub memory_kib: u64,
     /// Open file descriptors.
     pub descriptors: u64,
 }
 
 impl Usage {
-    /// Of a process.
+    /// Reads the usage of a process.
     pub fn of(pid: u32) -> Result<Self> {
         let path = format!("/proc/{pid}/status");
         let status = std::fs::read_to_string(&path).map_err(LabError::io(format!("cannot read {path}")))?;

@@ -292,20 +292,17 @@ impl Session {
 
     /// Waits for the end; the exit code.
     pub(crate) fn end(&mut self, within: Duration) -> u32 {
+        let ended = khan_lab::until("the program in the terminal to end", within, || {
+            self.read(Duration::from_millis(20));
+            self.child.try_wait().expect("the process can be waited for")
+        });
+        let Ok(status) = ended else {
+            let _ = self.child.kill();
+            panic!("it did not end within {within:?}; the screen shows:\n{}", self.text());
+        };
         let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("the process can be waited for") {
-                while self.read(Duration::from_millis(100)) && start.elapsed() < PATIENCE {}
-                return status.exit_code();
-            }
-            if start.elapsed() > within {
-                let _ = self.child.kill();
-                panic!("it did not end within {within:?}; the screen shows:\n{}", self.text());
-            }
-            if !self.read(Duration::from_millis(20)) {
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
-        }
+        while self.read(Duration::from_millis(100)) && start.elapsed() < PATIENCE {}
+        status.exit_code()
     }
 
     /// Waits for the end and for a terminal that is as it was before; the exit code.

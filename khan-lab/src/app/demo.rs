@@ -21,13 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Print one table as soon as the leak is the largest edge, and end
+    /// Print one table as soon as the leak is the largest edge, and exit
     #[arg(long)]
     once: bool,
-    /// Open a shell on the host outside of the cluster instead of `khan top`
+    /// Open a shell on the host outside the cluster instead of `khan top`
     #[arg(long, conflicts_with = "once")]
     shell: bool,
-    /// Where signals come from, for the process that is first in the demo's pid namespace
+    /// Pipe that signals come from, for the first process in the demo's pid namespace
     #[arg(long, hide = true, value_name = "PATH")]
     pipe: Option<PathBuf>,
     /// Further arguments for `khan top`

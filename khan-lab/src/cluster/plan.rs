@@ -1,4 +1,4 @@
-//! What a cluster consists of, and the addresses that follow from it.
+//! The parts of a cluster, and the addresses that follow from them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -12,7 +12,7 @@ use crate::{LabError, Result};
 pub(super) const FABRIC: Addresses =
     Addresses { v4: Ipv4Addr::new(172, 18, 0, 254), v6: Ipv6Addr::new(0xfd00, 0x172, 0x18, 0, 0, 0, 0, 0xfe) };
 
-/// Who made a pod.
+/// What created a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Workload {
     /// Through a `ReplicaSet`.
@@ -32,7 +32,7 @@ pub struct Pod {
     pub app: String,
     /// Name.
     pub name: String,
-    /// Who made it.
+    /// What created it.
     pub workload: Workload,
     /// Number of its node, from 1.
     pub node: u8,
@@ -57,7 +57,7 @@ pub struct Service {
     pub node_port: Option<u16>,
 }
 
-/// A cluster.
+/// The plan of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// How many nodes; they are called `node-1`, `node-2`, ...
@@ -112,7 +112,7 @@ impl Plan {
         self
     }
 
-    /// Makes the latest service one of another transport.
+    /// Changes the latest service to another transport.
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.services.last_mut().expect("a service").protocol = protocol;

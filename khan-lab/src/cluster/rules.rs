@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use super::{Addresses, Plan, Service};
 
-/// Marks what came in through a node port and has to leave in the node's name, like kube-proxy's.
+/// The mark, like kube-proxy's, of what came in through a node port and has to leave with the node's address.
 const MASQUERADE_MARK: &str = "0x4000";
 
-/// The two ruleset halves differ in addresses only.
+/// The two halves of the ruleset differ only in addresses.
 struct Family {
     name: &'static str,
     inside: &'static str,

@@ -8,7 +8,7 @@ use crate::{Host, Result};
 /// One end of a pair: interface `name` on `host` with `addresses`, each with its prefix length.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
-    /// Where this end is.
+    /// The host of this end.
     pub host: &'a Host,
     /// Interface name, at most 15 bytes.
     pub name: &'a str,

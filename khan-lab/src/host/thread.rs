@@ -90,10 +90,10 @@ impl Inside {
     }
 }
 
-/// A command that the kernel kills together with the thread that starts it; std has no safe way to ask for that.
+/// A command that the kernel kills together with the thread that starts it; std has no safe way to request that.
 ///
-/// This process may die after the fork and before the kernel was asked. So the child compares its parent afterwards, and
-/// does not even begin when it has been handed to another.
+/// This process may die after the fork and before the request. So the child checks its parent afterwards, and does not start
+/// if it has been reparented.
 pub(crate) fn dying_with_parent(program: &Path) -> Command {
     const BEGIN: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
     let mut command = Command::new("setpriv");

@@ -1,4 +1,4 @@
-//! What a child writes, collected while it runs.
+//! A child's output, collected while it runs.
 
 use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -50,8 +50,8 @@ impl Log {
         self.state().text[stream as usize].clone()
     }
 
-    /// The first whole line that `find` makes something of; `Err(true)` when both streams ended, `Err(false)` when the
-    /// deadline passed.
+    /// The first whole line that `find` accepts; `Err(true)` when both streams ended, `Err(false)` when the deadline
+    /// passed.
     pub(super) fn wait_for_line<T>(
         &self,
         deadline: Duration,

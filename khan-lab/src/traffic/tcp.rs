@@ -32,7 +32,7 @@ impl TcpServer {
         Self::start_with(host, address, true)
     }
 
-    /// Listens likewise, but never closes: its clients' connections stay half-closed.
+    /// Like [`start`](Self::start), but never closes: its clients' connections stay half-closed.
     pub fn start_never_closing(host: &Host, address: SocketAddr) -> Result<Self> {
         Self::start_with(host, address, false)
     }
@@ -49,7 +49,7 @@ impl TcpServer {
         Ok(Self { address, open, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -127,12 +127,12 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// How many.
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.streams.len()
     }
 
-    /// Whether none is left.
+    /// Whether none are left.
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()
     }
@@ -165,7 +165,7 @@ impl Connections {
         Ok(())
     }
 
-    /// Takes `count` of them out, to be treated differently.
+    /// Takes `count` of them out, to treat them differently.
     #[must_use]
     pub fn split_off(&mut self, count: usize) -> Self {
         Self { streams: self.streams.split_off(self.streams.len().saturating_sub(count)) }
@@ -177,7 +177,7 @@ pub fn hold_tcp(host: &Host, server: SocketAddr, count: usize) -> Result<Connect
     connect_all(host, None, server, count)
 }
 
-/// As [`hold_tcp`], from a given address of the host.
+/// Like [`hold_tcp`], from a given address of the host.
 pub fn hold_tcp_from(host: &Host, source: IpAddr, server: SocketAddr, count: usize) -> Result<Connections> {
     connect_all(host, Some(source), server, count)
 }
@@ -213,18 +213,18 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// How many.
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }
 
-    /// Whether none was asked for.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }
 }
 
-/// Sends SYNs and does not wait. The way to `server` has to swallow them, or they do not stay half-open.
+/// Sends SYNs and does not wait. The path to `server` has to drop them, or they do not stay half-open.
 pub fn half_open(host: &Host, server: SocketAddr, count: usize) -> Result<Pending> {
     let begun = || (0..count).map(|_| begin(server)).collect::<io::Result<Vec<_>>>();
     let sockets = host.enter(begun).map_err(LabError::io(format!("cannot begin to connect to {server}")))?;

@@ -40,7 +40,7 @@ impl UdpServer {
         Ok(Self { address, socket, stopping, thread: Some(thread) })
     }
 
-    /// Where it receives.
+    /// The address that it receives on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -64,12 +64,12 @@ pub struct Datagrams {
 }
 
 impl Datagrams {
-    /// How many.
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.sockets.len()
     }
 
-    /// Whether none was asked for.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Who lives in the demo's cluster and whom they call.
+//! The apps of the demo's cluster, and which of them call which.
 
 use std::net::SocketAddr;
 use std::path::Path;

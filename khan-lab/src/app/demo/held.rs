@@ -1,8 +1,8 @@
-//! Holds the whole demo in a pid namespace: when its first process ends, the kernel ends every other, whatever they do.
+//! Keeps the whole demo in a pid namespace: when its first process exits, the kernel kills all others, whatever they do.
 //!
 //! The process that the user started stays outside. A pipe leads to the first process inside: each byte is a signal that
-//! came outside, and the end of the pipe is the end of the process outside, even by SIGKILL. Unlike a parent-death signal,
-//! the pipe cannot be asked for too late.
+//! arrived outside, and the pipe closes when the outside process exits, even by SIGKILL. Unlike a parent-death signal, the
+//! pipe cannot be set up too late.
 
 use std::env;
 use std::io::{PipeWriter, Write};
@@ -15,7 +15,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs `khan-lab demo --pipe PATH` inside, with the arguments that this process got, and ends as it does.
+/// Runs `khan-lab demo --pipe PATH` inside, with this process's arguments, and exits with its exit code.
 pub(super) fn run() -> Result<ExitCode> {
     khan_lab::ensure_privileges()?;
     let (inside, outside) = std::io::pipe().map_err(LabError::io("cannot make a pipe"))?;
@@ -32,7 +32,7 @@ pub(super) fn run() -> Result<ExitCode> {
     Ok(code(ended))
 }
 
-/// `unshare` into a pid namespace, with a view of processes that fits it where the system lets that be mounted.
+/// `unshare` into a pid namespace, with a `/proc` to match where the system allows mounting one.
 fn in_pid_namespace() -> Result<Command> {
     let mut refusal = String::new();
     for more in [&["--mount-proc"][..], &[]] {
@@ -51,7 +51,7 @@ fn in_pid_namespace() -> Result<Command> {
     Err(LabError::Missing(format!("the demo needs the right to make a pid namespace: {}", refusal.trim())))
 }
 
-/// Writes each signal that asks for an end into the pipe; the second one ends this process, and so the pipe.
+/// Writes each terminating signal into the pipe; the second one ends this process, which closes the pipe.
 fn forward_signals(mut pipe: PipeWriter) -> Result {
     let failed = || LabError::io("cannot wait for signals");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed())?;
@@ -80,7 +80,7 @@ fn forward_signals(mut pipe: PipeWriter) -> Result {
     Ok(())
 }
 
-/// As a shell reports a program that a signal ended.
+/// The exit code with which a shell reports a program that was killed by a signal.
 pub(super) const fn of_signal(number: u8) -> u8 {
     128u8.saturating_add(number)
 }

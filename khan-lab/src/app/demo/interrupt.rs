@@ -1,4 +1,4 @@
-//! What Ctrl-C, a closed terminal and SIGTERM do to the demo: the first asks for an orderly end, the second ends at once.
+//! What Ctrl-C, a closed terminal and SIGTERM do to the demo: the first signal shuts it down in order, the second at once.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::held;
 
-/// Shared by the demo and the thread that hears of signals.
+/// Shared by the demo and the thread that receives signals.
 #[derive(Clone, Default)]
 pub(super) struct Interrupt {
     code: Arc<AtomicU8>,
