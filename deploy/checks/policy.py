@@ -8,7 +8,10 @@ FAMILY = ("name", "part-of", "version")
 
 # Everything that Khan may do with an API server, by role.
 ROLES = {
-    "khan-controller": [{"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["list", "watch"]}],
+    "khan-controller": [
+        {"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["list", "watch"]},
+        {"apiGroups": ["networking.k8s.io"], "resources": ["servicecidrs"], "verbs": ["list", "watch"]},
+    ],
     "khan-controller-tokens": [
         {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
     ],

@@ -32,6 +32,20 @@ impl Cidr {
         Some(Self { network: bits & mask(length), length })
     }
 
+    /// Its first address.
+    pub const fn network(self) -> IpAddr {
+        let ip = Ipv6Addr::from_bits(self.network);
+        match ip.to_ipv4_mapped() {
+            Some(ip) if self.length >= 96 => IpAddr::V4(ip),
+            _ => IpAddr::V6(ip),
+        }
+    }
+
+    /// How many leading bits its addresses share: at most 32 of an IPv4 address, 128 of an IPv6 address.
+    pub const fn length(self) -> u8 {
+        if self.network().is_ipv4() { self.length - 96 } else { self.length }
+    }
+
     /// Whether `ip` lies in the range. An IPv4-mapped IPv6 address is its IPv4 address.
     pub fn contains(self, ip: IpAddr) -> bool {
         bits(ip) & mask(self.length) == self.network && (self.length >= 96 || !is_v4(ip))
@@ -55,11 +69,7 @@ const fn mask(length: u8) -> u128 {
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ip = Ipv6Addr::from_bits(self.network);
-        match (ip.to_ipv4_mapped(), self.length.checked_sub(96)) {
-            (Some(ip), Some(length)) => write!(f, "{ip}/{length}"),
-            _ => write!(f, "{ip}/{}", self.length),
-        }
+        write!(f, "{}/{}", self.network(), self.length())
     }
 }
 

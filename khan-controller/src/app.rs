@@ -120,7 +120,9 @@ async fn expire(directory: Arc<Directory>) {
 fn page(directory: &Directory, metrics: &Metrics, heard: Option<&Heard>) -> impl IntoResponse + use<> {
     if let Some(heard) = heard {
         for resource in Resource::ALL {
-            metrics.watch_age(resource, heard.age(resource));
+            if let Some(age) = heard.age(resource) {
+                metrics.watch_age(resource, age);
+            }
         }
     }
     let page = metrics.page(&directory.read());

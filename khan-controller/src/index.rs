@@ -203,7 +203,7 @@ impl Index {
     /// Replaces the operator's names for addresses outside the cluster.
     pub fn name_externals(&mut self, names: Arc<ExternalNames>) {
         if *self.external != *names {
-            self.ranges.replace_named(names.ranges().filter_map(ranges::from_cidr).collect());
+            self.ranges.replace_named(names.ranges().map(ranges::from_cidr).collect());
             self.external = names;
             self.revision += 1;
             self.layout = self.revision;
@@ -220,6 +220,11 @@ impl Index {
     /// CIDRs that cover every address the index knows something of, as a JSON array of strings.
     pub fn ranges(&self) -> Arc<str> {
         self.ranges.covering()
+    }
+
+    /// Whether [`Index::ranges`] hold `ip`.
+    pub fn is_in_ranges(&self, ip: IpAddr) -> bool {
+        self.ranges.contains(ip)
     }
 
     /// Whether a reader at `cursor` has to be told everything anew.
@@ -356,6 +361,7 @@ impl Index {
     fn hold(&mut self, slot: u32) {
         let Some(holdings) = &self.records.get(slot).holdings else { return };
         holdings.pods.iter().for_each(|range| self.ranges.add_pods(*range, slot));
+        holdings.services.iter().for_each(|range| self.ranges.add_services(*range));
         holdings.node_ports.iter().for_each(|port| self.node_ports.add(*port, slot));
         let layout = !holdings.pods.is_empty();
         self.lay_out(layout);
@@ -363,6 +369,7 @@ impl Index {
 
     fn give_up(&mut self, slot: u32, holdings: &Holdings) {
         holdings.pods.iter().for_each(|range| self.ranges.remove_pods(*range, slot));
+        holdings.services.iter().for_each(|range| self.ranges.remove_services(*range));
         holdings.node_ports.iter().for_each(|port| self.node_ports.remove(*port, slot));
         self.lay_out(!holdings.pods.is_empty());
     }

@@ -143,6 +143,13 @@ impl Metrics {
         self.restarts.with_label_values(&[resource.as_str(), reason]).inc();
     }
 
+    /// The API server does not have this resource: there is nothing to be in sync with.
+    pub(crate) fn absent(&self, resource: Resource) {
+        // An error says that the series is not there.
+        let _ = self.synced.remove_label_values(&[resource.as_str()]);
+        let _ = self.event_age.remove_label_values(&[resource.as_str()]);
+    }
+
     pub(crate) fn watch_age(&self, resource: Resource, age: Duration) {
         self.event_age.with_label_values(&[resource.as_str()]).set(age.as_secs_f64());
     }

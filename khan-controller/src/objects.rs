@@ -1,6 +1,6 @@
-//! Kubernetes JSON or YAML in, validated [`Pod`]s, [`Service`]s and [`Node`]s out.
+//! Kubernetes JSON or YAML in, validated [`Pod`]s, [`Service`]s, [`Node`]s and [`ServiceCidr`]s out.
 //!
-//! [`Manifest`] reads any object of the three kinds, keeping only the fields that names need; reading it never fails on a
+//! [`Manifest`] reads any object of these kinds, keeping only the fields that names need; reading it never fails on a
 //! field of the wrong type, so that one odd object cannot spoil the page it came in. The odd object is refused by the
 //! conversion into a typed one, with the name of the field.
 
@@ -9,6 +9,7 @@ mod manifest;
 mod node;
 mod pod;
 mod service;
+mod service_cidr;
 mod workload;
 
 use std::fmt;
@@ -22,6 +23,7 @@ pub use manifest::Manifest;
 pub use node::{Node, PodRange};
 pub use pod::Pod;
 pub use service::Service;
+pub use service_cidr::ServiceCidr;
 
 use manifest::{Metadata, OwnerReference};
 
@@ -34,11 +36,13 @@ pub enum Resource {
     Services,
     /// `v1/nodes`
     Nodes,
+    /// `networking.k8s.io/v1/servicecidrs`; Kubernetes 1.31 and 1.32 may have them as `v1beta1`, older ones have none.
+    ServiceCidrs,
 }
 
 impl Resource {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pods, Self::Services, Self::Nodes];
+    pub const ALL: [Self; 4] = [Self::Pods, Self::Services, Self::Nodes, Self::ServiceCidrs];
 
     /// The plural, as in a path of the API server.
     pub const fn as_str(self) -> &'static str {
@@ -46,6 +50,7 @@ impl Resource {
             Self::Pods => "pods",
             Self::Services => "services",
             Self::Nodes => "nodes",
+            Self::ServiceCidrs => "servicecidrs",
         }
     }
 
@@ -55,7 +60,29 @@ impl Resource {
             Self::Pods => "Pod",
             Self::Services => "Service",
             Self::Nodes => "Node",
+            Self::ServiceCidrs => "ServiceCIDR",
         }
+    }
+
+    /// The API group; empty for the core group.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::Pods | Self::Services | Self::Nodes => "",
+            Self::ServiceCidrs => "networking.k8s.io",
+        }
+    }
+
+    /// The versions in which servers may have it, the best one first.
+    pub const fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::Pods | Self::Services | Self::Nodes => &["v1"],
+            Self::ServiceCidrs => &["v1", "v1beta1"],
+        }
+    }
+
+    /// Whether many clusters do not have it, and names are complete without it.
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::ServiceCidrs)
     }
 }
 
@@ -100,6 +127,8 @@ pub enum Object {
     Service(Service),
     /// A node.
     Node(Node),
+    /// A range of services.
+    ServiceCidr(ServiceCidr),
 }
 
 impl Object {
@@ -109,6 +138,7 @@ impl Object {
             Resource::Pods => Self::Pod(manifest.try_into()?),
             Resource::Services => Self::Service(manifest.try_into()?),
             Resource::Nodes => Self::Node(manifest.try_into()?),
+            Resource::ServiceCidrs => Self::ServiceCidr(manifest.try_into()?),
         })
     }
 }
@@ -144,12 +174,12 @@ fn parse_uuid(text: &str) -> Option<u128> {
     })
 }
 
-/// What all three kinds have: `metadata`.
+/// What all kinds have: `metadata`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Identity of this life of the object.
     pub uid: Uid,
-    /// Empty for nodes.
+    /// Empty for what belongs to no namespace.
     pub namespace: String,
     /// Unique in its namespace and kind.
     pub name: String,

@@ -36,6 +36,8 @@ pub struct WatchSettings {
     pub silence: Duration,
     /// A streamed list that has not come to its end by then never will: the server takes it for an ordinary watch.
     pub streaming: Duration,
+    /// How long to leave alone a resource that the server does not have and need not have.
+    pub absent: Duration,
     /// First and longest pause after a failure; it doubles in between.
     pub pause: (Duration, Duration),
 }
@@ -47,6 +49,7 @@ impl Default for WatchSettings {
             watch: Duration::from_mins(2),
             silence: Duration::from_secs(30),
             streaming: Duration::from_mins(5),
+            absent: Duration::from_mins(10),
             pause: (Duration::from_millis(500), Duration::from_secs(30)),
         }
     }

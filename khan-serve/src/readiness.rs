@@ -12,7 +12,9 @@ pub struct Readiness(Arc<Mutex<Pending>>);
 
 #[derive(Debug, Default)]
 struct Pending {
-    // How many there ever were; also the key of the latest.
+    // The key of the latest.
+    latest: usize,
+    // How many parts that count there ever were.
     announced: usize,
     parts: BTreeMap<usize, Part>,
 }
@@ -23,6 +25,8 @@ struct Part {
     detail: String,
     // It will not come by waiting: readiness goes on without it.
     given_up: bool,
+    // Whether its coming shows that anything came.
+    counts: bool,
 }
 
 impl Part {
@@ -39,21 +43,27 @@ impl Readiness {
 
     /// Not ready until the guard is dropped. `name` says what is waited for, e.g. `first scan`.
     pub fn wait_for(&self, name: impl Into<String>) -> Guard {
-        self.announce(Part { name: name.into(), detail: String::new(), given_up: false })
+        self.announce(Part { name: name.into(), detail: String::new(), given_up: false, counts: true })
+    }
+
+    /// As [`Self::wait_for`], for something that is not worth being ready for when nothing else comes.
+    pub fn wait_for_optional(&self, name: impl Into<String>) -> Guard {
+        self.announce(Part { name: name.into(), detail: String::new(), given_up: false, counts: false })
     }
 
     fn announce(&self, part: Part) -> Guard {
         let key = self.with(|pending| {
-            pending.announced += 1;
-            pending.parts.insert(pending.announced, part);
-            pending.announced
+            pending.latest += 1;
+            pending.announced += usize::from(part.counts);
+            pending.parts.insert(pending.latest, part);
+            pending.latest
         });
         Guard { readiness: self.clone(), key }
     }
 
     /// Ready or not, something is amiss that people should read of until the guard is dropped.
     pub fn without(&self, name: impl Into<String>, detail: impl Into<String>) -> Guard {
-        self.announce(Part { name: name.into(), detail: detail.into(), given_up: true })
+        self.announce(Part { name: name.into(), detail: detail.into(), given_up: true, counts: false })
     }
 
     /// Whether nothing is waited for: every guard was dropped, or some were and the others are [done
@@ -65,7 +75,8 @@ impl Readiness {
     /// What is waited for, in the order in which it was announced: `name` or `name: detail`.
     pub fn pending(&self) -> Vec<String> {
         self.with(|pending| {
-            let nothing_came = !pending.parts.is_empty() && pending.parts.len() == pending.announced;
+            let missing = pending.parts.values().filter(|part| part.counts).count();
+            let nothing_came = missing > 0 && missing == pending.announced;
             let waited = pending.parts.values().filter(|part| !part.given_up || nothing_came);
             waited.map(Part::line).collect()
         })
@@ -102,7 +113,7 @@ impl Guard {
     fn revise(&self, detail: String, given_up: bool) {
         self.readiness.with(|pending| {
             if let Some(part) = pending.parts.get_mut(&self.key) {
-                *part = Part { name: std::mem::take(&mut part.name), detail, given_up };
+                (part.detail, part.given_up) = (detail, given_up);
             }
         });
     }
@@ -143,5 +154,22 @@ mod tests {
         assert_eq!(readiness.missing(), ["nodes: forbidden"]);
         nodes.explain("connection refused");
         assert_eq!(readiness.pending(), ["nodes: connection refused"]);
+    }
+
+    #[test]
+    fn what_is_optional_is_waited_for_but_is_not_enough() {
+        let readiness = Readiness::new();
+        let (pods, cidrs) = (readiness.wait_for("pods"), readiness.wait_for_optional("cidrs"));
+        pods.do_without("forbidden");
+        assert_eq!(readiness.pending(), ["pods: forbidden", "cidrs"]);
+        drop(cidrs);
+        assert_eq!(readiness.pending(), ["pods: forbidden"]);
+        drop(readiness.without("the watch of cidrs", "connection refused"));
+        assert_eq!(readiness.pending(), ["pods: forbidden"], "what came and went says nothing of pods");
+        let cidrs = readiness.wait_for_optional("cidrs");
+        drop(pods);
+        assert_eq!(readiness.pending(), ["cidrs"]);
+        cidrs.do_without("forbidden");
+        assert!(readiness.is_ready());
     }
 }

@@ -29,8 +29,8 @@ pub enum ParseError {
     },
 }
 
-/// Reads one object, a list of objects of any kinds, or several of either one after another. Kinds other than pods, services
-/// and nodes are passed over.
+/// Reads one object, a list of objects of any kinds, or several of either one after another. Other kinds than the
+/// [`Resource`]s are passed over.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Object>, ParseError> {
     let mut objects = Vec::new();
     let mut seen = 0;

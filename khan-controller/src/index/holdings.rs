@@ -8,15 +8,17 @@ use khan_api::NodePort;
 pub(super) struct Holdings {
     /// A node's pod ranges.
     pub(super) pods: Vec<IpNet>,
+    /// Ranges of services' cluster addresses.
+    pub(super) services: Vec<IpNet>,
     /// Ports of a service on every node.
     pub(super) node_ports: Vec<NodePort>,
 }
 
 impl Holdings {
-    pub(super) const NONE: Self = Self { pods: Vec::new(), node_ports: Vec::new() };
+    pub(super) const NONE: Self = Self { pods: Vec::new(), services: Vec::new(), node_ports: Vec::new() };
 
     pub(super) const fn is_empty(&self) -> bool {
-        self.pods.is_empty() && self.node_ports.is_empty()
+        self.pods.is_empty() && self.services.is_empty() && self.node_ports.is_empty()
     }
 
     /// As a record keeps them: 8 bytes where there are none.

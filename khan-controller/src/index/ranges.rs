@@ -17,11 +17,21 @@ pub(super) struct Ranges {
     lengths: BTreeMap<(bool, u8), usize>,
     // How many known addresses lie in this block.
     blocks: HashMap<IpNet, u32>,
-    // What cluster addresses of services were ever seen, by their neighbourhood: a deleted service's is the cluster's still.
-    services: HashMap<IpNet, IpNet>,
+    // How many ServiceCIDR objects have this range.
+    services: HashMap<IpNet, usize>,
+    // Where there is no such object: what cluster addresses of services were ever seen, by their neighbourhood. A deleted
+    // service's is the cluster's still.
+    seen_services: HashMap<IpNet, IpNet>,
     named: Vec<IpNet>,
     // Made when somebody asks.
-    covering: Mutex<Option<Arc<str>>>,
+    covering: Mutex<Option<Covering>>,
+}
+
+#[derive(Clone, Debug)]
+struct Covering {
+    ranges: Arc<[IpNet]>,
+    // A JSON array.
+    text: Arc<str>,
 }
 
 impl Ranges {
@@ -92,11 +102,28 @@ impl Ranges {
         }
     }
 
-    /// A service's cluster address. All between those that were seen is taken for the cluster's, as long as the process lives.
+    /// The range of a `ServiceCIDR`.
+    pub(super) fn add_services(&mut self, range: IpNet) {
+        *self.services.entry(range).or_default() += 1;
+        self.stale();
+    }
+
+    pub(super) fn remove_services(&mut self, range: IpNet) {
+        if let Some(count) = self.services.get_mut(&range) {
+            *count -= 1;
+            if *count == 0 {
+                self.services.remove(&range);
+            }
+            self.stale();
+        }
+    }
+
+    /// A service's cluster address. Unless `ServiceCIDR`s say more, all between those that were seen is taken for the
+    /// cluster's, as long as the process lives.
     pub(super) fn add_service(&mut self, ip: IpAddr) {
         let single = IpNet::from(ip);
         let neighbourhood = IpNet::new_assert(ip, if ip.is_ipv4() { 12 } else { 108 }).trunc();
-        let span = self.services.entry(neighbourhood).or_insert(single);
+        let span = self.seen_services.entry(neighbourhood).or_insert(single);
         let mut wider = *span;
         while !wider.contains(&ip) {
             wider = wider.supernet().unwrap_or(neighbourhood);
@@ -115,19 +142,29 @@ impl Ranges {
 
     /// A JSON array of CIDRs.
     pub(super) fn covering(&self) -> Arc<str> {
+        self.made().text
+    }
+
+    /// Whether one of them holds `ip`.
+    pub(super) fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.made().ranges.iter().any(|range| range.contains(&ip))
+    }
+
+    fn made(&self) -> Covering {
         let mut covering = self.covering.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(covering.get_or_insert_with(|| {
-            let all = self
-                .pods
-                .keys()
-                .chain(self.blocks.keys())
-                .chain(self.services.values())
-                .chain(&self.named)
-                .copied()
-                .collect();
-            let texts: Vec<String> = cover(all).iter().map(ToString::to_string).collect();
-            serde_json::to_string(&texts).expect("texts are JSON").into()
-        }))
+        let made = covering.get_or_insert_with(|| {
+            let mut all: Vec<IpNet> = self.pods.keys().chain(self.blocks.keys()).chain(&self.named).copied().collect();
+            if self.services.is_empty() {
+                all.extend(self.seen_services.values());
+            } else {
+                all.extend(self.services.keys());
+            }
+            let ranges = cover(all);
+            let texts: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+            Covering { ranges: ranges.into(), text: serde_json::to_string(&texts).expect("texts are JSON").into() }
+        });
+        made.clone()
     }
 
     fn stale(&mut self) {
@@ -186,9 +223,9 @@ fn shorten(range: IpNet, v4: u8, v6: u8) -> IpNet {
     }
 }
 
-/// The range of a [`khan_api::Cidr`]; none where it is not one, which must not become a range that holds everything.
-pub(super) fn from_cidr(cidr: khan_api::Cidr) -> Option<IpNet> {
-    cidr.to_string().parse().ok()
+/// The same range.
+pub(super) fn from_cidr(cidr: khan_api::Cidr) -> IpNet {
+    IpNet::new_assert(cidr.network(), cidr.length())
 }
 
 #[cfg(test)]
@@ -237,6 +274,35 @@ mod tests {
         for ip in ["10.95.0.1", "10.97.0.1", "172.20.0.11", "fd00:97::1"] {
             assert!(!covered(ip), "{ip}");
         }
+    }
+
+    #[test]
+    fn service_cidrs_say_more_than_the_services_that_were_seen() {
+        let mut ranges = Ranges::default();
+        for service in ["10.96.0.1", "10.96.200.9"] {
+            ranges.add_service(service.parse().unwrap());
+        }
+        assert_eq!(&*ranges.covering(), r#"["10.96.0.0/16"]"#);
+        for range in ["10.96.0.0/12", "fd00:96::/112", "10.96.0.0/12"] {
+            ranges.add_services(net(range));
+        }
+        assert_eq!(&*ranges.covering(), r#"["10.96.0.0/12","fd00:96::/112"]"#);
+        let holds = |ranges: &Ranges, ip: &str| ranges.contains(ip.parse().unwrap());
+        assert!(holds(&ranges, "10.111.0.1") && holds(&ranges, "::ffff:10.111.0.1") && !holds(&ranges, "10.112.0.1"));
+        ranges.remove_services(net("10.96.0.0/12"));
+        assert!(holds(&ranges, "10.111.0.1"), "another object has it still");
+        ranges.remove_services(net("10.96.0.0/12"));
+        ranges.remove_services(net("fd00:96::/112"));
+        assert_eq!(&*ranges.covering(), r#"["10.96.0.0/16"]"#);
+    }
+
+    #[test]
+    fn every_cidr_is_the_same_range_here() {
+        for text in ["0.0.0.0/0", "10.0.0.0/8", "192.0.2.1/32", "::/0", "2001:db8::/32", "fd00::1/128", "::fffe:0:0/95"]
+        {
+            assert_eq!(from_cidr(text.parse().unwrap()), net(text), "{text}");
+        }
+        assert_eq!(from_cidr("::ffff:10.0.0.0/104".parse().unwrap()), net("10.0.0.0/8"));
     }
 
     #[test]

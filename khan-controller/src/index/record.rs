@@ -78,6 +78,17 @@ impl Draft {
                 claims: service.addresses.into_iter().map(claim(Role::Service)).collect(),
                 holdings: Holdings { node_ports: service.node_ports, ..Holdings::default() },
             },
+            Object::ServiceCidr(cidr) => Self {
+                uid: cidr.meta.uid,
+                resource: Resource::ServiceCidrs,
+                group: Group::new(&cidr.meta, &[], String::new()),
+                node: String::new(),
+                name: cidr.meta.name,
+                started: cidr.meta.created,
+                created: cidr.meta.created,
+                claims: Vec::new(),
+                holdings: Holdings { services: cidr.ranges, ..Holdings::default() },
+            },
             Object::Node(node) => {
                 let mut claims: Vec<_> = node.addresses.into_iter().map(claim(Role::Node)).collect();
                 // A node claims each address once, for the best reason.

@@ -33,7 +33,8 @@ pub struct IdentityView<'a> {
 }
 
 impl<'a> IdentityView<'a> {
-    const NOTHING: Self = Self {
+    /// What is said of an address in the cluster's ranges of which nothing else is known.
+    pub const NOTHING: Self = Self {
         kind: Kind::Unknown,
         ns: "",
         app: "",
@@ -44,7 +45,7 @@ impl<'a> IdentityView<'a> {
         entry: None,
     };
 
-    /// What is said of an address of which nothing is known.
+    /// What is said of an address outside the cluster's ranges of which nothing is known.
     pub const EXTERNAL: Self = Self { kind: Kind::External, ..Self::NOTHING };
 
     fn of_record(record: &'a Record, role: Role, since: Seconds) -> Self {

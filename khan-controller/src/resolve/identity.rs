@@ -43,7 +43,8 @@ pub(super) async fn identity(State(api): State<Api>, Path(ip): Path<String>) -> 
         .into_iter()
         .map(|view| Claimant { r#type: view.kind, ns: view.ns, name: view.name, node: view.node })
         .collect();
-    let identity = index.identity(ip).unwrap_or(IdentityView::EXTERNAL);
+    let stranger = || if index.is_in_ranges(ip) { IdentityView::NOTHING } else { IdentityView::EXTERNAL };
+    let identity = index.identity(ip).unwrap_or_else(stranger);
     let body = serde_json::to_vec(&Story { ip, identity, claimants }).expect("an identity is JSON");
     ([JSON], body).into_response()
 }

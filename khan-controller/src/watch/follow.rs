@@ -18,7 +18,7 @@ use super::connect::Connection;
 use super::heard::Heard;
 use super::listing::{Listing, Streaming};
 use super::reason::Failure;
-use super::slim::Slim;
+use super::slim::{Slim, Version};
 use super::trouble::Trouble;
 use crate::directory::Directory;
 use crate::metrics::Metrics;
@@ -48,6 +48,9 @@ pub(super) struct Follower {
     // Until the first list is complete.
     pending: Option<Guard>,
     streaming: Streaming,
+    // Of the resource's versions, the one that is asked for, and how many in a row the server did not have.
+    version: usize,
+    absent: usize,
     // While it does not work.
     trouble: Option<Trouble>,
     refused: Refused,
@@ -70,20 +73,28 @@ impl Follower {
             metrics,
             settings,
             backoff: Backoff::new(settings.pause),
-            pending: Some(readiness.wait_for(format!("the list of {resource}"))),
+            pending: Some(if resource.is_optional() {
+                readiness.wait_for_optional(format!("the list of {resource}"))
+            } else {
+                readiness.wait_for(format!("the list of {resource}"))
+            }),
             readiness,
             streaming: Streaming::default(),
+            version: 0,
+            absent: 0,
             trouble: None,
             refused: Refused::default(),
         }
     }
 
     pub(super) async fn run(mut self) {
-        let api: Api<Slim> = Api::all_with(self.client.clone(), &self.resource);
         loop {
+            let version = Version { resource: self.resource, version: self.resource.versions()[self.version] };
+            let api: Api<Slim> = Api::all_with(self.client.clone(), &version);
             let listing = self.streaming.listing(Instant::now().into_std());
-            let events = watcher(api.clone(), self.config(listing));
+            let events = watcher(api, self.config(listing));
             match self.follow(pin!(events), listing).await {
+                End::Unlisted(failure) if self.is_absent(&failure) => self.absent().await,
                 End::Unlisted(failure) if self.streaming.failed(listing, &failure) => {
                     self.metrics.restarted(self.resource, "no_streaming");
                     info!(resource = %self.resource, "Reads the list page by page, as it cannot be streamed: {}", failure.sentence);
@@ -121,7 +132,7 @@ impl Follower {
                     event = events.next() => event,
                     // kube reconnects without an event, so a quiet resource would look lost for as long as it is quiet.
                     () = sleep(HEARING_PERIOD), if self.trouble.is_some() => {
-                        if self.trouble.as_ref().is_some_and(|t| self.heard.age(self.resource) < t.at.elapsed()) {
+                        if self.trouble.as_ref().is_some_and(|t| self.heard.age(self.resource).is_some_and(|age| age < t.at.elapsed())) {
                             self.works();
                         }
                         continue;
@@ -146,6 +157,7 @@ impl Follower {
                         Event::Init => begun = true,
                         Event::InitDone => {
                             complete_by = None;
+                            self.absent = 0;
                             if self.streaming.complete(listing, Instant::now().into_std()) {
                                 info!(resource = %self.resource, "The server does not stream lists; pages it is from now on");
                             }
@@ -156,7 +168,7 @@ impl Follower {
                 }
                 Err(error) => {
                     let failure = Failure::new(self.resource, &error);
-                    if complete_by.is_some() {
+                    if complete_by.is_some() || self.is_absent(&failure) {
                         return End::Unlisted(failure);
                     }
                     // After these kube would list by itself, and only in the way that it was told at first.
@@ -210,6 +222,35 @@ impl Follower {
         }
     }
 
+    /// Whether the server does not have the resource, and need not.
+    fn is_absent(&self, failure: &Failure) -> bool {
+        failure.reason == "not_found" && self.resource.is_optional()
+    }
+
+    /// Tries the next version at once, and after the last one the first one, after a while: servers are upgraded.
+    async fn absent(&mut self) {
+        let versions = self.resource.versions().len();
+        self.version = (self.version + 1) % versions;
+        self.absent += 1;
+        if self.absent < versions {
+            return;
+        }
+        self.absent = 0;
+        {
+            let mut index = self.directory.write();
+            index.reset(self.resource);
+            index.settle(self.resource, Timestamp::now());
+        }
+        self.heard.absent(self.resource);
+        self.metrics.absent(self.resource);
+        self.trouble = None;
+        self.backoff.reset();
+        if self.pending.take().is_some() {
+            info!(resource = %self.resource, "The server does not have this resource, and names are complete without it");
+        }
+        sleep(self.settings.absent).await;
+    }
+
     async fn failed(&mut self, failure: Failure) {
         self.metrics.restarted(self.resource, failure.reason);
         let pause = self.backoff.pause();
@@ -218,7 +259,7 @@ impl Follower {
         let Failure { reason, sentence, .. } = failure;
         match &self.pending {
             // It will not get better by waiting, and the other resources are worth having.
-            Some(guard) if reason == "forbidden" => guard.do_without(sentence),
+            Some(guard) if reason == "forbidden" || self.resource.is_optional() => guard.do_without(sentence),
             Some(guard) => guard.explain(sentence),
             None => {
                 let name = format!("the watch of {}", self.resource);

@@ -14,11 +14,13 @@ use tower::{Layer, Service};
 
 use crate::objects::Resource;
 
+const ABSENT: u64 = u64::MAX;
+
 /// Times at which something came from the API server.
 #[derive(Debug)]
 pub struct Heard {
     base: Instant,
-    // Milliseconds after `base`, and one; 0 is never.
+    // Milliseconds after `base`, and one; 0 is never, [`ABSENT`] that there is nothing to hear of.
     times: [AtomicU64; Resource::ALL.len()],
 }
 
@@ -28,14 +30,21 @@ impl Heard {
         Arc::new(Self { base: Instant::now(), times: Default::default() })
     }
 
-    /// How long ago something about `resource` came; since the start when nothing ever did.
-    pub fn age(&self, resource: Resource) -> Duration {
+    /// How long ago something about `resource` came; since the start when nothing ever did. `None` when the server does not
+    /// have it.
+    pub fn age(&self, resource: Resource) -> Option<Duration> {
         let heard = self.times[resource as usize].load(Ordering::Relaxed);
-        self.base.elapsed().saturating_sub(Duration::from_millis(heard.saturating_sub(1)))
+        let age = || self.base.elapsed().saturating_sub(Duration::from_millis(heard.saturating_sub(1)));
+        (heard != ABSENT).then(age)
+    }
+
+    /// The server does not have `resource`.
+    pub(super) fn absent(&self, resource: Resource) {
+        self.times[resource as usize].store(ABSENT, Ordering::Relaxed);
     }
 
     fn now(&self, resource: Resource) {
-        let millis = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        let millis = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(ABSENT - 2);
         self.times[resource as usize].store(millis + 1, Ordering::Relaxed);
     }
 }

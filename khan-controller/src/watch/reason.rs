@@ -43,6 +43,7 @@ impl Failure {
         let reason = match code {
             401 => "unauthorized",
             403 => "forbidden",
+            404 => "not_found",
             410 => "gone",
             429 => "throttled",
             400..=499 => "refused",
@@ -51,7 +52,8 @@ impl Failure {
             _ => "connection",
         };
         let sentence = if code == 403 {
-            format!("not allowed to {verb} {resource}: grant the verbs list and watch on {resource}")
+            let group = if resource.group().is_empty() { String::new() } else { format!(".{}", resource.group()) };
+            format!("not allowed to {verb} {resource}: grant the verbs list and watch on {resource}{group}")
         } else {
             let detail = status.map_or_else(
                 || khan_serve::exit::chain(error),

@@ -7,6 +7,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::objects::{Manifest, Resource};
 
+/// A resource in one of the versions in which servers have it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version {
+    pub(super) resource: Resource,
+    pub(super) version: &'static str,
+}
+
 /// A manifest with just enough metadata for kube to follow a watch.
 #[derive(Clone, Debug)]
 pub(super) struct Slim {
@@ -23,23 +30,23 @@ impl<'de> Deserialize<'de> for Slim {
 }
 
 impl kube::Resource for Slim {
-    type DynamicType = Resource;
+    type DynamicType = Version;
     type Scope = kube::core::DynamicResourceScope;
 
-    fn kind(resource: &Resource) -> Cow<'_, str> {
-        resource.kind().into()
+    fn kind(version: &Version) -> Cow<'_, str> {
+        version.resource.kind().into()
     }
 
-    fn group(_: &Resource) -> Cow<'_, str> {
-        "".into()
+    fn group(version: &Version) -> Cow<'_, str> {
+        version.resource.group().into()
     }
 
-    fn version(_: &Resource) -> Cow<'_, str> {
-        "v1".into()
+    fn version(version: &Version) -> Cow<'_, str> {
+        version.version.into()
     }
 
-    fn plural(resource: &Resource) -> Cow<'_, str> {
-        resource.as_str().into()
+    fn plural(version: &Version) -> Cow<'_, str> {
+        version.resource.as_str().into()
     }
 
     fn meta(&self) -> &ObjectMeta {

@@ -150,6 +150,7 @@ impl Slow {
                 known.ranged = !node.ranges.is_empty();
                 (node.meta.uid, known, all)
             }
+            Object::ServiceCidr(_) => return,
         };
         let before = self.objects.remove(&uid);
         for (ip, role) in addresses {
@@ -319,5 +320,6 @@ fn uid_of(object: &Object) -> Uid {
         Object::Pod(pod) => pod.meta.uid,
         Object::Service(service) => service.meta.uid,
         Object::Node(node) => node.meta.uid,
+        Object::ServiceCidr(cidr) => cidr.meta.uid,
     }
 }

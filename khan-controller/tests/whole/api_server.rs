@@ -1,4 +1,4 @@
-//! A Kubernetes API server of three resources: lists in pages, watches with resource versions, bookmarks, field selectors,
+//! A Kubernetes API server of four resources: lists in pages, watches with resource versions, bookmarks, field selectors,
 //! streamed lists, and, when told to, every way to fail that the controller has to live with.
 
 use std::collections::BTreeMap;
@@ -63,6 +63,8 @@ pub(crate) struct Asked {
     pub(crate) watches: usize,
     /// Lists that were to be streamed, refused ones included.
     pub(crate) streamed: usize,
+    /// Requests for a resource or a version that the server does not have.
+    pub(crate) absent: usize,
     /// Most objects in one answer to a list.
     pub(crate) largest_page: usize,
 }
@@ -88,6 +90,8 @@ struct Stock {
 struct Shared {
     version: u64,
     stocks: BTreeMap<String, Stock>,
+    // In which version the server has ServiceCIDRs; empty when it has none.
+    service_cidrs: &'static str,
     reviews: Vec<(String, Value)>,
     asked_reviews: usize,
 }
@@ -127,6 +131,7 @@ impl ApiServer {
     fn serve(&self, listener: TcpListener) {
         let router = Router::new()
             .route("/api/v1/{resource}", get(collection))
+            .route("/apis/networking.k8s.io/{version}/servicecidrs", get(service_cidrs))
             .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
             .with_state(self.clone());
         let stop = Arc::clone(&self.stop);
@@ -214,6 +219,11 @@ impl ApiServer {
         self.changed.notify_waiters();
     }
 
+    /// From now on the server has `ServiceCIDR`s in this version, or none of them with an empty one.
+    pub(crate) fn serve_service_cidrs(&self, version: &'static str) {
+        self.shared.lock().unwrap().service_cidrs = version;
+    }
+
     pub(crate) fn faults(&self, resource: &str, change: impl FnOnce(&mut Faults)) {
         change(&mut self.shared.lock().unwrap().stocks.entry(resource.into()).or_default().faults);
     }
@@ -288,6 +298,24 @@ fn selected(object: &Value, parameters: &Parameters) -> bool {
         Some("status.phase!=Succeeded,status.phase!=Failed") => !finished,
         Some(other) => panic!("unknown field selector {other}"),
     }
+}
+
+async fn service_cidrs(
+    State(server): State<ApiServer>,
+    Path(version): Path<String>,
+    parameters: Query<Parameters>,
+) -> Response {
+    {
+        let mut shared = server.shared.lock().unwrap();
+        // A real server asks first whether somebody may, and then whether there is such a thing.
+        let is_there = shared.service_cidrs == version;
+        let stock = shared.stocks.entry("servicecidrs".into()).or_default();
+        if stock.faults.forbid.is_empty() && !is_there {
+            stock.asked.absent += 1;
+            return (StatusCode::NOT_FOUND, "404 page not found\n").into_response();
+        }
+    }
+    collection(State(server), Path("servicecidrs".into()), parameters).await
 }
 
 async fn collection(
@@ -414,6 +442,7 @@ fn bookmark(resource: &str, version: u64, end: bool) -> Value {
     let kind = match resource {
         "pods" => "Pod",
         "services" => "Service",
+        "servicecidrs" => "ServiceCIDR",
         _ => "Node",
     };
     let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});

@@ -7,8 +7,8 @@ use khan_api::{Kind, NodePort, Protocol, ResolveRequest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{PATIENCE, identity, names, resolve, until_metric, until_names, until_ready};
-use crate::manifests::{node, pod, service};
+use crate::client::{PATIENCE, ask, identity, names, resolve, until_metric, until_names, until_ready};
+use crate::manifests::{node, pod, service, service_cidr};
 use crate::program::{Controller, start, text};
 
 fn cluster() -> Vec<Value> {
@@ -63,6 +63,15 @@ async fn every_form_that_kubectl_writes() {
         json!({"kind": kind, "items": [object]}).to_string()
     });
     has_all(&lists.filter(|text| !text.contains("ConfigMap")).collect::<Vec<_>>().join("\n")).await;
+}
+
+#[tokio::test]
+async fn service_ranges_of_a_file() {
+    let mut with_range = cluster();
+    with_range.push(service_cidr("kubernetes", &["10.96.0.0/16"]));
+    let (_folder, controller) = of(&list(&with_range).to_string()).await;
+    let ranges = ask(controller.address, None, &[]).await.ranges;
+    assert_eq!(ranges, ["10.96.0.0/16", "10.244.1.0/24", "192.168.0.1/32", "fd00:244:1::/112"]);
 }
 
 #[tokio::test]

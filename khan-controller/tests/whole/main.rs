@@ -10,4 +10,5 @@ mod files;
 mod manifests;
 mod program;
 mod resolving;
+mod service_cidrs;
 mod watching;

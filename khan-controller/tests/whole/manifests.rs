@@ -59,6 +59,16 @@ pub(crate) fn service(namespace: &str, name: &str, cluster_ips: &[&str]) -> Valu
     })
 }
 
+pub(crate) fn service_cidr(name: &str, ranges: &[&str]) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": name, "uid": uid(&format!("servicecidr {name}")), "creationTimestamp": "2026-11-01T00:00:00Z"},
+        "spec": {"cidrs": ranges},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
 pub(crate) fn node(name: &str, addresses: &[&str], ranges: &[&str]) -> Value {
     let mut all = vec![json!({"type": "Hostname", "address": name})];
     all.extend(addresses.iter().map(|ip| json!({"type": "InternalIP", "address": ip})));

@@ -21,6 +21,7 @@ pub(crate) fn quick() -> WatchSettings {
         watch: Duration::from_secs(2),
         silence: Duration::from_secs(1),
         streaming: Duration::from_secs(2),
+        absent: Duration::from_millis(500),
         pause: (Duration::from_millis(20), Duration::from_millis(200)),
     }
 }
