@@ -13,8 +13,8 @@
 //! gateway. Services get addresses in 10.96.0.0/16 and `fd00:10:96::/112`. Like kube-proxy's, the rules masquerade what
 //! comes in through a node port, hairpins, and pods' traffic to the world.
 
-mod manifest;
 mod plan;
+mod manifest;
 mod rules;
 
 use std::collections::BTreeMap;

@@ -27,24 +27,24 @@
 compile_error!("network namespaces and connection tracking are Linux's");
 
 mod error;
-mod http;
 mod privilege;
-
 pub mod binaries;
-pub mod cluster;
+
 pub mod corpus;
-pub mod host;
-pub mod khan;
-pub mod lab;
-pub mod program;
-pub mod prometheus;
-pub mod seed;
-pub mod shop;
-pub mod terminal;
-pub mod traffic;
 pub mod usage;
 pub mod wait;
+mod http;
 pub mod witness;
+pub mod seed;
+pub mod host;
+pub mod lab;
+pub mod cluster;
+pub mod program;
+pub mod khan;
+pub mod prometheus;
+pub mod terminal;
+pub mod traffic;
+pub mod shop;
 
 pub use cluster::Cluster;
 pub use error::{LabError, Result};

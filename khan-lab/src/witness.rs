@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use roxmltree::{Document, Node};
 
-use crate::{Host, LabError, Result};
+use crate::{LabError, Result};
 
 /// Addresses and ports of one direction; ports are 0 where the protocol has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,14 +56,6 @@ pub struct Entry {
     pub assured: bool,
     /// No packet of the reply direction was seen.
     pub unreplied: bool,
-}
-
-pub(crate) fn read(host: &Host) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for family in ["ipv4", "ipv6"] {
-        entries.extend(parse(&host.run(["conntrack", "-L", "-f", family, "-o", "xml"])?)?);
-    }
-    Ok(entries)
 }
 
 /// Reads conntrack-tools' XML.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 2] = ["khan-api", "khan-agent"];
+const CRATES: [&str; 4] = ["khan-api", "khan-serve", "khan-agent", "khan-lab"];
 
 #[test]
 fn arrows_go_one_way() {

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::exchange::{Phase, State};
-use crate::server::Limits;
+use crate::limits::Limits;
 use crate::turns::Place;
 
 /// A deadline that is set by the first pending poll and lifted by progress.

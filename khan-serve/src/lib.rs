@@ -13,14 +13,15 @@ pub mod readiness;
 pub mod reminder;
 pub mod shutdown;
 
-pub mod exchange;
-pub mod gate;
 mod peer;
+pub mod exchange;
 mod ring;
 pub mod shed;
+pub mod gate;
 mod turns;
 
 pub mod health;
+pub mod limits;
 pub mod remember;
 pub mod web_config;
 

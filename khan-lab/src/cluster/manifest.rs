@@ -13,25 +13,10 @@ pub(super) fn list(plan: &Plan) -> Value {
     json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
 }
 
-/// What a Deployment puts into the names of its pods; made of the letters that Kubernetes uses.
-pub(super) fn template_hash(app: &str) -> String {
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let mut hash = app
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    std::iter::repeat_with(|| {
-        let letter = LETTERS[usize::try_from(hash % LETTERS.len() as u64).expect("below 27")];
-        hash /= LETTERS.len() as u64;
-        char::from(letter)
-    })
-    .take(10)
-    .collect()
-}
-
 fn pod(plan: &Plan, pod: &Pod) -> Value {
     let addresses = plan.pod_addresses(&pod.name).expect("a pod of this plan");
     let host = plan::node_addresses(pod.node);
-    let hash = template_hash(&pod.app);
+    let hash = plan::template_hash(&pod.app);
     let mut labels = json!({ "app": pod.app });
     let (kind, owner) = match pod.workload {
         Workload::Deployment => {

@@ -77,7 +77,7 @@ impl Plan {
     /// Adds a pod of a Deployment, called `APP-HASH-SUFFIX`.
     #[must_use]
     pub fn deployment(self, ns: &str, app: &str, suffix: &str, node: u8) -> Self {
-        let name = format!("{app}-{}-{suffix}", super::manifest::template_hash(app));
+        let name = format!("{app}-{}-{suffix}", template_hash(app));
         self.with_pod(ns, app, name, Workload::Deployment, node)
     }
 
@@ -199,4 +199,19 @@ pub(super) fn pod_range_v6(node: u8) -> String {
 
 fn pod_v6(node: u8, last: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 0x10, 0x244, node.into(), 0, 0, 0, last)
+}
+
+/// What a Deployment puts into the names of its pods; made of the letters that Kubernetes uses.
+pub(super) fn template_hash(app: &str) -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut hash = app
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    std::iter::repeat_with(|| {
+        let letter = LETTERS[usize::try_from(hash % LETTERS.len() as u64).expect("below 27")];
+        hash /= LETTERS.len() as u64;
+        char::from(letter)
+    })
+    .take(10)
+    .collect()
 }
