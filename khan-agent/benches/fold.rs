@@ -5,7 +5,8 @@
 #[allow(dead_code, reason = "each benchmark uses its part")]
 mod support;
 
-use khan_agent::conntrack::{Dump, DumpError};
+use khan_agent::flows::netlink::sysctl::Timeouts;
+use khan_agent::flows::{AttemptError, Netlink, Sink};
 use khan_agent::table::{Settings, Table};
 use khan_lab::Lab;
 use support::clock::{cpu, nanos_each, ratio};
@@ -21,14 +22,15 @@ fn main() -> anyhow::Result<()> {
     for entries in support::sizes(&[10_000, 100_000, 1_000_000]) {
         for mix in [USUAL, UNIQUE, SIX] {
             let recording = mix.table(&lab, entries)?.enter(Recording::make)?;
-            let mut table = Table::new(Settings::default());
+            let (mut table, timeouts) = (Table::new(Settings::default()), Timeouts::read());
             let (mut copy, mut fold) = (Vec::new(), Vec::new());
             for _ in 0..TURNS {
                 copy.push(cpu(|| drain(recording.link(), |_| {}))?);
-                let mut dump = Dump::default();
+                let mut netlink = Netlink::default();
+                table.begin();
                 fold.push(
-                    cpu(|| dump.run(|| Ok(recording.link()), || None, &mut table).map(drop))
-                        .map_err(|error: DumpError| error)?,
+                    cpu(|| netlink.read_from(recording.link(), &timeouts, || None, &mut table).map(drop))
+                        .map_err(|error: AttemptError| error)?,
                 );
             }
             let rows = table.v4().len() + table.v6().len();

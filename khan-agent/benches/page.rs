@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Duration;
 
-use khan_agent::exposition::fold::Folder;
-use khan_agent::exposition::{Page, Settings};
 use khan_agent::identities::{Endpoint, Owner};
+use khan_agent::metrics_page::fold::Folder;
+use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::snapshot::{Origin, Row, Snapshot};
 use khan_agent::table::Class;
 use khan_api::{Kind, Protocol};
@@ -132,7 +132,7 @@ fn snapshot(series: u32) -> Snapshot {
         .into(),
     };
     let endpoints = (0..clients).map(|n| pod(n, 10)).chain((0..2000).map(|n| pod(n, 11))).collect();
-    let class = Class::of(&khan_agent::conntrack::Flow::default(), Protocol::Udp, None, 600, [false; 3]);
+    let class = Class::of(&khan_agent::flows::Flow::default(), Protocol::Udp, None, 600, [false; 3]);
     let rows = (0..series).map(|n| {
         let (src, dst) = (n / 20, clients + (n * 7919) % 2000);
         Row { src, dst, backend: dst, port: 80, backend_port: 8080, zone: 0, class, count: n % 300 + 1 }

@@ -8,9 +8,9 @@ mod support;
 use std::io;
 use std::process::Command;
 
-use khan_agent::conntrack::link::Kernel;
+use khan_agent::flows::netlink::link::Kernel;
 use khan_agent::scan::Scanner;
-use khan_agent::table::{Cuts, Settings};
+use khan_agent::table::{OwnershipAges, Settings};
 use khan_lab::Lab;
 use support::clock::{cpu, cpu_of, ratio};
 use support::drain::drain;
@@ -27,7 +27,9 @@ fn main() -> anyhow::Result<()> {
             let (mut raw, mut scan, mut list) = (Vec::new(), Vec::new(), Vec::new());
             for turn in 0..if entries > 500_000 { 9 } else { 25 } {
                 raw.push(node.enter(|| cpu(|| drain(Kernel::open()?, |_| {})))?);
-                scan.push(node.enter(|| cpu(|| scanner.scan(Cuts::default()).map(drop)).map_err(io::Error::other))?);
+                scan.push(
+                    node.enter(|| cpu(|| scanner.scan(OwnershipAges::default()).map(drop)).map_err(io::Error::other))?,
+                );
                 if turn < 5 {
                     list.push(node.enter(|| cpu_of(Command::new("conntrack").arg("-L")))?);
                 }

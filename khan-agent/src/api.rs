@@ -15,18 +15,18 @@ use khan_serve::readiness::Readiness;
 
 use crate::budget::Budget;
 use crate::identities::Identities;
-use crate::metrics::Metrics;
-use crate::publish::Board;
+use crate::latest::Latest;
 use crate::schedule::Handle;
+use crate::self_metrics::SelfMetrics;
 use crate::snapshot::Origin;
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
 pub struct Api {
     /// The latest snapshot.
-    pub board: Arc<Board>,
+    pub latest: Arc<Latest>,
     /// The agent's metrics about itself.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<SelfMetrics>,
     /// The scan thread.
     pub scans: Arc<Handle>,
     /// Where from.

@@ -17,19 +17,19 @@ use tracing::warn;
 use crate::api::{self, Api};
 use crate::arguments::Arguments;
 use crate::budget::Budget;
-use crate::conntrack::DumpError;
-use crate::exposition::fold::Folder;
-use crate::exposition::page::splits_zones;
-use crate::exposition::{self, Page};
+use crate::flows::DumpError;
 use crate::identities::resolver::{Controller, Resolver};
 use crate::identities::{ExternalNames, Held, Identities};
-use crate::metrics::Metrics;
+use crate::latest::{Latest, Published};
+use crate::metrics_page::fold::Folder;
+use crate::metrics_page::page::splits_zones;
+use crate::metrics_page::{self, Page};
 use crate::naming::Naming;
-use crate::publish::{Board, Published};
 use crate::scan::{Scanner, timed};
 use crate::schedule::{Handle, Schedule};
+use crate::self_metrics::SelfMetrics;
 use crate::snapshot::{Origin, build};
-use crate::table::{self, Cuts};
+use crate::table::{self, OwnershipAges};
 
 /// Threads for what takes long: encoding, compression, passwords, looking up names. More would only take memory.
 const BLOCKING_THREADS: usize = 8;
@@ -81,8 +81,8 @@ pub struct Parts {
     identities: Arc<Mutex<Identities>>,
     resolver: Option<Resolver>,
     table: table::Settings,
-    exposition: exposition::Settings,
-    metrics: Arc<Metrics>,
+    page_settings: metrics_page::Settings,
+    metrics: Arc<SelfMetrics>,
     web: Option<WebConfig>,
 }
 
@@ -107,7 +107,7 @@ impl Parts {
             }
             None => None,
         };
-        let exposition = exposition::Settings {
+        let page_settings = metrics_page::Settings {
             extra_labels: arguments.extra_labels.clone(),
             destination: arguments.destination,
             metric_type: arguments.metric_type,
@@ -116,12 +116,12 @@ impl Parts {
         let table = table::Settings {
             idle_threshold: u32::try_from(arguments.idle_threshold.as_secs()).unwrap_or(u32::MAX),
             only_zone: arguments.zone,
-            split_zones: splits_zones(&exposition),
+            split_zones: splits_zones(&page_settings),
             ..table::Settings::default()
         };
-        let metrics = Arc::new(Metrics::new()?);
+        let metrics = Arc::new(SelfMetrics::new()?);
         let web = arguments.web_config.as_deref().map(WebConfig::open).transpose()?;
-        Ok(Self { origin: Origin::here(&node), identities, resolver, table, exposition, metrics, web })
+        Ok(Self { origin: Origin::here(&node), identities, resolver, table, page_settings, metrics, web })
     }
 }
 
@@ -136,17 +136,17 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
     let first_scan = readiness.wait_for("first scan");
     let (ask, asked) = mpsc::unbounded_channel();
     let ask = naming.is_some().then_some(ask);
-    let board = Arc::new(Board::default());
+    let latest = Arc::new(Latest::default());
     let budget = Arc::new(Budget::new(arguments.max_scan_cpu / 100.0));
     let schedule = Schedule {
         origin: parts.origin.clone(),
         interval: arguments.interval,
         budget: Arc::clone(&budget),
         table: parts.table,
-        exposition: parts.exposition,
+        page_settings: parts.page_settings,
         identities: Arc::clone(&parts.identities),
         ask,
-        board: Arc::clone(&board),
+        latest: Arc::clone(&latest),
         metrics: Arc::clone(&parts.metrics),
     };
     let (first, outcome) = oneshot::channel();
@@ -158,7 +158,7 @@ pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> R
         std::thread::Builder::new().name("names".to_owned()).spawn(move || runtime.block_on(run))?;
     }
     let api = Api {
-        board,
+        latest,
         metrics: parts.metrics,
         scans: Arc::clone(&scans),
         origin: parts.origin,
@@ -175,7 +175,7 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     let mut scanner = Scanner::new(parts.table).with_homes(Identities::homes(&parts.identities));
     let began = std::time::Instant::now();
     parts.identities.lock().unwrap_or_else(PoisonError::into_inner).read_local_routes();
-    let (scan, cpu) = timed(|| scanner.scan(Cuts::default()));
+    let (scan, cpu) = timed(|| scanner.scan(OwnershipAges::default()));
     let mut scan = scan?;
     parts.metrics.spent(cpu);
     parts.metrics.scanned(&scan, scanner.table().counts());
@@ -186,15 +186,15 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
         parts.metrics.controller_errors.inc();
         warn!(error = khan_serve::exit::chain(&error), "The controller does not answer; addresses have no names");
     }
-    let cuts = parts.identities.lock().unwrap_or_else(PoisonError::into_inner).cuts(Timestamp::now());
-    if scanner.table().outdated(&cuts) {
-        scan = scanner.scan(cuts)?;
+    let ages = parts.identities.lock().unwrap_or_else(PoisonError::into_inner).ownership_ages(Timestamp::now());
+    if scanner.table().outdated(&ages) {
+        scan = scanner.scan(ages)?;
     }
     let snapshot = {
         let identities = parts.identities.lock().unwrap_or_else(PoisonError::into_inner);
         build::build(&parts.origin, 1, arguments.interval, &scan, scanner.table(), &identities)
     };
-    let page = Page::new(&snapshot, &parts.exposition, &mut Folder::default());
+    let page = Page::new(&snapshot, &parts.page_settings, &mut Folder::default());
     let published = Published::new(snapshot, page, began);
     let mut out = std::io::stdout().lock();
     let (mut writer, mut chunk) = (published.page.writer(), Vec::new());

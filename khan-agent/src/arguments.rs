@@ -10,7 +10,7 @@ use khan_serve::listen::parse_address;
 use khan_serve::logging::LogArguments;
 use url::Url;
 
-use crate::exposition::{Destination, ExtraLabel, MetricType};
+use crate::metrics_page::{Destination, ExtraLabel, MetricType};
 
 /// Counts this node's connections by who holds them, from the kernel's connection tracking table.
 #[derive(Clone, Debug, Parser)]

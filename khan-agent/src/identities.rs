@@ -19,9 +19,9 @@ use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::snapshot::Names;
 use khan_api::{Cursor, Identity, Kind, NodePort, ResolveAnswer, Sentence, ServicePort, Timestamp};
 
-use crate::conntrack::Address;
+use crate::flows::Address;
 use crate::local_routes::{LocalRoutes, LocalRoutesError};
-use crate::table::{Cuts, Homes};
+use crate::table::{Homes, OwnershipAges};
 
 pub use endpoint::{Endpoint, Owner};
 pub use external::ExternalNames;
@@ -195,9 +195,9 @@ impl Identities {
     }
 
     /// When addresses changed hands, seen from `now` by our clock.
-    pub fn cuts(&self, now: Timestamp) -> Cuts {
+    pub fn ownership_ages(&self, now: Timestamp) -> OwnershipAges {
         let ages = self.known.iter().filter_map(|(address, known)| Some((*address, self.age(known.as_ref()?, now)?)));
-        Cuts::new(ages.collect())
+        OwnershipAges::new(ages.collect())
     }
 
     /// For how many seconds before `now` an entry may be the present owner's.
@@ -208,7 +208,7 @@ impl Identities {
     }
 
     /// Those of an entry's addresses whose owner was another when its last packet passed, `idle` seconds before `now`: with
-    /// that owner. The same rule as in [`cuts`](Self::cuts).
+    /// that owner. The same rule as in [`ownership_ages`](Self::ownership_ages).
     pub fn previous(&self, addresses: [Address; 3], idle: Option<u32>, now: Timestamp) -> Vec<Endpoint> {
         let changed = |address: &Address| {
             let known = self.known.get(address).and_then(Option::as_ref);

@@ -1,10 +1,19 @@
-//! `khan-agent`: the connections of one node, from the kernel's own table, named, as Prometheus metrics and as snapshots.
+//! `khan-agent`: the connections of one node, from its connection tables, named, as Prometheus metrics and as snapshots.
 //!
-//! Arrows go one way: [`conntrack`] (kernel to flows) and [`local_routes`] (which addresses live
-//! here) -> [`table`] (flows to rows) -> [`identities`] (addresses to
-//! owners) -> [`snapshot`] (rows x owners, immutable) -> [`exposition`] and [`api`] -> [`app`], which knows all.
+//! The modules below stand in the way of the data, and arrows go one way: none names a module below it.
+//!
+//! ```text
+//! kernel ── flows ──► table ──► identities ──► snapshot ──► latest ──► metrics_page, api ──► Prometheus, khan
+//!           entries   rows      owners         rows with    for all
+//!                               ▲              owners       readers
+//!        local_routes ──────────┤
+//!        khan-controller ── naming
+//! ```
+//!
+//! [`schedule`] is the thread that moves it all, on time and on demand, within the [`budget`]; [`visibility`] says what it may
+//! have missed, [`self_metrics`] what it took. [`app`] knows everything; `khan --source local` uses [`local`] alone.
 
-pub mod conntrack;
+pub mod flows;
 
 pub mod local_routes;
 
@@ -16,13 +25,13 @@ pub mod scan;
 
 pub mod snapshot;
 
-pub mod exposition;
+pub mod metrics_page;
 
-pub mod publish;
+pub mod latest;
 
-pub mod metrics;
+pub mod self_metrics;
 
-pub mod blind;
+pub mod visibility;
 
 pub mod budget;
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::conntrack::DumpError;
+use crate::flows::DumpError;
 use crate::identities::{ExternalNames, Identities};
 use crate::scan;
 use crate::snapshot::{Origin, build};
-use crate::table::{Cuts, Settings};
+use crate::table::{OwnershipAges, Settings};
 
 /// Reads this network namespace's table when asked; names nothing.
 ///
@@ -14,7 +14,7 @@ use crate::table::{Cuts, Settings};
 /// let mut scanner = khan_agent::local::Scanner::new("my-laptop");
 /// let snapshot = scanner.scan()?;
 /// println!("{} connections", snapshot.connections);
-/// # Ok::<(), khan_agent::conntrack::DumpError>(())
+/// # Ok::<(), khan_agent::flows::DumpError>(())
 /// ```
 #[derive(Debug)]
 pub struct Scanner {
@@ -38,7 +38,7 @@ impl Scanner {
     /// Scans once. Needs `CAP_NET_ADMIN`; takes about 3 microseconds an entry, so do not call it from an async task.
     pub fn scan(&mut self) -> Result<khan_api::Snapshot, DumpError> {
         self.identities.read_local_routes();
-        let scan = self.inner.scan(Cuts::default())?;
+        let scan = self.inner.scan(OwnershipAges::default())?;
         self.number += 1;
         let snapshot =
             build::build(&self.origin, self.number, Duration::ZERO, &scan, self.inner.table(), &self.identities);

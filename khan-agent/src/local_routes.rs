@@ -13,9 +13,9 @@ mod request;
 use std::collections::{HashMap, HashSet};
 use std::io;
 
-use crate::conntrack::Address;
-use crate::conntrack::attribute::{self as attr, Attributes};
-use crate::conntrack::link::{Kernel, Link};
+use crate::flows::Address;
+use crate::flows::netlink::attribute::{self as attr, Attributes};
+use crate::flows::netlink::link::{Kernel, Link};
 
 /// More links or routes than any node of a cluster has. A router that knows the whole internet's routes has more, and
 /// reading them with each scan would cost more than they tell.

@@ -12,8 +12,8 @@ use tracing::{info, warn};
 
 use crate::identities::Held;
 use crate::identities::resolver::Resolver;
-use crate::metrics::Metrics;
 use crate::schedule::{Ask, Handle};
+use crate::self_metrics::SelfMetrics;
 
 /// First and longest pause between attempts that no scan asked for.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
@@ -22,7 +22,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 #[derive(Debug)]
 pub struct Naming {
     resolver: Resolver,
-    metrics: Arc<Metrics>,
+    metrics: Arc<SelfMetrics>,
     /// Until the first answer: readiness waits for it.
     first: Option<Guard>,
     /// While nobody answers.
@@ -40,7 +40,7 @@ struct Failing {
 
 impl Naming {
     /// Drops `first` at the first answer.
-    pub fn new(resolver: Resolver, metrics: Arc<Metrics>, first: Guard) -> Self {
+    pub fn new(resolver: Resolver, metrics: Arc<SelfMetrics>, first: Guard) -> Self {
         Self { resolver, metrics, first: Some(first), failing: None }
     }
 

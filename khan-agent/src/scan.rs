@@ -1,23 +1,20 @@
-//! One scan of this network namespace: dump, fold, and the kernel's own numbers.
+//! One scan of this node: dump, fold, and the tables' statistics.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
 
-use crate::conntrack::link::Kernel;
-use crate::conntrack::sysctl::Buckets;
-use crate::conntrack::{Dump, DumpError, Dumped, Retries, Stats, Timeouts};
-use crate::table::{Cuts, Homes, Settings, Table};
+use crate::flows::{Dump, DumpError, Dumped, NodeTables, Reader, Retries, Stats};
+use crate::table::{Homes, OwnershipAges, Settings, Table};
 
 /// Scans again and again with the same memory.
 #[derive(Debug)]
-pub struct Scanner {
-    dump: Dump,
+pub struct Scanner<R = NodeTables> {
+    dump: Dump<R>,
     table: Table,
 }
 
-/// What one scan was like, beside its rows.
+/// What one scan was like, apart from its rows.
 #[derive(Clone, Debug, Default)]
 pub struct Scan {
     /// When the dump began.
@@ -26,14 +23,21 @@ pub struct Scan {
     pub wall: Duration,
     /// The dump.
     pub dumped: Dumped,
-    /// The kernel's numbers, read just after the dump.
+    /// The statistics of the tables, read just after the dump.
     pub stats: Stats,
 }
 
 impl Scanner {
-    /// Folds as `settings` say.
+    /// Folds the tables of this node as `settings` say.
     pub fn new(settings: Settings) -> Self {
-        Self { dump: Dump::default(), table: Table::new(settings) }
+        Self::of(NodeTables::default(), settings)
+    }
+}
+
+impl<R: Reader> Scanner<R> {
+    /// Folds what `reader` yields.
+    pub(crate) fn of(reader: R, settings: Settings) -> Self {
+        Self { dump: Dump::new(reader), table: Table::new(settings) }
     }
 
     /// The table of the last scan.
@@ -43,18 +47,18 @@ impl Scanner {
 
     /// Tells where clients live; see [`Table::set_homes`].
     #[must_use]
-    pub fn with_homes(mut self, homes: Homes) -> Self {
+    pub(crate) fn with_homes(mut self, homes: Homes) -> Self {
         self.table.set_homes(homes);
         self
     }
 
     /// See [`Table::remember`].
-    pub fn remember(&mut self) {
+    pub(crate) fn remember(&mut self) {
         self.table.remember();
     }
 
     /// Forgets the rows of the last scan, and the memory that the next does not need.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.table.clear();
     }
 
@@ -64,22 +68,14 @@ impl Scanner {
     }
 
     /// Scans. On an error the table is empty.
-    pub fn scan(&mut self, cuts: Cuts) -> Result<Scan, DumpError> {
+    pub fn scan(&mut self, ages: OwnershipAges) -> Result<Scan, DumpError> {
         let (taken, began) = (Timestamp::now(), Instant::now());
-        let buckets = Buckets::open();
-        self.table.prepare(Timeouts::read(), cuts);
-        let dumped = self.dump.run(Kernel::open, || buckets.read(), &mut self.table)?;
+        self.table.prepare(ages);
+        let dumped = self.dump.run(&mut self.table)?;
         let wall = began.elapsed();
-        let stats = stats().map_err(|source| {
-            self.table.clear();
-            DumpError::Socket { what: "read the table's statistics", source }
-        })?;
+        let stats = self.dump.stats().inspect_err(|_| self.table.clear())?;
         Ok(Scan { taken, wall, dumped, stats })
     }
-}
-
-fn stats() -> io::Result<Stats> {
-    Stats::read(&mut Kernel::open()?)
 }
 
 /// Does `work`, and tells how much CPU time it took the calling thread, in user space and in the kernel.

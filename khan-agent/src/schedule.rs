@@ -10,23 +10,26 @@ use khan_api::Timestamp;
 use khan_serve::readiness::Guard;
 use tracing::{error, info, warn};
 
-use crate::blind::Blind;
 use crate::budget::{Budget, Spent};
-use crate::conntrack::DumpError;
-use crate::exposition::fold::Folder;
-use crate::exposition::{self, Page};
+use crate::flows::{DumpError, NodeTables, Reader};
 use crate::identities::{Held, Identities};
-use crate::metrics::Metrics;
-use crate::publish::{Board, Published};
+use crate::latest::{Latest, Published};
+use crate::metrics_page::fold::Folder;
+use crate::metrics_page::{self, Page};
 use crate::scan::{Scan, Scanner, timed};
+use crate::self_metrics::SelfMetrics;
 use crate::snapshot::{Origin, build};
 use crate::table;
+use crate::visibility::Visibility;
 
 /// The longest that a snapshot waits for names.
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A request to bring the identities of what a table holds up to date; the sender hears when it is done, well or not.
 pub type Ask = (Held, mpsc::SyncSender<()>);
+
+/// Hears whether the first scan succeeded.
+pub type First = tokio::sync::oneshot::Sender<Result<(), DumpError>>;
 
 /// What the thread works with.
 #[derive(Debug)]
@@ -40,15 +43,15 @@ pub struct Schedule {
     /// How flows are folded.
     pub table: table::Settings,
     /// What pages look like.
-    pub exposition: exposition::Settings,
+    pub page_settings: metrics_page::Settings,
     /// Who addresses are.
     pub identities: Arc<Mutex<Identities>>,
     /// Who asks the controller; none without one.
     pub ask: Option<tokio::sync::mpsc::UnboundedSender<Ask>>,
     /// Where to publish.
-    pub board: Arc<Board>,
+    pub latest: Arc<Latest>,
     /// What to count.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Arc<SelfMetrics>,
 }
 
 /// A running scan thread. Stops when dropped.
@@ -112,12 +115,17 @@ impl Drop for Handle {
 }
 
 impl Schedule {
-    /// Starts the thread. The first scan begins at once; whether it succeeded is sent to `first`, and `unscanned` is dropped
-    /// at the first that does.
-    pub fn start(
+    /// Starts the thread, which scans the tables of this node. The first scan begins at once; whether it succeeded is sent to
+    /// `first`, and `unscanned` is dropped at the first that does.
+    pub fn start(self, unscanned: Guard, first: First) -> std::io::Result<Handle> {
+        self.start_with(NodeTables::default(), unscanned, first)
+    }
+
+    fn start_with(
         self,
+        reader: impl Reader + Send + 'static,
         unscanned: Guard,
-        first: tokio::sync::oneshot::Sender<Result<(), DumpError>>,
+        first: First,
     ) -> std::io::Result<Handle> {
         let (wake, woken) = mpsc::channel();
         let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
@@ -127,13 +135,13 @@ impl Schedule {
         let thread = {
             let pulse = Arc::clone(&pulse);
             thread::Builder::new().name("scan".to_owned()).spawn(move || {
-                let scanner = Scanner::new(self.table.clone()).with_homes(Identities::homes(&self.identities));
+                let scanner = Scanner::of(reader, self.table.clone()).with_homes(Identities::homes(&self.identities));
                 let interval = self.interval;
                 let mut scans = Scans {
                     schedule: self,
                     scanner,
                     folder: Folder::default(),
-                    blind: Blind::default(),
+                    visibility: Visibility::default(),
                     number: 0,
                     interval,
                     spent: Duration::ZERO,
@@ -147,11 +155,11 @@ impl Schedule {
     }
 }
 
-struct Scans {
+struct Scans<R> {
     schedule: Schedule,
-    scanner: Scanner,
+    scanner: Scanner<R>,
     folder: Folder,
-    blind: Blind,
+    visibility: Visibility,
     number: u64,
     interval: Duration,
     /// CPU time of dumps that is not paid for yet.
@@ -161,13 +169,8 @@ struct Scans {
     asked: Option<mpsc::Receiver<()>>,
 }
 
-impl Scans {
-    fn run(
-        &mut self,
-        woken: &mpsc::Receiver<Wake>,
-        pulse: &Pulse,
-        first: tokio::sync::oneshot::Sender<Result<(), DumpError>>,
-    ) {
+impl<R: Reader> Scans<R> {
+    fn run(&mut self, woken: &mpsc::Receiver<Wake>, pulse: &Pulse, first: First) {
         let mut first = Some(first);
         let mut failing = false;
         loop {
@@ -184,9 +187,9 @@ impl Scans {
             failing = outcome.is_err();
             let spent = Spent { cpu: std::mem::take(&mut self.spent), whole: outcome.is_ok() };
             if let Err(error) = &outcome {
-                self.blind.failed(error, &self.schedule.metrics);
+                self.visibility.failed(error, &self.schedule.metrics);
                 self.schedule.metrics.scans.with_label_values(&["failure"]).inc();
-                self.schedule.board.failed(2 * self.interval);
+                self.schedule.latest.failed(2 * self.interval);
             }
             if let Some(first) = first.take() {
                 let _ = first.send(outcome);
@@ -236,32 +239,32 @@ impl Scans {
     /// One scan, named and published.
     fn scan(&mut self, began: Instant) -> Result<(), DumpError> {
         let mut scan = self.dump()?;
-        self.blind.saw(&scan.stats, scan.dumped.flows, &self.schedule.metrics);
+        self.visibility.saw(&scan.stats, scan.dumped.flows, &self.schedule.metrics);
         if self.schedule.ask.is_some() {
             self.refresh_names();
             let updated = self.identities(|identities| identities.names().updated);
-            self.blind.named(updated, Timestamp::now(), &self.schedule.metrics);
+            self.visibility.named(updated, Timestamp::now(), &self.schedule.metrics);
         }
-        let cuts = self.identities(|identities| identities.cuts(Timestamp::now()));
-        if self.scanner.table().outdated(&cuts) {
+        let ages = self.identities(|identities| identities.ownership_ages(Timestamp::now()));
+        if self.scanner.table().outdated(&ages) {
             // An address changed hands, and connections of its previous owner were counted for the present one.
             self.scanner.remember();
             scan = self.dump()?;
         }
         self.number += 1;
         // The next snapshot is made while the latest stands; what is older may have to go.
-        self.schedule.board.make_room();
-        let Schedule { origin, identities, exposition, board, .. } = &self.schedule;
+        self.schedule.latest.make_room();
+        let Schedule { origin, identities, page_settings, latest, .. } = &self.schedule;
         let mut snapshot = {
             let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
             build::build(origin, self.number, self.interval, &scan, self.scanner.table(), &identities)
         };
-        snapshot.warnings.extend(self.blind.reasons().map(|reason| reason.sentence().to_owned()));
+        snapshot.warnings.extend(self.visibility.reasons().map(|reason| reason.sentence().to_owned()));
         self.scanner.remember();
         self.scanner.clear();
-        let page = Page::new(&snapshot, exposition, &mut self.folder);
-        snapshot.keep_largest(exposition.max_series);
-        board.publish(Published::new(snapshot, page, began));
+        let page = Page::new(&snapshot, page_settings, &mut self.folder);
+        snapshot.keep_largest(page_settings.max_series);
+        latest.publish(Published::new(snapshot, page, began));
         self.unscanned = None;
         Ok(())
     }
@@ -270,12 +273,12 @@ impl Scans {
     fn dump(&mut self) -> Result<Scan, DumpError> {
         let retries = *self.scanner.retries();
         let (scan, cpu) = timed(|| {
-            let cuts = {
+            let ages = {
                 let mut identities = self.schedule.identities.lock().unwrap_or_else(PoisonError::into_inner);
                 identities.read_local_routes();
-                identities.cuts(Timestamp::now())
+                identities.ownership_ages(Timestamp::now())
             };
-            self.scanner.scan(cuts)
+            self.scanner.scan(ages)
         });
         self.spent += cpu;
         self.schedule.metrics.spent(cpu);
@@ -285,7 +288,7 @@ impl Scans {
         Ok(scan)
     }
 
-    fn identities<R>(&self, read: impl FnOnce(&Identities) -> R) -> R {
+    fn identities<T>(&self, read: impl FnOnce(&Identities) -> T) -> T {
         read(&self.schedule.identities.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -317,3 +320,6 @@ fn jittered(interval: Duration) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "below 1000")]
     interval.mul_f64(0.9 + random as f64 / 5000.0)
 }
+
+#[cfg(test)]
+mod tests;

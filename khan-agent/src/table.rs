@@ -2,29 +2,29 @@
 //! state and by time since the last packet.
 //!
 //! Flows are folded as they come and forgotten, so memory grows with distinct pairs and not with entries, and only up to
-//! a bound. Knows nothing of names: where an address changed hands is told by [`Cuts`], as times, and whose clients may be
+//! a bound. Knows nothing of names: where an address changed hands is told by [`OwnershipAges`], as times, and whose clients may be
 //! summed together by [`Homes`], as numbers.
 
 mod class;
-mod cuts;
+mod ownership_ages;
 mod hash;
 mod cells;
 mod bound;
 mod midstream;
-mod recent;
+mod dedup;
 mod zones;
 
 use khan_api::Protocol;
 
-use crate::conntrack::{Address, Flow, Sink, Timeouts};
+use crate::flows::{Address, Flow, Sink};
 
 pub use bound::Homes;
 pub use cells::{Cell, Word};
 pub use class::{Class, State, Unclosed};
-pub use cuts::Cuts;
+pub use ownership_ages::OwnershipAges;
 
+pub(crate) use dedup::Dedup;
 pub(crate) use hash::Seeds;
-pub(crate) use recent::Recent;
 
 use bound::Known;
 use cells::Cells;
@@ -80,8 +80,7 @@ enum Row {
 #[derive(Debug)]
 pub struct Table {
     settings: Settings,
-    timeouts: Timeouts,
-    cuts: Cuts,
+    ages: OwnershipAges,
     homes: Homes,
     /// The largest pairs of the latest dump that was [remembered](Table::remember).
     known: Known,
@@ -89,7 +88,7 @@ pub struct Table {
     v4: Cells<u32>,
     v6: Cells<u128>,
     counts: Counts,
-    recent: Recent,
+    dedup: Dedup,
     zones: Zones,
 }
 
@@ -98,24 +97,22 @@ impl Table {
     pub fn new(settings: Settings) -> Self {
         let seeds = Seeds::random();
         Self {
-            timeouts: Timeouts::default(),
-            cuts: Cuts::default(),
+            ages: OwnershipAges::default(),
             homes: Homes::default(),
             known: Known::default(),
             seeds,
             v4: Cells::new(seeds),
             v6: Cells::new(seeds),
             counts: Counts::default(),
-            recent: Recent::default(),
+            dedup: Dedup::default(),
             zones: Zones::default(),
             settings,
         }
     }
 
-    /// Sets what idle times are measured against, for the next dump.
-    pub fn prepare(&mut self, timeouts: Timeouts, cuts: Cuts) {
-        self.timeouts = timeouts;
-        self.cuts = cuts;
+    /// Tells how long present owners have had their addresses, for the next dump.
+    pub fn prepare(&mut self, ages: OwnershipAges) {
+        self.ages = ages;
     }
 
     /// Tells where clients live, which decides whose connections may be summed.
@@ -161,20 +158,20 @@ impl Table {
         self.known = Known::largest(&self.v4, &self.v6, self.settings.most_rows / 4);
     }
 
-    /// Whether rows count connections for present owners that, by these cuts, are older than the owner: the owner became
+    /// Whether rows count connections for present owners that, by these ages, are older than the owner: the owner became
     /// known only after the dump.
-    pub fn outdated(&self, cuts: &Cuts) -> bool {
-        fn any<A: Copy>(cells: &[Cell<A>], cuts: &Cuts, address: impl Fn(A) -> Address) -> bool {
-            cells.iter().filter(|cell| cell.count > 0 && cuts.any_within(cell.oldest)).any(|cell| {
+    pub fn outdated(&self, ages: &OwnershipAges) -> bool {
+        fn any<A: Copy>(cells: &[Cell<A>], ages: &OwnershipAges, address: impl Fn(A) -> Address) -> bool {
+            cells.iter().filter(|cell| cell.count > 0 && ages.any_within(cell.oldest)).any(|cell| {
                 let ends = [cell.client, cell.service, cell.backend];
                 let [clients, servers] = cell.class.many();
                 let known = cell.class.gone().into_iter().zip([clients, servers, servers]);
                 ends.into_iter()
                     .zip(known)
-                    .any(|(end, (gone, many))| !gone && !many && cuts.before(address(end), cell.oldest))
+                    .any(|(end, (gone, many))| !gone && !many && ages.before(address(end), cell.oldest))
             })
         }
-        any(self.v4(), cuts, Address::from_v4) || any(self.v6(), cuts, Address::from_v6)
+        any(self.v4(), ages, Address::from_v4) || any(self.v6(), ages, Address::from_v6)
     }
 
     /// Forgets the rows, and gives back memory that a table of the present size does not need.
@@ -184,7 +181,7 @@ impl Table {
         self.counts = Counts::default();
     }
 
-    /// Adds a connection by the end of the datagram.
+    /// Adds a connection by the end of the batch.
     #[inline]
     fn add(&mut self, flow: &Flow, protocol: Protocol) {
         match self.row(flow, protocol) {
@@ -212,17 +209,16 @@ impl Table {
         } else {
             flow
         };
-        let idle = self.timeouts.idle(flow);
         let (client, service, backend) = (flow.original.src, flow.original.dst, flow.reply.src);
-        let gone = match idle {
-            Some(idle) if self.cuts.any_within(idle) => {
-                [client, service, backend].map(|address| self.cuts.before(address, idle))
+        let gone = match flow.idle {
+            Some(idle) if self.ages.any_within(idle) => {
+                [client, service, backend].map(|address| self.ages.before(address, idle))
             }
             _ => [false; 3],
         };
-        let class = Class::of(flow, protocol, idle, self.settings.idle_threshold, gone);
+        let class = Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone);
         let zone = if self.settings.split_zones { flow.zone } else { 0 };
-        let oldest = idle.unwrap_or(0);
+        let oldest = flow.idle.unwrap_or(0);
         let (port, backend_port) = (flow.original.dst_port, flow.reply.src_port);
         if let (Some(client), Some(service), Some(backend)) = (client.v4(), service.v4(), backend.v4()) {
             Row::V4(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest })
@@ -255,12 +251,12 @@ impl Table {
 impl Sink for Table {
     fn begin(&mut self) {
         self.clear();
-        self.recent.clear();
+        self.dedup.clear();
         self.zones.begin();
     }
 
-    fn datagram(&mut self) {
-        self.recent.datagram();
+    fn batch(&mut self) {
+        self.dedup.batch();
     }
 
     #[inline]
@@ -270,7 +266,7 @@ impl Sink for Table {
             return;
         };
         let tuple = self.seeds.tuple(&flow.original, flow.protocol);
-        if self.recent.seen(tuple, flow.zone) {
+        if self.dedup.seen(tuple, flow.zone) {
             self.counts.seen_twice += 1;
             return;
         }

@@ -1,10 +1,10 @@
 //! What is done for each entry, and for each line of a page, allocates nothing.
 
 use allocation_counter::{AllocationInfo, measure};
-use khan_agent::conntrack::{Address, Flow, Sink, Status, Tcp, Tuple};
-use khan_agent::exposition::fold::Folder;
-use khan_agent::exposition::{Page, Settings};
+use khan_agent::flows::{Address, Flow, Sink, Status, Tcp, Tuple};
 use khan_agent::identities::{Endpoint, Owner};
+use khan_agent::metrics_page::fold::Folder;
+use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::snapshot::{Row, Snapshot};
 use khan_agent::table::{self, Class, Table};
 use khan_api::{Kind, Protocol, TcpState};
@@ -21,6 +21,7 @@ fn flow(n: u32, pairs: u32, address: fn(u32) -> Address) -> Flow {
         timeout: Some(100),
         tcp: Some(Tcp { state: TcpState::Established, ..Tcp::default() }),
         zone: 0,
+        idle: None,
     }
 }
 
@@ -30,7 +31,7 @@ fn fold(table: &mut Table, entries: u32, pairs: u32, address: fn(u32) -> Address
         for n in 0..entries {
             if n % 140 == 0 {
                 table.settle();
-                table.datagram();
+                table.batch();
             }
             table.flow(&flow(n, pairs, address));
         }

@@ -7,10 +7,10 @@ mod page;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use khan_agent::conntrack::{Address, Flow, Sink, Status, Tcp, Tuple};
-use khan_agent::exposition::fold::Folder;
-use khan_agent::exposition::{Page, Settings};
+use khan_agent::flows::{Address, Flow, Sink, Status, Tcp, Tuple};
 use khan_agent::identities::{ExternalNames, Identities};
+use khan_agent::metrics_page::fold::Folder;
+use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::scan::Scan;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table::{self, Table};
@@ -63,10 +63,11 @@ fn everybody_with_everybody() -> Snapshot {
             timeout: Some(100),
             tcp: Some(Tcp { state: TcpState::Established, ..Tcp::default() }),
             zone: 0,
+            idle: None,
         };
         if n % 140 == 0 {
             table.settle();
-            table.datagram();
+            table.batch();
         }
         table.flow(&flow);
     }

@@ -7,10 +7,10 @@ mod page;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use khan_agent::conntrack::{Address, Flow, Status, Tcp, Tuple};
-use khan_agent::exposition::fold::Folder;
-use khan_agent::exposition::{Destination, ExtraLabel, Page, Settings};
+use khan_agent::flows::{Address, Flow, Status, Tcp, Tuple};
 use khan_agent::identities::{Endpoint, Owner};
+use khan_agent::metrics_page::fold::Folder;
+use khan_agent::metrics_page::{Destination, ExtraLabel, Page, Settings};
 use khan_agent::snapshot::{OTHER, Origin, Row, Snapshot};
 use khan_agent::table::Class;
 use khan_api::{Kind, Protocol, TcpState};
@@ -58,6 +58,7 @@ fn class(protocol: Protocol, state: u8) -> Class {
         timeout: Some(100),
         tcp: (protocol == Protocol::Tcp).then(|| Tcp { state: is, ..Tcp::default() }),
         zone: 0,
+        idle: None,
     };
     Class::of(&flow, protocol, Some(if state == 1 { 1000 } else { 0 }), 600, [false; 3])
 }

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use khan_agent::conntrack::link::{Kernel, Link};
-use khan_agent::conntrack::request;
+use khan_agent::flows::netlink::link::{Kernel, Link};
+use khan_agent::flows::netlink::request;
 
 const BUFFER: usize = 64 * 1024;
 const NLMSG_DONE: u16 = 3;
@@ -26,7 +26,7 @@ pub(crate) fn drain(mut link: impl Link, mut see: impl FnMut(&[u8])) -> io::Resu
     }
 }
 
-/// The datagrams of one dump, with the sequence number that a fresh [`Dump`](khan_agent::conntrack::Dump) starts with.
+/// The datagrams of one dump, with the sequence number that a fresh [`Netlink`](khan_agent::flows::Netlink) starts with.
 pub(crate) struct Recording(Vec<Vec<u8>>);
 
 impl Recording {

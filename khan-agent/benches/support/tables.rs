@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use khan_agent::conntrack::sysctl;
+use khan_agent::flows::netlink::sysctl;
 use khan_lab::{Host, Lab, LabError, Result, Seed};
 
 /// A mix of entries, made from their number.

@@ -6,8 +6,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 
-use crate::exposition::page::{CHUNK, Writer};
-use crate::publish::{Form, Published};
+use crate::latest::{Form, Published};
+use crate::metrics_page::page::{CHUNK, Writer};
 
 /// The reader was so slow that there was no more room for what it read.
 #[derive(Debug, thiserror::Error)]

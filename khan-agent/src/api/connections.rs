@@ -24,13 +24,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Api;
 use crate::budget::{Budget, Spent, Turn};
-use crate::conntrack::attribute::{self as attr, Attributes};
-use crate::conntrack::link::Kernel;
-use crate::conntrack::sysctl::Buckets;
-use crate::conntrack::{Dump, DumpError, Flow, Sink, Timeouts};
+use crate::flows::{Details, Dump, DumpError, Flow, NodeTables, Sink};
 use crate::identities::{Endpoint, Identities};
 use crate::scan::timed;
-use crate::table::{Recent, Seeds, State as FlowState};
+use crate::table::{Dedup, Seeds, State as FlowState};
 
 const DEFAULT_LIMIT: usize = 50;
 const LARGEST_LIMIT: usize = 1000;
@@ -151,9 +148,8 @@ pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpErro
 /// Likewise, as long as somebody waits for it.
 fn sample_while(node: String, filter: Filter, waited_for: impl Fn() -> bool) -> Result<ConnectionSample, DumpError> {
     let taken = Timestamp::now();
-    let mut sample = Sample::new(filter, taken, Timeouts::read(), waited_for);
-    let buckets = Buckets::open();
-    Dump::default().run(Kernel::open, || buckets.read(), &mut sample)?;
+    let mut sample = Sample::new(filter, taken, waited_for);
+    Dump::<NodeTables>::default().run(&mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
     Ok(ConnectionSample { node: node.into(), taken, matched: sample.matched, connections })
 }
@@ -225,18 +221,17 @@ struct Sample<W> {
     filter: Filter,
     waited_for: W,
     taken: Timestamp,
-    timeouts: Timeouts,
     seeds: Seeds,
-    recent: Recent,
+    dedup: Dedup,
     matched: u64,
     /// The first to go is the oldest, or the longest idle.
     listed: BinaryHeap<Listed>,
 }
 
 impl<W> Sample<W> {
-    fn new(filter: Filter, taken: Timestamp, timeouts: Timeouts, waited_for: W) -> Self {
-        let (seeds, recent) = (Seeds::random(), Recent::default());
-        Self { filter, waited_for, taken, timeouts, seeds, recent, matched: 0, listed: BinaryHeap::new() }
+    fn new(filter: Filter, taken: Timestamp, waited_for: W) -> Self {
+        let (seeds, dedup) = (Seeds::random(), Dedup::default());
+        Self { filter, waited_for, taken, seeds, dedup, matched: 0, listed: BinaryHeap::new() }
     }
 }
 
@@ -263,45 +258,30 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
     fn begin(&mut self) {
         self.matched = 0;
         self.listed.clear();
-        self.recent.clear();
+        self.dedup.clear();
     }
 
-    fn datagram(&mut self) {
-        self.recent.datagram();
+    fn batch(&mut self) {
+        self.dedup.batch();
     }
 
     fn flow(&mut self, flow: &Flow) {
-        self.entry(flow, &[]);
+        self.entry(flow, Details::default);
     }
 
     fn wanted(&self) -> bool {
         (self.waited_for)()
     }
 
-    fn entry(&mut self, flow: &Flow, attributes: &[u8]) {
+    fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
         let Some(protocol) = Protocol::from_number(flow.protocol).filter(|_| self.filter.takes(flow)) else { return };
-        if self.recent.seen(self.seeds.tuple(&flow.original, flow.protocol), flow.zone) {
+        if self.dedup.seen(self.seeds.tuple(&flow.original, flow.protocol), flow.zone) {
             return;
         }
         self.matched += 1;
-        let idle = self.timeouts.idle(flow);
-        let mut age = None;
-        let (mut sent, mut received) = (None, None);
-        for (number, payload) in Attributes::new(attributes) {
-            let nested = |wanted: u16| {
-                Attributes::new(payload).find(|(inner, _)| *inner == wanted).and_then(|(_, value)| attr::be64(value))
-            };
-            match number {
-                attr::COUNTERS_ORIG => sent = nested(attr::COUNTERS_BYTES),
-                attr::COUNTERS_REPLY => received = nested(attr::COUNTERS_BYTES),
-                attr::TIMESTAMP => {
-                    let start = nested(attr::TIMESTAMP_START).and_then(|nanos| i64::try_from(nanos / 1_000_000).ok());
-                    age = start.map(|millis| self.taken.since(Timestamp::from_millis(millis)).as_secs());
-                }
-                _ => {}
-            }
-        }
-        let order = (age.unwrap_or(u64::MAX), idle.map_or(u64::MAX, u64::from));
+        let details = details();
+        let age = details.began.map(|began| self.taken.since(began).as_secs());
+        let order = (age.unwrap_or(u64::MAX), flow.idle.map_or(u64::MAX, u64::from));
         if self.listed.len() >= self.filter.limit {
             match self.listed.peek() {
                 Some(last) if order < last.order => drop(self.listed.pop()),
@@ -322,10 +302,10 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
             reply_dst_port: reply.dst_port,
             zone: flow.zone,
             timeout_seconds: flow.timeout,
-            idle_seconds: idle,
+            idle_seconds: flow.idle,
             age_seconds: age,
-            bytes_sent: sent,
-            bytes_received: received,
+            bytes_sent: details.bytes_sent,
+            bytes_received: details.bytes_received,
             previous: Vec::new(),
         };
         self.listed.push(Listed { order, connection });
@@ -335,7 +315,7 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conntrack::{Address, Tuple};
+    use crate::flows::{Address, Tuple};
 
     #[test]
     fn an_entry_that_a_dump_repeats_is_listed_once() {
@@ -345,13 +325,13 @@ mod tests {
             Flow { original, protocol: 6, zone, ..Flow::default() }
         };
         let filter = Filter::parse("limit=1000").unwrap();
-        let mut sample = Sample::new(filter, Timestamp::now(), Timeouts::default(), || true);
+        let mut sample = Sample::new(filter, Timestamp::now(), || true);
         for _ in 0..2 {
             sample.begin();
-            sample.datagram();
+            sample.batch();
             (1..=100).for_each(|n| sample.flow(&flow(n, 0)));
             // The kernel lost its place and begins the last bucket anew.
-            sample.datagram();
+            sample.batch();
             (97..=120).for_each(|n| sample.flow(&flow(n, 0)));
             // In another zone it is another entry.
             sample.flow(&flow(120, 7));

@@ -10,13 +10,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue};
 
 use super::{Api, body, takes_gzip};
-use crate::exposition::gzip::Deflated;
-use crate::publish::{Form, Published};
+use crate::latest::{Form, Published};
+use crate::metrics_page::gzip::Deflated;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn answer(State(api): State<Arc<Api>>, request: HeaderMap) -> Response {
-    let published = api.board.latest();
+    let published = api.latest.get();
     let mut own = Vec::with_capacity(8 * 1024);
     api.metrics.write(published.as_deref(), &mut own);
     let plain = [(CONTENT_TYPE, TEXT), (VARY, "Accept-Encoding")];

@@ -12,7 +12,7 @@ use khan_serve::duration;
 use serde::Deserialize;
 
 use super::{Api, body, takes_gzip};
-use crate::publish::{Form, Published};
+use crate::latest::{Form, Published};
 
 /// How long a request waits for a scan that it asked for.
 const SCAN_PATIENCE: Duration = Duration::from_secs(10);
@@ -56,18 +56,18 @@ pub(super) async fn answer(
 
 /// The latest snapshot; when it is older than `max_age` and scanning is within its share, the next one.
 async fn fresh(api: &Api, max_age: Option<Duration>) -> Option<Arc<Published>> {
-    let latest = api.board.latest();
+    let latest = api.latest.get();
     let stale = |published: &Published| max_age.is_some_and(|max_age| published.began.elapsed() > max_age);
     if latest.as_ref().is_some_and(|published| !stale(published)) || max_age.is_none() {
         return latest;
     }
-    let mut scans = api.board.watch();
+    let mut scans = api.latest.watch();
     scans.mark_unchanged();
     if api.scans.request() {
         // Whoever asks meanwhile waits for the same scan.
         let _ = tokio::time::timeout(SCAN_PATIENCE, scans.changed()).await;
     }
-    api.board.latest()
+    api.latest.get()
 }
 
 /// `If-None-Match` (RFC 9110 section 13.1.2).

@@ -9,7 +9,7 @@ use khan_api::Kind;
 
 use super::endpoint::Owner;
 use super::ranges::bounds;
-use crate::conntrack::Address;
+use crate::flows::Address;
 
 /// Names of CIDRs, the longest prefix first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

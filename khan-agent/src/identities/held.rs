@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use khan_api::NodePort;
 
-use crate::conntrack::Address;
+use crate::flows::Address;
 use crate::table::{Cell, Table, Word};
 
 /// What one scan's table holds.

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use crate::conntrack::Address;
+use crate::flows::Address;
 
 /// Disjoint address ranges, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

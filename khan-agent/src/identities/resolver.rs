@@ -13,7 +13,7 @@ use url::Url;
 
 use super::lookup::Lookup;
 use super::{Held, Identities, answer, clock};
-use crate::conntrack::Address;
+use crate::flows::Address;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);

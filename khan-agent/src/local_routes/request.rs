@@ -2,18 +2,15 @@
 
 use std::io;
 
-use crate::conntrack::attribute::aligned;
-use crate::conntrack::link::Link;
+use crate::flows::netlink::link::Link;
+use crate::flows::netlink::message;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_DUMP: u16 = 0x300;
-const NLM_F_DUMP_INTR: u16 = 0x10;
 const HEADER: usize = 16;
 /// Dumps end their datagrams at 32 KiB.
 const BUFFER: usize = 64 * 1024;
@@ -61,9 +58,16 @@ pub(super) fn dump<T>(
     for _ in 0..ATTEMPTS {
         parsed.clear();
         let mut more = false;
-        let unchanged = once(link, request, &mut buffer, |message| match parse(message) {
-            Some(_) if parsed.len() == most => more = true,
-            message => parsed.extend(message),
+        let mut unchanged = true;
+        message::ask(link, &mut buffer, request, true, |message| {
+            unchanged &= message.flags & message::DUMP_INTERRUPTED == 0;
+            if !matches!(message.kind, RTM_NEWLINK | RTM_NEWROUTE) {
+                return;
+            }
+            match parse(message.payload) {
+                Some(_) if parsed.len() == most => more = true,
+                item => parsed.extend(item),
+            }
         })?;
         if more {
             return Ok(None);
@@ -73,37 +77,4 @@ pub(super) fn dump<T>(
         }
     }
     Ok(Some(parsed))
-}
-
-/// Sends a request and shows the payload of every message of the answer. True when nothing changed meanwhile.
-fn once(link: &mut impl Link, request: &[u8], buffer: &mut [u8], mut see: impl FnMut(&[u8])) -> io::Result<bool> {
-    let mut unchanged = true;
-    link.send(request)?;
-    loop {
-        let len = match link.receive(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            received => received?,
-        };
-        let mut rest = buffer.get(..len).filter(|datagram| !datagram.is_empty()).ok_or_else(cut_short)?;
-        while !rest.is_empty() {
-            let &[l0, l1, l2, l3, k0, k1, f0, f1, ..] = rest.first_chunk::<HEADER>().ok_or_else(cut_short)?;
-            let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
-            let payload = rest.get(HEADER..length).ok_or_else(cut_short)?;
-            unchanged &= u16::from_ne_bytes([f0, f1]) & NLM_F_DUMP_INTR == 0;
-            match u16::from_ne_bytes([k0, k1]) {
-                NLMSG_DONE => return Ok(unchanged),
-                NLMSG_ERROR => {
-                    let code = payload.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-                    return Err(io::Error::from_raw_os_error(code.wrapping_neg()));
-                }
-                RTM_NEWLINK | RTM_NEWROUTE => see(payload),
-                _ => {}
-            }
-            rest = rest.get(aligned(length)..).unwrap_or_default();
-        }
-    }
-}
-
-fn cut_short() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a message is cut short")
 }

@@ -7,7 +7,7 @@ use khan_api::Kind;
 use khan_api::snapshot::Table as TableInfo;
 
 use super::{Origin, Row, Snapshot, protocol_names};
-use crate::conntrack::Address;
+use crate::flows::Address;
 use crate::identities::{Endpoint, Identities};
 use crate::scan::Scan;
 use crate::table::{Cell, Table, Word};
@@ -46,7 +46,7 @@ pub fn build(
             limit: scan.stats.limit,
             buckets: scan.dumped.buckets,
             protocols: protocol_names(&counts.protocols),
-            stat: scan.stats.counters().map(|(name, value)| (name.into(), value)).collect(),
+            stat: scan.stats.counters.iter().map(|(name, value)| ((*name).into(), *value)).collect(),
             seen_twice: counts.seen_twice,
             refused: scan.dumped.refused,
             turned: counts.turned,

@@ -93,7 +93,7 @@ mod tests {
         };
         let endpoint = |n: u32| Endpoint { ip: Some(Ipv4Addr::from_bits(n).into()), owner: Arc::new(owner(n)) };
         let class =
-            crate::table::Class::of(&crate::conntrack::Flow::default(), khan_api::Protocol::Tcp, None, 600, [false; 3]);
+            crate::table::Class::of(&crate::flows::Flow::default(), khan_api::Protocol::Tcp, None, 600, [false; 3]);
         let row = |n: u32| Row {
             src: n,
             dst: 300 + n,

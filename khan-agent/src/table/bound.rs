@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::cells::{Cell, Cells, Word};
-use crate::conntrack::Address;
+use crate::flows::Address;
 
 /// The most rows of both address families together. Rows, owners and labels of so many fit into the agent's 64 MiB
 /// (docs/sizing.md), and a page shows less than a third of them.

@@ -4,7 +4,7 @@
 use khan_api::snapshot::IdleHistogram;
 use khan_api::{Lifecycle, Protocol, TcpState};
 
-use crate::conntrack::{Flow, Status, Tcp};
+use crate::flows::{Flow, Status, Tcp};
 
 /// The state of a connection, TCP or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::conntrack::Tuple;
+use crate::flows::Tuple;
 
 /// Drawn once per process.
 #[derive(Clone, Copy, Debug)]

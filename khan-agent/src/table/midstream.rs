@@ -4,7 +4,7 @@
 //! takes whoever speaks first for the client. Such entries carry `IP_CT_TCP_FLAG_BE_LIBERAL` on both sides (`tcp_new` in
 //! `nf_conntrack_proto_tcp.c`).
 
-use crate::conntrack::{Flow, Tcp};
+use crate::flows::{Flow, Tcp};
 
 /// Where Linux's ports for outgoing connections begin (`ip_local_port_range`); IANA's begin at 49152.
 const EPHEMERAL: u16 = 32_768;

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use khan_api::TcpState;
 
 use super::*;
-use crate::conntrack::{Status, Tcp, Tuple};
+use crate::flows::{Status, Tcp, Tuple};
 
 fn address(text: &str) -> Address {
     Address::from(text.parse::<IpAddr>().unwrap())
@@ -20,6 +20,7 @@ fn flow(client: &str, src_port: u16, service: &str, backend: &str) -> Flow {
         timeout: Some(100),
         tcp: Some(Tcp { state: TcpState::Established, ..Tcp::default() }),
         zone: 0,
+        idle: None,
     }
 }
 
@@ -28,7 +29,7 @@ fn fold(table: &mut Table, datagrams: &[&[Flow]]) -> bool {
     table.begin();
     let mut again = false;
     for datagram in datagrams {
-        table.datagram();
+        table.batch();
         for flow in *datagram {
             table.flow(flow);
         }
@@ -142,25 +143,22 @@ fn a_flow_picked_up_the_wrong_way_round_is_turned() {
 
 #[test]
 fn what_is_older_than_the_owner_of_its_address_counts_apart() {
-    let mut tcp = [None; 10];
-    tcp[TcpState::Established as usize] = Some(1000);
-    let timeouts = Timeouts { tcp, ..Timeouts::default() };
-    let idle = |seconds: u32, n| Flow { timeout: Some(1000 - seconds), ..flow("10.1.0.1", n, "10.96.0.1", "10.1.0.2") };
+    let idle = |seconds: u32, n| Flow { idle: Some(seconds), ..flow("10.1.0.1", n, "10.96.0.1", "10.1.0.2") };
     let flows = [idle(5, 1), idle(50, 2), idle(51, 3), idle(500, 4)];
-    let cuts = |ages: &[(&str, u32)]| Cuts::new(ages.iter().map(|(ip, age)| (address(ip), *age)).collect());
+    let ages = |ages: &[(&str, u32)]| OwnershipAges::new(ages.iter().map(|(ip, age)| (address(ip), *age)).collect());
     let gone = |table: &Table| -> Vec<_> { table.v4().iter().map(|row| (row.class.gone(), row.count)).collect() };
 
     let mut table = Table::new(Settings { idle_threshold: 5000, ..Settings::default() });
-    table.prepare(timeouts.clone(), Cuts::default());
+    table.prepare(OwnershipAges::default());
     fold(&mut table, &[&flows]);
     assert!(gone(&table).iter().all(|(gone, _)| *gone == [false; 3]));
     // The owner became known after the dump: too young for some, old enough for all, somebody else's.
-    let young = cuts(&[("10.1.0.1", 50), ("10.1.0.2", 400)]);
+    let young = ages(&[("10.1.0.1", 50), ("10.1.0.2", 400)]);
     assert!(table.outdated(&young));
-    assert!(!table.outdated(&cuts(&[("10.1.0.1", 500)])));
-    assert!(!table.outdated(&cuts(&[("10.1.0.9", 1)])));
+    assert!(!table.outdated(&ages(&[("10.1.0.1", 500)])));
+    assert!(!table.outdated(&ages(&[("10.1.0.9", 1)])));
 
-    table.prepare(timeouts, young.clone());
+    table.prepare(young.clone());
     fold(&mut table, &[&flows]);
     let mut rows = gone(&table);
     rows.sort_unstable();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::conntrack::Flow;
+use crate::flows::Flow;
 
 /// Tuples that are remembered at most: with as many a map has to grow, and takes 9 MiB of the agent's 64.
 const MOST: usize = (1 << 19) / 8 * 7;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use khan_agent::conntrack::Address;
+use khan_agent::flows::Address;
 use khan_agent::identities::{ExternalNames, Identities, answer};
 use khan_api::text::is_printable;
 use khan_api::{NodePort, Protocol, ResolveAnswer, ResolveRequest};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use khan_agent::scan::Scanner;
-use khan_agent::table::{Cuts, Settings};
+use khan_agent::table::{OwnershipAges, Settings};
 use khan_lab::{Host, Lab, Result, Seed};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::conntrack::{
@@ -135,7 +135,7 @@ fn nothing_counts_twice_and_nothing_standing_is_missed() -> Result {
             while fast < SCANS {
                 let (before, start) = (churn.changes(), Instant::now());
                 let ended = churn.ended.load(Ordering::SeqCst);
-                let scan = scanner.scan(Cuts::default());
+                let scan = scanner.scan(OwnershipAges::default());
                 let begun = churn.begun.load(Ordering::SeqCst);
                 // On a busy machine some scans see fewer changes than they should; what they count holds as well.
                 let rate = (churn.changes() - before) as f64 / start.elapsed().as_secs_f64();
@@ -214,7 +214,7 @@ fn a_resize_during_the_dump_is_noticed() -> Result {
             let mut scanner = Scanner::new(Settings::default());
             while scanner.retries().resized < 3 && Instant::now() < deadline {
                 begin.send(()).expect("the other thread waits for it");
-                let scan = scanner.scan(Cuts::default()).expect("one resize does not spoil every attempt");
+                let scan = scanner.scan(OwnershipAges::default()).expect("one resize does not spoil every attempt");
                 let rows = scanner.table().v4();
                 assert!(
                     rows.len() == STANDING as usize && rows.iter().all(|row| row.count == 1),

@@ -19,7 +19,7 @@ fn the_smallest_rows_are_folded_and_the_sum_stays() -> Result {
     let whole = agent.page(&node);
     assert_eq!(lines(&whole, "khan_connection").len(), 2000);
     for most in [10, 50, 100, 1999, 2000] {
-        agent.exposition.max_series = most;
+        agent.page_settings.max_series = most;
         let page = agent.page(&node);
         let count = lines(&page, "khan_connection").len();
         assert!(count <= most, "{count} series of at most {most}");

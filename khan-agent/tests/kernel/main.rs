@@ -1,6 +1,5 @@
 //! The agent against a real kernel's table, in network namespaces of the test's own. `conntrack -L -o xml` is the witness.
 
-mod blind;
 mod churn;
 mod controller;
 mod direction;
@@ -18,4 +17,5 @@ mod rows;
 mod scrapers;
 mod states;
 mod support;
+mod visibility;
 mod zones;

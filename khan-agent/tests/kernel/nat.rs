@@ -1,6 +1,6 @@
 //! Service or backend: whom the client dialled and who answers, by tuples and never by status bits.
 
-use khan_agent::exposition::{Destination, ExtraLabel};
+use khan_agent::metrics_page::{Destination, ExtraLabel};
 use khan_api::Kind;
 use khan_lab::{Lab, Result, Seed, host, traffic};
 
@@ -29,7 +29,7 @@ fn several_backends_behind_one_cluster_ip() -> Result {
     };
     node.seed((0..30).map(|n| dial(n, [10, 2, 0, if n < 20 { 1 } else { 2 }])))?;
     let mut agent = names();
-    agent.exposition.extra_labels = vec![ExtraLabel::Service, ExtraLabel::Backend, ExtraLabel::DstPort];
+    agent.page_settings.extra_labels = vec![ExtraLabel::Service, ExtraLabel::Backend, ExtraLabel::DstPort];
     let page = agent.page(&node);
     let labels = ["dst_type", "dst_name", "service", "backend", "dst_port"];
     let row = |texts: [&str; 5]| texts.map(str::to_owned);
@@ -41,7 +41,7 @@ fn several_backends_behind_one_cluster_ip() -> Result {
         ]
         .into()
     );
-    agent.exposition.destination = Destination::Backend;
+    agent.page_settings.destination = Destination::Backend;
     assert_eq!(
         sum_by(&agent.page(&node), labels),
         [
@@ -51,7 +51,7 @@ fn several_backends_behind_one_cluster_ip() -> Result {
         .into()
     );
     // Without the extra labels both backends are one line: no label set twice, and nothing lost.
-    agent.exposition = khan_agent::exposition::Settings::default();
+    agent.page_settings = khan_agent::metrics_page::Settings::default();
     let plain = sum_by(&agent.page(&node), ["src_app", "dst_type", "dst_app"]);
     assert_eq!(plain, [(["client", "service", "db"].map(str::to_owned), 30)].into());
     Ok(())
@@ -89,7 +89,7 @@ fn hairpin_and_node_port() -> Result {
     server.wait_for_open(7)?;
 
     let mut agent = names();
-    agent.exposition.extra_labels = vec![ExtraLabel::Service, ExtraLabel::Backend];
+    agent.page_settings.extra_labels = vec![ExtraLabel::Service, ExtraLabel::Backend];
     let labels = ["src_type", "src_name", "dst_type", "dst_name", "service", "backend"];
     let row = |texts: [&str; 6]| texts.map(str::to_owned);
     let me = "client-6d4cf56db6-abcde";
@@ -102,7 +102,7 @@ fn hairpin_and_node_port() -> Result {
         ]
         .into()
     );
-    agent.exposition.destination = Destination::Backend;
+    agent.page_settings.destination = Destination::Backend;
     let by_backend = sum_by(&agent.page(&node), ["src_ip", "dst_ip"]);
     let pair = |a: &str| [a.to_owned(), "10.1.0.2".to_owned()];
     assert_eq!(by_backend, [(pair("10.1.0.2"), 4), (pair("10.9.0.2"), 3)].into());

@@ -1,6 +1,6 @@
 //! Every row of the page against an independent reading of the same table.
 
-use khan_agent::exposition::ExtraLabel;
+use khan_agent::metrics_page::ExtraLabel;
 use khan_api::{Protocol, TcpState};
 use khan_lab::{Lab, Result, Seed, host, traffic};
 
@@ -72,7 +72,7 @@ fn the_page_is_what_conntrack_prints() -> Result {
     let protocols: u64 = lines(&page, "khan_conntrack_entries").iter().map(|(_, count)| count).sum();
     assert_eq!(protocols, entries.len() as u64);
 
-    agent.exposition.extra_labels = vec![ExtraLabel::DstPort, ExtraLabel::Transport, ExtraLabel::State];
+    agent.page_settings.extra_labels = vec![ExtraLabel::DstPort, ExtraLabel::Transport, ExtraLabel::State];
     let page = agent.page(&node);
     let detailed = witnessed(&entries, |entry| {
         let state = match (&entry.state, entry.unreplied, entry.assured) {
@@ -86,7 +86,7 @@ fn the_page_is_what_conntrack_prints() -> Result {
     });
     assert_eq!(sum_by(&page, ["src_ip", "dst_ip", "dst_port", "transport", "state"]), detailed);
 
-    agent.exposition.destination = khan_agent::exposition::Destination::Backend;
+    agent.page_settings.destination = khan_agent::metrics_page::Destination::Backend;
     let page = agent.page(&node);
     let backends = witnessed(&entries, |entry| {
         [entry.orig.src.to_string(), entry.reply.src.to_string(), entry.reply.src_port.to_string()]

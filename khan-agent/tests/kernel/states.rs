@@ -1,6 +1,6 @@
 //! States by name, of all protocols.
 
-use khan_agent::exposition::ExtraLabel;
+use khan_agent::metrics_page::ExtraLabel;
 use khan_api::{Protocol, TcpState};
 use khan_lab::{Lab, Result, Seed};
 
@@ -21,7 +21,7 @@ fn every_tcp_state_and_the_bits_of_the_others() -> Result {
         node.seed((5..6).map(|n| seed(n).unreplied()))?;
     }
     let mut agent = Agent::default();
-    agent.exposition.extra_labels = vec![ExtraLabel::Transport, ExtraLabel::State];
+    agent.page_settings.extra_labels = vec![ExtraLabel::Transport, ExtraLabel::State];
     let states = sum_by(&agent.page(&node), ["transport", "state"]);
     let mut want = std::collections::BTreeMap::new();
     for (n, state) in (1..).zip(TcpState::ALL) {

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use khan_agent::conntrack::DumpError;
-use khan_agent::exposition::fold::Folder;
-use khan_agent::exposition::{self, Page};
+use khan_agent::flows::DumpError;
 use khan_agent::identities::{ExternalNames, Identities};
+use khan_agent::metrics_page::fold::Folder;
+use khan_agent::metrics_page::{self, Page};
 use khan_agent::scan::Scanner;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table;
@@ -21,7 +21,7 @@ use crate::page::{Labels, lines};
 pub(crate) struct Agent {
     pub(crate) node: &'static str,
     pub(crate) table: table::Settings,
-    pub(crate) exposition: exposition::Settings,
+    pub(crate) page_settings: metrics_page::Settings,
     pub(crate) identities: Mutex<Identities>,
 }
 
@@ -36,7 +36,7 @@ impl Agent {
         Self {
             node,
             table: table::Settings::default(),
-            exposition: exposition::Settings::default(),
+            page_settings: metrics_page::Settings::default(),
             identities: Mutex::new(Identities::new(node, "", ExternalNames::default())),
         }
     }
@@ -63,7 +63,7 @@ impl Agent {
             let mut scanner = Scanner::new(self.table.clone());
             let mut identities = self.identities.lock().expect("no test fails while it holds it");
             identities.read_local_routes();
-            let scan = scanner.scan(identities.cuts(Timestamp::now()))?;
+            let scan = scanner.scan(identities.ownership_ages(Timestamp::now()))?;
             let origin = Origin::here(self.node);
             Ok(build::build(&origin, 1, Duration::from_secs(30), &scan, scanner.table(), &identities))
         })
@@ -75,7 +75,7 @@ impl Agent {
     }
 
     pub(crate) fn page_of(&self, snapshot: &Snapshot) -> String {
-        text(&Page::new(snapshot, &self.exposition, &mut Folder::default()))
+        text(&Page::new(snapshot, &self.page_settings, &mut Folder::default()))
     }
 }
 

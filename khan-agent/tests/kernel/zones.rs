@@ -1,6 +1,6 @@
 //! One connection in several conntrack zones.
 
-use khan_agent::exposition::ExtraLabel;
+use khan_agent::metrics_page::ExtraLabel;
 use khan_lab::{Lab, Result, Seed};
 
 use crate::support::{Agent, counted, sum_by};
@@ -34,7 +34,7 @@ fn a_connection_in_three_zones_counts_once() -> Result {
     }
     agent.table.only_zone = None;
     agent.table.split_zones = true;
-    agent.exposition.extra_labels = vec![ExtraLabel::Zone];
+    agent.page_settings.extra_labels = vec![ExtraLabel::Zone];
     let zones = sum_by(&agent.page(&node), ["zone"]);
     let zone = |zone: &str| [zone.to_owned()];
     // Among equals the lowest zone speaks for a connection.

@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use khan_agent::conntrack::link::{Kernel, Link};
-use khan_agent::conntrack::{parse, request};
+use khan_agent::flows::netlink::link::{Kernel, Link};
+use khan_agent::flows::netlink::{parse, request};
 use khan_api::TcpState;
 use khan_lab::seed::Closer;
 use khan_lab::{Lab, Result, Seed, traffic};
 
 use crate::oracle;
-use crate::script::{Kept, run};
+use crate::script::{Kept, entries, run};
 
 /// Set to a path, writes this kernel's dump there.
 const WRITE: &str = "KHAN_WRITE_DUMP";
@@ -24,7 +24,9 @@ fn agree(datagrams: &[&[u8]]) -> usize {
     let mut kept = Kept::default();
     let dumped = run(datagrams, &mut kept).expect("a whole dump");
     assert_eq!(dumped.refused, 0);
-    for (flow, attributes) in &kept.0 {
+    let entries = entries(datagrams);
+    assert_eq!(kept.0.len(), entries.len());
+    for (flow, attributes) in kept.0.iter().zip(&entries) {
         assert_eq!(Some(*flow), oracle::flow(attributes), "{attributes:02x?}");
         assert_eq!(Ok(*flow), parse::general(attributes));
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use khan_agent::conntrack::parse;
+use khan_agent::flows::netlink::parse;
 use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_netfilter::conntrack::{
     ConntrackAttribute as Attribute, ConntrackMessage, IPTuple, ProtoInfo, ProtoInfoTCP, ProtoTuple, Status, TCPFlags,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use khan_agent::conntrack::{Address, Flow, Status, Tcp, Tuple};
+use khan_agent::flows::{Address, Flow, Status, Tcp, Tuple};
 use khan_api::TcpState;
 use netlink_packet_core::{Nla, ParseableParametrized};
 use netlink_packet_netfilter::conntrack::{

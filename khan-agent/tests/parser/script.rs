@@ -3,13 +3,52 @@
 use std::collections::VecDeque;
 use std::io;
 
-use khan_agent::conntrack::link::Link;
-use khan_agent::conntrack::{Dump, DumpError, Dumped, Flow, Sink};
+use khan_agent::flows::netlink::link::Link;
+use khan_agent::flows::netlink::sysctl::Timeouts;
+use khan_agent::flows::{AttemptError, Dump, DumpError, Dumped, Flow, Netlink, Reader, Sink, Stats};
 
 /// The first dump of a process, answered with these datagrams; fails when it is not over by then.
 pub(crate) fn run(datagrams: &[&[u8]], sink: &mut impl Sink) -> Result<Dumped, DumpError> {
-    let answers = || Answers { left: datagrams.iter().map(|datagram| datagram.to_vec()).collect(), sequence: FIRST };
-    Dump::default().run(|| Ok(answers()), || None, sink)
+    Dump::new(Replayed { netlink: Netlink::default(), datagrams }).run(sink)
+}
+
+struct Replayed<'a> {
+    netlink: Netlink,
+    datagrams: &'a [&'a [u8]],
+}
+
+impl Reader for Replayed<'_> {
+    fn read(&mut self, sink: &mut impl Sink) -> Result<Dumped, AttemptError> {
+        let left = self.datagrams.iter().map(|datagram| datagram.to_vec()).collect();
+        self.netlink.read_from(Answers { left, sequence: FIRST }, &Timeouts::default(), || None, sink)
+    }
+
+    fn stats(&mut self) -> Result<Stats, DumpError> {
+        unreachable!("only the dump is replayed")
+    }
+}
+
+/// The attributes of each entry in the datagrams of a whole dump, found without the code under test.
+pub(crate) fn entries(datagrams: &[&[u8]]) -> Vec<Vec<u8>> {
+    const NLMSG_DONE: [u8; 2] = 3_u16.to_ne_bytes();
+    /// `IPCTNL_MSG_CT_NEW` of the subsystem `NFNL_SUBSYS_CTNETLINK`.
+    const ENTRY: [u8; 2] = 0x0100_u16.to_ne_bytes();
+    /// `struct nlmsghdr` and `struct nfgenmsg`.
+    const HEADERS: usize = 20;
+    let mut entries = Vec::new();
+    for mut rest in datagrams.iter().copied() {
+        while let Some(header) = rest.first_chunk::<16>() {
+            let len = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
+            let ours = header[8..12] == FIRST;
+            match [header[4], header[5]] {
+                NLMSG_DONE if ours => return entries,
+                ENTRY if ours => entries.push(rest[HEADERS..len].to_vec()),
+                _ => {}
+            }
+            rest = rest.get(len.max(1).next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+    entries
 }
 
 /// The sequence number of a process's first request, which the given datagrams answer.
@@ -49,22 +88,18 @@ fn answer(mut messages: &mut [u8], sequence: [u8; 4]) {
     }
 }
 
-/// Every flow, with its attributes.
+/// Every flow.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Kept(pub(crate) Vec<(Flow, Vec<u8>)>);
+pub(crate) struct Kept(pub(crate) Vec<Flow>);
 
 impl Sink for Kept {
     fn begin(&mut self) {
         self.0.clear();
     }
 
-    fn datagram(&mut self) {}
+    fn batch(&mut self) {}
 
-    fn flow(&mut self, _flow: &Flow) {
-        unreachable!("entries come whole");
-    }
-
-    fn entry(&mut self, flow: &Flow, attributes: &[u8]) {
-        self.0.push((*flow, attributes.to_vec()));
+    fn flow(&mut self, flow: &Flow) {
+        self.0.push(*flow);
     }
 }

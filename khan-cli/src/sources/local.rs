@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use khan_agent::api::connections::{self, Filter};
-use khan_agent::conntrack::DumpError;
+use khan_agent::flows::DumpError;
 use khan_agent::local::Scanner;
 use khan_api::{Snapshot, Timestamp};
 use tokio::task::{JoinError, spawn_blocking};

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::*;
+use crate::flows::{Dump, Flow, Retries};
 
 /// What the link does next.
 #[derive(Clone, Debug)]
@@ -54,7 +55,7 @@ impl Link for &Script {
     }
 }
 
-fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
+fn made(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
     let len = u32::try_from(16 + payload.len()).unwrap();
     let mut bytes =
         [len.to_ne_bytes().as_slice(), &kind.to_ne_bytes(), &flags.to_ne_bytes(), &[0; 8], payload].concat();
@@ -78,7 +79,7 @@ fn tuple(kind: u16, host: u8) -> Vec<u8> {
 
 fn entry(host: u8) -> Vec<u8> {
     let attributes = [tuple(1, host), tuple(2, host), attribute(7, &[0, 0, 0, 30])].concat();
-    message(request::ENTRY, 2, &[&[2, 0, 0, 0][..], &attributes].concat())
+    made(request::ENTRY, 2, &[&[2, 0, 0, 0][..], &attributes].concat())
 }
 
 fn entries(hosts: &[u8]) -> Vec<u8> {
@@ -86,7 +87,7 @@ fn entries(hosts: &[u8]) -> Vec<u8> {
 }
 
 fn done() -> Step {
-    Step::Datagram(message(NLMSG_DONE, 2, &[0; 4]))
+    Step::Datagram(made(message::DONE, 2, &[0; 4]))
 }
 
 #[derive(Debug, Default)]
@@ -97,20 +98,39 @@ impl Sink for Hosts {
         self.0.clear();
     }
 
-    fn datagram(&mut self) {}
+    fn batch(&mut self) {}
 
     fn flow(&mut self, flow: &Flow) {
         self.0.push(flow.original.src.bits().to_be_bytes()[15]);
     }
 }
 
+/// Reads what the script holds.
+struct Scripted<'a> {
+    netlink: Netlink,
+    script: &'a Script,
+    buckets: std::slice::Iter<'a, u64>,
+}
+
+impl Reader for Scripted<'_> {
+    fn read(&mut self, sink: &mut impl Sink) -> Result<Dumped, AttemptError> {
+        let Self { netlink, script, buckets } = self;
+        netlink.read_from(*script, &Timeouts::default(), || buckets.next().copied(), sink)
+    }
+
+    fn stats(&mut self) -> Result<Stats, DumpError> {
+        unreachable!("only the dump is scripted")
+    }
+}
+
 fn run(steps: impl IntoIterator<Item = Step>, buckets: &[u64]) -> (Result<Dumped, DumpError>, Vec<u8>, Retries, usize) {
     let script = Script(RefCell::new(State { steps: steps.into_iter().collect(), sequence: 0 }));
-    let mut buckets = buckets.iter();
-    let (mut dump, mut hosts) = (Dump::default(), Hosts::default());
-    let outcome = dump.run(|| Ok(&script), || buckets.next().copied(), &mut hosts);
-    let left = script.0.into_inner().steps.len();
-    (outcome, hosts.0, *dump.retries(), left)
+    let (buckets, mut hosts) = (buckets.iter(), Hosts::default());
+    let mut dump = Dump::new(Scripted { netlink: Netlink::default(), script: &script, buckets });
+    let outcome = dump.run(&mut hosts);
+    let retries = *dump.retries();
+    drop(dump);
+    (outcome, hosts.0, retries, script.0.into_inner().steps.len())
 }
 
 const ENOBUFS: i32 = 105;
@@ -123,29 +143,29 @@ fn a_dump_in_several_datagrams() {
     let steps = [Step::Datagram(entries(&[1, 2])), Step::Datagram(entries(&[3])), done()];
     let (outcome, hosts, retries, _) = run(steps, &[]);
     let dumped = outcome.unwrap();
-    assert_eq!((hosts, dumped.flows, dumped.datagrams, dumped.refused), (vec![1, 2, 3], 3, 3, 0));
+    assert_eq!((hosts, dumped.flows, dumped.batches, dumped.refused), (vec![1, 2, 3], 3, 3, 0));
     assert_eq!(retries, Retries::default());
 }
 
 #[test]
 fn what_spoils_an_attempt_is_counted_and_leaves_nothing_behind() {
-    let interrupted = message(request::ENTRY, 2 | NLM_F_DUMP_INTR, &entry(9)[16..]);
+    let interrupted = made(request::ENTRY, 2 | message::DUMP_INTERRUPTED, &entry(9)[16..]);
     let whole = entries(&[1, 2]);
     for (spoiler, count) in [
         (Step::Error(ENOBUFS), Retries { overflow: 1, ..Retries::default() }),
-        (Step::Datagram(message(NLMSG_OVERRUN, 0, &[])), Retries { overflow: 1, ..Retries::default() }),
+        (Step::Datagram(made(message::OVERRUN, 0, &[])), Retries { overflow: 1, ..Retries::default() }),
         (Step::Error(EINTR), Retries { interrupted: 1, ..Retries::default() }),
         (
-            Step::Datagram(message(NLMSG_ERROR, 0, &(-EBUSY).to_ne_bytes())),
+            Step::Datagram(made(message::ERROR, 0, &(-EBUSY).to_ne_bytes())),
             Retries { interrupted: 1, ..Retries::default() },
         ),
         (
-            Step::Datagram(message(NLMSG_DONE, 2, &(-EINTR).to_ne_bytes())),
+            Step::Datagram(made(message::DONE, 2, &(-EINTR).to_ne_bytes())),
             Retries { interrupted: 1, ..Retries::default() },
         ),
         (Step::Datagram(interrupted), Retries { inconsistent: 1, ..Retries::default() }),
         (
-            Step::Datagram(message(NLMSG_DONE, 2 | NLM_F_DUMP_INTR, &[0; 4])),
+            Step::Datagram(made(message::DONE, 2 | message::DUMP_INTERRUPTED, &[0; 4])),
             Retries { inconsistent: 1, ..Retries::default() },
         ),
         (Step::TooLong, Retries { truncated: 1, ..Retries::default() }),
@@ -163,7 +183,7 @@ fn what_spoils_an_attempt_is_counted_and_leaves_nothing_behind() {
 fn attempts_are_bounded_and_a_failure_publishes_nothing() {
     let (outcome, hosts, retries, left) =
         run((0..20).flat_map(|_| [Step::Datagram(entries(&[1])), Step::Error(ENOBUFS)]), &[]);
-    assert!(matches!(outcome, Err(DumpError::Spoiled(Spoiled::Overflow))), "{outcome:?}");
+    assert!(matches!(outcome, Err(DumpError::Spoiled { attempts: 5, last: Spoiled::Overflow })), "{outcome:?}");
     assert_eq!((hosts, retries.overflow, left), (vec![], 5, 30));
 }
 
@@ -179,7 +199,7 @@ fn a_resize_is_noticed_even_when_it_is_undone() {
 
 #[test]
 fn a_refusal_is_final_and_names_the_capability() {
-    let refusal = Step::Datagram(message(NLMSG_ERROR, 0, &(-EPERM).to_ne_bytes()));
+    let refusal = Step::Datagram(made(message::ERROR, 0, &(-EPERM).to_ne_bytes()));
     let (outcome, hosts, ..) = run([Step::Datagram(entries(&[1])), refusal], &[]);
     let error = outcome.unwrap_err();
     assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");

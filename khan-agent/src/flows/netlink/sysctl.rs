@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use khan_api::TcpState;
 
-use super::flow::{Flow, Status, Tcp};
+use crate::flows::flow::{Flow, Status, Tcp};
 
 /// A number below `/proc/sys/net/netfilter`, of the calling thread's network namespace.
 pub fn read(name: &str) -> Option<u64> {

@@ -1,17 +1,17 @@
-//! When addresses changed hands, so that connections whose last packet is older can be counted apart.
+//! How long present owners have had their addresses, so that connections whose last packet is older can be counted apart.
 
 use std::collections::HashMap;
 
-use crate::conntrack::Address;
+use crate::flows::Address;
 
 /// By address, how many seconds before this scan its present owner got it.
 #[derive(Clone, Debug, Default)]
-pub struct Cuts {
+pub struct OwnershipAges {
     ages: HashMap<Address, u32>,
     youngest: Option<u32>,
 }
 
-impl Cuts {
+impl OwnershipAges {
     /// From the ages of the present owners.
     pub fn new(ages: HashMap<Address, u32>) -> Self {
         let youngest = ages.values().copied().min();

@@ -1,15 +1,15 @@
 //! In: the attributes of one entry, borrowed. Out: a [`Flow`].
 //!
 //! Attributes come in an order that differs between kernels, so the general walk takes them as they come, skips those it
-//! does not know, and refuses an entry whose known ones make no sense. The usual layout of tuples, which every
-//! kernel so far writes, is read without a walk.
+//! does not know, and refuses an entry whose known ones make no sense. The layout that every kernel so far writes is
+//! read without a walk (`fast_path.rs`).
 
 use khan_api::TcpState;
 
-use super::address::Address;
 use super::attribute::{self as attr, Attributes};
-use super::flow::{Flow, Status, Tcp, Tuple};
-use super::usual;
+use super::fast_path;
+use crate::flows::address::Address;
+use crate::flows::flow::{Flow, Status, Tcp, Tuple};
 
 /// Why an entry was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,10 +30,10 @@ pub enum Refused {
 pub fn flow(bytes: &[u8]) -> Result<Flow, Refused> {
     // Filled where it lies: a copy of what was just written in parts would wait for the parts.
     let mut flow = Flow::default();
-    let Some(mut rest) = usual::tuples(bytes, &mut flow) else { return general(bytes) };
-    if let Some((status, timeout, after)) = usual::status_and_timeout(rest) {
+    let Some(mut rest) = fast_path::tuples(bytes, &mut flow) else { return general(bytes) };
+    if let Some((status, timeout, after)) = fast_path::status_and_timeout(rest) {
         (flow.status, flow.timeout, rest) = (Status(status), Some(timeout), after);
-        if let Some((tcp, after)) = usual::tcp_attribute(rest) {
+        if let Some((tcp, after)) = fast_path::tcp_attribute(rest) {
             (flow.tcp, rest) = (Some(tcp), after);
         }
     }
@@ -133,7 +133,7 @@ fn tuple(bytes: &[u8]) -> Result<(Tuple, u8, Option<u16>), Refused> {
 /// `CTA_PROTOINFO`: TCP's state and flags; nothing for other protocols.
 #[inline]
 fn protocol_state(bytes: &[u8]) -> Result<Option<Tcp>, Refused> {
-    if let Some(tcp) = usual::tcp(bytes) {
+    if let Some(tcp) = fast_path::tcp(bytes) {
         return Ok(Some(tcp));
     }
     let mut tcp = None;

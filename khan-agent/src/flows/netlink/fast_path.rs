@@ -3,9 +3,9 @@
 
 use khan_api::TcpState;
 
-use super::address::Address;
 use super::attribute as attr;
-use super::flow::{Flow, Tcp, Tuple};
+use crate::flows::address::Address;
+use crate::flows::flow::{Flow, Tcp, Tuple};
 
 /// Lengths of a whole tuple attribute with ports.
 const V4: usize = 52;

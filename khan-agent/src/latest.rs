@@ -12,7 +12,7 @@ use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::exposition::Page;
+use crate::metrics_page::Page;
 use crate::snapshot::{Encoded, Snapshot};
 
 /// Bytes that the latest snapshot and superseded ones that are still being read may hold together, once the next is due.
@@ -106,23 +106,23 @@ impl Published {
 
 /// Where the latest snapshot stands.
 #[derive(Debug)]
-pub struct Board {
-    latest: ArcSwapOption<Published>,
+pub struct Latest {
+    present: ArcSwapOption<Published>,
     /// Superseded ones that are still being read, oldest first.
     superseded: Mutex<VecDeque<Arc<Published>>>,
     scans: watch::Sender<u64>,
 }
 
-impl Default for Board {
+impl Default for Latest {
     fn default() -> Self {
-        Self { latest: ArcSwapOption::empty(), superseded: Mutex::default(), scans: watch::Sender::new(0) }
+        Self { present: ArcSwapOption::empty(), superseded: Mutex::default(), scans: watch::Sender::new(0) }
     }
 }
 
-impl Board {
+impl Latest {
     /// The latest snapshot; none before the first scan and when scans have failed for too long.
-    pub fn latest(&self) -> Option<Arc<Published>> {
-        self.latest.load_full()
+    pub fn get(&self) -> Option<Arc<Published>> {
+        self.present.load_full()
     }
 
     /// Replaces it.
@@ -134,7 +134,7 @@ impl Board {
     /// Makes room for the next snapshot: forgets what nobody reads any more, and cuts off the readers of the oldest ones
     /// when these hold too much.
     pub fn make_room(&self) {
-        let mut room = ROOM.saturating_sub(self.latest().map_or(0, |latest| latest.memory()));
+        let mut room = ROOM.saturating_sub(self.get().map_or(0, |latest| latest.memory()));
         let mut superseded = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = VecDeque::new();
         while let Some(published) = superseded.pop_back() {
@@ -149,7 +149,7 @@ impl Board {
 
     /// Notes that a scan failed; withdraws the snapshot when it is older than `keep`.
     pub fn failed(&self, keep: Duration) {
-        if self.latest().is_some_and(|published| published.began.elapsed() > keep) {
+        if self.get().is_some_and(|published| published.began.elapsed() > keep) {
             self.replace(None);
         }
         self.make_room();
@@ -162,7 +162,7 @@ impl Board {
     }
 
     fn replace(&self, next: Option<Arc<Published>>) {
-        if let Some(before) = self.latest.swap(next)
+        if let Some(before) = self.present.swap(next)
             && is_read(&before)
         {
             self.superseded.lock().unwrap_or_else(PoisonError::into_inner).push_back(before);
@@ -174,7 +174,7 @@ impl Board {
     }
 }
 
-/// Whether anybody but the board knows it.
+/// Whether anybody else knows it.
 fn is_read(published: &Arc<Published>) -> bool {
     Arc::strong_count(published) > 1 || Arc::weak_count(published) > 0
 }
@@ -182,8 +182,8 @@ fn is_read(published: &Arc<Published>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposition::Settings;
-    use crate::exposition::fold::Folder;
+    use crate::metrics_page::Settings;
+    use crate::metrics_page::fold::Folder;
 
     fn published(bytes: usize) -> Published {
         let mut snapshot = Snapshot::default();
@@ -194,41 +194,41 @@ mod tests {
 
     #[test]
     fn readers_of_old_snapshots_are_cut_off_when_there_is_no_room() {
-        let board = Board::default();
+        let latest = Latest::default();
         let mut readers = Vec::new();
         for megabytes in [1, 9, 7, 5] {
-            board.make_room();
-            board.publish(published(megabytes << 20));
-            readers.push(Arc::downgrade(&board.latest().unwrap()));
+            latest.make_room();
+            latest.publish(published(megabytes << 20));
+            readers.push(Arc::downgrade(&latest.get().unwrap()));
         }
         let alive = |readers: &[std::sync::Weak<Published>]| -> Vec<bool> {
             readers.iter().map(|reader| reader.strong_count() > 0).collect()
         };
-        board.make_room();
+        latest.make_room();
         // The youngest three hold 21 MiB.
         assert_eq!(alive(&readers), [true, false, true, true]);
         readers.remove(2);
-        board.make_room();
+        latest.make_room();
         assert_eq!(alive(&readers), [true, false, true]);
-        board.publish(published(19 << 20));
+        latest.publish(published(19 << 20));
         drop(readers.remove(0));
         assert_eq!(alive(&readers), [false, true], "until the next snapshot is due");
-        board.make_room();
+        latest.make_room();
         assert_eq!(alive(&readers), [false, false]);
     }
 
     #[tokio::test]
     async fn a_form_is_made_once_though_many_ask_and_the_first_leaves() {
-        let board = Board::default();
-        board.publish(published(0));
-        let latest = board.latest().unwrap();
-        let first = latest.make(Form::Json);
+        let latest = Latest::default();
+        latest.publish(published(0));
+        let one = latest.get().unwrap();
+        let first = one.make(Form::Json);
         drop(first);
-        let all = (0..100).map(|_| latest.make(Form::JsonGzip));
+        let all = (0..100).map(|_| one.make(Form::JsonGzip));
         futures::future::join_all(all).await;
-        let chunks = latest.chunks(Form::JsonGzip).expect("made");
-        assert!(latest.chunks(Form::Json).is_none());
-        latest.make(Form::JsonGzip).await;
-        assert_eq!(chunks.as_ptr(), latest.chunks(Form::JsonGzip).unwrap().as_ptr());
+        let chunks = one.chunks(Form::JsonGzip).expect("made");
+        assert!(one.chunks(Form::Json).is_none());
+        one.make(Form::JsonGzip).await;
+        assert_eq!(chunks.as_ptr(), one.chunks(Form::JsonGzip).unwrap().as_ptr());
     }
 }

@@ -2,12 +2,12 @@
 
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::conntrack::Retries;
-use crate::publish::Published;
+use crate::flows::Retries;
+use crate::latest::Published;
 
 /// All of them.
 #[derive(Debug)]
-pub struct Metrics {
+pub struct SelfMetrics {
     registry: Registry,
     /// Scans by outcome.
     pub scans: IntCounterVec,
@@ -31,7 +31,7 @@ pub struct Metrics {
     pub blind: IntGaugeVec,
 }
 
-impl Metrics {
+impl SelfMetrics {
     /// Registers them.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();

@@ -14,13 +14,13 @@ const IN_WORD: usize = 64 / DATAGRAMS;
 
 /// Fingerprints of the latest entries, and a coarse picture of them that says "new" of nearly every new one at a glance.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct Dedup {
     marks: Box<[u64]>,
     datagrams: [Vec<u64>; DATAGRAMS],
     present: usize,
 }
 
-impl Default for Recent {
+impl Default for Dedup {
     fn default() -> Self {
         Self {
             marks: vec![0; MARKS / IN_WORD].into_boxed_slice(),
@@ -30,15 +30,15 @@ impl Default for Recent {
     }
 }
 
-impl Recent {
+impl Dedup {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.marks.fill(0);
         self.datagrams.iter_mut().for_each(Vec::clear);
     }
 
-    /// A datagram begins; the oldest is forgotten.
-    pub(crate) fn datagram(&mut self) {
+    /// A batch (a datagram of the kernel's) begins; the oldest is forgotten.
+    pub(crate) fn batch(&mut self) {
         self.present = (self.present + 1) % DATAGRAMS;
         self.datagrams[self.present].clear();
         let others = !((u64::MAX / 15) << self.present);
@@ -70,22 +70,22 @@ mod tests {
 
     #[test]
     fn remembers_the_last_datagrams_and_no_more() {
-        let mut recent = Recent::default();
+        let mut dedup = Dedup::default();
         let hash = |n: u64| (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for round in 0..10 {
-            recent.datagram();
+            dedup.batch();
             let entries = || (0..200).map(|n| hash(n + 1000 * round));
-            assert!(entries().all(|n| !recent.seen(n, 0)));
-            recent.datagram();
-            assert!(entries().all(|n| recent.seen(n, 0)), "in the next datagram");
-            recent.datagram();
-            recent.datagram();
-            assert!(entries().all(|n| recent.seen(n, 0)), "three datagrams later");
-            recent.datagram();
-            assert!(entries().all(|n| !recent.seen(n, 0)), "four datagrams later");
-            recent.clear();
-            assert!(entries().all(|n| !recent.seen(n, 0)), "in another dump");
-            recent.clear();
+            assert!(entries().all(|n| !dedup.seen(n, 0)));
+            dedup.batch();
+            assert!(entries().all(|n| dedup.seen(n, 0)), "in the next datagram");
+            dedup.batch();
+            dedup.batch();
+            assert!(entries().all(|n| dedup.seen(n, 0)), "three datagrams later");
+            dedup.batch();
+            assert!(entries().all(|n| !dedup.seen(n, 0)), "four datagrams later");
+            dedup.clear();
+            assert!(entries().all(|n| !dedup.seen(n, 0)), "in another dump");
+            dedup.clear();
         }
     }
 }

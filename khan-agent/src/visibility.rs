@@ -8,8 +8,8 @@ use khan_api::Timestamp;
 use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
-use crate::conntrack::{DumpError, Stats};
-use crate::metrics::Metrics;
+use crate::flows::{DumpError, Stats};
+use crate::self_metrics::SelfMetrics;
 
 /// Where Cilium pins its own connection tables (`pkg/maps/ctmap` in its source). A container sees them only where the
 /// node's BPF file system is mounted into it.
@@ -99,20 +99,20 @@ impl Reason {
 
 /// Which reasons hold now.
 #[derive(Debug)]
-pub struct Blind {
+pub struct Visibility {
     maps: PathBuf,
     holds: [Option<Reminder>; Reason::ALL.len()],
     /// `drop` and `early_drop` at the last scan.
     dropped: Option<u64>,
 }
 
-impl Default for Blind {
+impl Default for Visibility {
     fn default() -> Self {
         Self::new(Path::new(CILIUM_MAPS))
     }
 }
 
-impl Blind {
+impl Visibility {
     /// Looks for Cilium's pinned maps in `maps`.
     pub fn new(maps: &Path) -> Self {
         Self { maps: maps.to_owned(), holds: [None; Reason::ALL.len()], dropped: None }
@@ -124,7 +124,7 @@ impl Blind {
     }
 
     /// Looks at a scan that succeeded.
-    pub fn saw(&mut self, stats: &Stats, flows: u64, metrics: &Metrics) {
+    pub fn saw(&mut self, stats: &Stats, flows: u64, metrics: &SelfMetrics) {
         let dropped = stats.counter("drop") + stats.counter("early_drop");
         let dropping = self.dropped.replace(dropped).is_some_and(|before| dropped > before);
         self.set(Reason::Untracked, flows == 0 && stats.entries == 0, metrics);
@@ -135,17 +135,17 @@ impl Blind {
     }
 
     /// Looks at a scan that failed.
-    pub fn failed(&mut self, error: &DumpError, metrics: &Metrics) {
+    pub fn failed(&mut self, error: &DumpError, metrics: &SelfMetrics) {
         self.set(Reason::NotPermitted, matches!(error, DumpError::NotPermitted), metrics);
     }
 
     /// Looks at when the controller last answered. Not for agents without one.
-    pub fn named(&mut self, updated: Option<Timestamp>, now: Timestamp, metrics: &Metrics) {
+    pub fn named(&mut self, updated: Option<Timestamp>, now: Timestamp, metrics: &SelfMetrics) {
         self.set(Reason::NoNames, updated.is_none(), metrics);
         self.set(Reason::OldNames, updated.is_some_and(|updated| now.since(updated) > NAMES_LAST), metrics);
     }
 
-    fn set(&mut self, reason: Reason, holds: bool, metrics: &Metrics) {
+    fn set(&mut self, reason: Reason, holds: bool, metrics: &SelfMetrics) {
         metrics.blind.with_label_values(&[reason.as_str()]).set(i64::from(holds));
         let (now, missing, sentence) = (Instant::now(), reason.missing(), reason.sentence());
         let state = &mut self.holds[reason.number()];
@@ -212,18 +212,18 @@ mod tests {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
-        let (metrics, mut blind) = (Metrics::new().unwrap(), Blind::default());
+        let (metrics, mut visibility) = (SelfMetrics::new().unwrap(), Visibility::default());
         let fresh = || String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
         tracing::subscriber::with_default(subscriber, || {
             for reason in Reason::ALL {
                 for (holds, says) in [(true, reason.missing()), (false, "No longer so")] {
-                    blind.set(reason, holds, &metrics);
+                    visibility.set(reason, holds, &metrics);
                     let line = fresh();
                     let level = if holds { " WARN " } else { " INFO " };
                     for part in [says, level, reason.as_str(), reason.sentence()] {
                         assert!(line.contains(part), "{part} is not in {line:?}");
                     }
-                    blind.set(reason, holds, &metrics);
+                    visibility.set(reason, holds, &metrics);
                     assert_eq!(fresh(), "", "said once");
                 }
             }
@@ -233,36 +233,36 @@ mod tests {
     #[test]
     fn reasons_begin_and_end() {
         let folder = tempfile::tempdir().unwrap();
-        let metrics = Metrics::new().unwrap();
-        let mut blind = Blind::new(folder.path());
-        let says = |blind: &Blind| {
+        let metrics = SelfMetrics::new().unwrap();
+        let mut visibility = Visibility::new(folder.path());
+        let says = |visibility: &Visibility| {
             for reason in Reason::ALL {
                 let metric = metrics.blind.with_label_values(&[reason.as_str()]).get();
-                assert_eq!(metric == 1, blind.reasons().any(|holds| holds == reason));
+                assert_eq!(metric == 1, visibility.reasons().any(|holds| holds == reason));
             }
-            blind.reasons().collect::<Vec<_>>()
+            visibility.reasons().collect::<Vec<_>>()
         };
-        blind.saw(&stats(5, 100), 5, &metrics);
-        assert_eq!(says(&blind), []);
-        blind.saw(&stats(0, 100), 0, &metrics);
-        assert_eq!(says(&blind), [Reason::Untracked]);
-        blind.failed(&DumpError::NotPermitted, &metrics);
-        assert_eq!(says(&blind), [Reason::Untracked, Reason::NotPermitted]);
+        visibility.saw(&stats(5, 100), 5, &metrics);
+        assert_eq!(says(&visibility), []);
+        visibility.saw(&stats(0, 100), 0, &metrics);
+        assert_eq!(says(&visibility), [Reason::Untracked]);
+        visibility.failed(&DumpError::NotPermitted, &metrics);
+        assert_eq!(says(&visibility), [Reason::Untracked, Reason::NotPermitted]);
         std::fs::write(folder.path().join("cilium_ct4_global"), "").unwrap();
-        blind.saw(&stats(100, 100), 100, &metrics);
-        assert_eq!(says(&blind), [Reason::Full, Reason::Cilium]);
+        visibility.saw(&stats(100, 100), 100, &metrics);
+        assert_eq!(says(&visibility), [Reason::Full, Reason::Cilium]);
         std::fs::remove_file(folder.path().join("cilium_ct4_global")).unwrap();
-        blind.saw(&stats(99, 100), 99, &metrics);
-        assert_eq!(says(&blind), []);
+        visibility.saw(&stats(99, 100), 99, &metrics);
+        assert_eq!(says(&visibility), []);
         let now = Timestamp::now();
-        blind.named(None, now, &metrics);
-        assert_eq!(says(&blind), [Reason::NoNames]);
+        visibility.named(None, now, &metrics);
+        assert_eq!(says(&visibility), [Reason::NoNames]);
         // Scans say nothing of names.
-        blind.saw(&stats(99, 100), 99, &metrics);
-        assert_eq!(says(&blind), [Reason::NoNames]);
-        blind.named(Some(Timestamp::from_millis(now.millis() - 601_000)), now, &metrics);
-        assert_eq!(says(&blind), [Reason::OldNames]);
-        blind.named(Some(Timestamp::from_millis(now.millis() - 599_000)), now, &metrics);
-        assert_eq!(says(&blind), []);
+        visibility.saw(&stats(99, 100), 99, &metrics);
+        assert_eq!(says(&visibility), [Reason::NoNames]);
+        visibility.named(Some(Timestamp::from_millis(now.millis() - 601_000)), now, &metrics);
+        assert_eq!(says(&visibility), [Reason::OldNames]);
+        visibility.named(Some(Timestamp::from_millis(now.millis() - 599_000)), now, &metrics);
+        assert_eq!(says(&visibility), []);
     }
 }

@@ -1,4 +1,4 @@
-//! One conntrack entry, as a value.
+//! One entry of a connection table, as a value.
 
 use khan_api::TcpState;
 
@@ -57,7 +57,7 @@ impl Status {
     }
 }
 
-/// One conntrack entry.
+/// One entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flow {
     /// As the first packet came: from the client to what it dialled.
@@ -74,6 +74,8 @@ pub struct Flow {
     pub tcp: Option<Tcp>,
     /// Zone; 0 is the default one.
     pub zone: u16,
+    /// Seconds since the last packet, where the reader knows it.
+    pub idle: Option<u32>,
 }
 
 impl Flow {

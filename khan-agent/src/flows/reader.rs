@@ -1,0 +1,161 @@
+//! The seam between tables and those who count: what a reader yields, and to whom.
+//!
+//! Everything is dispatched statically: the fold of a large table is a loop of some tens of nanoseconds an entry.
+
+use std::io;
+
+use khan_api::Timestamp;
+
+use super::flow::Flow;
+
+/// Reads one kind of connection table.
+///
+/// A node may have several tables. The reader of all of them reads one after the other into the same sink, and when one
+/// attempt fails [`Dump`](super::Dump) begins all of them again, since a sink cannot forget a part of what it got.
+pub trait Reader {
+    /// Yields every entry of the table to `sink`: one attempt. What the sink got of an attempt that failed is worth nothing.
+    fn read(&mut self, sink: &mut impl Sink) -> Result<Dumped, AttemptError>;
+
+    /// The table's statistics now.
+    fn stats(&mut self) -> Result<Stats, DumpError>;
+}
+
+/// Takes what a reader yields. Entries come in batches, in which none is repeated.
+pub trait Sink {
+    /// An attempt begins, perhaps not the first: forget everything.
+    fn begin(&mut self);
+
+    /// A batch begins. Only here can the reader have lost its place, and repeat entries of the last few batches.
+    fn batch(&mut self);
+
+    /// One entry.
+    fn flow(&mut self, flow: &Flow);
+
+    /// One entry, with `details` for those who want more than a flow holds. They are looked for only when asked for.
+    #[inline]
+    fn entry(&mut self, flow: &Flow, _details: impl FnOnce() -> Details) {
+        self.flow(flow);
+    }
+
+    /// Whether the rest of the table is still of use to anybody.
+    fn wanted(&self) -> bool {
+        true
+    }
+
+    /// The batch is over. True when the attempt must begin again, because the batch showed something that the sink was not
+    /// prepared for.
+    fn settle(&mut self) -> bool {
+        false
+    }
+}
+
+/// What single connections show beside their flow; what the table does not know is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// When the connection began.
+    pub began: Option<Timestamp>,
+    /// Bytes from the client.
+    pub bytes_sent: Option<u64>,
+    /// Bytes to the client.
+    pub bytes_received: Option<u64>,
+}
+
+/// What a complete reading was like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dumped {
+    /// Entries given to the sink.
+    pub flows: u64,
+    /// Entries that could not be understood.
+    pub refused: u64,
+    /// Batches.
+    pub batches: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Hash buckets of the table; 0 where that is not known.
+    pub buckets: u64,
+}
+
+/// What a table says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries in it.
+    pub entries: u64,
+    /// Maximum number of entries; 0 where that is not known.
+    pub limit: u64,
+    /// Counters since boot, by name, summed over CPUs.
+    pub counters: Vec<(&'static str, u64)>,
+}
+
+impl Stats {
+    /// One counter by name; 0 where the table does not count it.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.counters.iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value)
+    }
+}
+
+/// Why one attempt failed.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    /// Another attempt may succeed.
+    #[error(transparent)]
+    Spoiled(#[from] Spoiled),
+    /// No other attempt would.
+    #[error(transparent)]
+    Final(#[from] DumpError),
+}
+
+/// What spoiled one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Spoiled {
+    /// The socket's buffer overflowed (`ENOBUFS`, `NLMSG_OVERRUN`).
+    #[error("the socket's buffer overflowed")]
+    Overflow,
+    /// A signal came (`EINTR`), or another dump was in progress (`EAGAIN`, `EBUSY`).
+    #[error("it was interrupted")]
+    Interrupted,
+    /// The kernel says that the table changed in a way that spoils the dump (`NLM_F_DUMP_INTR`).
+    #[error("the table changed under it")]
+    Inconsistent,
+    /// A batch, or a message in it, was cut short.
+    #[error("a message was cut short")]
+    Truncated,
+    /// The number of hash buckets changed during the dump.
+    #[error("the hash table was resized")]
+    Resized,
+    /// Entries in zones turned up, for which the sink was not prepared.
+    #[error("entries in zones turned up")]
+    Zones,
+}
+
+/// Why there is no dump.
+#[derive(Debug, thiserror::Error)]
+pub enum DumpError {
+    /// The kernel refuses: `EPERM`.
+    #[error(
+        "reading the connection tracking table needs CAP_NET_ADMIN: run as root, or give the container \
+         securityContext.capabilities.add: [NET_ADMIN], or the file `setcap cap_net_admin+ep`"
+    )]
+    NotPermitted,
+    /// The kernel has no ctnetlink.
+    #[error("this kernel has no conntrack netlink interface (CONFIG_NF_CT_NETLINK, module nf_conntrack_netlink)")]
+    NoCtnetlink,
+    /// A system call failed, and trying again would not help.
+    #[error("cannot {what}")]
+    Socket {
+        /// What was tried.
+        what: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The sink wanted no more.
+    #[error("nobody waited for the dump any more")]
+    Unwanted,
+    /// Every attempt was spoiled.
+    #[error("the dump was spoiled {attempts} times, the last time because {last}")]
+    Spoiled {
+        /// How many attempts there were.
+        attempts: u32,
+        /// What spoiled the last one.
+        last: Spoiled,
+    },
+}
