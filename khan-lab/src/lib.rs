@@ -37,6 +37,7 @@ mod http;
 pub mod witness;
 pub mod seed;
 pub mod host;
+pub mod api_server;
 pub mod lab;
 pub mod cluster;
 pub mod program;
@@ -46,6 +47,7 @@ pub mod terminal;
 pub mod traffic;
 pub mod shop;
 
+pub use api_server::ApiServer;
 pub use cluster::Cluster;
 pub use error::{LabError, Result};
 pub use host::Host;

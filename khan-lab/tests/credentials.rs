@@ -1,16 +1,11 @@
 //! People ask agents that want TLS and a password, and a controller that wants TLS and a token.
 
-#[path = "faults/api_server.rs"]
-mod api_server;
-
 use std::time::Duration;
 
 use khan_lab::program::Ended;
-use khan_lab::{Host, Lab, LabError, Program, Result, Seed, until};
+use khan_lab::{ApiServer, Host, Lab, LabError, Program, Result, Seed, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::json;
-
-use crate::api_server::ApiServer;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 /// `sesame`, with bcrypt.
@@ -43,9 +38,13 @@ fn flags_give_agents_a_password_and_the_controller_a_token() -> Result {
     let web = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web-0", "namespace": "shop", "uid": "u1",
         "labels": {"app": "web"}, "creationTimestamp": "2026-11-22T10:00:00Z"},
         "spec": {"nodeName": "n1"}, "status": {"phase": "Running", "podIP": "10.1.0.1", "podIPs": [{"ip": "10.1.0.1"}]}});
-    let api = ApiServer::start(&node, &json!({"items": [web]}), "people")?;
+    let api = ApiServer::start_in(&node)?;
+    api.put(web);
+    let right = json!({"authenticated": true, "audiences": ["khan-controller"]});
+    api.accept_token("people", right.clone());
+    let kubeconfig = api.kubeconfig();
     let controller = Program::workspace("khan-controller")?
-        .args(["--listen", "127.0.0.1:0", "--kubeconfig", &api.kubeconfig(&lab)?])
+        .args(["--listen", "127.0.0.1:0", "--kubeconfig", &kubeconfig.path().display().to_string()])
         .args(["--web-config", &file("controller.yaml", tls)?, "--require-token-audience", "khan-controller"])
         .inside(&node)
         .start()?;
@@ -87,7 +86,8 @@ fn flags_give_agents_a_password_and_the_controller_a_token() -> Result {
     assert!(api.was_asked("people"));
 
     // Tokens are rotated: the file is read for each question.
-    api.accept("renewed");
+    api.revoke_token("people");
+    api.accept_token("renewed", right);
     lab.file("token", "renewed")?;
     let with = [&who[..], &["--controller-config", &theirs, "--controller-token-file", &token]].concat();
     let renewed = khan(&node, &with)?;

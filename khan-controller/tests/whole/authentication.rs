@@ -7,10 +7,10 @@ use serde_json::json;
 
 use khan_api::routes;
 
-use crate::api_server::ApiServer;
 use crate::client::{PATIENCE, get, http, json as parse, metric, until_ready, within};
 use crate::manifests::pod;
 use crate::program::{Controller, start, text, try_start};
+use khan_lab::api_server::ApiServer;
 
 async fn guarded() -> (ApiServer, Controller) {
     guarded_with(&[]).await

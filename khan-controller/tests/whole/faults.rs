@@ -8,12 +8,12 @@ use serde_json::json as value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::api_server::{ApiServer, Streaming, kubeconfig};
 use crate::client::{
     PATIENCE, get, identity, json, metric, names, post, until_metric, until_names, until_ready, within,
 };
 use crate::manifests::{node, pod, service};
 use crate::program::{Process, start, text, watching};
+use khan_lab::api_server::{ApiServer, Streaming, kubeconfig};
 
 fn restarts(reason: &str, resource: &str) -> String {
     format!("khan_controller_watch_restarts_total{{reason=\"{reason}\",resource=\"{resource}\"}}")

@@ -1,6 +1,5 @@
 //! The whole program against an API server that speaks list, watch, bookmarks, 410 and streamed lists over real sockets.
 
-mod api_server;
 mod attacks;
 mod authentication;
 mod bad_input;

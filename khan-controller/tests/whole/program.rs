@@ -52,7 +52,7 @@ pub(crate) async fn try_start(arguments: &[&str]) -> Result<Controller, Failure>
 }
 
 /// A controller of the cluster that `server` has.
-pub(crate) async fn watching(server: &super::api_server::ApiServer) -> Controller {
+pub(crate) async fn watching(server: &khan_lab::ApiServer) -> Controller {
     let kubeconfig = server.kubeconfig();
     start(&["--kubeconfig", text(kubeconfig.path())]).await
 }

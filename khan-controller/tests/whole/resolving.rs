@@ -8,10 +8,10 @@ use khan_api::{Cursor, Kind, NodePort, Protocol, ResolveRequest, ServicePort, ro
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api_server::ApiServer;
 use crate::client::{PATIENCE, ask, get, identity, json as parse, post, resolve, until_names, until_ready, within};
 use crate::manifests::{node, pod, service};
 use crate::program::{Controller, watching};
+use khan_lab::api_server::ApiServer;
 
 async fn cluster() -> (ApiServer, Controller) {
     let server = ApiServer::start().await;

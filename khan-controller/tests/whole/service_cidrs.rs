@@ -6,10 +6,10 @@ use khan_api::routes;
 use reqwest::StatusCode;
 use serde_json::json as value;
 
-use crate::api_server::ApiServer;
 use crate::client::{PATIENCE, ask, get, json, metric, until_metric, until_ready, within};
 use crate::manifests::{service, service_cidr};
 use crate::program::{Controller, Process, text, watching};
+use khan_lab::api_server::ApiServer;
 
 const SYNCED: &str = r#"khan_controller_watch_synced{resource="servicecidrs"}"#;
 const AGE: &str = r#"khan_controller_watch_age_seconds{resource="servicecidrs"}"#;

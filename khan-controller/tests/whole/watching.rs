@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use khan_api::Kind;
 
-use crate::api_server::{ApiServer, Streaming};
 use crate::client::{PATIENCE, identity, metric, names, until_metric, until_names, until_ready};
 use crate::manifests::{node, pod, service};
 use crate::program::watching;
+use khan_lab::api_server::{ApiServer, Streaming};
 
 const SECOND: Duration = Duration::from_secs(1);
 

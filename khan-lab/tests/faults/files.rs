@@ -3,12 +3,12 @@
 use khan_api::routes::{self, CONTROLLER_PORT};
 use khan_lab::cluster::Addresses;
 use khan_lab::program::Running;
-use khan_lab::{Host, Khan, Lab, LabError, Program, Result, Shop, until};
+use khan_lab::{ApiServer, Host, Khan, Lab, LabError, Program, Result, Shop, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::Certificate;
 use reqwest::blocking::Client;
+use serde_json::json;
 
-use crate::api_server::ApiServer;
 use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, next_snapshot, nothing_is_wrong, snapshot};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -64,9 +64,18 @@ fn certificates_and_tokens_rotate_without_a_restart() -> Result {
     let token = lab.file("token", "first")?.display().to_string();
     let web = "tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n";
     let web = lab.file("web.yaml", web)?.display().to_string();
-    let api = ApiServer::start(&pod, &shop.cluster.manifest(), "first")?;
+    let api = ApiServer::start_in(&pod)?;
+    shop.cluster.manifest()["items"].as_array().expect("items").iter().for_each(|item| api.put(item.clone()));
+    let right = json!({"authenticated": true, "audiences": ["khan-controller"]});
+    api.accept_token("first", right.clone());
+    let kubeconfig = api.kubeconfig();
     let controller = Program::workspace("khan-controller")?
-        .args(["--listen", &format!("0.0.0.0:{CONTROLLER_PORT}"), "--kubeconfig", &api.kubeconfig(&lab)?])
+        .args([
+            "--listen",
+            &format!("0.0.0.0:{CONTROLLER_PORT}"),
+            "--kubeconfig",
+            &kubeconfig.path().display().to_string(),
+        ])
         .args(["--web-config", &web, "--require-token-audience", "khan-controller"])
         .inside(&pod)
         .start()?;
@@ -87,7 +96,8 @@ fn certificates_and_tokens_rotate_without_a_restart() -> Result {
     khan.agents.insert(0, start(1)?);
     all_is_right(&khan, &shop, "the certificate was rotated")?;
 
-    api.accept("second");
+    api.revoke_token("first");
+    api.accept_token("second", right);
     lab.file("token", "second\n")?;
     until("the new token to be shown", PATIENCE, || api.was_asked("second").then_some(()))?;
     fresh(&khan.agents, "an answer after the token was rotated")?;
