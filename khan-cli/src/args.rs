@@ -1,7 +1,6 @@
 //! The command line, as clap reads it. Flags keep kubectl's spelling where kubectl has them, and each has a `KHAN_`
 //! variable.
 
-pub mod duration;
 pub mod kube_args;
 pub mod output_args;
 pub mod prom_args;

@@ -7,10 +7,12 @@
 //! args -> connect -> sources/* -> feed (watch<Arc<View>>, news, requests) -> model -> commands/* -> output/*  |  tui/*
 //! ```
 
+pub mod duration;
 pub mod failure;
 pub mod model;
 pub mod feed;
 pub mod sources;
+pub mod report;
 pub mod output;
 pub mod config;
 pub mod args;

@@ -4,14 +4,14 @@
 pub mod custom;
 pub mod delimited;
 pub mod format;
-pub mod report;
 pub mod shell;
 pub mod table;
 
 use std::io::{self, Write};
 
+use crate::report::Report;
+
 pub use format::Format;
-pub use report::{Cell, Column, Line, Report};
 
 /// How a report is laid out.
 #[derive(Clone, Debug, Default)]

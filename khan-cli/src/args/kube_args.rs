@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::duration::DurationError;
+use crate::duration::DurationError;
 
 /// How to reach the cluster; spelled as in `kubectl options`.
 #[derive(Clone, Debug, Default, Args)]
@@ -57,7 +57,7 @@ fn timeout(text: &str) -> Result<Duration, DurationError> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
         Err(_) if text == "0s" => Ok(Duration::ZERO),
-        Err(_) => super::duration::parse(text),
+        Err(_) => crate::duration::parse(text),
     }
 }
 

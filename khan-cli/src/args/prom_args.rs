@@ -43,6 +43,6 @@ pub struct PromArgs {
     pub prometheus_header: Vec<String>,
     /// How long one query may take
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_TIMEOUT", value_name = "DURATION", default_value = "10s",
-        value_parser = super::duration::parse)]
+        value_parser = crate::duration::parse)]
     pub prometheus_timeout: Duration,
 }

@@ -65,7 +65,7 @@ pub struct QueryArgs {
     #[arg(long, visible_alias = "top", env = "KHAN_LIMIT", value_name = "N", help_heading = "Rows")]
     pub limit: Option<usize>,
     /// How far back changes look
-    #[arg(long, env = "KHAN_WINDOW", value_name = "DURATION", value_parser = super::duration::parse, help_heading = "Rows")]
+    #[arg(long, env = "KHAN_WINDOW", value_name = "DURATION", value_parser = crate::duration::parse, help_heading = "Rows")]
     pub window: Option<Duration>,
 }
 

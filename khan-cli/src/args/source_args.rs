@@ -57,11 +57,11 @@ pub struct SourceArgs {
     pub max_in_flight: usize,
     /// How long one agent may take
     #[arg(long, global = true, env = "KHAN_AGENT_TIMEOUT", value_name = "DURATION", default_value = "5s",
-        value_parser = super::duration::parse)]
+        value_parser = crate::duration::parse)]
     pub agent_timeout: Duration,
     /// How old data may be, and the time between two questions
     #[arg(long, global = true, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "5s",
-        value_parser = super::duration::parse)]
+        value_parser = crate::duration::parse)]
     pub interval: Duration,
     /// Write everything that is seen to a file
     #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]

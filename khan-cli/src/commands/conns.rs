@@ -2,21 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use khan_api::{Connection, ConnectionSample, Protocol};
-use serde_json::{Value, json};
 
 use super::printer::Printer;
 use super::session;
-use super::top::report::in_namespaces;
-use crate::args::{Cli, ConnsArgs, duration};
+use crate::args::{Cli, ConnsArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::feed::{DetailError, Feed, SampleRequest, Samples};
 use crate::model::view::RowRef;
-use crate::model::{Endpoint, Grain, LabelledPods, NodeState, Party, Pool, Query, Selector, State, View};
-use crate::output::{Cell, Column, Line, Report};
+use crate::model::{LabelledPods, NodeState, Query, Selector, State, View};
+use crate::report::Report;
+use crate::report::scope::in_namespaces;
+use crate::report::single::{self, Owners, Single, owners};
 
 /// Agents match one address after the other; a selector that means more is cut, and the note says so.
 const ADDRESSES: usize = 256;
@@ -95,7 +94,17 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     if args.limit == 0 && listing.truncated {
         printer.lacks(format!("a node lists at most {MOST} connections: ask for fewer at a time"));
     }
-    let report = listing.report(&view, &samples, &scope, &printer.gaps(&view));
+    let missing = printer.gaps(&view);
+    let report = single::report(
+        &view,
+        &single::Listing {
+            listed: &listing.listed,
+            truncated: listing.truncated,
+            samples: &samples,
+            namespaces: &scope.namespaces,
+            missing: &missing,
+        },
+    );
     printer.print(&match nothing {
         Some(empty) => Report { empty, ..report },
         None => report,
@@ -242,41 +251,11 @@ impl Meant {
     }
 }
 
-/// Owners by address; of several, the one that has it now.
-pub fn owners(view: &View) -> Owners<'_> {
-    let mut owners = HashMap::new();
-    for endpoint in &view.endpoints {
-        if let Some(ip) = endpoint.ip {
-            let owner = owners.entry(ip).or_insert(endpoint);
-            if owner.gone {
-                *owner = endpoint;
-            }
-        }
-    }
-    owners
-}
-
-/// Who has the addresses of a view.
-pub type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
-
-/// An address with its owner's name.
-pub fn named(owners: &Owners<'_>, ip: IpAddr) -> String {
-    owners.get(&ip).map_or_else(|| ip.to_string(), |endpoint| Party::of(endpoint, Grain::Name).1.text.to_string())
-}
-
-/// What an end of a connection is called, and whether that is a previous owner of its address.
-pub fn end(owners: &Owners<'_>, connection: &Connection, ip: IpAddr) -> (String, bool) {
-    match connection.previous.iter().find(|endpoint| endpoint.ip == Some(ip)) {
-        Some(owner) => (Party::of(&Pool::default().endpoint(owner), Grain::Name).1.text.to_string(), true),
-        None => (named(owners, ip), false),
-    }
-}
-
 /// Every connection once. One across nodes stands in two tables, and the reply tuple is the same in both: where a node
 /// masquerades the client, its own table has the real one, and the client's says what was dialled.
-pub fn distinct(samples: &[ConnectionSample]) -> Vec<(&str, &Connection)> {
+fn distinct(samples: &[ConnectionSample]) -> Vec<Single<'_>> {
     let mut index: HashMap<_, usize> = HashMap::new();
-    let mut found: Vec<(&str, &Connection)> = Vec::new();
+    let mut found: Vec<Single<'_>> = Vec::new();
     let tells = |c: &Connection| u8::from(c.src != c.reply_dst) + u8::from(c.dst != c.reply_src);
     for sample in samples {
         for connection in &sample.connections {
@@ -285,11 +264,13 @@ pub fn distinct(samples: &[ConnectionSample]) -> Vec<(&str, &Connection)> {
             let home = c.reply_src.is_loopback().then_some(&*sample.node);
             let key = (c.protocol, c.reply_src, c.reply_src_port, c.reply_dst, c.reply_dst_port, home);
             match index.get(&key) {
-                Some(at) if tells(c) > tells(found[*at].1) => found[*at] = (&sample.node, connection),
+                Some(at) if tells(c) > tells(found[*at].connection) => {
+                    found[*at] = Single { node: &sample.node, connection }
+                }
                 Some(_) => {}
                 None => {
                     index.insert(key, found.len());
-                    found.push((&sample.node, connection));
+                    found.push(Single { node: &sample.node, connection });
                 }
             }
         }
@@ -299,9 +280,7 @@ pub fn distinct(samples: &[ConnectionSample]) -> Vec<(&str, &Connection)> {
 
 /// What is listed.
 struct Listing<'a> {
-    owners: Owners<'a>,
-    /// Each with the node whose table it stands in.
-    listed: Vec<(&'a str, &'a Connection)>,
+    listed: Vec<Single<'a>>,
     /// There is more of them.
     truncated: bool,
 }
@@ -325,96 +304,14 @@ impl<'a> Listing<'a> {
             owners.get(&c.src).is_some_and(|client| *client.node != *node && first.contains(&*client.node))
         };
         let mut listed = distinct(samples);
-        listed.retain(|(node, c)| !elsewhere(node, c) && within(&owners, c));
-        listed.sort_by_key(|(_, c)| (c.idle_seconds.unwrap_or(u32::MAX), c.src, c.src_port, c.dst, c.dst_port));
+        listed.retain(|one| !elsewhere(one.node, one.connection) && within(&owners, one.connection));
+        listed.sort_by_key(|Single { connection: c, .. }| {
+            (c.idle_seconds.unwrap_or(u32::MAX), c.src, c.src_port, c.dst, c.dst_port)
+        });
         let truncated = samples.iter().any(|sample| is_cut(&sample)) || listed.len() > limit;
         listed.truncate(limit);
-        Self { owners, listed, truncated }
+        Self { listed, truncated }
     }
-
-    fn report(&self, view: &View, samples: &Samples, scope: &Scope, gaps: &[String]) -> Report {
-        let columns = vec![
-            Column::text("protocol", "PROTO"),
-            Column::text("state", "STATE"),
-            Column::text("source", "SOURCE"),
-            Column::text("destination", "DESTINATION"),
-            Column::text("backend", "BACKEND"),
-            Column::number("age", "AGE"),
-            Column::number("idle", "IDLE"),
-            Column::number("timeout", "TIMEOUT"),
-            Column::number("sent", "SENT").wide(),
-            Column::number("received", "RECEIVED").wide(),
-            Column::text("client", "CLIENT").wide(),
-            Column::text("server", "SERVER").wide(),
-            Column::text("masquerade", "MASQUERADED-AS").wide(),
-            Column::text("node", "NODE"),
-        ];
-        let rows = self.listed.iter().map(|(node, c)| line(&columns, node, c, &self.owners)).collect();
-        let metadata = json!({
-            "source": view.source.kind.as_str(), "context": view.source.context, "scope": scope.namespaces,
-            "listed": self.listed.len(), "truncated": self.truncated,
-            "nodes": samples.tables.iter().map(|sample| json!({
-                "node": sample.node, "snapshotTime": sample.taken, "matched": sample.matched,
-            })).collect::<Vec<_>>(),
-            "failed": samples.missed.iter().map(|missed| json!({
-                "node": missed.node, "reason": missed.reason,
-            })).collect::<Vec<_>>(),
-            "partial": !gaps.is_empty(), "missing": gaps,
-        });
-        let empty = format!("No connections found{}.", in_namespaces(&scope.namespaces));
-        Report { kind: "RawConnectionList", metadata, columns, rows, empty }
-    }
-}
-
-fn line(columns: &[Column], node: &str, c: &Connection, owners: &Owners<'_>) -> Line {
-    let at = |ip: IpAddr, port: u16| std::net::SocketAddr::new(ip, port).to_string();
-    let seconds = |n: Option<u64>| {
-        n.map_or(Cell::Missing, |n| {
-            Cell::text(if n == 0 { "0s".into() } else { duration::text(std::time::Duration::from_secs(n)) })
-        })
-    };
-    let (translated, masqueraded) = (
-        (c.dst, c.dst_port) != (c.reply_src, c.reply_src_port),
-        (c.src, c.src_port) != (c.reply_dst, c.reply_dst_port),
-    );
-    let shown = |ip| match end(owners, c, ip) {
-        (name, true) => format!("{name} (previous)"),
-        (name, false) => name,
-    };
-    let cell = |column: &Column| match column.name {
-        "protocol" => Cell::text(c.protocol.as_str()),
-        "state" => Cell::text(&c.state),
-        "source" => Cell::text(at(c.src, c.src_port)),
-        "destination" => Cell::text(at(c.dst, c.dst_port)),
-        "backend" if translated => Cell::text(at(c.reply_src, c.reply_src_port)),
-        "masquerade" if masqueraded => Cell::text(at(c.reply_dst, c.reply_dst_port)),
-        "age" => seconds(c.age_seconds),
-        "idle" => seconds(c.idle_seconds.map(u64::from)),
-        "timeout" => seconds(c.timeout_seconds.map(u64::from)),
-        "sent" => c.bytes_sent.map_or(Cell::Missing, Cell::Count),
-        "received" => c.bytes_received.map_or(Cell::Missing, Cell::Count),
-        "client" => Cell::text(shown(c.src)),
-        "server" => Cell::text(shown(c.reply_src)),
-        "node" => Cell::text(node),
-        _ => Cell::Missing,
-    };
-    let cells = columns.iter().map(cell).collect();
-    let name = format!("{}:{}->{}", c.protocol, at(c.src, c.src_port), at(c.dst, c.dst_port));
-    Line { cells, item: item(node, c, owners), name }
-}
-
-/// A connection for programs.
-pub fn item(node: &str, connection: &Connection, owners: &Owners<'_>) -> Value {
-    let mut item = serde_json::to_value(connection).unwrap_or_default();
-    if let Some(item) = item.as_object_mut() {
-        item.insert("node".into(), node.into());
-        for (name, ip) in [("client", connection.src), ("server", connection.reply_src)] {
-            let (owner, is_previous) = end(owners, connection, ip);
-            item.insert(name.into(), owner.into());
-            item.insert(format!("{name}Previous"), is_previous.into());
-        }
-    }
-    item
 }
 
 #[cfg(test)]
@@ -423,7 +320,7 @@ mod tests {
 
     fn connection(src: &str, dst: &str, reply: &str) -> Connection {
         serde_json::from_value(
-            json!({"protocol": "tcp", "state": "ESTABLISHED", "src": src, "src_port": 40_000, "dst": dst,
+            serde_json::json!({"protocol": "tcp", "state": "ESTABLISHED", "src": src, "src_port": 40_000, "dst": dst,
             "dst_port": 80, "reply_src": reply, "reply_src_port": 8080, "reply_dst": src, "reply_dst_port": 40_000,
             "timeout_seconds": 10, "idle_seconds": null}),
         )
@@ -441,7 +338,7 @@ mod tests {
         for samples in [[server.clone(), client.clone()], [client, server]] {
             let found = distinct(&samples);
             assert_eq!(found.len(), 1);
-            assert_eq!((found[0].0, found[0].1.dst.to_string()), ("n1", "10.96.0.1".to_owned()));
+            assert_eq!((found[0].node, found[0].connection.dst.to_string()), ("n1", "10.96.0.1".to_owned()));
         }
     }
 
@@ -454,7 +351,7 @@ mod tests {
         for samples in [[server.clone(), entry.clone()], [entry, server]] {
             let found = distinct(&samples);
             assert_eq!(found.len(), 1);
-            assert_eq!((found[0].0, found[0].1.src.to_string()), ("n1", "203.0.113.7".to_owned()));
+            assert_eq!((found[0].node, found[0].connection.src.to_string()), ("n1", "203.0.113.7".to_owned()));
         }
     }
 }

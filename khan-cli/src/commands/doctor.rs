@@ -6,16 +6,18 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use http::Method;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::agents::problems;
 use super::printer::Printer;
 use super::session;
 use crate::args::Cli;
 use crate::connect;
 use crate::failure::Failure;
 use crate::model::{GroupBy, NodeState, Query, View};
-use crate::output::{Cell, Column, Line, Report};
+use crate::report::item::json as value;
+use crate::report::nodes::problems;
+use crate::report::{Cell, Column, Head, Line, Report};
 use crate::sources::agents::discovery::NAMESPACE;
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::Ask;
@@ -345,18 +347,39 @@ fn terminal(findings: &mut Vec<Finding>) {
     }
 }
 
+/// Every column, in the order in which they stand.
+static COLUMNS: [Column<Finding>; 4] = [
+    Column::new(Head::text("check", "CHECK"), |finding| Cell::text(finding.check)),
+    Column::new(Head::text("state", "STATE"), |finding| Cell::text(finding.state.as_str())),
+    Column::new(Head::text("finding", "FINDING"), |finding| Cell::text(&finding.found)),
+    Column::new(Head::text("remedy", "REMEDY"), |finding| Cell::text(&finding.remedy)),
+];
+
+/// The JSON of a finding.
+#[derive(Serialize)]
+struct Item<'a> {
+    check: &'a str,
+    state: &'a str,
+    finding: &'a str,
+    remedy: &'a str,
+}
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    manifest: Option<&'a str>,
+}
+
 fn report(findings: &[Finding], manifest: Option<&str>) -> Report {
-    let columns = vec![
-        Column::text("check", "CHECK"),
-        Column::text("state", "STATE"),
-        Column::text("finding", "FINDING"),
-        Column::text("remedy", "REMEDY"),
-    ];
     let line = |f: &Finding| Line {
-        cells: vec![Cell::text(f.check), Cell::text(f.state.as_str()), Cell::text(&f.found), Cell::text(&f.remedy)],
-        item: json!({ "check": f.check, "state": f.state.as_str(), "finding": f.found, "remedy": f.remedy }),
+        cells: COLUMNS.iter().map(|column| (column.cell)(f)).collect(),
+        item: value(Item { check: f.check, state: f.state.as_str(), finding: &f.found, remedy: &f.remedy }),
         name: f.check.to_owned(),
     };
-    let rows = findings.iter().map(line).collect();
-    Report { kind: "DoctorReport", metadata: json!({ "manifest": manifest }), columns, rows, empty: String::new() }
+    Report {
+        kind: "DoctorReport",
+        metadata: value(Metadata { manifest }),
+        columns: COLUMNS.iter().map(|column| column.head).collect(),
+        rows: findings.iter().map(line).collect(),
+        empty: String::new(),
+    }
 }

@@ -5,21 +5,21 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval, sleep_until};
 
 use super::printer::Printer;
 use super::session::{self, Start};
-use super::top::report as top;
-use crate::args::{Cli, LeaksArgs, duration};
+use crate::args::{Cli, LeaksArgs};
 use crate::connect;
+use crate::duration;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::history::Limits;
-use crate::model::leak::{Leak, Miss};
-use crate::model::{History, LabelledPods, LeakReport, LeakRule, Projected, Query, SourceKind, Verdict, View, leaks};
-use crate::output::{Cell, Column, Line, Report, table::clean};
+use crate::model::leak::Miss;
+use crate::model::{History, LeakReport, LeakRule, Projected, Query, SourceKind, Verdict, View, leaks};
+use crate::output::table::clean;
+use crate::report::leaks::{report, snapshots};
 
 /// Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -53,10 +53,7 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     history.push(Arc::clone(&first));
     let (view, interrupted) = watch(&mut feed, first, &mut history, &query, &printer, &mut interrupt).await;
     let found = leaks(&view, &query, &history, &rule);
-    let mut report = report(&found, &query, &rule);
-    let gaps = view.gaps();
-    report.metadata["partial"] = (!gaps.is_empty()).into();
-    report.metadata["missing"] = gaps.into();
+    let mut report = report(&found, &query, &rule, view.gaps());
     if let Some(limit) = args.query.limit.filter(|limit| *limit > 0) {
         report.rows.truncate(limit);
     }
@@ -174,10 +171,6 @@ impl Countdown {
     }
 }
 
-fn snapshots(n: usize) -> String {
-    if n == 1 { "1 snapshot".to_owned() } else { format!("{n} snapshots") }
-}
-
 /// A row that grew and is no suspect, with the reason.
 fn near(row: &Projected, miss: Miss) -> String {
     let (growth, port) = (&row.growth, row.port.map_or_else(String::new, |port| format!(":{port}")));
@@ -186,84 +179,4 @@ fn near(row: &Projected, miss: Miss) -> String {
         (source, destination) => format!("{source} -> {destination}{port}"),
     };
     format!("{ends} +{}, {} of {} steps, {miss}", growth.added(), growth.rising(), growth.steps())
-}
-
-/// The report of a leak report.
-pub fn report(found: &LeakReport, query: &Query, rule: &LeakRule) -> Report {
-    let columns = vec![
-        Column::text("verdict", "VERDICT"),
-        Column::text("source", "SOURCE"),
-        Column::text("destination", "DESTINATION"),
-        Column::number("port", "PORT"),
-        Column::number("now", "NOW"),
-        Column::number("growth", "GROWTH"),
-        Column::number("rate", "/MIN"),
-        Column::text("rising", "RISING"),
-        Column::number("idle", "IDLE").wide(),
-        Column::number("halfclosed", "HALF-CLOSED").wide(),
-        Column::number("pods", "PODS").wide(),
-        Column::text("evidence", "EVIDENCE"),
-    ];
-    let rows = found.leaks.iter().map(|leak| line(&columns, leak)).collect();
-    let metadata = json!({
-        "window": rule.window.as_secs(),
-        "samples": found.samples,
-        "since": found.since,
-        "span": found.span.as_secs(),
-        "filter": query.filter.to_string(),
-        "scope": query.namespaces,
-        "selector": query.labelled.as_ref().map(LabelledPods::selector),
-        "rule": {
-            "rising": rule.rising, "growth": rule.growth, "samples": rule.samples, "step": rule.step,
-            "concentration": rule.concentration, "faster": rule.faster, "idle": rule.idle,
-        },
-        "likely": found.count(Verdict::Likely),
-        "watch": found.count(Verdict::Watch),
-        "tooNew": found.count(Verdict::TooNew),
-        "near": found.near.iter().map(missed).collect::<Vec<_>>(),
-    });
-    let empty = format!("No leaks found in {}.", snapshots(found.samples));
-    Report { kind: "LeakList", metadata, columns, rows, empty }
-}
-
-fn missed((row, miss): &(Projected, Miss)) -> Value {
-    let growth = &row.growth;
-    json!({
-        "source": row.source(), "destination": row.destination(), "port": row.port, "growth": growth.added(),
-        "risingSteps": growth.rising(), "steps": growth.steps(), "reason": miss.to_string(),
-    })
-}
-
-fn line(columns: &[Column], leak: &Leak) -> Line {
-    let row = &leak.row;
-    let added = i64::try_from(row.growth.last).unwrap_or(i64::MAX) - i64::try_from(row.growth.first).unwrap_or(0);
-    let cell = |column: &Column| match column.name {
-        "verdict" => Cell::text(leak.verdict.as_str()),
-        "source" => Cell::text(row.source()),
-        "destination" => Cell::text(row.destination()),
-        "port" => row.port.map_or(Cell::Missing, |port| Cell::Count(port.into())),
-        "now" => Cell::Count(row.sum.connections),
-        "growth" => Cell::Change(added),
-        "rate" => row.change.map_or(Cell::Missing, |change| Cell::Rate(change.per_minute())),
-        "rising" => Cell::text(format!("{}/{}", row.growth.rising(), row.growth.steps())),
-        "idle" => Cell::Count(row.sum.idle_connections),
-        "halfclosed" => Cell::Count(row.sum.half_closed()),
-        "pods" => Cell::Count(leak.pods.len() as u64),
-        "evidence" => Cell::text(leak.reasons.join("; ")),
-        _ => Cell::Missing,
-    };
-    let pods: Vec<_> =
-        leak.pods.iter().take(10).map(|(party, n)| json!({ "pod": top::party(party), "connections": n })).collect();
-    let mut item = top::item(row);
-    if let Some(item) = item.as_object_mut() {
-        item.insert("verdict".into(), leak.verdict.as_str().into());
-        item.insert("growth".into(), added.into());
-        item.insert("risingSteps".into(), row.growth.rising().into());
-        item.insert("steps".into(), row.growth.steps().into());
-        item.insert("evidence".into(), leak.reasons.clone().into());
-        item.insert("pods".into(), pods.into());
-        item.insert("skew".into(), leak.skew.into());
-    }
-    let name = format!("{}->{}", row.source(), row.destination());
-    Line { cells: columns.iter().map(cell).collect(), item, name }
 }

@@ -4,10 +4,13 @@ use std::io::{IsTerminal, Write};
 
 use khan_api::Timestamp;
 
-use crate::args::{Cli, duration};
+use crate::args::Cli;
+use crate::duration;
 use crate::failure::Failure;
 use crate::model::{SourceKind, View};
-use crate::output::{self, Format, Layout, Report};
+use crate::output::{self, Format, Layout};
+use crate::report::column::UnknownColumn;
+use crate::report::{self, Report};
 
 /// Prints as the output flags say.
 #[derive(Debug)]
@@ -61,6 +64,15 @@ impl Printer {
     pub fn print_at(&mut self, report: &Report, moment: Timestamp) -> Result<(), Failure> {
         let known = |name: &String| report.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         if !self.columns_are_typed {
+            // What variables and the file say is for every command, and each takes of it what it has.
+            let nowhere =
+                |name: &&String| !known(name) && !report::names().any(|known| known.eq_ignore_ascii_case(name));
+            if let Some(name) = self.layout.columns.iter().find(nowhere) {
+                let error = UnknownColumn::new(name, report::names());
+                return Err(Failure::usage(format_args!(
+                    "--columns (by its variable or the configuration file): {error}"
+                )));
+            }
             self.layout.columns.retain(known);
         }
         if let Format::Custom(columns) = &self.layout.format
@@ -72,9 +84,8 @@ impl Printer {
             )));
         }
         if let Some(unknown) = self.layout.columns.iter().find(|name| !known(name)) {
-            let names: Vec<_> = report.columns.iter().map(|column| column.name).collect();
-            let names = names.join(", ");
-            return Err(Failure::usage(format_args!("--columns: there is no column {unknown:?}; columns are {names}")));
+            let error = UnknownColumn::new(unknown, report.columns.iter().map(|column| column.name));
+            return Err(Failure::usage(format_args!("--columns: {error}")));
         }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if self.timestamps && matches!(self.layout.format, Format::Table | Format::Wide) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use khan_api::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::args::duration;
+use crate::duration;
 use crate::failure::Failure;
 use crate::feed::{Feed, Link, News};
 use crate::model::{NodeStatus, SourceKind, View};

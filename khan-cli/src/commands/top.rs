@@ -1,7 +1,5 @@
 //! `khan top`: live on a terminal, printed everywhere else.
 
-pub mod report;
-
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +15,7 @@ use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::history::Limits;
 use crate::model::{History, Query, SourceKind, project};
+use crate::report::connections;
 use crate::sources::cluster;
 use crate::tui;
 
@@ -135,7 +134,7 @@ pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     history.backfill(past);
     loop {
         history.push(Arc::clone(&view));
-        let report = report::report(&view, &query, &project(&view, &query, &history));
+        let report = connections::report(&view, &query, &project(&view, &query, &history));
         printer.print_at(&report, session::moment(&view))?;
         printer.explain(&view);
         match watch.next(&mut feed, view.id).await {

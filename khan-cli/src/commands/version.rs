@@ -5,7 +5,7 @@ use serde_json::json;
 use super::printer::Printer;
 use crate::args::Cli;
 use crate::failure::Failure;
-use crate::output::{Cell, Column, Line, Report};
+use crate::report::{Cell, Head, Line, Report};
 
 /// Prints what this program is.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
@@ -27,7 +27,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     printer.print(&Report {
         kind: "Version",
         metadata: json!({}),
-        columns: columns.into_iter().map(|(name, header)| Column::text(name, header)).collect(),
+        columns: columns.into_iter().map(|(name, header)| Head::text(name, header)).collect(),
         rows: vec![Line { cells, item: item.into(), name: format!("khan/{}", env!("CARGO_PKG_VERSION")) }],
         empty: String::new(),
     })

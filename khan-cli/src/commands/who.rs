@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use super::printer::Printer;
 use super::session;
-use super::top::report as top;
 use crate::args::{Cli, WhoArgs};
 use crate::connect;
 use crate::failure::Failure;
@@ -20,6 +19,8 @@ use crate::feed::Feed;
 use crate::model::filter::{Not, RowTerm};
 use crate::model::{Filter, Grain, GroupBy, History, Party, Query, Selector, View, project};
 use crate::output::Format;
+use crate::report::connections;
+use crate::report::item::json;
 use crate::sources::http_config::HttpConfig;
 use identity::Known;
 use unmask::Unmasked;
@@ -160,7 +161,7 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
         } else {
             format!("no connection of {} is in any table that was read", args.subject)
         });
-        notes.extend(top::unseen_services(view, &[subject.selector()]));
+        notes.extend(connections::unseen_services(view, &[subject.selector()]).map(str::to_owned));
     }
     let missing = view.gaps();
     Answer {
@@ -207,7 +208,7 @@ fn peers(view: &View, subject: &Subject, src: bool, limit: usize) -> Vec<Peer> {
                 connections: row.sum.connections,
                 established_percent: row.sum.states.established_percent(),
                 idle_connections: row.sum.idle_connections,
-                row: top::item(row),
+                row: json(connections::Item::of(row)),
             }
         };
         found.extend(project(view, &query, &History::default()).rows.iter().map(peer));

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::Layout;
-use super::report::Report;
 use super::table::{align, clean};
+use crate::report::Report;
 
 pub(super) fn write(
     report: &Report,
@@ -79,7 +79,8 @@ fn text(item: &Value, path: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::{Format, Line, write};
+    use crate::output::{Format, write};
+    use crate::report::Line;
 
     #[test]
     fn paths_lead_into_items() {

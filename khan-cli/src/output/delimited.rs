@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::Layout;
-use super::report::{Cell, Report};
 use super::table::{chosen, clean};
+use crate::report::{Cell, Report};
 
 pub(super) fn write(report: &Report, layout: &Layout, delimiter: u8, out: &mut dyn Write) -> io::Result<()> {
     let columns = chosen(report, layout);
@@ -38,14 +38,15 @@ fn unwrap(error: csv::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::output::{Column, Format, Layout, Line, Report, write};
+    use crate::output::{Format, Layout, write};
+    use crate::report::{Head, Line, Report};
 
     use super::*;
 
     #[test]
     fn text_is_quoted_and_formulas_are_disarmed() {
         let row = |text: &str| Line { cells: vec![Cell::text(text), Cell::Change(-3)], ..Line::default() };
-        let columns = vec![Column::text("source", "SOURCE"), Column::number("delta", "DELTA")];
+        let columns = vec![Head::text("source", "SOURCE"), Head::number("delta", "DELTA")];
         let rows = vec![row("a,\"b\""), row("=SUM(A1)"), row("x\ty\n")];
         let report = Report { columns, rows, ..Report::default() };
         let print = |format| {

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use khan_api::text::printable;
 use unicode_width::UnicodeWidthStr;
 
-use super::report::{Cell, Column, Report};
 use super::{Format, Layout};
+use crate::report::{Cell, Head, Report};
 
 const GAP: usize = 3;
 /// Text columns are never made narrower than this.
@@ -17,7 +17,8 @@ pub(super) fn chosen(report: &Report, layout: &Layout) -> Vec<usize> {
     if layout.columns.is_empty() {
         let wide = !matches!(layout.format, Format::Table | Format::Markdown);
         let all = report.columns.iter().enumerate();
-        return all.filter(|(_, column)| wide || !column.wide).map(|(index, _)| index).collect();
+        let usual = |column: &Head| !column.asked && (wide || !column.wide);
+        return all.filter(|(_, column)| usual(column)).map(|(index, _)| index).collect();
     }
     let position = |name: &String| report.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
     layout.columns.iter().filter_map(position).collect()
@@ -27,7 +28,7 @@ pub(super) fn write(report: &Report, layout: &Layout, out: &mut dyn Write) -> io
     if report.rows.is_empty() {
         return Ok(());
     }
-    let columns: Vec<(usize, Column)> = chosen(report, layout).into_iter().map(|at| (at, report.columns[at])).collect();
+    let columns: Vec<(usize, Head)> = chosen(report, layout).into_iter().map(|at| (at, report.columns[at])).collect();
     let mut lines: Vec<Vec<String>> = Vec::with_capacity(report.rows.len() + 1);
     if !layout.no_headers {
         lines.push(columns.iter().map(|(_, column)| column.header.to_owned()).collect());
@@ -122,7 +123,7 @@ pub(super) fn markdown(report: &Report, layout: &Layout, out: &mut dyn Write) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Line;
+    use crate::report::Line;
 
     fn report() -> Report {
         let row = |from: &str, n| Line {
@@ -132,9 +133,9 @@ mod tests {
         };
         Report {
             columns: vec![
-                Column::text("source", "SOURCE"),
-                Column::number("conns", "CONNS"),
-                Column::text("node", "NODE").wide(),
+                Head::text("source", "SOURCE"),
+                Head::number("conns", "CONNS"),
+                Head::text("node", "NODE").wide(),
             ],
             rows: vec![row("shop/checkout-with-a-long-name", 9_871), row("a|b\x1b[31m", 5)],
             ..Report::default()

@@ -6,11 +6,10 @@ use std::time::Instant;
 use khan_api::Kind;
 use khan_api::text::printable_lines;
 
-use crate::commands;
-use crate::commands::top::report as top;
 use crate::model::{NodeStatus, Party, Projected, Projection};
 use crate::output::shell::quote;
-use crate::output::{self, Format, Layout, Report};
+use crate::output::{self, Format, Layout};
+use crate::report::{Report, connections, leaks, nodes};
 
 use super::app::App;
 use super::drill::{Sample, title};
@@ -92,18 +91,18 @@ fn report(app: &App) -> Report {
     if let Some(drill) = app.drills.last() {
         let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
         return match drill.panes.get(pane) {
-            Some((_, rows)) => top::report(view, &drill.pane_query(pane), rows),
-            None => top::report(view, &drill.query, &drill.whole),
+            Some((_, rows)) => connections::report(view, &drill.pane_query(pane), rows),
+            None => connections::report(view, &drill.query, &drill.whole),
         };
     }
     match app.page {
-        Page::Leaks => commands::leaks::report(&app.report, &app.leak_query(), &app.rule),
-        Page::Agents => commands::agents::report(view, app.clock),
-        Page::Nodes => top::report(view, &app.query(), &app.projection),
+        Page::Leaks => leaks::report(&app.report, &app.leak_query(), &app.rule, view.gaps()),
+        Page::Agents => nodes::report(view, app.clock),
+        Page::Nodes => connections::report(view, &app.query(), &app.projection),
         _ => {
             let row = |item: &Item| if let What::Child(..) = item.what { None } else { app.row(item).cloned() };
             let rows = app.items.iter().filter_map(row).collect();
-            top::report(view, &app.query(), &Projection { rows, ..app.projection.clone() })
+            connections::report(view, &app.query(), &Projection { rows, ..app.projection.clone() })
         }
     }
 }

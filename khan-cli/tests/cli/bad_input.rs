@@ -52,6 +52,13 @@ async fn columns_and_fields_that_do_not_exist() {
     let uri = server.uri();
     let top = |arguments: &[&'static str]| [&["top", "--agent", &uri], arguments].concat();
     refused(&top(&["--columns", "source,wat"]), "--columns: there is no column \"wat\"; columns are source,").await;
+    refused(&top(&["--columns", "soruce"]), "there is no column \"soruce\" (did you mean source?)").await;
+    let ended = khan(&top(&[])).env("KHAN_COLUMNS", "soruce,rising").run().await;
+    assert_eq!((ended.code, &*ended.stdout), (Some(64), ""), "{ended:?}");
+    assert!(ended.stderr.contains("did you mean source?"), "{ended:?}");
+    // Those of another command are left to it.
+    let ended = khan(&top(&["--no-headers"])).env("KHAN_COLUMNS", "source,rising,last-packet,trend").run().await;
+    assert!(ended.code == Some(0) && ended.stdout.starts_with("shop/web   "), "{ended:?}");
     refused(&top(&["-o", "custom-columns=A:.source.txt"]), "no row has a field .source.txt; fields are ").await;
     refused(&top(&["-o", "custom-columns=A:.sauce"]), "no row has a field .sauce").await;
     // Missing here, but not unknown.

@@ -17,7 +17,7 @@ use url::{Url, form_urlencoded};
 use khan_api::Timestamp;
 
 use super::answer::{Answer, Failed, Series};
-use crate::args::duration;
+use crate::duration;
 use crate::sources::agents::route::DirectClient;
 use crate::sources::agents::route::proxy::Proxied;
 use crate::sources::cluster::Cluster;

@@ -1,63 +1,4 @@
-//! What a command found, before it has a format: columns for people, items for programs.
-
-use serde_json::Value;
-
-/// A command's answer.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// `ConnectionList` and the like.
-    pub kind: &'static str,
-    /// Everything that is not a row; partial data must be visible here.
-    pub metadata: Value,
-    /// Columns; as many as each row has cells.
-    pub columns: Vec<Column>,
-    /// Rows.
-    pub rows: Vec<Line>,
-    /// One sentence for stderr when there are no rows.
-    pub empty: String,
-}
-
-/// A column.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// As `--columns` takes it.
-    pub name: &'static str,
-    /// Its header.
-    pub header: &'static str,
-    /// Numbers stand on the right.
-    pub right: bool,
-    /// Only with `-o wide`, or when asked for by name.
-    pub wide: bool,
-}
-
-impl Column {
-    /// A column of text.
-    pub const fn text(name: &'static str, header: &'static str) -> Self {
-        Self { name, header, right: false, wide: false }
-    }
-
-    /// A column of numbers.
-    pub const fn number(name: &'static str, header: &'static str) -> Self {
-        Self { name, header, right: true, wide: false }
-    }
-
-    /// The same, only with `-o wide`.
-    #[must_use]
-    pub const fn wide(self) -> Self {
-        Self { wide: true, ..self }
-    }
-}
-
-/// A row.
-#[derive(Clone, Debug, Default)]
-pub struct Line {
-    /// One for each column.
-    pub cells: Vec<Cell>,
-    /// The row for programs.
-    pub item: Value,
-    /// What `-o name` prints.
-    pub name: String,
-}
+//! One value of a report, and how it is written.
 
 /// A cell.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +13,8 @@ pub enum Cell {
     Rate(f64),
     /// Percent.
     Percent(u8),
+    /// Values over time, oldest first; `None` where nothing is known.
+    Trend(Vec<Option<u64>>),
     /// Not applicable, or not known.
     Missing,
 }
@@ -93,6 +36,10 @@ impl Cell {
             Self::Change(n) => format!("{}{}", if *n < 0 { '-' } else { '+' }, digits(n.unsigned_abs())),
             Self::Rate(rate) => rate_text(*rate, separators),
             Self::Percent(n) => n.to_string(),
+            Self::Trend(values) => {
+                let text = |value: &Option<u64>| value.map_or_else(|| "-".to_owned(), digits);
+                values.iter().map(text).collect::<Vec<_>>().join(" ")
+            }
             Self::Missing => "-".to_owned(),
         }
     }
@@ -148,6 +95,7 @@ mod tests {
         assert_eq!(shown(Cell::Rate(0.4)), ("+0.4".into(), "0.4".into()));
         assert_eq!(shown(Cell::Rate(2.0)), ("+2".into(), "2".into()));
         assert_eq!(shown(Cell::Rate(-1423.4)), ("-1,423".into(), "-1423.4".into()));
+        assert_eq!(shown(Cell::Trend(vec![None, Some(1_000), Some(7)])), ("- 1,000 7".into(), "- 1000 7".into()));
         assert_eq!(shown(Cell::Missing), ("-".into(), String::new()));
         assert_eq!(grouped(999), "999");
     }

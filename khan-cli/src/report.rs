@@ -1,0 +1,58 @@
+//! What commands print and screens show, before it has a format: columns for people, items for programs.
+//!
+//! Each kind of row has one registry of columns, which is all that any output knows of them: the name that `--columns` takes,
+//! the header, the order, the place on a screen, and how a row's cell is made. A new column is an entry there.
+//!
+//! ```text
+//! connections  rows of a projection        (khan top, the lists and exports of the screen)
+//! leaks        suspects of the leak rule   (khan leaks)
+//! nodes        nodes and their agents      (khan agents)
+//! single       single connections          (khan conns)
+//! ```
+
+pub mod cell;
+pub mod column;
+pub mod item;
+pub mod scope;
+pub mod connections;
+pub mod leaks;
+pub mod nodes;
+pub mod single;
+
+use serde_json::Value;
+
+pub use cell::Cell;
+pub use column::{Column, Head};
+
+/// A command's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// `ConnectionList` and the like.
+    pub kind: &'static str,
+    /// Everything that is not a row; partial data must be visible here.
+    pub metadata: Value,
+    /// Columns; as many as each row has cells.
+    pub columns: Vec<Head>,
+    /// Rows.
+    pub rows: Vec<Line>,
+    /// What stderr says when there are no rows: sentences, each on its line.
+    pub empty: String,
+}
+
+/// A row.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    /// One for each column.
+    pub cells: Vec<Cell>,
+    /// The row for programs.
+    pub item: Value,
+    /// What `-o name` prints.
+    pub name: String,
+}
+
+/// The name of every column that any report has.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let connections = connections::COLUMNS.iter().map(|column| column.head.name);
+    let others = [leaks::names(), nodes::names(), single::names()];
+    connections.chain(others.into_iter().flatten())
+}

@@ -1,0 +1,362 @@
+//! Rows of a projection: the columns of `khan top`, of the screen's lists, and of what it exports.
+
+mod metadata;
+
+use khan_api::{Protocol, Timestamp};
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::column::Head;
+use super::item::{Counts, End, json};
+use super::scope::in_namespaces;
+use super::{Cell, Line, Report};
+use crate::model::filter::{Filter, Flag, RowTerm};
+use crate::model::history::Point;
+use crate::model::{GroupBy, Projected, Projection, Query, Selector, SortBy, SourceKind, State, Sum, View};
+use metadata::Metadata;
+
+/// A column of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// How it is called.
+    pub head: Head,
+    /// What it shows, for people who choose columns.
+    pub meaning: &'static str,
+    /// The order that it stands for.
+    pub sort: Option<SortBy>,
+    /// Which groupings have it.
+    pub applies: fn(&GroupBy) -> bool,
+    /// Its place on a screen.
+    pub place: Place,
+    value: Value,
+}
+
+/// A column's place on a screen.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Whether it is shown without being asked for.
+    pub usual: bool,
+    /// Cells; 0 shares what is left with other names.
+    pub width: u16,
+    /// It goes when names would get narrower than this; 0 to stay.
+    pub needs: u16,
+    /// Those with higher ranks go first.
+    pub rank: u16,
+}
+
+/// What a column's cells are made of: sums exist of the rows that are not listed, too.
+#[derive(Clone, Copy, Debug)]
+enum Value {
+    Row(fn(&Projected) -> Cell),
+    Sum(fn(&Sum) -> Cell),
+}
+
+impl Column {
+    const fn new(head: Head, meaning: &'static str, value: Value) -> Self {
+        let place = Place { usual: !head.wide, width: 7, needs: 18, rank: 5 };
+        Self { head, meaning, sort: None, applies: |_| true, place, value }
+    }
+
+    const fn sorts(self, sort: SortBy) -> Self {
+        Self { sort: Some(sort), ..self }
+    }
+
+    const fn where_grouped(self, applies: fn(&GroupBy) -> bool) -> Self {
+        Self { applies, ..self }
+    }
+
+    const fn placed(self, width: u16, needs: u16, rank: u16) -> Self {
+        Self { place: Place { width, needs, rank, ..self.place }, ..self }
+    }
+
+    const fn hidden(self) -> Self {
+        Self { place: Place { usual: false, ..self.place }, ..self }
+    }
+
+    /// The cell of a row.
+    pub fn cell(&self, row: &Projected) -> Cell {
+        match self.value {
+            Value::Row(cell) => cell(row),
+            Value::Sum(cell) => cell(&row.sum),
+        }
+    }
+
+    /// The cell of the sum of rows that are not listed.
+    fn rest(&self, sum: &Sum) -> Cell {
+        match self.value {
+            Value::Row(_) => Cell::Missing,
+            Value::Sum(cell) => cell(sum),
+        }
+    }
+}
+
+/// Every column, in the order in which they stand.
+pub static COLUMNS: [Column; 19] = [
+    Column::new(
+        Head::text("source", "SOURCE"),
+        "who opened the connections",
+        Value::Row(|row| Cell::text(row.source())),
+    )
+    .sorts(SortBy::Source)
+    .where_grouped(|by| by.src.is_some())
+    .placed(0, 0, 0),
+    Column::new(
+        Head::text("destination", "DESTINATION"),
+        "what was dialled",
+        Value::Row(|row| Cell::text(row.destination())),
+    )
+    .sorts(SortBy::Destination)
+    .where_grouped(|by| by.dst.is_some())
+    .placed(0, 0, 0),
+    Column::new(Head::text("backend", "BACKEND"), "who answers", Value::Row(|row| Cell::text(row.backend())))
+        .where_grouped(|by| by.behind.is_some())
+        .placed(0, 0, 0),
+    Column::new(
+        Head::text("node", "NODE"),
+        "whose table holds them",
+        Value::Row(|row| Cell::text(row.node.as_deref().unwrap_or_default())),
+    )
+    .sorts(SortBy::Node)
+    .where_grouped(|by| by.node)
+    .placed(0, 0, 0),
+    Column::new(
+        Head::text("protocol", "PROTO"),
+        "transport",
+        Value::Row(|row| row.protocol.map_or(Cell::Missing, |protocol| Cell::text(protocol.as_str()))),
+    )
+    .where_grouped(|by| by.protocol)
+    .placed(5, 16, 2),
+    Column::new(
+        Head::text("state", "STATE"),
+        "connection tracking state",
+        Value::Row(|row| row.state.map_or(Cell::Missing, |state| Cell::text(state.as_str()))),
+    )
+    .sorts(SortBy::State)
+    .where_grouped(|by| by.state)
+    .placed(11, 0, 0),
+    Column::new(
+        Head::number("port", "PORT"),
+        "port dialled",
+        Value::Row(|row| row.port.map_or(Cell::Missing, |port| Cell::Text(port.to_string()))),
+    )
+    .sorts(SortBy::Port)
+    .where_grouped(|by| by.port)
+    .placed(5, 16, 2),
+    Column::new(Head::number("conns", "CONNS"), "connections now", Value::Sum(|sum| Cell::Count(sum.connections)))
+        .sorts(SortBy::Connections)
+        .placed(7, 0, 0),
+    Column::new(
+        Head::number("delta", "DELTA"),
+        "change over the window or since the baseline",
+        Value::Row(|row| row.change.map_or(Cell::Missing, |change| Cell::Change(change.delta))),
+    )
+    .sorts(SortBy::Delta)
+    .placed(8, 11, 1),
+    Column::new(
+        Head::number("rate", "/MIN"),
+        "change per minute",
+        Value::Row(|row| row.change.map_or(Cell::Missing, |change| Cell::Rate(change.per_minute()))),
+    )
+    .sorts(SortBy::Rate)
+    .placed(7, 22, 3),
+    Column::new(
+        Head::number("est", "EST%"),
+        "established share, percent",
+        Value::Sum(|sum| sum.states.established_percent().map_or(Cell::Missing, Cell::Percent)),
+    )
+    .sorts(SortBy::Established)
+    .placed(5, 22, 4),
+    Column::new(
+        Head::number("idle", "IDLE"),
+        "established, no packet for the agent's idle threshold",
+        Value::Sum(|sum| Cell::Count(sum.idle_connections)),
+    )
+    .sorts(SortBy::Idle)
+    .hidden(),
+    Column::new(
+        Head::number("halfclosed", "HALF-CLOSED").wide(),
+        "half-closed: one side has yet to close",
+        Value::Sum(|sum| Cell::Count(sum.half_closed())),
+    )
+    .sorts(SortBy::HalfClosed)
+    .placed(11, 18, 5),
+    Column::new(
+        Head::number("opening", "OPENING").wide(),
+        "handshake not complete",
+        Value::Sum(|sum| Cell::Count(sum.states.opening())),
+    ),
+    Column::new(
+        Head::number("previous", "PREVIOUS").wide(),
+        "connections that outlived the owner of an address",
+        Value::Sum(|sum| Cell::Count(sum.ghosts)),
+    )
+    .placed(8, 18, 5),
+    Column::new(
+        Head::text("first-seen", "FIRST-SEEN").wide(),
+        "when the row was first seen",
+        Value::Row(|row| row.first_seen.map_or(Cell::Missing, |seen| Cell::text(seen.to_string()))),
+    )
+    .placed(20, 22, 6),
+    Column::new(
+        Head::number("addresses", "ADDRS").asked(),
+        "addresses at both ends",
+        Value::Row(|row| {
+            let ends = [&row.src, &row.dst].into_iter().flatten();
+            Cell::Count(ends.map(|party| u64::from(party.addresses)).sum())
+        }),
+    )
+    .hidden(),
+    Column::new(Head::text("trend", "TREND").asked(), "connections over time", Value::Row(trend)).placed(15, 22, 6),
+    Column::new(
+        Head::text("flags", "FLAGS"),
+        "RISING NEW UNK STALE GHOST",
+        Value::Row(|row| Cell::text(row.flags().map(Flag::as_str).collect::<Vec<_>>().join(" "))),
+    )
+    .placed(12, 0, 0),
+];
+
+fn trend(row: &Projected) -> Cell {
+    let value = |point: &Point| match point {
+        Point::Value(value) => Some(*value),
+        Point::Before => Some(0),
+        Point::Missing => None,
+    };
+    if row.trend.points.is_empty() { Cell::Missing } else { Cell::Trend(row.trend.points.iter().map(value).collect()) }
+}
+
+/// The column with this name.
+pub fn column(name: &str) -> Option<&'static Column> {
+    COLUMNS.iter().find(|column| column.head.name.eq_ignore_ascii_case(name))
+}
+
+/// The columns of a grouping, in order.
+pub fn of(by: &GroupBy) -> impl Iterator<Item = &'static Column> {
+    COLUMNS.iter().filter(|column| (column.applies)(by))
+}
+
+/// The report of a projection of `view`.
+pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
+    let columns: Vec<_> = of(&query.group_by).collect();
+    let line = |row: &Projected| Line {
+        cells: columns.iter().map(|column| column.cell(row)).collect(),
+        item: json(Item::of(row)),
+        name: name(row),
+    };
+    let mut rows: Vec<_> = projection.rows.iter().map(line).collect();
+    if projection.hidden_groups() > 0 {
+        rows.push(other(&columns, projection));
+    }
+    let mut notes = view.notes.clone();
+    let mut empty = empty(query);
+    if let Some(note) = unseen_services(view, &selectors(&query.filter)).filter(|_| projection.groups == 0) {
+        empty = format!("{empty}\nnote: {note}");
+        notes.push(note.to_owned());
+    }
+    let metadata = json(Metadata::of(view, query, projection, notes));
+    Report {
+        kind: "ConnectionList",
+        metadata,
+        columns: columns.iter().map(|column| column.head).collect(),
+        rows,
+        empty,
+    }
+}
+
+/// What else may be true where nothing belongs to a service: its node ports are known to agents alone.
+pub fn unseen_services(view: &View, selectors: &[Selector]) -> Option<&'static str> {
+    let service = selectors.iter().any(|selector| matches!(selector, Selector::Service(..)));
+    let unknown = service && view.source.kind == SourceKind::Prometheus;
+    unknown.then_some("connections through node ports are not known from Prometheus")
+}
+
+/// The selectors of a filter.
+fn selectors(filter: &Filter) -> Vec<Selector> {
+    let of = |term: &RowTerm| match term {
+        RowTerm::Src(selectors) | RowTerm::Dst(selectors) | RowTerm::Any(selectors) => selectors.clone(),
+        _ => Vec::new(),
+    };
+    filter.rows.iter().filter(|not| !not.negated).flat_map(|not| of(&not.term)).collect()
+}
+
+fn empty(query: &Query) -> String {
+    let scope = in_namespaces(&query.namespaces);
+    let labels =
+        query.labelled.as_ref().map(|pods| format!(" of pods labelled {}", pods.selector())).unwrap_or_default();
+    let filter = if query.filter.is_empty() { String::new() } else { format!(" that match {}", query.filter) };
+    format!("No connections{labels} found{scope}{filter}.")
+}
+
+fn name(row: &Projected) -> String {
+    let ends: Vec<_> = [row.source(), row.destination()].into_iter().filter(|text| !text.is_empty()).collect();
+    let mut name = ends.join("->");
+    if let Some(port) = row.port {
+        name = format!("{name}:{port}");
+    }
+    if row.behind.is_some() {
+        name = format!("{name}->{}", row.backend());
+    }
+    let rest = [row.node.as_deref(), row.protocol.map(Protocol::as_str), row.state.map(State::as_str)];
+    let parts = std::iter::once(&*name).filter(|name| !name.is_empty()).chain(rest.into_iter().flatten());
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// A row for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Item<'a> {
+    #[serde(flatten)]
+    counts: Counts,
+    key: String,
+    source: Option<End<'a>>,
+    destination: Option<End<'a>>,
+    backend: Option<End<'a>>,
+    node: Option<&'a str>,
+    port: Option<u16>,
+    protocol: Option<Protocol>,
+    state: Option<&'static str>,
+    delta: Option<i64>,
+    delta_seconds: Option<f64>,
+    rate_per_minute: Option<f64>,
+    first_seen: Option<Timestamp>,
+    flags: Vec<&'static str>,
+}
+
+impl<'a> Item<'a> {
+    /// What programs read of `row`.
+    pub fn of(row: &'a Projected) -> Self {
+        Self {
+            counts: Counts::from(&row.sum),
+            key: format!("{:032x}", row.key.0),
+            source: row.src.as_ref().map(End::from),
+            destination: row.dst.as_ref().map(End::from),
+            backend: row.behind.as_ref().map(End::from),
+            node: row.node.as_deref(),
+            port: row.port,
+            protocol: row.protocol,
+            state: row.state.map(State::as_str),
+            delta: row.change.map(|change| change.delta),
+            delta_seconds: row.change.map(|change| change.over.as_secs_f64()),
+            rate_per_minute: row.change.map(|change| (change.per_minute() * 1000.0).round() / 1000.0),
+            first_seen: row.first_seen,
+            flags: row.flags().map(Flag::as_str).collect(),
+        }
+    }
+}
+
+/// The sum of the rows that are not listed, for programs.
+#[derive(Debug, Serialize)]
+struct Other {
+    #[serde(flatten)]
+    counts: Counts,
+    other: bool,
+    rows: usize,
+}
+
+fn other(columns: &[&Column], projection: &Projection) -> Line {
+    let label = Cell::text(format!("(other: {} rows)", projection.hidden_groups()));
+    let rest = columns.iter().skip(1).map(|column| column.rest(&projection.hidden));
+    let cells = std::iter::once(label).chain(rest).take(columns.len()).collect();
+    let counts = Counts::from(&projection.hidden);
+    let item: Json = json(Other { counts, other: true, rows: projection.hidden_groups() });
+    Line { cells, item, name: "(other)".to_owned() }
+}

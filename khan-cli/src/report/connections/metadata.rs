@@ -1,0 +1,118 @@
+//! What a report of connections says about all of its rows.
+
+use khan_api::Timestamp;
+use serde::Serialize;
+
+use crate::model::view::COUNTING_RULE;
+use crate::model::{LabelledPods, NodeState, Projection, Query, View};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Metadata<'a> {
+    snapshot_time: Option<Timestamp>,
+    snapshot_age_seconds: Option<f64>,
+    window: u64,
+    source: &'static str,
+    context: &'a str,
+    detail: &'a str,
+    scope: &'a [String],
+    selector: Option<&'a str>,
+    group_by: String,
+    sort_by: String,
+    filter: String,
+    agents: Agents<'a>,
+    totals: Totals,
+    truncated: bool,
+    left_out_by_agents: Option<LeftOut>,
+    notes: Vec<String>,
+    partial: bool,
+    missing: Vec<String>,
+    counting_rule: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Agents<'a> {
+    total: usize,
+    ok: usize,
+    stale: Vec<&'a str>,
+    waiting: Vec<&'a str>,
+    failed: Vec<Failed<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed<'a> {
+    node: &'a str,
+    agent: &'a str,
+    reason: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Totals {
+    connections: u64,
+    rows: usize,
+    delta: Option<i64>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LeftOut {
+    rows: u64,
+    connections: u64,
+    connections_elsewhere: u64,
+    connections_unknown: u64,
+}
+
+impl<'a> Metadata<'a> {
+    pub(super) fn of(view: &'a View, query: &'a Query, projection: &Projection, notes: Vec<String>) -> Self {
+        let missing = view.gaps();
+        Self {
+            snapshot_time: view.newest,
+            snapshot_age_seconds: view.newest.map(|newest| view.assembled.since(newest).as_secs_f64().round()),
+            window: query.window.as_secs(),
+            source: view.source.kind.as_str(),
+            context: &view.source.context,
+            detail: &view.source.detail,
+            scope: &query.namespaces,
+            selector: query.labelled.as_ref().map(LabelledPods::selector),
+            group_by: query.group_by.to_string(),
+            sort_by: query.sort.to_string(),
+            filter: query.filter.to_string(),
+            agents: Agents::of(view),
+            totals: Totals {
+                connections: projection.total.connections,
+                rows: projection.matching,
+                delta: projection.change.map(|change| change.delta),
+            },
+            truncated: projection.hidden_groups() > 0 || projection.rest.is_some(),
+            left_out_by_agents: projection.rest.map(|rest| LeftOut {
+                rows: rest.rows,
+                connections: rest.connections,
+                connections_elsewhere: rest.elsewhere,
+                connections_unknown: rest.unknown,
+            }),
+            notes,
+            partial: !missing.is_empty(),
+            missing,
+            counting_rule: COUNTING_RULE,
+        }
+    }
+}
+
+impl<'a> Agents<'a> {
+    fn of(view: &'a View) -> Self {
+        let of_state = |state| view.nodes.iter().filter(move |node| node.state == state);
+        let names = |state| of_state(state).map(|node| node.node.as_str()).collect();
+        let failed = of_state(NodeState::Failed).map(|node| Failed {
+            node: &node.node,
+            agent: &node.agent,
+            reason: node.failure.as_ref().map_or("no answer", |failure| &failure.reason),
+        });
+        Self {
+            total: view.nodes.len(),
+            ok: view.count(NodeState::Ok),
+            stale: names(NodeState::Stale),
+            waiting: names(NodeState::Waiting),
+            failed: failed.collect(),
+        }
+    }
+}

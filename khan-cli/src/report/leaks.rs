@@ -1,0 +1,197 @@
+//! Suspects of the leak rule.
+
+use std::time::Duration;
+
+use khan_api::Timestamp;
+use serde::Serialize;
+
+use super::column::{Column, Head, cells, heads};
+use super::connections::{self, column};
+use super::item::{End, json};
+use super::{Cell, Line, Report};
+use crate::model::leak::{Leak, Miss};
+use crate::model::{LabelledPods, LeakReport, LeakRule, Projected, Query, Verdict};
+
+/// A cell of the row of connections that is suspected.
+macro_rules! of_row {
+    ($name:literal) => {
+        |leak| column($name).map_or(Cell::Missing, |column| column.cell(&leak.row))
+    };
+}
+
+/// Every column, in the order in which they stand.
+static COLUMNS: [Column<Leak>; 12] = [
+    Column::new(Head::text("verdict", "VERDICT"), |leak| Cell::text(leak.verdict.as_str())),
+    Column::new(Head::text("source", "SOURCE"), of_row!("source")),
+    Column::new(Head::text("destination", "DESTINATION"), of_row!("destination")),
+    Column::new(Head::number("port", "PORT"), of_row!("port")),
+    Column::new(Head::number("conns", "CONNS"), of_row!("conns")),
+    Column::new(Head::number("growth", "GROWTH"), |leak| Cell::Change(growth(leak))),
+    Column::new(Head::number("rate", "/MIN"), of_row!("rate")),
+    Column::new(Head::text("rising", "RISING"), |leak| {
+        Cell::text(format!("{}/{}", leak.row.growth.rising(), leak.row.growth.steps()))
+    }),
+    Column::new(Head::number("idle", "IDLE").wide(), of_row!("idle")),
+    Column::new(Head::number("halfclosed", "HALF-CLOSED").wide(), of_row!("halfclosed")),
+    Column::new(Head::number("pods", "PODS").wide(), |leak| Cell::Count(leak.pods.len() as u64)),
+    Column::new(Head::text("evidence", "EVIDENCE"), |leak| Cell::text(leak.reasons.join("; "))),
+];
+
+/// The names of the columns.
+pub(super) fn names() -> Vec<&'static str> {
+    COLUMNS.iter().map(|column| column.head.name).collect()
+}
+
+fn growth(leak: &Leak) -> i64 {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    number(leak.row.growth.last).saturating_sub(number(leak.row.growth.first))
+}
+
+/// The report of a leak report.
+pub fn report(found: &LeakReport, query: &Query, rule: &LeakRule, missing: Vec<String>) -> Report {
+    let line = |leak: &Leak| Line {
+        cells: cells(&COLUMNS, leak),
+        item: json(Item::of(leak)),
+        name: format!("{}->{}", leak.row.source(), leak.row.destination()),
+    };
+    Report {
+        kind: "LeakList",
+        metadata: json(Metadata::of(found, query, rule, missing)),
+        columns: heads(&COLUMNS),
+        rows: found.leaks.iter().map(line).collect(),
+        empty: format!("No leaks found in {}.", snapshots(found.samples)),
+    }
+}
+
+/// `1 snapshot`, `2 snapshots`.
+pub fn snapshots(n: usize) -> String {
+    if n == 1 { "1 snapshot".to_owned() } else { format!("{n} snapshots") }
+}
+
+/// A suspect for programs.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    #[serde(flatten)]
+    row: connections::Item<'a>,
+    verdict: &'static str,
+    growth: i64,
+    rising_steps: usize,
+    steps: usize,
+    evidence: &'a [String],
+    pods: Vec<Pod<'a>>,
+    skew: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Pod<'a> {
+    pod: End<'a>,
+    connections: u64,
+}
+
+impl<'a> Item<'a> {
+    fn of(leak: &'a Leak) -> Self {
+        const PODS: usize = 10;
+        let pod =
+            |(party, connections): &'a (crate::model::Party, u64)| Pod { pod: party.into(), connections: *connections };
+        Self {
+            row: connections::Item::of(&leak.row),
+            verdict: leak.verdict.as_str(),
+            growth: growth(leak),
+            rising_steps: leak.row.growth.rising(),
+            steps: leak.row.growth.steps(),
+            evidence: &leak.reasons,
+            pods: leak.pods.iter().take(PODS).map(pod).collect(),
+            skew: leak.skew,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    window: u64,
+    samples: usize,
+    since: Option<Timestamp>,
+    span: u64,
+    filter: String,
+    scope: &'a [String],
+    selector: Option<&'a str>,
+    rule: Rule,
+    likely: usize,
+    watch: usize,
+    too_new: usize,
+    near: Vec<Near<'a>>,
+    partial: bool,
+    missing: Vec<String>,
+}
+
+/// The thresholds, as their flags take them.
+#[derive(Debug, Serialize)]
+struct Rule {
+    rising: f64,
+    growth: u64,
+    samples: usize,
+    step: f64,
+    concentration: f64,
+    faster: f64,
+    idle: f64,
+}
+
+/// A row that grew and is no suspect.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Near<'a> {
+    source: &'a str,
+    destination: &'a str,
+    port: Option<u16>,
+    growth: u64,
+    rising_steps: usize,
+    steps: usize,
+    reason: String,
+}
+
+impl<'a> Metadata<'a> {
+    fn of(found: &'a LeakReport, query: &'a Query, rule: &LeakRule, missing: Vec<String>) -> Self {
+        let seconds = |duration: Duration| duration.as_secs();
+        Self {
+            window: seconds(rule.window),
+            samples: found.samples,
+            since: found.since,
+            span: seconds(found.span),
+            filter: query.filter.to_string(),
+            scope: &query.namespaces,
+            selector: query.labelled.as_ref().map(LabelledPods::selector),
+            rule: Rule {
+                rising: rule.rising,
+                growth: rule.growth,
+                samples: rule.samples,
+                step: rule.step,
+                concentration: rule.concentration,
+                faster: rule.faster,
+                idle: rule.idle,
+            },
+            likely: found.count(Verdict::Likely),
+            watch: found.count(Verdict::Watch),
+            too_new: found.count(Verdict::TooNew),
+            near: found.near.iter().map(Near::of).collect(),
+            partial: !missing.is_empty(),
+            missing,
+        }
+    }
+}
+
+impl<'a> Near<'a> {
+    fn of((row, miss): &'a (Projected, Miss)) -> Self {
+        let growth = &row.growth;
+        Self {
+            source: row.source(),
+            destination: row.destination(),
+            port: row.port,
+            growth: growth.added(),
+            rising_steps: growth.rising(),
+            steps: growth.steps(),
+            reason: miss.to_string(),
+        }
+    }
+}
