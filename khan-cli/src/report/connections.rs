@@ -345,7 +345,7 @@ impl<'a> Item<'a> {
 
 /// The sum of the rows that are not listed, for programs.
 #[derive(Debug, Serialize)]
-struct Other {
+struct Unlisted {
     #[serde(flatten)]
     counts: Counts,
     other: bool,
@@ -357,6 +357,6 @@ fn other(columns: &[&Column], projection: &Projection) -> Line {
     let rest = columns.iter().skip(1).map(|column| column.rest(&projection.hidden));
     let cells = std::iter::once(label).chain(rest).take(columns.len()).collect();
     let counts = Counts::from(&projection.hidden);
-    let item: Json = json(Other { counts, other: true, rows: projection.hidden_groups() });
+    let item: Json = json(Unlisted { counts, other: true, rows: projection.hidden_groups() });
     Line { cells, item, name: "(other)".to_owned() }
 }
