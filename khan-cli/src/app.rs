@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command};
 use crate::commands::{agents, completion, config, conns, doctor, leaks, top, version, who};
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED, TERMINATED};
 use crate::logging;
 
 /// Does what the command line says. The terminal interface handles signals of its own.
@@ -41,8 +41,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let handles_interrupts = matches!(cli.command, Command::Leaks(_));
     tokio::select! {
         result = work => result,
-        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| ExitCode::from(130)).map_err(Failure::runtime),
-        _ = terminated.recv() => Ok(ExitCode::from(143)),
+        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| ExitCode::from(INTERRUPTED)).map_err(Failure::runtime),
+        _ = terminated.recv() => Ok(ExitCode::from(TERMINATED)),
     }
 }
 

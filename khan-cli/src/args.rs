@@ -5,6 +5,7 @@ pub mod kube_args;
 pub mod output_args;
 pub mod prom_args;
 pub mod query_args;
+pub mod shell;
 pub mod source_args;
 
 use std::ffi::OsString;
@@ -16,13 +17,13 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::completion::Shell;
 use crate::config::{self, ConfigError};
 use crate::failure::USAGE;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
 use prom_args::PromArgs;
 use query_args::{LeakArgs, QueryArgs};
+use shell::Shell;
 use source_args::SourceArgs;
 
 /// Who holds these connections?

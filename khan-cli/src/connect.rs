@@ -123,9 +123,8 @@ async fn local(cli: &Cli) -> Result<Feed, Failure> {
              Prometheus (--source prometheus) know several nodes"
         )));
     }
-    local::start(cli.source.interval).await.map_err(|error| {
-        Failure::unreachable(format_args!("this host's connection tracking table cannot be read: {error}"))
-    })
+    let unreadable = || Failure::unreachable("this host's connection tracking table cannot be read");
+    local::start(cli.source.interval).await.map_err(|error| unreadable().caused_by(error))
 }
 
 /// This host's own table.

@@ -1,11 +1,11 @@
 //! Reports to text: what commands print when nobody watches. Only data goes to stdout; every text that came from the
 //! network is freed from control characters.
 
+pub mod format;
+pub mod table;
 pub mod custom;
 pub mod delimited;
-pub mod format;
 pub mod shell;
-pub mod table;
 
 use std::io::{self, Write};
 

@@ -10,16 +10,16 @@
 //! prometheus a server with Prometheus's HTTP API -> sums of series
 //! ```
 
-pub mod agents;
-pub mod cluster;
-pub mod controller;
-pub mod exchange;
-pub mod http_config;
-#[cfg(target_os = "linux")]
-pub mod local;
-pub mod nodes;
-pub mod prometheus;
 pub mod rbac;
-pub mod recording;
+pub mod http_config;
+pub mod exchange;
+pub mod cluster;
+pub mod nodes;
 mod retry;
 mod trust;
+pub mod agents;
+pub mod controller;
+#[cfg(target_os = "linux")]
+pub mod local;
+pub mod recording;
+pub mod prometheus;

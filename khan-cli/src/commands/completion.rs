@@ -4,30 +4,12 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::{CommandFactory, ValueEnum};
+use clap::CommandFactory;
 use clap_complete::Shell as Known;
 
 use crate::args::Cli;
+use crate::args::shell::Shell;
 use crate::failure::Failure;
-
-/// A shell that completions can be made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
-    /// bash
-    Bash,
-    /// zsh
-    Zsh,
-    /// fish
-    Fish,
-    /// PowerShell
-    Powershell,
-    /// Elvish
-    Elvish,
-    /// Nushell
-    Nushell,
-    /// An executable kubectl_complete-khan, for kubectl khan
-    Kubectl,
-}
 
 /// What `kubectl_complete-khan` on `PATH` must hold.
 const KUBECTL: &str =

@@ -13,15 +13,14 @@ use super::printer::Printer;
 use super::session;
 use crate::args::Cli;
 use crate::connect;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
 use crate::model::{GroupBy, NodeState, Query, View};
 use crate::report::item::json as value;
 use crate::report::nodes::problems;
 use crate::report::{Cell, Column, Head, Line, Report};
-use crate::sources::agents::discovery::NAMESPACE;
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::Ask;
-use crate::sources::rbac::{self, Denial};
+use crate::sources::rbac::{self, Denial, NAMESPACE};
 
 /// One thing that was looked at.
 struct Finding {
@@ -66,7 +65,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         Err(failure) => {
             // One that nobody configured is not missing.
             let state = if connect::is_cluster_configured(&cli.kube) { State::Fail } else { State::Skip };
-            findings.push(finding("kubeconfig", state, failure.message, ""));
+            findings.push(finding("kubeconfig", state, failure.to_string(), ""));
             None
         }
     };
@@ -98,7 +97,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         Err(Failure::unreachable("no source of connections works from here"))
     };
     // A manifest on stderr must stay one.
-    ended.map_err(|failure| if listed { Failure { message: String::new(), ..failure } } else { failure })
+    ended.map_err(|failure| if listed { failure.unsaid() } else { failure })
 }
 
 /// How it ends where something can show connections.
@@ -239,7 +238,7 @@ async fn agents(cli: &Cli, cluster: bool, findings: &mut Vec<Finding>) -> Option
     let view = match asked.await {
         Ok(view) => view,
         Err(failure) => {
-            let first = failure.message.lines().next().unwrap_or_default().to_owned();
+            let first = failure.to_string().lines().next().unwrap_or_default().to_owned();
             findings.push(finding("agents", State::Fail, first, INSTALL));
             return None;
         }
@@ -298,7 +297,7 @@ async fn prometheus(cli: &Cli, findings: &mut Vec<Finding>) -> bool {
         }
         Err(failure) => {
             let remedy = "check the URL, credentials (--prometheus-config) and that it scrapes the agents";
-            findings.push(finding("Prometheus", State::Fail, failure.message, remedy));
+            findings.push(finding("Prometheus", State::Fail, failure.to_string(), remedy));
             false
         }
     }
@@ -313,7 +312,7 @@ fn local(findings: &mut Vec<Finding>) -> bool {
             true
         }
         Err(error) => {
-            findings.push(finding("this host", State::Skip, error.to_string(), "run as root for --source local"));
+            findings.push(finding("this host", State::Skip, chain(&error), "run as root for --source local"));
             false
         }
     }

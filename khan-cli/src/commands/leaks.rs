@@ -13,16 +13,13 @@ use super::session::{self, Start};
 use crate::args::{Cli, LeaksArgs};
 use crate::connect;
 use crate::duration;
-use crate::failure::Failure;
+use crate::failure::{Failure, INTERRUPTED};
 use crate::feed::Feed;
 use crate::model::history::Limits;
 use crate::model::leak::Miss;
 use crate::model::{History, LeakReport, LeakRule, Projected, Query, SourceKind, Verdict, View, leaks};
 use crate::output::table::clean;
 use crate::report::leaks::{report, snapshots};
-
-/// Ctrl-C.
-const INTERRUPTED: u8 = 130;
 
 /// Watches for the window, prints, and fails with 5 when asked to and a leak is likely. Ctrl-C ends the watch, and what it
 /// has given is judged.

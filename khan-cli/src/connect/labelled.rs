@@ -30,10 +30,8 @@ struct Meta {
 /// The pods that `--selector` names, in the namespaces of `-n`; kept up to date as long as somebody holds them.
 pub async fn pods(args: &KubeArgs, selector: Option<&str>) -> Result<Option<LabelledPods>, Failure> {
     let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return Ok(None) };
-    let cluster = cluster(args).await.map_err(|failure| Failure {
-        message: format!("--selector: labels are known to the API server alone, and {failure}"),
-        ..failure
-    })?;
+    let context = "--selector: labels are known to the API server alone, and ";
+    let cluster = cluster(args).await.map_err(|failure| failure.within(context))?;
     let (pods, namespaces) = (LabelledPods::new(selector), args.scope());
     look(&cluster, &namespaces, &pods).await.map_err(|error| refuse(&error))?;
     tracing::info!(selector, pods = pods.len(), "Looked up pods by their labels");

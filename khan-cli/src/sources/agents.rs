@@ -6,14 +6,14 @@
 //! discovery ──┘          └ route: how requests get there
 //! ```
 
-pub(crate) mod details;
-pub mod discovery;
-pub mod fetch;
-pub mod poll;
-pub mod roster;
-pub mod route;
 pub mod url;
+pub mod route;
+pub mod fetch;
+pub mod roster;
+pub mod discovery;
 mod watched;
+pub(crate) mod details;
+pub mod poll;
 
 use std::sync::Arc;
 

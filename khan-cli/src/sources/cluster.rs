@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::exchange::{Ask, Bounds, ExchangeError, Reply, collect, first_line};
 use super::http_config::plain::is_loopback;
+use crate::failure::chain;
 
 /// What the flags of kubectl say. `None` and empty where a flag is absent.
 #[derive(Clone, Debug, Default)]
@@ -238,7 +239,7 @@ async fn client(options: &ClusterOptions) -> Result<(Client, Place), ClusterErro
     let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
     let reason = match made {
         Ok(Ok(client)) => return Ok((client, Place { context, namespace, url })),
-        Ok(Err(error)) => credentials(&error).unwrap_or_else(|| error.to_string()),
+        Ok(Err(error)) => credentials(&error).unwrap_or_else(|| chain(&error)),
         Err(error) => error.to_string(),
     };
     let inside = context.is_empty();

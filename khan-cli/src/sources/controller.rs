@@ -6,7 +6,7 @@ use std::sync::Arc;
 use khan_api::{Identity, Label, Name, routes};
 use serde::Deserialize;
 
-use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions, NAMESPACE};
+use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
 use super::agents::fetch::{self, FetchError};
 use super::agents::roster::Target;
 use super::agents::route::pod::Connect;
@@ -15,6 +15,7 @@ use super::agents::route::{Direct, DirectClient, Route};
 use super::agents::url::{AgentUrl, AgentUrlError};
 use super::cluster::Cluster;
 use super::exchange::{Ask, Bounds, ExchangeError};
+use super::rbac::NAMESPACE;
 
 /// What `deploy/` labels the controller's pods with.
 pub const SELECTOR: &str = "app.kubernetes.io/name=khan,app.kubernetes.io/component=controller";

@@ -11,8 +11,8 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-pub(crate) mod client;
 pub(crate) mod plain;
+pub(crate) mod client;
 
 /// Settings of an HTTP client. Relative file names are relative to the file that names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

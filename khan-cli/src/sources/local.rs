@@ -11,6 +11,7 @@ use khan_api::{Snapshot, Timestamp};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
+use crate::failure::chain;
 use crate::feed::{DetailError, Feed, Feeder, News, Request, SampleRequest, Samples, channel, next};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, merge};
@@ -76,7 +77,7 @@ impl Source {
         let (now, last) = (Timestamp::now(), self.status.failure.take());
         self.status.state = NodeState::Stale;
         self.status.failure = Some(Failure {
-            reason: error.to_string(),
+            reason: chain(error),
             since: last.as_ref().map_or(now, |last| last.since),
             attempts: last.map_or(1, |last| last.attempts + 1),
             next: None,
@@ -118,7 +119,7 @@ impl Source {
                 Err(error) => {
                     self.fail(&error);
                     let (at, node) = (Timestamp::now(), self.status.node.clone());
-                    feeder.tell(News::Error { at, node, message: error.to_string() });
+                    feeder.tell(News::Error { at, node, message: chain(&error) });
                 }
             }
             feeder.show(Arc::new(self.view()));
@@ -131,7 +132,19 @@ async fn sample(node: String, request: SampleRequest) -> Result<Samples, DetailE
     let read = spawn_blocking(move || connections::sample(node, filter)).await;
     match read {
         Ok(Ok(sample)) => Ok(Samples { tables: vec![sample], missed: Vec::new() }),
-        Ok(Err(error)) => Err(DetailError::Failed(error.to_string())),
-        Err(error) => Err(DetailError::Failed(error.to_string())),
+        Ok(Err(error)) => Err(DetailError::Failed(chain(&error))),
+        Err(error) => Err(DetailError::Failed(chain(&error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_socket_failed_is_said() {
+        let source = std::io::Error::from_raw_os_error(24);
+        let error = LocalError::from(DumpError::Socket { what: "open a netlink socket", source });
+        assert_eq!(chain(&error), "cannot open a netlink socket: Too many open files (os error 24)");
     }
 }

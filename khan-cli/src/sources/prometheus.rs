@@ -8,7 +8,7 @@
 pub mod answer;
 pub mod client;
 pub mod need;
+mod rows;
 pub mod promql;
 mod round;
-mod rows;
 pub mod run;

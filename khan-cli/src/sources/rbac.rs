@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use khan_api::Name;
 
-use super::agents::discovery::NAMESPACE;
-use super::cluster::ApiStatus;
+/// Where `deploy/` puts the agents; asked when pods of all namespaces may not be listed.
+pub const NAMESPACE: &str = "khan";
 
 /// One thing that was not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +21,9 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// From the server's answer.
-    pub fn new(verb: &'static str, resource: &'static str, namespace: Option<&str>, status: &ApiStatus) -> Self {
-        Self { verb, resource, namespace: namespace.map(str::to_owned), user: status.user().map(Name::from) }
+    /// What the API server refused to this user, as far as it said who that is.
+    pub fn new(verb: &'static str, resource: &'static str, namespace: Option<&str>, user: Option<&str>) -> Self {
+        Self { verb, resource, namespace: namespace.map(str::to_owned), user: user.map(Name::from) }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::connect::credentials;
 use crate::failure::Failure;
 use crate::model::View;
 use crate::sources::agents::discovery::list::{self, Part};
-use crate::sources::agents::discovery::{self, DiscoveryError, DiscoveryOptions, NAMESPACE};
+use crate::sources::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
 use crate::sources::agents::roster::Target;
 use crate::sources::agents::route::pod::Connect;
 use crate::sources::agents::route::{Direct, DirectClient, Route};
@@ -20,6 +20,7 @@ use crate::sources::agents::url::AgentUrl;
 use crate::sources::cluster::Cluster;
 use crate::sources::controller::{SELECTOR, SERVICE};
 use crate::sources::exchange::{Ask, Bounds};
+use crate::sources::rbac::NAMESPACE;
 
 const CHECK: &str = "controller";
 
@@ -99,7 +100,7 @@ impl Pod {
 pub(super) async fn look(cli: &Cli, cluster: Option<&Arc<Cluster>>, view: Option<&View>, findings: &mut Vec<Finding>) {
     match looked(cli, cluster, view).await {
         Ok(found) => findings.extend(found),
-        Err(failure) => findings.push(finding(CHECK, State::Fail, failure.message, "")),
+        Err(failure) => findings.push(finding(CHECK, State::Fail, failure.to_string(), "")),
     }
 }
 

@@ -21,15 +21,13 @@ use super::route::{Direct, DirectClient, Route};
 use crate::feed::Link;
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::ExchangeError;
-use crate::sources::rbac::{Denial, manifest};
+use crate::sources::rbac::{Denial, NAMESPACE, manifest};
 
 pub mod list;
 mod pod;
 
 /// What `deploy/` labels the agents' pods with.
 pub const SELECTOR: &str = "app.kubernetes.io/name=khan,app.kubernetes.io/component=agent";
-/// Where `deploy/` puts them; asked when pods of all namespaces may not be listed.
-pub const NAMESPACE: &str = "khan";
 
 /// Lists are read again after so long, and never more than a small share of the time is spent reading them.
 const REST: Duration = Duration::from_secs(10);

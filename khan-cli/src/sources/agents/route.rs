@@ -10,9 +10,9 @@ use super::url::AgentUrl;
 use crate::sources::exchange::{Ask, Bounds, ExchangeError, Reply, collect};
 use crate::sources::http_config::{HttpConfig, HttpConfigError};
 
+pub mod proxy;
 pub mod forward;
 pub mod pod;
-pub mod proxy;
 
 /// How HTTP requests reach one agent.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::plain::redirects;
 use super::{HttpConfig, HttpConfigError, TlsConfig, TlsVersion, read};
+use crate::failure::chain;
 
 impl HttpConfig {
     /// A client with these settings, apart from the headers of [`HttpConfig::headers`]. It follows redirects within
@@ -58,16 +59,6 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
         drop(rustls::crypto::ring::default_provider().install_default());
     }
     CryptoProvider::get_default().map_or_else(|| Arc::new(rustls::crypto::ring::default_provider()), Arc::clone)
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        text = format!("{text}: {error}");
-        next = error.source();
-    }
-    text
 }
 
 impl TlsConfig {

@@ -98,7 +98,7 @@ async fn page<T: DeserializeOwned>(
     }
     let status = ApiStatus::of(&reply).unwrap_or_default();
     Err(match reply.status {
-        StatusCode::FORBIDDEN => DiscoveryError::Denied(Denial::new("list", "pods", namespace, &status)),
+        StatusCode::FORBIDDEN => DiscoveryError::Denied(Denial::new("list", "pods", namespace, status.user())),
         _ if unknown_to_server(&reply) => DiscoveryError::NotAccepted { url: url(), message: status.message },
         code => {
             let line = if status.message.is_empty() { reply.first_line() } else { status.message };

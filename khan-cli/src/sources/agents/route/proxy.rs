@@ -36,10 +36,7 @@ impl Proxied {
                 let verb = if ask.method == http::Method::GET { "get" } else { "create" };
                 let resource = if *resource == "pods" { "pods/proxy" } else { "services/proxy" };
                 // Whatever lies behind the proxy can write such an answer too, so no manifest may grant what it names.
-                ExchangeError::Denied(vec![Denial {
-                    user: None,
-                    ..Denial::new(verb, resource, Some(namespace), &status)
-                }])
+                ExchangeError::Denied(vec![Denial::new(verb, resource, Some(namespace), None)])
             }
             StatusCode::NOT_FOUND if status.details.name == *name => ExchangeError::Gone,
             StatusCode::NOT_FOUND => ExchangeError::NoProxy(status.message),
