@@ -106,11 +106,16 @@ impl Change {
 }
 
 /// Everything remembered. One writer; reading is pure.
-#[derive(Debug, Default)]
+///
+/// Rows are shared with the latest view. What it holds beyond that are numbers, views within [`Limits::view_rows`], and the
+/// last rows of nodes that are away.
+#[derive(Clone, Debug, Default)]
 pub struct History {
     limits: Limits,
     views: VecDeque<Arc<View>>,
     view_rows: usize,
+    /// The latest view, whether a sample was taken of it or not.
+    present: Option<Arc<View>>,
     stamps: VecDeque<Stamp>,
     /// Sequence number of the first stamp.
     first: u64,
@@ -125,7 +130,7 @@ pub struct History {
 }
 
 /// What changes are counted from, instead of a window's start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Baseline {
     view: Arc<View>,
     /// Nodes that it does not know, or knows from before a boot, as they were when first heard; `None` for one given up.
@@ -170,7 +175,9 @@ impl History {
         if view.settled && early {
             self.offered = Some(view.assembled);
         }
+        self.present = Some(Arc::clone(&view));
         if !view.settled || self.latest == Some(view.id) || early {
+            self.roster.refresh(&view);
             return false;
         }
         let sequence = self.first + self.stamps.len() as u64;
@@ -205,7 +212,7 @@ impl History {
     /// tell more rows apart than kept views do, they take the place of those.
     pub fn backfill(&mut self, past: Vec<Arc<View>>) {
         let depth = past.last().map_or(0, |view| view.depth);
-        let mut kept: Vec<_> = std::mem::take(&mut self.views).into();
+        let mut kept = self.replayed();
         kept.retain(|view| view.depth >= depth);
         let earliest = kept.first().and_then(|view| view.newest);
         let queries: Vec<_> = self.shapes.iter().map(|series| series.query.clone()).collect();
@@ -238,10 +245,11 @@ impl History {
             self.shapes.remove(0);
         }
         let mut series = Series::new(query);
-        let skipped = self.stamps.len() - self.views.len();
+        let views = self.replayed();
+        let skipped = self.stamps.len() - views.len();
         let (first, mut roster) = (self.first, Roster::default());
         let at = |sequence: u64| taken(&self.stamps, first, sequence);
-        for (sequence, view) in (first + skipped as u64..).zip(&self.views) {
+        for (sequence, view) in (first + skipped as u64..).zip(&views) {
             let step = roster.step(view, sequence, first).unwrap_or_else(|| Step::plain(view));
             series.push(&step, sequence, at, self.limits);
         }
@@ -295,14 +303,22 @@ impl History {
         at < last || at.since(last) > usual && slept
     }
 
+    /// The samples' views that are kept, oldest first. Where even the latest is too large, the present one stands for it.
+    fn replayed(&self) -> Vec<Arc<View>> {
+        if self.views.is_empty() && !self.stamps.is_empty() {
+            return self.present.iter().cloned().collect();
+        }
+        self.views.iter().cloned().collect()
+    }
+
     fn keep(&mut self, view: Arc<View>) {
         self.view_rows += self.views.back().map_or_else(|| view.weight(), |before| view.weight_beyond(before));
         self.views.push_back(view);
-        while self.views.len() > 1 && (self.view_rows > self.limits.view_rows || self.views.len() > self.limits.samples)
-        {
-            if let (Some(gone), Some(next)) = (self.views.pop_front(), self.views.front()) {
-                self.view_rows = self.view_rows.saturating_sub(gone.weight_beyond(next));
-            }
+        while self.view_rows > self.limits.view_rows || self.views.len() > self.limits.samples {
+            let Some(gone) = self.views.pop_front() else { break };
+            let next = self.views.front();
+            let freed = next.map_or(self.view_rows, |next| gone.weight_beyond(next));
+            self.view_rows = self.view_rows.saturating_sub(freed);
         }
     }
 

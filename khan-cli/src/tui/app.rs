@@ -18,7 +18,7 @@ use super::list::Cursor;
 use super::overlay::Overlay;
 use super::page::Page;
 use super::prompt::Prompt;
-use super::state::{Delta, ListState, Notice, Setup};
+use super::state::{Delta, ListState, Notice, Pause, Setup};
 use super::styles::{Styles, Theme};
 use super::table::{Item, What};
 use super::update::context;
@@ -39,10 +39,8 @@ pub struct App {
     pub clock: Timestamp,
     /// The view on the screen.
     pub shown: Arc<View>,
-    /// Views that came while paused, oldest first.
-    pub waiting: Vec<Arc<View>>,
-    /// When pausing began.
-    pub paused: Option<Timestamp>,
+    /// Set while the screen stands still.
+    pub paused: Option<Box<Pause>>,
     /// The way to the source.
     pub link: Link,
     /// The kubeconfig's contexts; empty where none leads to the source.
@@ -138,7 +136,6 @@ impl App {
             size: (80, 24),
             clock: Timestamp::default(),
             shown: Arc::default(),
-            waiting: Vec::new(),
             paused: None,
             link: Link::Up,
             contexts: Vec::new(),
@@ -181,7 +178,6 @@ impl App {
     /// Forgets all that the source has told, because another one follows. View, filter and order stay.
     pub fn forget_source(&mut self) {
         self.shown = Arc::default();
-        self.waiting.clear();
         self.paused = None;
         self.link = Link::Up;
         self.ended = false;

@@ -18,7 +18,7 @@ use super::page::Page;
 use super::prompt::{Prompt, Purpose};
 use super::state::Delta;
 use super::takeaway;
-use super::update::{context, resume};
+use super::update::{context, pause, resume, set_baseline};
 
 use menus::{choose, menu};
 use motion::go;
@@ -120,16 +120,16 @@ fn change(app: &mut App, id: Id, now: Instant) -> Vec<Effect> {
         Id::Collapse => expand(app, false),
         Id::Pause => match app.paused {
             Some(_) => resume(app),
-            None => app.paused = Some(app.clock),
+            None => pause(app),
         },
         Id::Baseline => {
-            app.history.set_baseline(Some(Arc::clone(&app.shown)));
+            set_baseline(app, Some(Arc::clone(&app.shown)));
             app.delta = Delta::Baseline;
             app.refresh(false);
             app.say(now, "baseline set: changes count from now; B clears it");
         }
         Id::ClearBaseline => {
-            app.history.set_baseline(None);
+            set_baseline(app, None);
             app.delta = Delta::Window;
             app.refresh(false);
         }

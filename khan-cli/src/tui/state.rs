@@ -1,12 +1,15 @@
 //! Parts of the program's state.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
+use khan_api::Timestamp;
 
-use crate::model::{GroupBy, Sort};
+use crate::model::{GroupBy, History, Sort, View};
 
 use super::depth::Depth;
+use super::fill::Fill;
 use super::glyphs::Glyphs;
 use super::keymap::Keymap;
 use super::list::Cursor;
@@ -24,6 +27,22 @@ pub struct Setup {
     pub zone: TimeZone,
     /// Where exports go.
     pub directory: std::path::PathBuf,
+}
+
+/// The present, while the screen shows an earlier moment.
+///
+/// The history goes on with numbers, so that a long pause takes no more memory than watching does, plus the rows of the
+/// moment shown.
+#[derive(Debug)]
+pub struct Pause {
+    /// When the pause began.
+    pub since: Timestamp,
+    /// The latest view; `None` before one has come.
+    pub view: Option<Arc<View>>,
+    /// The past up to the present.
+    pub history: History,
+    /// How full the nodes' tables were, up to the present.
+    pub fill: Fill,
 }
 
 /// What the column after the connections shows.

@@ -14,10 +14,9 @@ use super::overlay::Overlay;
 use super::page::Page;
 use super::perform::perform;
 use super::prompt::{Outcome, Purpose};
+use super::state::Pause;
 use super::{command, input::Key};
 
-/// Views kept while paused.
-const WAITING: usize = 720;
 /// Lines typed before that are remembered.
 const RECENT: usize = 50;
 
@@ -75,30 +74,40 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
 
 fn take(app: &mut App, view: Arc<View>) {
     app.clock = app.clock.max(view.assembled);
-    if app.paused.is_some() {
-        if app.waiting.len() == WAITING {
-            app.waiting.remove(0);
-        }
-        app.waiting.push(view);
+    if let Some(pause) = &mut app.paused {
+        pause.history.push(Arc::clone(&view));
+        pause.fill.push(&view);
+        pause.view = Some(view);
         return;
     }
-    show(app, view);
-    app.refresh(true);
-}
-
-fn show(app: &mut App, view: Arc<View>) {
     app.history.push(Arc::clone(&view));
     app.fill.push(&view);
     app.shown = view;
+    app.refresh(true);
+}
+
+/// Freezes the screen. The history goes on behind it.
+pub(super) fn pause(app: &mut App) {
+    let (history, fill) = (app.history.clone(), app.fill.clone());
+    app.paused = Some(Box::new(Pause { since: app.clock, view: None, history, fill }));
 }
 
 /// Goes on after a pause with everything that came meanwhile.
 pub(super) fn resume(app: &mut App) {
-    app.paused = None;
-    for view in std::mem::take(&mut app.waiting) {
-        show(app, view);
+    let Some(pause) = app.paused.take() else { return };
+    (app.history, app.fill) = (pause.history, pause.fill);
+    if let Some(view) = pause.view {
+        app.shown = view;
     }
     app.refresh(true);
+}
+
+/// Counts changes from what is shown, or from the window's start again.
+pub(super) fn set_baseline(app: &mut App, baseline: Option<Arc<View>>) {
+    if let Some(pause) = &mut app.paused {
+        pause.history.set_baseline(baseline.clone());
+    }
+    app.history.set_baseline(baseline);
 }
 
 fn hear(app: &mut App, news: News) {
@@ -115,6 +124,9 @@ fn hear(app: &mut App, news: News) {
         }
         News::Past(views) if views.is_empty() => {}
         News::Past(views) => {
+            if let Some(pause) = &mut app.paused {
+                pause.history.backfill(views.clone());
+            }
             app.history.backfill(views);
             app.refresh(true);
         }

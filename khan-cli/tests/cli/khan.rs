@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -54,6 +55,34 @@ impl Ended {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// Runs `khan` to its end; also the most memory that it ever had, in MiB.
+pub(crate) async fn measured(arguments: &[&str]) -> (Ended, u64) {
+    let mut khan = khan(arguments);
+    let mut child = khan.command.spawn().unwrap();
+    let (pid, mut out, mut err) = (child.id().unwrap(), child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    let mut reading = Box::pin(async move {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let (printed, said) = tokio::join!(out.read_to_string(&mut stdout), err.read_to_string(&mut stderr));
+        printed.and(said).map(|_| (stdout, stderr)).unwrap()
+    });
+    let mut most = 0;
+    let (stdout, stderr) = loop {
+        tokio::select! {
+            texts = &mut reading => break texts,
+            _ = look.tick() => most = most.max(peak_mib(pid)),
+        }
+    };
+    (Ended { code: child.wait().await.unwrap().code(), stdout, stderr }, most)
+}
+
+/// The most memory that the process ever had, in MiB.
+pub(crate) fn peak_mib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 /// A snapshot of `node` with rows `(client, its node, destination, its node, port, connections)`; the ends are pods of

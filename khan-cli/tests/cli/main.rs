@@ -4,6 +4,7 @@ mod agents;
 mod bad_input;
 mod choice;
 mod cluster;
+mod crowd;
 mod doctor;
 mod hostile;
 mod khan;
@@ -15,3 +16,10 @@ mod output;
 mod partial;
 mod prometheus;
 mod who;
+
+#[allow(dead_code, reason = "shared with the tests of the screen")]
+#[path = "../tui/session.rs"]
+mod session;
+#[allow(dead_code, reason = "shared with the tests of the screen")]
+#[path = "../tui/shop.rs"]
+mod shop;

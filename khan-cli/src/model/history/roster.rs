@@ -12,21 +12,46 @@ const MOST_ROWS: usize = 200_000;
 /// Nodes that came back after gaps of different lengths are treated as this many groups.
 const GAPS: usize = 4;
 
-/// Every node that was heard, with its latest rows.
-#[derive(Debug, Default)]
+/// Every node that was heard, with its latest rows: the same allocation that the latest view shares, so that only nodes
+/// that are away cost memory here.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Roster {
     known: BTreeMap<String, Known>,
     depth: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
+    /// What it said last, in a sample or since.
     input: NodeInput,
     here: bool,
-    /// Sequence number of the first sample with its present rows.
+    /// Sequence number of the first sample with the rows that the latest sample has of it.
     fresh: u64,
     /// Since then it was away, or did not answer.
     silent: bool,
+    /// It has said something new since the latest sample.
+    news: bool,
+    /// What it held before it was silent or booted, until the next sample compares with that.
+    before: Option<NodeInput>,
+}
+
+impl Known {
+    fn new(input: NodeInput, fresh: u64) -> Self {
+        Self { input, here: true, fresh, silent: false, news: false, before: None }
+    }
+
+    /// Takes what the node says now. Rows that no sample will be compared with are let go at once.
+    fn take(&mut self, input: NodeInput) {
+        let last = std::mem::replace(&mut self.input, input);
+        if is_same(&last, &self.input) {
+            return;
+        }
+        self.news = true;
+        let silent = self.silent || self.input.status.state != NodeState::Ok;
+        if self.before.is_none() && (silent || last.status.boot_id != self.input.status.boot_id) {
+            self.before = Some(last);
+        }
+    }
 }
 
 /// A sample, and what compares it with those before.
@@ -61,12 +86,21 @@ impl Step {
 }
 
 impl Roster {
+    /// Takes the rows of a view that is no sample, so that those before them are held by nobody.
+    pub(super) fn refresh(&mut self, view: &View) {
+        for (name, input) in inputs(view) {
+            if let Some(known) = self.known.get_mut(&name) {
+                known.take(input);
+            }
+        }
+    }
+
     /// Takes the view as sample `sequence`, where samples are remembered from `oldest` on. `None` when no node says
     /// anything new.
     pub(super) fn step(&mut self, view: &Arc<View>, sequence: u64, oldest: u64) -> Option<Step> {
         let heard = inputs(view);
         let is_old = |(name, input): (&String, &NodeInput)| {
-            self.known.get(name).is_some_and(|known| known.here && is_same(&known.input, input))
+            self.known.get(name).is_some_and(|known| known.here && !known.news && is_same(&known.input, input))
         };
         if heard.iter().all(is_old) {
             return None;
@@ -86,20 +120,22 @@ impl Roster {
             let Some(known) = self.known.get_mut(&name) else {
                 joined.push(name.clone());
                 step.changed.push((name.clone(), Some(input.clone())));
-                self.known.insert(name, Known { input, here: true, fresh: sequence, silent: false });
+                self.known.insert(name, Known::new(input, sequence));
                 continue;
             };
-            let last = std::mem::replace(&mut known.input, input);
-            if is_same(&last, &known.input) {
+            known.take(input);
+            if !std::mem::take(&mut known.news) {
                 continue;
             }
-            let silent = std::mem::take(&mut known.silent);
-            if last.status.boot_id != known.input.status.boot_id {
-                step.changed.push((name, Some(known.input.clone())));
-                booted.push(last);
-            } else if silent {
-                let longest = returned.keys().next().copied().filter(|_| returned.len() >= GAPS);
-                returned.entry(longest.unwrap_or(known.fresh)).or_default().push(last);
+            known.silent = false;
+            if let Some(last) = known.before.take() {
+                if last.status.boot_id == known.input.status.boot_id {
+                    let longest = returned.keys().next().copied().filter(|_| returned.len() >= GAPS);
+                    returned.entry(longest.unwrap_or(known.fresh)).or_default().push(last);
+                } else {
+                    step.changed.push((name, Some(known.input.clone())));
+                    booted.push(last);
+                }
             }
             known.fresh = sequence;
         }

@@ -12,7 +12,7 @@ use crate::model::query::Query;
 use crate::model::view::View;
 
 /// The rings of one query shape.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Series {
     pub(super) shape: u128,
     pub(super) query: Query,
@@ -26,7 +26,7 @@ pub(crate) struct Series {
 }
 
 /// What a baseline held.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Baseline {
     /// Connections of each row then, on the nodes that are known now.
     pub(super) then: MixMap<u128, u64>,

@@ -64,6 +64,29 @@ fn a_shape_tracked_late_gets_the_kept_past() {
     assert_eq!(web(&views[2], &late, &history).change.unwrap().delta, 20);
 }
 
+/// Rows take most of the memory, and for those of a large cluster there is room only once.
+#[test]
+fn replaced_rows_are_not_held_whether_they_were_sampled_or_not() {
+    let mut history = History::with_limits(Limits { view_rows: 0, ..Limits::default() });
+    history.track(&Query::default());
+    let mut latest: Option<Arc<View>> = None;
+    for (at, sampled) in [(0, true), (2, false), (6, true), (7, false), (8, false), (12, true)] {
+        let n1 = Agent::new("n1", at).row("shop/web@n1", "data/db@n3", 5432, 10);
+        let view = view(&[n1, Agent::new("n2", at).row("shop/cart@n2", "data/db@n3", 5432, 5)]);
+        assert_eq!(history.push(Arc::clone(&view)), sampled, "at {at} s");
+        let replaced = latest.replace(view);
+        let tables: Vec<_> =
+            replaced.iter().flat_map(|view| view.tables().map(|(_, table)| Arc::downgrade(table))).collect();
+        drop(replaced);
+        assert!(tables.iter().all(|table| table.strong_count() == 0), "at {at} s");
+    }
+    // With no view kept, a question that is asked only now has the present for its past.
+    let late = Query { group_by: crate::model::GroupBy::SOURCES, ..Query::default() };
+    history.track(&late);
+    let row = web(&latest.unwrap(), &late, &history);
+    assert_eq!(row.trend.points, [Point::Missing, Point::Missing, Point::Value(10)]);
+}
+
 #[test]
 fn a_new_row_is_new_and_an_old_one_is_not() {
     let query = Query::default();
@@ -324,8 +347,10 @@ proptest! {
     ) {
         let query = Query { window: Duration::from_hours(1), ..Query::default() };
         let last = counts.len() - 1;
+        // Every other view comes too soon after the one before to be a sample.
         let views: Vec<_> = counts.iter().zip(&here).enumerate().map(|(at, ((a, b, c), (x, y, z)))| {
-            let seconds = STEP * i64::try_from(at).unwrap();
+            let soon = if at == last { STEP } else { 2 };
+            let seconds = STEP * i64::try_from(at / 2).unwrap() + if at % 2 == 1 { soon } else { 0 };
             let mut agents = [
                 Agent::new("n1", seconds).row("shop/web@n1", "data/db@n2", 5432, *a),
                 // The server's side of the same, and a client of its own.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use khan_api::Timestamp;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::details;
@@ -47,8 +47,10 @@ impl Default for Plan {
 /// What the rows of all agents may take together. Each has its share whatever the others send.
 const MOST_BYTES: usize = 96 << 20;
 
-/// While answers come in quick succession they are shown together, this far apart.
+/// While answers come in quick succession they are shown together, at least this far apart.
 const GATHER: Duration = Duration::from_millis(150);
+/// And at least this many times as far apart as putting them together takes, so that most of the time is left for answers.
+const SPARE: u32 = 4;
 
 /// Runs until nobody looks at the feed any more.
 ///
@@ -71,6 +73,7 @@ pub async fn run(feeder: Feeder, roster: watch::Receiver<Roster>, plan: Plan, so
         link: None,
         dirty: true,
         shown: None,
+        gather: GATHER,
         jitter: Jitter::default(),
     };
     poller.run().await;
@@ -86,15 +89,25 @@ struct Poller {
     agents: HashMap<String, Watched>,
     /// When each agent that is not being asked now is asked next.
     due: HashMap<String, Instant>,
-    asked: JoinSet<Result<Fetched, FetchError>>,
+    asked: JoinSet<(Result<Fetched, FetchError>, Permit)>,
     asking: HashMap<Id, String>,
     details: JoinSet<()>,
     pool: Pool,
     link: Option<Link>,
     dirty: bool,
+    /// When the latest view was shown.
     shown: Option<Instant>,
+    /// How long after it the next one is, unless the round is complete before.
+    gather: Duration,
     jitter: Jitter,
 }
+
+/// A place among those that are asked at the same time. It is kept until the answer is taken in, so that answers never pile
+/// up: as they come, they take several times the memory of the table that is made of them.
+type Permit = Result<OwnedSemaphorePermit, AcquireError>;
+
+/// How the question of a task ended.
+type Answered = Result<(Id, (Result<Fetched, FetchError>, Permit)), JoinError>;
 
 impl Poller {
     async fn run(mut self) {
@@ -126,7 +139,7 @@ impl Poller {
 
     /// When something is to be done without a cause from outside.
     fn next_wake(&self) -> Instant {
-        let show = self.shown.filter(|_| self.dirty).map(|shown| shown + GATHER);
+        let show = self.shown.filter(|_| self.dirty).map(|shown| shown + self.gather);
         let far = Instant::now() + Duration::from_mins(1);
         self.due.values().copied().chain(show).min().unwrap_or(far)
     }
@@ -172,17 +185,19 @@ impl Poller {
             let (route, etag) = (Arc::clone(&agent.target.route), agent.etag.clone());
             let (permits, interval, bounds) = (Arc::clone(&self.permits), self.plan.interval, self.plan.bounds);
             let handle = self.asked.spawn(async move {
-                let _permit = permits.acquire_owned().await;
-                fetch::snapshot(&route, Some(interval), etag.as_ref(), bounds).await
+                let permit = permits.acquire_owned().await;
+                (fetch::snapshot(&route, Some(interval), etag.as_ref(), bounds).await, permit)
             });
             self.asking.insert(handle.id(), id);
         }
     }
 
-    fn take(&mut self, answer: Result<(Id, Result<Fetched, FetchError>), tokio::task::JoinError>) {
-        let (task, answer) = match answer {
-            Ok((task, answer)) => (task, answer.map_err(|error| (error.to_string(), error.remedy()))),
-            Err(error) => (error.id(), Err(("could not be asked (its task ended early)".to_owned(), None))),
+    fn take(&mut self, answered: Answered) {
+        let (task, answer, _permit) = match answered {
+            Ok((task, (answer, permit))) => {
+                (task, answer.map_err(|error| (error.to_string(), error.remedy())), Some(permit))
+            }
+            Err(error) => (error.id(), Err(("could not be asked (its task ended early)".to_owned(), None)), None),
         };
         let Some(asked) = self.asking.remove(&task) else { return };
         let room = self.room(&asked);
@@ -277,12 +292,13 @@ impl Poller {
         self.dirty |= self.agents.len() != before;
     }
 
-    /// Shows what is new: at once when nothing was shown lately, when the round is complete, or after [`GATHER`].
+    /// Shows what is new: at once when nothing was shown lately or the round is complete, else after a while.
     fn show_if_time(&mut self) {
-        let lately = self.shown.is_some_and(|shown| shown.elapsed() < GATHER);
+        let lately = self.shown.is_some_and(|shown| shown.elapsed() < self.gather);
         if !self.dirty || (lately && !self.asking.is_empty()) {
             return;
         }
+        let begun = Instant::now();
         let wanted = self.agents.values().filter(|agent| agent.is_wanted(&self.plan.nodes));
         let inputs = wanted.map(Watched::input).collect();
         let mut view = merge(self.source.clone(), inputs, Timestamp::now());
@@ -296,6 +312,7 @@ impl Poller {
         drop(roster);
         self.feeder.show(Arc::new(view));
         self.pool.prune();
+        self.gather = GATHER.max(begun.elapsed() * SPARE);
         (self.dirty, self.shown) = (false, Some(Instant::now()));
     }
 }

@@ -10,7 +10,7 @@ use crate::tui::format;
 /// Whether data flows: `LIVE 5s`, `PAUSED 14:17:03`, ... and how it looks.
 pub(super) fn flow(app: &App) -> (String, Style) {
     let styles = &app.styles;
-    if let Some(since) = app.paused {
+    if let Some(since) = app.paused.as_ref().map(|pause| pause.since) {
         let behind = app.clock.since(since);
         let late = if behind.as_secs() >= 600 { format!(" {} behind", format::age(behind)) } else { String::new() };
         return (format!("PAUSED {}{late}", format::clock(since, &app.setup.zone)), styles.warn);
