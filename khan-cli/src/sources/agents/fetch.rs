@@ -1,5 +1,6 @@
 //! One question to one agent, and its answer as a value.
 
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -7,7 +8,7 @@ use http::header::{ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use khan_api::snapshot::SCHEMA;
 use khan_api::{ConnectionSample, Label, Sentence, routes};
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 use super::route::Route;
 use crate::model::table::rows::Heard;
@@ -132,7 +133,34 @@ fn retry_after(reply: &Reply) -> Option<Duration> {
     Some(Duration::from_secs(seconds).max(Duration::from_millis(100)))
 }
 
-static READING: Semaphore = Semaphore::const_new(2);
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Reads bodies, on as many threads as a small machine has processors, and always on the same ones: the system's allocator
+/// gives each thread memory of its own, and rows that lie scattered over many threads' keep holes between them that take as
+/// much as the rows.
+static READERS: LazyLock<mpsc::Sender<Job>> = LazyLock::new(|| {
+    let (jobs, given) = mpsc::channel::<Job>();
+    let given = Arc::new(Mutex::new(given));
+    for _ in 0..2 {
+        let given = Arc::clone(&given);
+        let next = move || given.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        std::thread::spawn(move || {
+            while let Ok(job) = next() {
+                job();
+            }
+        });
+    }
+    jobs
+});
+
+/// Runs `work` on a thread of [`READERS`].
+async fn read<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExchangeError> {
+    let (done, result) = oneshot::channel();
+    let job: Job = Box::new(move || drop(done.send(work())));
+    let lost = || ExchangeError::Other("the thread that reads answers has ended".into());
+    READERS.send(job).map_err(|_| lost())?;
+    result.await.map_err(|_| lost())
+}
 
 /// The body of a successful answer.
 pub async fn parse<T: DeserializeOwned + Send + 'static>(what: &'static str, reply: Reply) -> Result<T, FetchError> {
@@ -143,10 +171,7 @@ pub async fn parse<T: DeserializeOwned + Send + 'static>(what: &'static str, rep
         }
         status => return Err(FetchError::Status { status, line: reply.first_line() }),
     }
-    // As many at a time as there are processors to do it.
-    let _permit = READING.acquire().await;
-    let read = move || serde_json::from_slice(&reply.body);
     // A body of megabytes takes long enough to hold up the other agents' answers.
-    let value = tokio::task::spawn_blocking(read).await.map_err(|error| ExchangeError::Other(Sentence::of(error)))?;
+    let value = read(move || serde_json::from_slice(&reply.body)).await?;
     value.map_err(|error| FetchError::Garbage { what, reason: Sentence::of(error) })
 }
