@@ -1,4 +1,4 @@
-//! Five hundred honest agents with two thousand rows each: what `khan` takes while it watches them.
+//! Five hundred honest agents: what `khan` takes while it watches them.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
@@ -14,11 +14,14 @@ use crate::khan::peak_mib;
 use crate::session::Session;
 
 const AGENTS: usize = 500;
-const ROWS: usize = 2_000;
+/// Ten times fewer than fit into 200 MiB, because a build that is not optimised is slow; `docs/attacks.md` has the rest.
+const ROWS: usize = 200;
 /// Pods on each node.
 const PODS: usize = 60;
 /// What `khan` may take, in MiB.
-const MOST: u64 = 200;
+const MOST: u64 = 90;
+/// How long two rounds may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The agents: each answer is a new snapshot.
 struct Crowd {
@@ -121,14 +124,14 @@ fn five_hundred_agents_are_held_small() {
     command.args(["top", "--agent", &crowd.urls(), "--interval", "1s", "--agent-timeout", "60s"]);
     let begun = Instant::now();
     let mut session = Session::start(command, (120, 30));
-    while crowd.rounds() < 2 {
-        session.watch(Duration::from_millis(50));
-        assert!(begun.elapsed() < Duration::from_mins(9), "{} rounds; {}", crowd.rounds(), session.text());
-    }
     // Every connection once: the rows of side server are other nodes' rows of side client.
-    session.wait("all of them", |text| text.contains("agents 500/500") && text.contains("1,500,000 conns"));
+    let all = |text: &str| text.contains("agents 500/500") && text.contains("150,000 conns");
+    while crowd.rounds() < 2 || !all(&session.text()) {
+        session.watch(Duration::from_millis(50));
+        assert!(begun.elapsed() < PATIENCE, "{} rounds; {}", crowd.rounds(), session.text());
+    }
     let most = peak_mib(session.pid().as_raw_nonzero().get().cast_unsigned());
     session.send("q");
     assert_eq!(session.end_restored(), 0);
-    assert!((60..=MOST).contains(&most), "{most} MiB");
+    assert!((20..=MOST).contains(&most), "{most} MiB");
 }
