@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use khan_serve::duration;
+use khan_api::duration;
 use khan_serve::listen::parse_address;
 use khan_serve::logging::LogArguments;
 use url::Url;

@@ -1,8 +1,8 @@
 //! Names that the operator gives to addresses outside the cluster: one CIDR and one name a line.
 //!
 //! ```text
-//! # office and partners
-//! 203.0.113.0/24   office
+//! # partners and ourselves
+//! 203.0.113.0/24   office     # third floor
 //! 198.51.100.7     payment-provider
 //! 2001:db8::/32    partner-net
 //! ```
@@ -102,12 +102,19 @@ impl FromStr for Cidr {
     }
 }
 
-/// The operator's names, by CIDR.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExternalNames {
-    names: HashMap<Cidr, Box<str>>,
+/// The operator's names, by CIDR; or, once they are [mapped](ExternalNames::map), what a program makes of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalNames<T = Box<str>> {
+    names: HashMap<Cidr, T>,
     // Lengths in use, longest first.
     lengths: Vec<u8>,
+}
+
+impl<T> Default for ExternalNames<T> {
+    /// Names nothing.
+    fn default() -> Self {
+        Self { names: HashMap::new(), lengths: Vec::new() }
+    }
 }
 
 /// A line that is not a CIDR and a name.
@@ -127,13 +134,15 @@ impl fmt::Display for ExternalNamesError {
 impl std::error::Error for ExternalNamesError {}
 
 impl ExternalNames {
-    /// Reads the file's text: `CIDR NAME` a line, the name being the rest of the line; `#` begins a comment line.
+    /// Reads the file's text: `CIDR NAME` a line, the name being the rest of the line. A `#` at the beginning of a line or
+    /// after a space begins a comment; inside a word of the name it is part of the name.
     pub fn parse(text: &str) -> Result<Self, ExternalNamesError> {
         let mut this = Self::default();
-        for (number, line) in text.lines().enumerate() {
-            let fail = |reason: String| ExternalNamesError { line: number + 1, reason };
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
+        let mut lines: HashMap<Cidr, usize> = HashMap::new();
+        for (number, line) in (1..).zip(text.lines()) {
+            let fail = |reason: String| ExternalNamesError { line: number, reason };
+            let line = without_comment(line).trim();
+            if line.is_empty() {
                 continue;
             }
             let (cidr, name) = line.split_once(char::is_whitespace).map_or((line, ""), |(c, n)| (c, n.trim()));
@@ -141,9 +150,10 @@ impl ExternalNames {
             if name.is_empty() {
                 return Err(fail(format!("no name after {cidr}")));
             }
-            if this.names.insert(range, name.into()).is_some() {
-                return Err(fail(format!("{range} was named before")));
+            if let Some(first) = lines.insert(range, number) {
+                return Err(fail(format!("{range} is named in line {first} already")));
             }
+            this.names.insert(range, name.into());
             this.lengths.push(range.length);
         }
         this.lengths.sort_unstable_by(|a, b| b.cmp(a));
@@ -153,12 +163,24 @@ impl ExternalNames {
 
     /// The name of the longest CIDR that holds `ip`.
     pub fn name(&self, ip: IpAddr) -> Option<&str> {
+        self.get(ip).map(|name| &**name)
+    }
+}
+
+impl<T> ExternalNames<T> {
+    /// What there is of the longest CIDR that holds `ip`.
+    pub fn get(&self, ip: IpAddr) -> Option<&T> {
         let (bits, v4) = (bits(ip), is_v4(ip));
         self.lengths
             .iter()
             .filter(|length| !v4 || **length >= 96)
             .find_map(|length| self.names.get(&Cidr { network: bits & mask(*length), length: *length }))
-            .map(|name| &**name)
+    }
+
+    /// The same CIDRs, with something else in place of each name.
+    pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> ExternalNames<U> {
+        let names = self.names.into_iter().map(|(range, name)| (range, f(name))).collect();
+        ExternalNames { names, lengths: self.lengths }
     }
 
     /// Every CIDR that has a name, in no order.
@@ -170,6 +192,11 @@ impl ExternalNames {
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
+}
+
+fn without_comment(line: &str) -> &str {
+    let begins = |(at, _): &(usize, &str)| line[..*at].chars().next_back().is_none_or(char::is_whitespace);
+    line.match_indices('#').find(begins).map_or(line, |(at, _)| &line[..at])
 }
 
 #[cfg(test)]
@@ -195,6 +222,21 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_begins_outside_a_name() {
+        let names = ExternalNames::parse(
+            "  # ours\n10.0.0.1 room #3\n10.0.0.2 room#3\t# third floor\n10.0.0.3 a # b # c\n#10.0.0.4 d\n",
+        )
+        .unwrap();
+        let named = |text: &str| names.name(ip(text));
+        assert_eq!(
+            [named("10.0.0.1"), named("10.0.0.2"), named("10.0.0.3")],
+            [Some("room"), Some("room#3"), Some("a")]
+        );
+        assert_eq!(named("10.0.0.4"), None);
+        assert_eq!(ExternalNames::parse("10.0.0.1 # room").unwrap_err().to_string(), "line 1: no name after 10.0.0.1");
+    }
+
+    #[test]
     fn everything_can_be_named() {
         let names = ExternalNames::parse("0.0.0.0/0 internet").unwrap();
         assert_eq!(names.name(ip("8.8.8.8")), Some("internet"));
@@ -209,7 +251,7 @@ mod tests {
                 "line 1: \"10.0.0.0/33\" is not a CIDR such as 203.0.113.0/24 or 2001:db8::/32, nor an address",
             ),
             ("\n10.0.0.0/8", "line 2: no name after 10.0.0.0/8"),
-            ("10.0.0.0/8 a\n10.1.0.0/8 b", "line 2: 10.0.0.0/8 was named before"),
+            ("10.0.0.0/8 a\n10.1.0.0/8 b", "line 2: 10.0.0.0/8 is named in line 1 already"),
         ] {
             assert_eq!(ExternalNames::parse(text).unwrap_err().to_string(), message);
         }

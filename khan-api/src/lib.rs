@@ -5,6 +5,7 @@
 //! part can talk to an older one.
 
 pub mod bounded;
+pub mod duration;
 pub mod external;
 pub mod routes;
 pub mod state;

@@ -64,7 +64,7 @@ enum Verdict {
 
 /// Reads `--token-review-ttl`.
 pub(crate) fn parse_ttl(text: &str) -> Result<Duration, String> {
-    let ttl = khan_serve::duration::parse(text).map_err(|error| error.to_string())?;
+    let ttl = khan_api::duration::parse(text).map_err(|error| error.to_string())?;
     if ttl > LONGEST_TTL || ttl < Duration::from_secs(1) {
         return Err("expected 1s to 2m: a revoked token is believed for this long".into());
     }

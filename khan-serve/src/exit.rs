@@ -117,7 +117,7 @@ mod tests {
 
     #[derive(Debug, Parser)]
     struct Arguments {
-        #[arg(long, value_parser = crate::duration::parse)]
+        #[arg(long, value_parser = khan_api::duration::parse)]
         interval: std::time::Duration,
     }
 

@@ -6,7 +6,6 @@
 //! [`server::Bound`] back, so that a test starts the very same program on port 0.
 
 pub mod descriptors;
-pub mod duration;
 pub mod exit;
 pub mod logging;
 pub mod readiness;

@@ -1,19 +1,16 @@
-//! The operator's names for ranges outside the cluster: lines of `CIDR NAME`, `#` begins a comment.
+//! The operator's names for ranges outside the cluster, in the grammar of [`khan_api::external`], as owners.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use khan_api::Kind;
 
 use super::endpoint::Owner;
-use super::ranges::bounds;
 use crate::flows::Address;
 
-/// Names of CIDRs, the longest prefix first.
+/// The owners that the operator named, by CIDR.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExternalNames(Vec<(Address, Address, Arc<Owner>)>);
+pub struct ExternalNames(khan_api::ExternalNames<Arc<Owner>>);
 
 /// What is wrong with the file.
 #[derive(Debug, thiserror::Error)]
@@ -26,13 +23,13 @@ pub enum ExternalNamesError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A line is not `CIDR NAME`.
-    #[error("--external-names {path}, line {line}: expected `CIDR NAME`, such as `203.0.113.0/24 office`")]
+    /// A line is not `CIDR NAME`, or names a CIDR again.
+    #[error("--external-names {path}")]
     Line {
         /// The file.
         path: String,
-        /// Counted from 1.
-        line: usize,
+        /// The line and the reason.
+        source: khan_api::external::ExternalNamesError,
     },
 }
 
@@ -42,31 +39,14 @@ impl ExternalNames {
         let name = path.display().to_string();
         let text =
             std::fs::read_to_string(path).map_err(|source| ExternalNamesError::Read { path: name.clone(), source })?;
-        Self::parse(&text).map_err(|line| ExternalNamesError::Line { path: name, line })
+        let names =
+            khan_api::ExternalNames::parse(&text).map_err(|source| ExternalNamesError::Line { path: name, source })?;
+        Ok(Self(names.map(|name| Arc::new(Owner { kind: Kind::External, name: (*name).into(), ..Owner::default() }))))
     }
 
-    /// Parses the text; an error is the number of the bad line.
-    fn parse(text: &str) -> Result<Self, usize> {
-        let mut nets = Vec::new();
-        for (number, line) in (1usize..).zip(text.lines()) {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if line.is_empty() {
-                continue;
-            }
-            let (cidr, name) = line.split_once(char::is_whitespace).ok_or(number)?;
-            let net: IpNet = cidr.parse().or_else(|_| cidr.parse::<IpAddr>().map(IpNet::from)).map_err(|_| number)?;
-            let (first, last) = bounds(net);
-            let owner = Owner { kind: Kind::External, name: name.trim().into(), ..Owner::default() };
-            nets.push((last.bits() - first.bits(), first, last, Arc::new(owner)));
-        }
-        // The narrowest first; the sort is stable, so the first of two names for one CIDR holds.
-        nets.sort_by_key(|net| net.0);
-        Ok(Self(nets.into_iter().map(|(_, first, last, owner)| (first, last, owner)).collect()))
-    }
-
-    /// Who has an address of the longest prefix that holds this one.
+    /// The owner of an address: that of the longest CIDR that holds it.
     pub fn owner(&self, address: Address) -> Option<&Arc<Owner>> {
-        self.0.iter().find(|(first, last, _)| (*first..=*last).contains(&address)).map(|(_, _, owner)| owner)
+        self.0.get(address.ip())
     }
 }
 
@@ -74,9 +54,18 @@ impl ExternalNames {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<ExternalNames, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let told = |error: ExternalNamesError| {
+            khan_serve::exit::chain(&error).replace(&file.path().display().to_string(), "FILE")
+        };
+        ExternalNames::read(file.path()).map_err(told)
+    }
+
     #[test]
     fn the_longest_prefix_names_an_address() {
-        let names = ExternalNames::parse(
+        let names = read(
             "# ours\n203.0.113.0/24 office\n203.0.113.7 printer room # third floor\n\n2001:db8::/32 lab\n0.0.0.0/0 internet\n",
         )
         .unwrap();
@@ -90,8 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named() {
-        assert_eq!(ExternalNames::parse("10.0.0.0/8 ours\n10.0.0.0/33 x\n"), Err(2));
-        assert_eq!(ExternalNames::parse("10.0.0.0/8\n"), Err(1));
+    fn a_bad_line_is_named_as_the_controller_names_it() {
+        let refused = |text: &str| read(text).unwrap_err();
+        assert_eq!(refused("10.0.0.0/8\n"), "--external-names FILE: line 1: no name after 10.0.0.0/8");
+        assert_eq!(
+            refused("10.0.0.0/8 a\n# again\n10.1.0.0/8 b\n"),
+            "--external-names FILE: line 3: 10.0.0.0/8 is named in line 1 already"
+        );
     }
 }

@@ -36,7 +36,7 @@ impl Ranges {
 }
 
 /// First and last address of a CIDR.
-pub(super) fn bounds(net: IpNet) -> (Address, Address) {
+fn bounds(net: IpNet) -> (Address, Address) {
     let net = net.trunc();
     (net.network().into(), net.broadcast().into())
 }

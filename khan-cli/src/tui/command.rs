@@ -128,18 +128,13 @@ fn context_named(app: &mut App, name: &str) -> Result<Vec<Effect>, String> {
     Ok(vec![Effect::Quit(Exit::Reconnect)])
 }
 
-/// `90`, `90s`, `5m`, `2h`.
+/// As flags take it, or a bare number of seconds: `90`, `90s`, `5m`, `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let unit = match &text[digits..] {
-        "" | "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3600),
-        _ => None,
-    };
-    let number = text[..digits].parse::<u32>().ok().filter(|n| *n > 0);
-    let seconds = number.zip(unit).map(|(number, unit)| u64::from(number) * unit);
-    seconds.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is no time; write for example 30s, 5m, 1h"))
+    let seconds = text.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()));
+    let duration = seconds.map_or_else(|| khan_api::duration::parse_positive(text).ok(), Some);
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(u32::MAX.into());
+    let duration = duration.filter(|duration| allowed.contains(duration));
+    duration.ok_or_else(|| format!("{text:?} is no time; write for example 30s, 5m, 1h30m"))
 }
 
 /// Completes a command's name as far as it is certain.

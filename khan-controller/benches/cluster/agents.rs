@@ -1,13 +1,14 @@
-//! Agents that ask for 3,000 addresses each, every one over its own connection, which it keeps as the real agent does.
+//! Agents that ask for 3,000 addresses each, every one from its own address and over its own connection, which it keeps as
+//! the real agent does.
 
 use std::fmt::Write;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::generate::{Sizes, pod_ip, service_ip};
@@ -48,6 +49,8 @@ impl Measured {
 
 /// One agent: mostly pods spread over the cluster, some services.
 pub(crate) struct Agent {
+    /// In 127.1.0.0/16: to the controller every agent is a peer of its own, as in a cluster.
+    from: Ipv4Addr,
     cursor: String,
     /// All of the request's body behind the cursor, made before anything is measured.
     addresses: String,
@@ -69,7 +72,8 @@ impl Agent {
             let _ = write!(addresses, "{comma}\"{ip}\"");
         }
         addresses.push_str("]}");
-        Self { cursor: "null".into(), addresses, stream: None }
+        let from = Ipv4Addr::from_bits(0x7f01_0001 + u32::try_from(number).unwrap());
+        Self { from, cursor: "null".into(), addresses, stream: None }
     }
 
     /// As after its start.
@@ -104,7 +108,7 @@ impl Agent {
     async fn exchange(&mut self, address: SocketAddr) -> io::Result<(String, usize, usize)> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            None => self.stream.insert(TcpStream::connect(address).await?),
+            None => self.stream.insert(connect(self.from, address).await?),
         };
         let (cursor, addresses) = (&self.cursor, &self.addresses);
         let length = "{\"cursor\":".len() + cursor.len() + addresses.len();
@@ -128,6 +132,12 @@ impl Agent {
         let text = String::from_utf8_lossy(&answer[head..]);
         Ok((cursor_of(&text), length, text.matches("\"previous\"").count()))
     }
+}
+
+async fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((from, 0).into())?;
+    socket.connect(to).await
 }
 
 async fn read_some(stream: &mut TcpStream, answer: &mut Vec<u8>) -> io::Result<()> {
