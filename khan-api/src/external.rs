@@ -227,12 +227,9 @@ mod tests {
             "  # ours\n10.0.0.1 room #3\n10.0.0.2 room#3\t# third floor\n10.0.0.3 a # b # c\n#10.0.0.4 d\n",
         )
         .unwrap();
-        let named = |text: &str| names.name(ip(text));
-        assert_eq!(
-            [named("10.0.0.1"), named("10.0.0.2"), named("10.0.0.3")],
-            [Some("room"), Some("room#3"), Some("a")]
-        );
-        assert_eq!(named("10.0.0.4"), None);
+        let of = |text: &str| names.name(ip(text));
+        assert_eq!([of("10.0.0.1"), of("10.0.0.2"), of("10.0.0.3")], [Some("room"), Some("room#3"), Some("a")]);
+        assert_eq!(of("10.0.0.4"), None);
         assert_eq!(ExternalNames::parse("10.0.0.1 # room").unwrap_err().to_string(), "line 1: no name after 10.0.0.1");
     }
 
