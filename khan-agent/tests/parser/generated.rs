@@ -69,12 +69,14 @@ fn attributes() -> impl Strategy<Value = Vec<u8>> {
         any::<u32>().prop_map(|bits| Attribute::CtaStatus(Status::from_bits_retain(bits))),
         prop::option::of(any::<u32>().prop_map(Attribute::CtaTimeout)),
         prop::option::of(protocol_info()),
-        prop::option::of(any::<u16>()),
+        // The kernel may flag any attribute as nested or as in network byte order; its type stays the same.
+        prop::option::of((any::<u16>(), prop::sample::select(vec![0, 0x4000, 0x8000, 0xc000]))),
     );
     let unknown = prop::collection::vec(unknown(&[5, 6, 9, 10, 12, 20, 22, 25, 60, 0x3fff]), 0..4);
     (known, unknown, any::<bool>())
         .prop_flat_map(|((original, reply, status, timeout, info, zone), unknown, kernels_order)| {
-            let zone = zone.map(|zone| Attribute::Other(DefaultNla::new(18, zone.to_be_bytes().to_vec())));
+            let zone =
+                zone.map(|(zone, flags)| Attribute::Other(DefaultNla::new(0x12 | flags, zone.to_be_bytes().to_vec())));
             let rest = [Some(status), timeout, info, zone].into_iter().flatten();
             let rest = rest.chain(unknown.into_iter().map(Attribute::Other));
             let all: Vec<_> = [original, reply].into_iter().chain(rest).collect();

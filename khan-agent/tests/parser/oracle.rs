@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use khan_agent::flows::{Address, Flow, Status, Tcp, Tuple};
 use khan_api::TcpState;
-use netlink_packet_core::{Nla, ParseableParametrized};
+use netlink_packet_core::{NLA_TYPE_MASK, Nla, ParseableParametrized};
 use netlink_packet_netfilter::conntrack::{
     ConntrackAttribute as Attribute, ConntrackMessage, IPTuple, ProtoInfo, ProtoInfoTCP, ProtoTuple,
     Tuple as TupleAttribute,
@@ -34,7 +34,7 @@ pub(crate) fn flow(attributes: &[u8]) -> Option<Flow> {
             Attribute::CtaProtoInfo(infos) => flow.tcp = tcp(infos).ok()?,
             Attribute::CtaStatus(status) => flow.status = Status(status.bits()),
             Attribute::CtaTimeout(seconds) => flow.timeout = Some(*seconds),
-            Attribute::Other(other) if other.kind() == CTA_ZONE => flow.zone = number(other)?,
+            Attribute::Other(other) if kind(other) == CTA_ZONE => flow.zone = number(other)?,
             _ => {}
         }
     }
@@ -83,7 +83,7 @@ fn protocol(parts: &[TupleAttribute]) -> Option<u8> {
 
 fn zone(parts: &[TupleAttribute]) -> Option<u16> {
     parts.iter().rev().find_map(|part| match part {
-        TupleAttribute::Other(other) if other.kind() == CTA_TUPLE_ZONE => number(other),
+        TupleAttribute::Other(other) if kind(other) == CTA_TUPLE_ZONE => number(other),
         _ => None,
     })
 }
@@ -105,6 +105,11 @@ fn tcp(infos: &[ProtoInfo]) -> Result<Option<Tcp>, u8> {
         tcp = Some(found);
     }
     Ok(tcp)
+}
+
+/// The type of an attribute that the crate does not know, without the flags that it leaves in.
+fn kind(attribute: &impl Nla) -> u16 {
+    attribute.kind() & NLA_TYPE_MASK
 }
 
 fn number(attribute: &impl Nla) -> Option<u16> {
