@@ -22,23 +22,23 @@ use crate::snapshot::Origin;
 
 /// What requests are answered from.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub(crate) struct Api {
     /// The latest snapshot.
-    pub latest: Arc<Latest>,
+    pub(crate) latest: Arc<Latest>,
     /// The agent's metrics about itself.
-    pub metrics: Arc<SelfMetrics>,
+    pub(crate) metrics: Arc<SelfMetrics>,
     /// The scan thread.
-    pub scans: Arc<Handle>,
+    pub(crate) scans: Arc<Handle>,
     /// Where from.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// What reading the table may cost.
-    pub budget: Arc<Budget>,
+    pub(crate) budget: Arc<Budget>,
     /// Who addresses are.
-    pub identities: Arc<Mutex<Identities>>,
+    pub(crate) identities: Arc<Mutex<Identities>>,
 }
 
 /// All routes of the agent.
-pub fn router(api: Api, readiness: Readiness) -> std::io::Result<Router> {
+pub(crate) fn router(api: Api, readiness: Readiness) -> std::io::Result<Router> {
     let scans = Arc::clone(&api.scans);
     let liveness = Arc::new(move || scans.alive());
     let connections = connections::Sampler::new(&api)?;

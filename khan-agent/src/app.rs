@@ -10,7 +10,7 @@ use khan_serve::readiness::Readiness;
 use khan_serve::server::{Bound, Server};
 use khan_serve::shutdown::Shutdown;
 use khan_serve::web_config::WebConfig;
-use khan_serve::{descriptors, listen, logging};
+use khan_serve::{descriptors, listen, logging, tls_provider};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
@@ -36,9 +36,9 @@ const BLOCKING_THREADS: usize = 8;
 
 /// A running agent.
 #[derive(Debug)]
-pub struct Agent {
+struct Agent {
     /// Where it listens, and when it has stopped.
-    pub bound: Bound,
+    bound: Bound,
     scans: Arc<Handle>,
     first: oneshot::Receiver<Result<(), DumpError>>,
 }
@@ -46,7 +46,7 @@ pub struct Agent {
 impl Agent {
     /// Waits for the server to drain, then stops scanning. Fails early when the kernel refuses the very first scan, since
     /// waiting mends neither a missing capability nor a missing module.
-    pub async fn finished(self) -> Result<(), DumpError> {
+    async fn finished(self) -> Result<(), DumpError> {
         if let Ok(Err(error @ (DumpError::NotPermitted | DumpError::NoCtnetlink))) = self.first.await {
             return Err(error);
         }
@@ -60,8 +60,7 @@ impl Agent {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     descriptors::prepare()?;
     logging::start(&arguments.log).context("cannot start logging").map_err(Failure::other)?;
-    // A second provider would only be refused; one is installed, whoever did it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls_provider::install();
     let parts = Parts::new(arguments).map_err(Failure::configuration)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build()?;
@@ -76,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// What is made of the arguments before anything runs.
 #[derive(Debug)]
-pub struct Parts {
+struct Parts {
     origin: Origin,
     identities: Arc<Mutex<Identities>>,
     resolver: Option<Resolver>,
@@ -88,7 +87,7 @@ pub struct Parts {
 
 impl Parts {
     /// Reads files and checks what the arguments mean.
-    pub fn new(arguments: &Arguments) -> anyhow::Result<Self> {
+    fn new(arguments: &Arguments) -> anyhow::Result<Self> {
         let node = arguments.node();
         let external = match &arguments.external_names {
             Some(path) => ExternalNames::read(path)?,
@@ -126,7 +125,7 @@ impl Parts {
 }
 
 /// Starts an agent. Returns when it listens.
-pub async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Result<Agent, Failure> {
+async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Result<Agent, Failure> {
     let listener = listen::bind("--listen", arguments.listen).await?;
     let readiness = Readiness::new();
     let naming = parts.resolver.map(|resolver| {

@@ -16,7 +16,7 @@ const UNMEASURED: f64 = 0.01;
 
 /// The budget of all readings.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     share: f64,
     purses: Mutex<Purses>,
 }
@@ -33,11 +33,11 @@ struct Purses {
 
 /// What a reading took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+pub(crate) struct Spent {
     /// CPU time, in user space and in the kernel.
-    pub cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Whether the table was read to its end.
-    pub whole: bool,
+    pub(crate) whole: bool,
 }
 
 impl Purses {
@@ -57,7 +57,7 @@ impl Purses {
 
 /// A dump that may begin. What it was expected to cost is paid already; dropped unused, it is paid back.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct Turn {
     budget: Arc<Budget>,
     begins: Instant,
     paid: f64,
@@ -66,12 +66,12 @@ pub struct Turn {
 
 impl Turn {
     /// When it may begin.
-    pub const fn begins(&self) -> Instant {
+    pub(crate) const fn begins(&self) -> Instant {
         self.begins
     }
 
     /// Settles what it really cost. One that broke off says nothing about what the next will cost.
-    pub fn settle(mut self, spent: Spent) {
+    pub(crate) fn settle(mut self, spent: Spent) {
         self.budget.with(Instant::now(), |purses| purses.learn(spent));
         self.pay_back(spent.cpu.as_secs_f64());
         self.paid = 0.0;
@@ -98,7 +98,7 @@ impl Drop for Turn {
 
 impl Budget {
     /// `share` of one CPU, 0 to 1.
-    pub fn new(share: f64) -> Self {
+    pub(crate) fn new(share: f64) -> Self {
         let purses = Purses { filled: Instant::now(), all: 0.0, single: 0.0, cost: UNMEASURED };
         Self { share, purses: Mutex::new(purses) }
     }
@@ -110,12 +110,12 @@ impl Budget {
     }
 
     /// How far apart readings of this cost have to begin.
-    pub fn spacing(&self, cpu: Duration) -> Duration {
+    pub(crate) fn spacing(&self, cpu: Duration) -> Duration {
         cpu.div_f64(self.share)
     }
 
     /// Pays for a scan, whether it succeeded or not.
-    pub fn scanned(&self, spent: Spent) {
+    pub(crate) fn scanned(&self, spent: Spent) {
         self.scanned_at(Instant::now(), spent);
     }
 
@@ -127,7 +127,7 @@ impl Budget {
     }
 
     /// How long the next scan has to wait.
-    pub fn until_scan(&self) -> Duration {
+    pub(crate) fn until_scan(&self) -> Duration {
         self.until_scan_from(Instant::now())
     }
 
@@ -136,7 +136,7 @@ impl Budget {
     }
 
     /// A turn for one dump that begins within `patience`; else in how long it would.
-    pub fn turn(self: &Arc<Self>, patience: Duration) -> Result<Turn, Duration> {
+    pub(crate) fn turn(self: &Arc<Self>, patience: Duration) -> Result<Turn, Duration> {
         self.turn_from(Instant::now(), patience)
     }
 

@@ -20,13 +20,13 @@ const ROOM: usize = 20 << 20;
 
 /// A snapshot and its page.
 #[derive(Debug)]
-pub struct Published {
+pub(crate) struct Published {
     /// The snapshot.
-    pub snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
     /// Its page.
-    pub page: Page,
+    pub(crate) page: Page,
     /// When its dump began, by the clock that never jumps.
-    pub began: Instant,
+    pub(crate) began: Instant,
     json: OnceLock<Encoded>,
     gzip: OnceLock<Encoded>,
     /// Held while one of the forms is being made, so that one thread is busy with it and not as many as ask.
@@ -35,7 +35,7 @@ pub struct Published {
 
 /// What a reader may ask for that takes time to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// The snapshot as JSON.
     Json,
     /// The same in gzip.
@@ -46,14 +46,14 @@ pub enum Form {
 
 impl Published {
     /// Nothing is encoded yet.
-    pub fn new(snapshot: Snapshot, page: Page, began: Instant) -> Self {
+    pub(crate) fn new(snapshot: Snapshot, page: Page, began: Instant) -> Self {
         let (json, gzip) = (OnceLock::new(), OnceLock::new());
         Self { snapshot, page, began, json, gzip, making: tokio::sync::Mutex::default() }
     }
 
     /// Makes sure that a form is there. It is made off the serving thread, once, and to its end even when whoever asked
     /// first is gone.
-    pub async fn make(self: &Arc<Self>, form: Form) {
+    pub(crate) async fn make(self: &Arc<Self>, form: Form) {
         if self.is_made(form) {
             return;
         }
@@ -70,7 +70,7 @@ impl Published {
     }
 
     /// The chunks of a form, once it is made.
-    pub fn chunks(&self, form: Form) -> Option<&[Bytes]> {
+    pub(crate) fn chunks(&self, form: Form) -> Option<&[Bytes]> {
         match form {
             Form::Json => self.json.get().map(Encoded::chunks),
             Form::JsonGzip => self.gzip.get().map(Encoded::chunks),
@@ -79,7 +79,7 @@ impl Published {
     }
 
     /// Bytes that it holds, about.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         let encoded = [&self.json, &self.gzip].into_iter().filter_map(OnceLock::get).map(Encoded::len);
         self.snapshot.memory() + self.page.memory() + encoded.sum::<usize>()
     }
@@ -106,7 +106,7 @@ impl Published {
 
 /// Where the latest snapshot stands.
 #[derive(Debug)]
-pub struct Latest {
+pub(crate) struct Latest {
     present: ArcSwapOption<Published>,
     /// Superseded ones that are still being read, oldest first.
     superseded: Mutex<VecDeque<Arc<Published>>>,
@@ -121,19 +121,19 @@ impl Default for Latest {
 
 impl Latest {
     /// The latest snapshot; none before the first scan and when scans have failed for too long.
-    pub fn get(&self) -> Option<Arc<Published>> {
+    pub(crate) fn get(&self) -> Option<Arc<Published>> {
         self.present.load_full()
     }
 
     /// Replaces it.
-    pub fn publish(&self, published: Published) {
+    pub(crate) fn publish(&self, published: Published) {
         self.replace(Some(Arc::new(published)));
         self.scanned();
     }
 
     /// Makes room for the next snapshot: forgets what nobody reads any more, and cuts off the readers of the oldest ones
     /// when these hold too much.
-    pub fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         let mut room = ROOM.saturating_sub(self.get().map_or(0, |latest| latest.memory()));
         let mut superseded = self.superseded.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = VecDeque::new();
@@ -148,7 +148,7 @@ impl Latest {
     }
 
     /// Notes that a scan failed; withdraws the snapshot when it is older than `keep`.
-    pub fn failed(&self, keep: Duration) {
+    pub(crate) fn failed(&self, keep: Duration) {
         if self.get().is_some_and(|published| published.began.elapsed() > keep) {
             self.replace(None);
         }
@@ -157,7 +157,7 @@ impl Latest {
     }
 
     /// Tells when scans end, whatever their outcome.
-    pub fn watch(&self) -> watch::Receiver<u64> {
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.scans.subscribe()
     }
 

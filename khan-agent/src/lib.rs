@@ -10,8 +10,8 @@
 //!        khan-controller ── naming
 //! ```
 //!
-//! [`schedule`] is the thread that moves it all, on time and on demand, within the [`budget`]; [`visibility`] says what it may
-//! have missed, [`self_metrics`] what it took. [`app`] knows everything; `khan --source local` uses [`local`] alone.
+//! `schedule` is the thread that moves it all, on time and on demand, within the `budget`; `visibility` says what it may have
+//! missed, and `self_metrics` what it took. [`app`] knows everything; `khan --source local` uses [`local`] alone.
 
 pub mod flows;
 
@@ -27,17 +27,17 @@ pub mod snapshot;
 
 pub mod metrics_page;
 
-pub mod latest;
+mod latest;
 
-pub mod self_metrics;
+mod self_metrics;
 
-pub mod visibility;
+mod visibility;
 
-pub mod budget;
+mod budget;
 
-pub mod schedule;
+mod schedule;
 
-pub mod naming;
+mod naming;
 
 pub mod api;
 

@@ -1,10 +1,10 @@
 //! Keeps names up to date: in, the addresses of each scan; out, a controller that is asked, again and again while it does
 //! not answer, and log lines that say so.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Weak, mpsc as std_mpsc};
 use std::time::{Duration, Instant};
 
+use khan_serve::backoff::Backoff;
 use khan_serve::readiness::Guard;
 use khan_serve::reminder::{Reminder, spoken};
 use tokio::sync::mpsc;
@@ -20,13 +20,14 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 
 /// Asks one controller.
 #[derive(Debug)]
-pub struct Naming {
+pub(crate) struct Naming {
     resolver: Resolver,
     metrics: Arc<SelfMetrics>,
     /// Until the first answer: readiness waits for it.
     first: Option<Guard>,
     /// While nobody answers.
     failing: Option<Failing>,
+    backoff: Backoff,
 }
 
 #[derive(Debug)]
@@ -35,19 +36,18 @@ struct Failing {
     held: Held,
     error: String,
     reminder: Reminder,
-    pause: Duration,
 }
 
 impl Naming {
     /// Drops `first` at the first answer.
-    pub fn new(resolver: Resolver, metrics: Arc<SelfMetrics>, first: Guard) -> Self {
-        Self { resolver, metrics, first: Some(first), failing: None }
+    pub(crate) fn new(resolver: Resolver, metrics: Arc<SelfMetrics>, first: Guard) -> Self {
+        Self { resolver, metrics, first: Some(first), failing: None, backoff: Backoff::new(PAUSE) }
     }
 
     /// Works until the scan thread ends. When names come back between two scans, it asks for another one, so that they show.
-    pub async fn run(mut self, mut asked: mpsc::UnboundedReceiver<Ask>, scans: Weak<Handle>) {
+    pub(crate) async fn run(mut self, mut asked: mpsc::UnboundedReceiver<Ask>, scans: Weak<Handle>) {
         loop {
-            let pause = self.failing.as_ref().map(|failing| jittered(failing.pause));
+            let pause = self.failing.is_some().then(|| self.backoff.pause());
             let next = async {
                 match pause {
                     Some(pause) => tokio::time::timeout(pause, asked.recv()).await.ok(),
@@ -84,6 +84,7 @@ impl Naming {
     }
 
     fn answered(&mut self) {
+        self.backoff.reset();
         if self.failing.take().is_some() {
             info!("The controller answers again");
         }
@@ -102,7 +103,7 @@ impl Naming {
         let now = Instant::now();
         let Some(failing) = &mut self.failing else {
             warn!(%error, "The controller does not answer; {effect}");
-            self.failing = Some(Failing { held, error, reminder: Reminder::new(now), pause: PAUSE.0 });
+            self.failing = Some(Failing { held, error, reminder: Reminder::new(now) });
             return;
         };
         if let Some(age) = failing.reminder.due(now) {
@@ -111,13 +112,6 @@ impl Naming {
         } else if failing.error != error {
             warn!(%error, "The controller does not answer; {effect}");
         }
-        *failing = Failing { held, error, reminder: failing.reminder, pause: (2 * failing.pause).min(PAUSE.1) };
+        *failing = Failing { held, error, reminder: failing.reminder };
     }
-}
-
-/// Up to a quarter sooner, so that not all agents return to a controller at the same time.
-fn jittered(pause: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0) % 1000;
-    #[expect(clippy::cast_precision_loss, reason = "below 1000")]
-    pause.mul_f64(1.0 - random as f64 / 4000.0)
 }

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
+use khan_serve::backoff::jittered;
 use khan_serve::readiness::Guard;
 use tracing::{error, info, warn};
 
@@ -26,37 +27,37 @@ use crate::visibility::Visibility;
 const NAMES_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A request to bring the identities of what a table holds up to date; the sender hears when it is done, well or not.
-pub type Ask = (Held, mpsc::SyncSender<()>);
+pub(crate) type Ask = (Held, mpsc::SyncSender<()>);
 
 /// Hears whether the first scan succeeded.
-pub type First = tokio::sync::oneshot::Sender<Result<(), DumpError>>;
+pub(crate) type First = tokio::sync::oneshot::Sender<Result<(), DumpError>>;
 
 /// What the thread works with.
 #[derive(Debug)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// Where from.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// Time from one scan to the next.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// What reading the table may cost.
-    pub budget: Arc<Budget>,
+    pub(crate) budget: Arc<Budget>,
     /// How flows are folded.
-    pub table: table::Settings,
+    pub(crate) table: table::Settings,
     /// What pages look like.
-    pub page_settings: metrics_page::Settings,
+    pub(crate) page_settings: metrics_page::Settings,
     /// Who addresses are.
-    pub identities: Arc<Mutex<Identities>>,
+    pub(crate) identities: Arc<Mutex<Identities>>,
     /// Who asks the controller; none without one.
-    pub ask: Option<tokio::sync::mpsc::UnboundedSender<Ask>>,
+    pub(crate) ask: Option<tokio::sync::mpsc::UnboundedSender<Ask>>,
     /// Where to publish.
-    pub latest: Arc<Latest>,
+    pub(crate) latest: Arc<Latest>,
     /// What to count.
-    pub metrics: Arc<SelfMetrics>,
+    pub(crate) metrics: Arc<SelfMetrics>,
 }
 
 /// A running scan thread. Stops when dropped.
 #[derive(Debug)]
-pub struct Handle {
+pub(crate) struct Handle {
     wake: mpsc::Sender<Wake>,
     budget: Arc<Budget>,
     pulse: Arc<Pulse>,
@@ -87,12 +88,12 @@ enum Wake {
 
 impl Handle {
     /// Asks for a scan now. False when reading the table has taken its share of the CPU for now.
-    pub fn request(&self) -> bool {
+    pub(crate) fn request(&self) -> bool {
         self.budget.until_scan().is_zero() && self.wake.send(Wake::Scan).is_ok()
     }
 
     /// Why the thread no longer scans, when it does not.
-    pub fn alive(&self) -> Result<(), String> {
+    pub(crate) fn alive(&self) -> Result<(), String> {
         let seen = Duration::from_millis(self.pulse.now().saturating_sub(self.pulse.seen.load(Ordering::Relaxed)));
         let interval = Duration::from_millis(self.pulse.interval.load(Ordering::Relaxed));
         if self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished) {
@@ -117,7 +118,7 @@ impl Drop for Handle {
 impl Schedule {
     /// Starts the thread, which scans the tables of this node. The first scan begins at once; whether it succeeded is sent to
     /// `first`, and `unscanned` is dropped at the first that does.
-    pub fn start(self, unscanned: Guard, first: First) -> std::io::Result<Handle> {
+    pub(crate) fn start(self, unscanned: Guard, first: First) -> std::io::Result<Handle> {
         self.start_with(NodeTables::default(), unscanned, first)
     }
 
@@ -207,8 +208,9 @@ impl<R: Reader> Scans<R> {
                     Err(TryRecvError::Empty) => break,
                 }
             }
-            // Chance makes no scan come before its share allows, and single dumps may have taken of it meanwhile.
-            let period = jittered(self.interval).max(spacing);
+            // The nodes of a cluster should not all scan, and ask, at once. Jitter never starts a scan before the CPU budget allows,
+            // of which single dumps may have taken some meanwhile.
+            let period = jittered(self.interval, 0.9, 1.1).max(spacing);
             loop {
                 let budget = &self.schedule.budget;
                 let wait = period.saturating_sub(began.elapsed()).max(budget.until_scan());
@@ -311,14 +313,6 @@ impl<R: Reader> Scans<R> {
             self.asked = Some(asked);
         }
     }
-}
-
-/// Up to a tenth sooner or later, so that the nodes of a cluster do not scan, and ask, all at once.
-fn jittered(interval: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0) % 1000;
-    #[expect(clippy::cast_precision_loss, reason = "below 1000")]
-    interval.mul_f64(0.9 + random as f64 / 5000.0)
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use crate::latest::Published;
 
 /// All of them.
 #[derive(Debug)]
-pub struct SelfMetrics {
+pub(crate) struct SelfMetrics {
     registry: Registry,
     /// Scans by outcome.
-    pub scans: IntCounterVec,
+    pub(crate) scans: IntCounterVec,
     retries: IntCounterVec,
     flows: IntCounter,
     seen_twice: IntCounter,
@@ -24,16 +24,16 @@ pub struct SelfMetrics {
     folded: IntGauge,
     unresolved: IntGauge,
     /// Failed requests to the controller.
-    pub controller_errors: IntCounter,
+    pub(crate) controller_errors: IntCounter,
     names_age: Gauge,
     resident: IntGauge,
     /// What the agent cannot see, by name.
-    pub blind: IntGaugeVec,
+    pub(crate) blind: IntGaugeVec,
 }
 
 impl SelfMetrics {
     /// Registers them.
-    pub fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let made = Make(&registry);
         let build = made.gauge_vec("khan_agent_build_info", "The agent's version; always 1.", &["version"])?;
@@ -99,7 +99,7 @@ impl SelfMetrics {
     }
 
     /// Counts a scan that succeeded.
-    pub fn scanned(&self, scan: &crate::scan::Scan, counts: &crate::table::Counts) {
+    pub(crate) fn scanned(&self, scan: &crate::scan::Scan, counts: &crate::table::Counts) {
         self.scans.with_label_values(&["success"]).inc();
         self.flows.inc_by(scan.dumped.flows);
         self.refused.inc_by(scan.dumped.refused);
@@ -109,24 +109,24 @@ impl SelfMetrics {
     }
 
     /// Adds what a scan took, whether it succeeded or not.
-    pub fn spent(&self, cpu: std::time::Duration) {
+    pub(crate) fn spent(&self, cpu: std::time::Duration) {
         self.scan_cpu_seconds.inc_by(cpu.as_secs_f64());
     }
 
     /// Adds the retries of one scan.
-    pub fn retried(&self, before: &Retries, after: &Retries) {
+    pub(crate) fn retried(&self, before: &Retries, after: &Retries) {
         for ((cause, before), (_, after)) in before.by_cause().into_iter().zip(after.by_cause()) {
             self.retries.with_label_values(&[cause]).inc_by(after - before);
         }
     }
 
     /// Sets the period of scans.
-    pub fn interval(&self, interval: std::time::Duration) {
+    pub(crate) fn interval(&self, interval: std::time::Duration) {
         self.interval.set(interval.as_secs_f64());
     }
 
     /// Appends the text format; what depends on the moment is taken now.
-    pub fn write(&self, published: Option<&Published>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, published: Option<&Published>, out: &mut Vec<u8>) {
         let now = khan_api::Timestamp::now();
         let age = published.map_or(f64::NAN, |published| now.since(published.snapshot.taken).as_secs_f64());
         self.snapshot_age.set(age);

@@ -22,7 +22,7 @@ const NAMES_LAST: Duration = Duration::from_mins(10);
 
 /// Why connections, or their names, may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// The table is empty: no rule in this network namespace asks for tracking, or nobody talks.
     Untracked,
     /// The kernel refuses to be read.
@@ -41,11 +41,11 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 7] =
+    pub(crate) const ALL: [Self; 7] =
         [Self::Untracked, Self::NotPermitted, Self::Full, Self::Dropping, Self::Cilium, Self::NoNames, Self::OldNames];
 
     /// The value of the label `reason`.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Untracked => "untracked",
             Self::NotPermitted => "not_permitted",
@@ -58,7 +58,7 @@ impl Reason {
     }
 
     /// One sentence.
-    pub const fn sentence(self) -> &'static str {
+    pub(crate) const fn sentence(self) -> &'static str {
         match self {
             Self::Untracked => {
                 "the connection tracking table is empty: no rule in this network namespace makes the kernel track \
@@ -99,7 +99,7 @@ impl Reason {
 
 /// Which reasons hold now.
 #[derive(Debug)]
-pub struct Visibility {
+pub(crate) struct Visibility {
     maps: PathBuf,
     holds: [Option<Reminder>; Reason::ALL.len()],
     /// `drop` and `early_drop` at the last scan.
@@ -114,17 +114,17 @@ impl Default for Visibility {
 
 impl Visibility {
     /// Looks for Cilium's pinned maps in `maps`.
-    pub fn new(maps: &Path) -> Self {
+    pub(crate) fn new(maps: &Path) -> Self {
         Self { maps: maps.to_owned(), holds: [None; Reason::ALL.len()], dropped: None }
     }
 
     /// The reasons that hold.
-    pub fn reasons(&self) -> impl Iterator<Item = Reason> {
+    pub(crate) fn reasons(&self) -> impl Iterator<Item = Reason> {
         Reason::ALL.into_iter().filter(|reason| self.holds[reason.number()].is_some())
     }
 
     /// Looks at a scan that succeeded.
-    pub fn saw(&mut self, stats: &Stats, flows: u64, metrics: &SelfMetrics) {
+    pub(crate) fn saw(&mut self, stats: &Stats, flows: u64, metrics: &SelfMetrics) {
         let dropped = stats.counter("drop") + stats.counter("early_drop");
         let dropping = self.dropped.replace(dropped).is_some_and(|before| dropped > before);
         self.set(Reason::Untracked, flows == 0 && stats.entries == 0, metrics);
@@ -135,12 +135,12 @@ impl Visibility {
     }
 
     /// Looks at a scan that failed.
-    pub fn failed(&mut self, error: &DumpError, metrics: &SelfMetrics) {
+    pub(crate) fn failed(&mut self, error: &DumpError, metrics: &SelfMetrics) {
         self.set(Reason::NotPermitted, matches!(error, DumpError::NotPermitted), metrics);
     }
 
     /// Looks at when the controller last answered. Not for agents without one.
-    pub fn named(&mut self, updated: Option<Timestamp>, now: Timestamp, metrics: &SelfMetrics) {
+    pub(crate) fn named(&mut self, updated: Option<Timestamp>, now: Timestamp, metrics: &SelfMetrics) {
         self.set(Reason::NoNames, updated.is_none(), metrics);
         self.set(Reason::OldNames, updated.is_some_and(|updated| now.since(updated) > NAMES_LAST), metrics);
     }

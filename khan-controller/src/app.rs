@@ -129,9 +129,3 @@ fn page(directory: &Directory, metrics: &Metrics, heard: Option<&Heard>) -> impl
     let page = metrics.page(&directory.read());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
-
-/// Chooses ring for every TLS connection of the process. Does nothing the second time.
-pub fn install_tls_provider() {
-    // An error says that a provider is installed already, which can only be this one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}

@@ -7,7 +7,7 @@ use khan_controller::arguments::Arguments;
 use khan_controller::watch::WatchSettings;
 use khan_serve::exit::{self, Failure};
 use khan_serve::shutdown::Shutdown;
-use khan_serve::{descriptors, logging};
+use khan_serve::{descriptors, logging, tls_provider};
 
 const NAME: &str = "khan-controller";
 
@@ -20,7 +20,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     descriptors::prepare()?;
     // kube logs each retry and whole bodies that it cannot read; this program says what matters of it.
     logging::start_without(&arguments.log, &["kube_client", "kube_runtime"])?;
-    app::install_tls_provider();
+    tls_provider::install();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(app::THREADS).enable_all().build()?;
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals()?;

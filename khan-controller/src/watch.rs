@@ -4,7 +4,6 @@
 //! read page by page, whatever the server answers to the attempt; it is never asked for whole (`resourceVersion=0` would
 //! make the server ignore the page size).
 
-mod backoff;
 mod connect;
 mod follow;
 mod heard;

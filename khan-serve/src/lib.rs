@@ -5,12 +5,14 @@
 //! [`exit::report`]. `app::run` binds with [`listen::bind`], hands an [`axum::Router`] to [`server::Server`], and gets a
 //! [`server::Bound`] back, so that a test starts the very same program on port 0.
 
+pub mod backoff;
 pub mod descriptors;
 pub mod exit;
 pub mod logging;
 pub mod readiness;
 pub mod reminder;
 pub mod shutdown;
+pub mod tls_provider;
 
 mod peer;
 pub mod exchange;

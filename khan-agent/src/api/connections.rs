@@ -40,7 +40,7 @@ const CHUNK: usize = 16 * 1024;
 
 /// Makes one dump at a time.
 #[derive(Debug)]
-pub struct Sampler {
+pub(super) struct Sampler {
     budget: Arc<Budget>,
     at_once: Arc<Semaphore>,
     jobs: mpsc::Sender<Job>,

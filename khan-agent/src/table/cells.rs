@@ -1,4 +1,8 @@
 //! Rows, and an open-addressing index over them.
+//!
+//! `hashbrown::HashTable` could be the index, but the fold lives from what it does not offer: reading the slots of a whole
+//! batch ahead of their rows (`settle`), four bytes a slot whatever a row takes, and refilling the index in place when rows
+//! are given up.
 
 use super::class::Class;
 use super::hash::Seeds;

@@ -32,7 +32,7 @@ fn size(name: &str, usual: usize) -> usize {
 }
 
 fn main() {
-    khan_controller::app::install_tls_provider();
+    khan_serve::tls_provider::install();
     khan_serve::descriptors::prepare().expect("file descriptors");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use khan_api::Timestamp;
+use khan_serve::backoff::Backoff;
 use khan_serve::readiness::{Guard, Readiness};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
@@ -13,7 +14,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{info, warn};
 
 use super::WatchSettings;
-use super::backoff::Backoff;
 use super::connect::Connection;
 use super::heard::Heard;
 use super::listing::{Listing, Streaming};

@@ -38,7 +38,7 @@ pub(crate) async fn post(address: SocketAddr, path: &str, body: String) -> (Stat
 pub(crate) fn http() -> reqwest::Client {
     thread_local! {
         static CLIENT: reqwest::Client = {
-            khan_controller::app::install_tls_provider();
+            khan_serve::tls_provider::install();
             reqwest::Client::builder().no_proxy().build().unwrap()
         };
     }

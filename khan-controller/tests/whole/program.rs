@@ -43,7 +43,7 @@ pub(crate) async fn start(arguments: &[&str]) -> Controller {
 }
 
 pub(crate) async fn try_start(arguments: &[&str]) -> Result<Controller, Failure> {
-    app::install_tls_provider();
+    khan_serve::tls_provider::install();
     let all = ["khan-controller", "--listen", "127.0.0.1:0"].iter().chain(arguments);
     let arguments = Arguments::try_parse_from(all).unwrap();
     let shutdown = Shutdown::new();

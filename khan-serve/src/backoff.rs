@@ -1,31 +1,38 @@
-//! Pauses after failures.
+//! Pauses: longer from failure to failure, and never the same for all processes of a cluster.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-/// Doubles from failure to failure, with up to a quarter taken off at random so that replicas do not return together.
+/// `duration` times a random factor of at least `least` and less than `most`.
+pub fn jittered(duration: Duration, least: f64, most: f64) -> Duration {
+    // Every RandomState has keys of its own.
+    let random = RandomState::new().hash_one(duration) % 1000;
+    duration.mul_f64(least + (most - least) * random as f64 / 1000.0)
+}
+
+/// Doubles from failure to failure, with up to a quarter taken off at random so that processes do not return together.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new((first, longest): (Duration, Duration)) -> Self {
+    /// The first pause and the longest.
+    pub const fn new((first, longest): (Duration, Duration)) -> Self {
         Self { first, longest, next: first }
     }
 
     /// How long to pause after the failure that has just happened.
-    pub(super) fn pause(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(self.longest);
-        let random = RandomState::new().hash_one(pause) % 1000;
-        pause.mul_f64(1.0 - random as f64 / 4000.0)
+        jittered(pause, 0.75, 1.0)
     }
 
     /// It works again.
-    pub(super) fn reset(&mut self) {
+    pub const fn reset(&mut self) {
         self.next = self.first;
     }
 }
@@ -35,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn doubles_up_to_the_longest_and_begins_anew() {
+    fn doubles_up_to_the_longest_and_starts_over() {
         let mut backoff = Backoff::new((Duration::from_secs(1), Duration::from_secs(4)));
         for longest in [1, 2, 4, 4] {
             let pause = backoff.pause();
