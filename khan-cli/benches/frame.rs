@@ -34,7 +34,7 @@ fn main() {
     });
     let rows = &stage.app.projection.rows;
     let theirs = median(5, || {
-        let row = |row: &khan_cli::model::Projected| {
+        let row = |row: &khan_cli::model::Row| {
             Row::new([row.source().to_owned(), row.destination().to_owned(), row.sum.connections.to_string()])
         };
         let widths = [Constraint::Fill(1), Constraint::Fill(1), Constraint::Length(9)];

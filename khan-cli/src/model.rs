@@ -3,11 +3,11 @@
 //! How the pieces are used, by the terminal interface as well as by `--once`:
 //!
 //! ```text
-//! khan_api::Snapshot -> NodeTable::new(snapshot, &mut Pool)      compact, shared, kept per node
-//! merge(source, Vec<NodeInput>) -> View                          every connection once; cheap: tables are shared
-//! History::push(Arc<View>) ; History::track(&Query)              one sample per settled, distinct view
-//! project(&View, &Query, &History) -> Projection                 what to draw, copy, export; rows named by RowKey
-//! leaks(&View, &Query, &History, &LeakRule) -> LeakReport        the leak screen
+//! khan_api::Snapshot -> NodeTable::new(snapshot, &mut Pool)   compact, shared, kept once per node
+//! merge(source, Vec<NodeInput>) -> View                       every connection once; cheap: tables are shared
+//! History::push(Arc<View>), History::track(&Query)            one sample per settled, distinct view
+//! project(&View, &Query, &History) -> Projection              what to draw, copy, export; rows named by RowKey
+//! leaks(&View, &Query, &History, &LeakRule) -> LeakReport     the leak screen
 //! ```
 //!
 //! - A [`View`] is immutable and comes through `tokio::sync::watch` ([`crate::feed`]). [`View::id`] changes exactly when
@@ -19,39 +19,43 @@
 //!   pins and history hold on to it and never to an index.
 //! - [`Projection`] carries totals before and after the limit, so that "200 of 3,914 edges = 92.1 %" and `(other)` are exact.
 
+mod hash;
+pub mod state;
+
 pub mod endpoint;
+pub mod node;
+pub mod table;
+pub mod view;
+mod undecided;
+pub mod merge;
+
+pub mod label_selection;
+pub mod selector;
+
+pub mod group_end;
+pub mod group_by;
 pub mod filter;
+pub mod growth;
+pub mod query;
+
+pub mod groups;
+pub mod history;
+pub mod leak;
+
 #[cfg(test)]
 pub(crate) mod fixture;
-pub mod fold;
-pub mod group;
-mod hash;
-pub mod history;
-pub mod labelled;
-pub mod leak;
-pub mod merge;
-pub mod node;
-pub mod party;
-pub mod pivot;
-pub mod project;
-pub mod query;
-pub mod selector;
-pub mod state;
-pub mod table;
-mod undecided;
-pub mod view;
 
 pub use endpoint::{Endpoint, Pool};
 pub use filter::Filter;
-pub use group::{GroupBy, RowKey};
-pub use history::{History, Trend};
-pub use labelled::LabelledPods;
-pub use leak::{LeakReport, LeakRule, Verdict, leaks};
+pub use group_by::{GroupBy, RowKey};
+pub use group_end::{Grain, GroupEnd};
+pub use groups::{Projection, Row, Sum, project};
+pub use growth::LeakRule;
+pub use history::History;
+pub use label_selection::LabelSelection;
+pub use leak::{LeakReport, Verdict, leaks};
 pub use merge::{NodeInput, merge};
 pub use node::{NodeState, NodeStatus};
-pub use party::{Grain, Party};
-pub use pivot::Sum;
-pub use project::{Projected, Projection, project};
 pub use query::{Query, Sort, SortBy};
 pub use selector::Selector;
 pub use state::{State, StateCounts};

@@ -9,9 +9,7 @@ use khan_api::snapshot::{Endpoint, Side};
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::{self, Feed, News};
 use khan_cli::model::history::Limits;
-use khan_cli::model::{
-    GroupBy, History, LeakRule, NodeState, Projected, Query, SourceInfo, Verdict, View, leaks, project,
-};
+use khan_cli::model::{GroupBy, History, LeakRule, NodeState, Query, Row, SourceInfo, Verdict, View, leaks, project};
 use khan_cli::sources::agents;
 use khan_cli::sources::agents::route::DirectClient;
 use khan_cli::sources::exchange::Bounds;
@@ -246,7 +244,7 @@ fn whole(view: &View) -> bool {
 }
 
 fn table(view: &View, query: &Query) -> Vec<String> {
-    let row = |row: &Projected| {
+    let row = |row: &Row| {
         let (port, established) = (row.port.unwrap_or(0), row.sum.states.established());
         let node = row.node.as_deref().unwrap_or("-");
         let (connections, idle) = (row.sum.connections, row.sum.idle_connections);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::model::filter::{Compare, GroupTerm};
 use crate::model::filter::{FilterError, Measure, Not, RowTerm, StateTerm};
-use crate::model::group::GroupByError;
+use crate::model::group_by::GroupByError;
 use crate::model::selector::SelectorError;
 use crate::model::{Filter, GroupBy, LeakRule, Query, Selector, query::SortError};
 

@@ -12,7 +12,7 @@ use crate::connect;
 use crate::failure::Failure;
 use crate::feed::{DetailError, Feed, SampleRequest, Samples};
 use crate::model::view::RowRef;
-use crate::model::{LabelledPods, NodeState, Query, Selector, State, View};
+use crate::model::{LabelSelection, NodeState, Query, Selector, State, View};
 use crate::report::Report;
 use crate::report::scope::in_namespaces;
 use crate::report::single::{self, Owners, Single, owners};
@@ -134,8 +134,8 @@ struct Scope {
 }
 
 impl Scope {
-    fn new(view: &View, namespaces: Vec<String>, labelled: Option<&LabelledPods>) -> Self {
-        let addresses = |pods: &LabelledPods| {
+    fn new(view: &View, namespaces: Vec<String>, labelled: Option<&LabelSelection>) -> Self {
+        let addresses = |pods: &LabelSelection| {
             let endpoints = view.endpoints.iter().zip(pods.among(&view.endpoints));
             endpoints.filter_map(|(endpoint, named)| endpoint.ip.filter(|_| named)).collect()
         };

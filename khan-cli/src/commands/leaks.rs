@@ -15,9 +15,9 @@ use crate::connect;
 use crate::duration;
 use crate::failure::{Failure, INTERRUPTED};
 use crate::feed::Feed;
+use crate::model::growth::Miss;
 use crate::model::history::Limits;
-use crate::model::leak::Miss;
-use crate::model::{History, LeakReport, LeakRule, Projected, Query, SourceKind, Verdict, View, leaks};
+use crate::model::{History, LeakReport, LeakRule, Query, Row, SourceKind, Verdict, View, leaks};
 use crate::output::table::clean;
 use crate::report::leaks::{report, snapshots};
 
@@ -34,7 +34,7 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     // One listener from the start: whoever listens anew each time misses what comes in between.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
     let begun = async {
-        query.labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
+        query.labels = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
         // Which pod holds most of a row is asked of each suspect, so a server must be asked for it from the start.
         let mut feed = connect::start(cli, &query.clone().by_pod()).await?;
         let start = session::settled(&mut feed).await?;
@@ -169,7 +169,7 @@ impl Countdown {
 }
 
 /// A row that grew and is no suspect, with the reason.
-fn near(row: &Projected, miss: Miss) -> String {
+fn near(row: &Row, miss: Miss) -> String {
     let (growth, port) = (&row.growth, row.port.map_or_else(String::new, |port| format!(":{port}")));
     let ends = match (row.source(), row.destination()) {
         (source, "") => source.to_owned(),

@@ -22,7 +22,7 @@ use crate::tui;
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
     let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
     let labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
-    Ok(Query { labelled, rule: args.leak.rule(None), ..query })
+    Ok(Query { labels: labelled, rule: args.leak.rule(None), ..query })
 }
 
 /// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
@@ -108,7 +108,7 @@ async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
     let connected = async {
-        app.base.labelled = query(cli, args).await?.labelled;
+        app.base.labels = query(cli, args).await?.labels;
         connect::start(cli, &app.base).await
     };
     let ending = tokio::select! {

@@ -17,7 +17,7 @@ use crate::connect;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::filter::{Not, RowTerm};
-use crate::model::{Filter, Grain, GroupBy, History, Party, Query, Selector, View, project};
+use crate::model::{Filter, Grain, GroupBy, GroupEnd, History, Query, Selector, View, project};
 use crate::output::Format;
 use crate::report::connections;
 use crate::report::item::json;
@@ -198,7 +198,7 @@ fn peers(view: &View, subject: &Subject, src: bool, limit: usize) -> Vec<Peer> {
         let mut filter = Filter::default().and_row(mine);
         filter.rows.push(Not { negated, term: other });
         let query = Query { group_by, filter, limit, ..Query::default() };
-        let peer = |row: &crate::model::Projected| {
+        let peer = |row: &crate::model::Row| {
             let (peer, mine) = if src { (row.destination(), row.source()) } else { (row.source(), row.destination()) };
             Peer {
                 owner: own.map(|_| mine.to_owned()),
@@ -232,7 +232,7 @@ impl Owners {
             Subject::Selected(_) => None,
         };
         for endpoint in view.endpoints.iter().filter(|endpoint| single.is_some() && endpoint.ip == single) {
-            labels.insert(Party::of(endpoint, Grain::Name).1.text.to_string(), endpoint.gone);
+            labels.insert(GroupEnd::of(endpoint, Grain::Name).1.text.to_string(), endpoint.gone);
         }
         Self { labels }
     }
@@ -254,7 +254,7 @@ fn addresses(subject: &Subject, view: &View) -> BTreeSet<IpAddr> {
 fn called(view: &View, ip: IpAddr) -> Option<String> {
     let owner =
         view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip)).min_by_key(|endpoint| endpoint.gone)?;
-    Some(Party::of(owner, Grain::Name).1.text.to_string())
+    Some(GroupEnd::of(owner, Grain::Name).1.text.to_string())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::args::kube_args::KubeArgs;
 use crate::connect::cluster;
 use crate::failure::Failure;
-use crate::model::LabelledPods;
+use crate::model::LabelSelection;
 use crate::sources::agents::discovery::DiscoveryError;
 use crate::sources::agents::discovery::list::{self, Part};
 use crate::sources::cluster::Cluster;
@@ -28,11 +28,11 @@ struct Meta {
 }
 
 /// The pods that `--selector` names, in the namespaces of `-n`; kept up to date as long as somebody holds them.
-pub async fn pods(args: &KubeArgs, selector: Option<&str>) -> Result<Option<LabelledPods>, Failure> {
+pub async fn pods(args: &KubeArgs, selector: Option<&str>) -> Result<Option<LabelSelection>, Failure> {
     let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return Ok(None) };
     let context = "--selector: labels are known to the API server alone, and ";
     let cluster = cluster(args).await.map_err(|failure| failure.within(context))?;
-    let (pods, namespaces) = (LabelledPods::new(selector), args.scope());
+    let (pods, namespaces) = (LabelSelection::new(selector), args.scope());
     look(&cluster, &namespaces, &pods).await.map_err(|error| refuse(&error))?;
     tracing::info!(selector, pods = pods.len(), "Looked up pods by their labels");
     let kept = pods.clone();
@@ -50,7 +50,7 @@ pub async fn pods(args: &KubeArgs, selector: Option<&str>) -> Result<Option<Labe
     Ok(Some(pods))
 }
 
-async fn look(cluster: &Cluster, namespaces: &[String], pods: &LabelledPods) -> Result<(), DiscoveryError> {
+async fn look(cluster: &Cluster, namespaces: &[String], pods: &LabelSelection) -> Result<(), DiscoveryError> {
     let everywhere = namespaces.is_empty().then_some(None);
     for namespace in namespaces.iter().map(|name| Some(name.as_str())).chain(everywhere) {
         let found: Vec<Pod> = list::pods(cluster, namespace, pods.selector(), Part::Metadata).await?;

@@ -3,7 +3,6 @@
 //! Terms are joined by "and"; commas inside a term mean "or"; `-` or `!` before a term turns it round; a term without a
 //! field looks for its text in either end. Text with spaces goes in double quotes.
 
-pub mod eval;
 mod lex;
 mod parse;
 
@@ -12,7 +11,7 @@ use std::str::FromStr;
 
 use khan_api::{Lifecycle, Protocol};
 
-use super::group::{GroupBy, RowKey};
+use super::group_by::{GroupBy, RowKey};
 use super::selector::{Glob, Selector};
 use super::state::State;
 

@@ -10,21 +10,19 @@
 mod roster;
 mod series;
 
+mod answers;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use khan_api::Timestamp;
 
-use super::NodeInput;
-use super::group::RowKey;
-use super::leak::Sample;
-use super::pivot::Sum;
+use super::merge::NodeInput;
 use super::query::Query;
 use super::view::View;
 use roster::{Roster, Step};
-pub(crate) use series::Series;
-use series::{MISSING, Ring};
+use series::Series;
 
 /// How much is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -66,43 +64,6 @@ struct Stamp {
     at: Timestamp,
     /// Much more time than usual lies between it and the sample before: this computer slept, or its clock was set.
     gap: bool,
-}
-
-/// One point of a [`Trend`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// The row did not exist yet.
-    Before,
-    /// Nothing is known: the row was too small to be followed.
-    Missing,
-    /// Connections.
-    Value(u64),
-}
-
-/// The values of a row over time, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trend {
-    /// When, by our clock.
-    pub at: Vec<Timestamp>,
-    /// What; as many as `at`.
-    pub points: Vec<Point>,
-}
-
-/// A change over a known time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// Connections now minus connections then.
-    pub delta: i64,
-    /// How long ago "then" was.
-    pub over: Duration,
-}
-
-impl Change {
-    /// Per minute.
-    pub fn per_minute(self) -> f64 {
-        let seconds = self.over.as_secs_f64();
-        if seconds > 0.0 { self.delta as f64 * 60.0 / seconds } else { 0.0 }
-    }
 }
 
 /// Everything remembered. One writer; reading is pure.
@@ -322,122 +283,11 @@ impl History {
         }
     }
 
-    pub(crate) fn series(&self, query: &Query) -> Option<&Series> {
-        let shape = query.shape();
-        self.shapes.iter().find(|series| series.shape == shape)
-    }
-
-    /// The change of a row over `window` or since the baseline, on the nodes that are known now.
-    pub(crate) fn change(&self, series: &Series, key: RowKey, current: &Sum, query: &Query) -> Option<Change> {
-        let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
-        let then = baseline.map(|baseline| baseline.then.get(&key.0).copied().unwrap_or(0));
-        self.compare(series.rings.get(&key.0), then, current, query.window)
-    }
-
-    /// The same for everything that the query counts.
-    pub(crate) fn total_change(&self, series: &Series, current: &Sum, query: &Query) -> Option<Change> {
-        let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
-        self.compare(Some(&series.total), baseline.map(|baseline| baseline.total), current, query.window)
-    }
-
-    fn compare(&self, ring: Option<&Ring>, then: Option<u64>, current: &Sum, window: Duration) -> Option<Change> {
-        let now = self.stamps.back()?.at;
-        // The latest sample has the nodes that are away, what is on the screen has not.
-        let newest = ring.and_then(Ring::newest);
-        if let (Some(then), Some(at)) = (then, self.baseline_at()) {
-            let delta = difference(newest.unwrap_or(current.connections), then);
-            return Some(Change { delta, over: now.since(at) });
-        }
-        // A row that is not followed is no older than the latest sample, or too small to be followed.
-        let ring = ring?;
-        let awake = self.stamps.iter().rposition(|stamp| stamp.gap).unwrap_or(0);
-        let (index, then) = self.reach(ring, window).rfind(|(index, _)| *index >= awake)?;
-        let over = now.since(self.stamps[index].at);
-        (!over.is_zero()).then(|| Change { delta: difference(newest.unwrap_or(current.connections), then), over })
-    }
-
-    /// Samples of a row from the newest back to the start of `window` or the latest break: index and value. Samples
-    /// before the row was first seen count as zero.
-    fn reach<'a>(&'a self, ring: &'a Ring, window: Duration) -> impl DoubleEndedIterator<Item = (usize, u64)> + 'a {
-        let now = self.stamps.back().map_or_else(Timestamp::default, |stamp| stamp.at);
-        let comparable = usize::try_from(ring.comparable_from.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        let stamps = self.stamps.iter().enumerate().rev();
-        let within = stamps.take_while(|(index, stamp)| *index >= comparable && now.since(stamp.at) <= window);
-        let start = within.last().map_or(self.stamps.len(), |(index, _)| index);
-        let value = move |index: usize| match self.point(ring, index) {
-            Point::Value(value) => Some((index, value)),
-            Point::Before => Some((index, 0)),
-            Point::Missing => None,
-        };
-        (start..self.stamps.len()).rev().filter_map(value)
-    }
-
-    fn point(&self, ring: &Ring, index: usize) -> Point {
-        let offset = (self.first + index as u64).checked_sub(ring.start);
-        match offset.map(|offset| ring.values.get(usize::try_from(offset).unwrap_or(usize::MAX))) {
-            None if self.first + (index as u64) < ring.known_from => Point::Missing,
-            None => Point::Before,
-            Some(None | Some(&MISSING)) => Point::Missing,
-            Some(Some(value)) => Point::Value(u64::from(*value)),
-        }
-    }
-
-    /// Oldest to newest values within `window`, back to the latest break, each with its time in seconds.
-    pub(crate) fn samples(&self, series: &Series, key: RowKey, window: Duration) -> Vec<Sample> {
-        let Some(ring) = series.rings.get(&key.0) else { return Vec::new() };
-        let known = |(index, _): &(usize, u64)| self.point(ring, *index) != Point::Before;
-        let sample = |(index, value): (usize, u64)| (self.stamps[index].at.millis() as f64 / 1000.0, value);
-        let mut values: Vec<_> = self.reach(ring, window).take_while(known).map(sample).collect();
-        values.reverse();
-        values
-    }
-
-    /// The trend of a row over `window`, which ends in its value now.
-    pub(crate) fn trend(&self, series: &Series, key: RowKey, current: &Sum, window: Duration) -> Trend {
-        series.rings.get(&key.0).map_or_else(Trend::default, |ring| self.draw(ring, current, window))
-    }
-
-    /// The trend of everything that the query counts.
-    pub(crate) fn total_trend(&self, series: &Series, current: &Sum, window: Duration) -> Trend {
-        self.draw(&series.total, current, window)
-    }
-
-    fn draw(&self, ring: &Ring, current: &Sum, window: Duration) -> Trend {
-        let Some(now) = self.stamps.back().map(|stamp| stamp.at) else { return Trend::default() };
-        let start = self.stamps.partition_point(|stamp| now.since(stamp.at) > window);
-        // What nodes hold that are away is in no number on the screen.
-        let away = if self.roster.away().next().is_some() { ring.newest().unwrap_or(0) } else { 0 };
-        let away = away.saturating_sub(current.connections);
-        let point = |index| match self.point(ring, index) {
-            Point::Value(value) => Point::Value(value.saturating_sub(away)),
-            other => other,
-        };
-        Trend {
-            at: self.stamps.range(start..).map(|stamp| stamp.at).collect(),
-            points: (start..self.stamps.len()).map(point).collect(),
-        }
-    }
-
     /// How many samples lie within `window`, and when the oldest of them was taken.
     pub(crate) fn within(&self, window: Duration) -> (usize, Option<Timestamp>) {
         let now = self.stamps.back().map_or_else(Timestamp::default, |stamp| stamp.at);
         let start = self.stamps.partition_point(|stamp| now.since(stamp.at) > window);
         (self.stamps.len() - start, self.stamps.get(start).map(|stamp| stamp.at))
-    }
-
-    /// Whether the query compares with a baseline that the row is not in.
-    pub(crate) fn is_since_baseline(series: &Series, key: RowKey, query: &Query) -> bool {
-        let baseline = series.baseline.as_ref().filter(|_| query.since_baseline);
-        baseline.is_some_and(|baseline| !baseline.seen.contains_key(&key.0))
-    }
-
-    /// When the row was first seen; `None` when it is as old as the history, or its node joined with it.
-    pub(crate) fn first_seen(&self, series: &Series, key: RowKey) -> Option<Timestamp> {
-        let ring = series.rings.get(&key.0)?;
-        let index = usize::try_from(ring.start.checked_sub(self.first)?).ok()?;
-        let stamp = self.stamps.get(index)?;
-        let had_chance = ring.start > ring.known_from && index > 0;
-        (had_chance && !series.truncated).then_some(stamp.at)
     }
 }
 
@@ -445,10 +295,6 @@ impl History {
 fn taken(stamps: &VecDeque<Stamp>, first: u64, sequence: u64) -> Timestamp {
     let index = usize::try_from(sequence.saturating_sub(first)).unwrap_or(usize::MAX);
     stamps.get(index).map_or_else(Timestamp::default, |stamp| stamp.at)
-}
-
-fn difference(now: u64, then: u64) -> i64 {
-    i64::try_from(now).unwrap_or(i64::MAX).saturating_sub(i64::try_from(then).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -5,95 +5,18 @@
 //! ever did before, its connections lie idle, or one side does not close. What the count cannot tell: load that rises
 //! through the whole window looks the same.
 
-pub mod growth;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
 use khan_api::Timestamp;
 
-use super::group::RowKey;
+use super::group_by::{GroupBy, RowKey};
+use super::group_end::{Grain, GroupEnd};
+use super::groups::{Keyer, Past as _, Row, project, select};
+use super::growth::{LeakRule, Miss, Sample};
 use super::history::History;
-use super::party::{Grain, Party};
-use super::pivot::{Keyer, each};
-use super::project::{Projected, project};
 use super::query::{Query, Sort, SortBy};
 use super::view::View;
-pub use growth::{Growth, Miss, Sample};
-
-/// The rule and its thresholds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LeakRule {
-    /// How far back it looks.
-    pub window: Duration,
-    /// Fewer samples are TOO NEW to judge.
-    pub samples: usize,
-    /// Share of steps that must not fall.
-    pub rising: f64,
-    /// Connections that must have been added, however many there were.
-    pub growth: u64,
-    /// Share of them that one step may bring, or take back.
-    pub step: f64,
-    /// Share that one pod must hold to be called the culprit.
-    pub concentration: f64,
-    /// How many times faster than its earlier steps (95th percentile) is much faster.
-    pub faster: f64,
-    /// Idle or half-closed share that counts as evidence.
-    pub idle: f64,
-}
-
-impl Default for LeakRule {
-    fn default() -> Self {
-        Self {
-            window: Duration::from_mins(15),
-            samples: 6,
-            rising: 0.8,
-            growth: 20,
-            step: 0.5,
-            concentration: 0.5,
-            faster: 3.0,
-            idle: 0.5,
-        }
-    }
-}
-
-impl LeakRule {
-    /// The thresholds of growth, as briefly as a header needs them.
-    pub fn brief(&self) -> String {
-        format!("{}% of steps rise, +{} over {} snapshots", percent(self.rising), self.growth, self.samples)
-    }
-
-    /// The rest, as briefly: what one step may make up, and what further evidence makes a leak likely.
-    pub fn evidence(&self) -> String {
-        let (pod, idle, step) = (percent(self.concentration), percent(self.idle), percent(self.step));
-        format!("step <= {step}%; LIKELY: pod {pod}%, idle {idle}%, pace {}x", self.faster)
-    }
-
-    /// All of it in sentences, with the flags that change it.
-    pub fn explain(&self) -> [String; 2] {
-        [
-            format!(
-                "within the window at least {} snapshots (--leak-samples), +{} (--leak-growth), {}% of steps not falling \
-                 (--leak-rising), growth in each quarter, no step with more than {}% of it (--leak-step)",
-                self.samples,
-                self.growth,
-                percent(self.rising),
-                percent(self.step)
-            ),
-            format!(
-                "LIKELY also needs: one of several pods with {}% (--leak-concentration), {} times the pace of before \
-                 (--leak-faster), or {}% idle or half-closed (--leak-idle)",
-                percent(self.concentration),
-                self.faster,
-                percent(self.idle)
-            ),
-        ]
-    }
-}
-
-fn percent(share: f64) -> f64 {
-    (share * 1000.0).round() / 10.0
-}
 
 /// What the rule says of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,11 +44,11 @@ impl Verdict {
 #[derive(Clone, Debug)]
 pub struct Leak {
     /// The row, with growth and trend.
-    pub row: Projected,
+    pub row: Row,
     /// What the rule says.
     pub verdict: Verdict,
     /// Source pods behind the row, most connections first, with their connections.
-    pub pods: Vec<(Party, u64)>,
+    pub pods: Vec<(GroupEnd, u64)>,
     /// Largest pod's connections over the median pod's; `None` with fewer than three pods.
     pub skew: Option<f64>,
     /// One sentence for each piece of evidence.
@@ -147,7 +70,7 @@ pub struct LeakReport {
     /// How long it was before the newest.
     pub span: Duration,
     /// Rows that grew and are no suspects, most growth first, with the reason.
-    pub near: Vec<(Projected, Miss)>,
+    pub near: Vec<(Row, Miss)>,
 }
 
 impl LeakReport {
@@ -174,7 +97,7 @@ pub fn leaks(view: &View, query: &Query, history: &History, rule: &LeakRule) -> 
     near.sort_by_key(|(row, _)| (std::cmp::Reverse(row.growth.added()), row.key));
     near.truncate(NEAR);
     let mut pods = pods(view, &all, &suspects);
-    let judge = |row: Projected| {
+    let judge = |row: Row| {
         let pods = pods.remove(&row.key).unwrap_or_default();
         let earlier = history.samples(series, row.key, Duration::MAX);
         judged(row, pods, &earlier, rule)
@@ -187,22 +110,22 @@ pub fn leaks(view: &View, query: &Query, history: &History, rule: &LeakRule) -> 
 }
 
 /// Source pods behind each suspect, in one pass over the view.
-fn pods(view: &View, query: &Query, suspects: &[Projected]) -> HashMap<RowKey, Vec<(Party, u64)>> {
-    let mut found: HashMap<RowKey, HashMap<RowKey, (Party, u64)>> =
+fn pods(view: &View, query: &Query, suspects: &[Row]) -> HashMap<RowKey, Vec<(GroupEnd, u64)>> {
+    let mut found: HashMap<RowKey, HashMap<RowKey, (GroupEnd, u64)>> =
         suspects.iter().map(|row| (row.key, HashMap::new())).collect();
     if found.is_empty() {
         return HashMap::new();
     }
     let coarse = Keyer::new(view, query.group_by);
-    let by_pod = super::GroupBy { src: Some(Grain::Name), ..super::GroupBy::NONE };
+    let by_pod = GroupBy { src: Some(Grain::Name), ..GroupBy::NONE };
     let fine = Keyer::new(view, by_pod);
-    each(view, query, |row, state, sum| {
-        if let (Some(pods), Some(party)) = (found.get_mut(&coarse.key(row, state)), fine.source(row)) {
-            let entry = pods.entry(fine.key(row, None)).or_insert_with(|| (party.clone(), 0));
+    select(view, query, |row, state, sum| {
+        if let (Some(pods), Some(end)) = (found.get_mut(&coarse.key(row, state)), fine.source(row)) {
+            let entry = pods.entry(fine.key(row, None)).or_insert_with(|| (end.clone(), 0));
             entry.1 += sum.connections;
         }
     });
-    let ranked = |(key, pods): (RowKey, HashMap<RowKey, (Party, u64)>)| {
+    let ranked = |(key, pods): (RowKey, HashMap<RowKey, (GroupEnd, u64)>)| {
         let mut pods: Vec<_> = pods.into_values().collect();
         pods.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.text.cmp(&b.0.text)));
         (key, pods)
@@ -210,7 +133,7 @@ fn pods(view: &View, query: &Query, suspects: &[Projected]) -> HashMap<RowKey, V
     found.into_iter().map(ranked).collect()
 }
 
-fn judged(row: Projected, pods: Vec<(Party, u64)>, all: &[Sample], rule: &LeakRule) -> Leak {
+fn judged(row: Row, pods: Vec<(GroupEnd, u64)>, all: &[Sample], rule: &LeakRule) -> Leak {
     let skew = (pods.len() >= 3).then(|| pods[0].1 as f64 / pods[pods.len() / 2].1.max(1) as f64);
     let mut reasons = Vec::new();
     if !row.growth.rises(rule) {

@@ -147,7 +147,7 @@ mod tests {
 
     fn edges(agents: &[Agent]) -> Vec<(String, u64)> {
         let projection = project(&view(agents), &Query::default(), &History::default());
-        let edge = |row: &crate::model::Projected| format!("{} -> {}", row.source(), row.destination());
+        let edge = |row: &crate::model::Row| format!("{} -> {}", row.source(), row.destination());
         projection.rows.iter().map(|row| (edge(row), row.sum.connections)).collect()
     }
 

@@ -1,7 +1,8 @@
 //! One node's snapshot in the form that stays in memory: fixed-size rows, states in one list, endpoints shared.
 
-pub mod frame;
 pub mod rows;
+
+pub mod frame;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -11,8 +11,8 @@ use super::item::{Counts, End, json};
 use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::model::filter::{Filter, Flag, RowTerm};
-use crate::model::history::Point;
-use crate::model::{GroupBy, Projected, Projection, Query, Selector, SortBy, SourceKind, State, Sum, View};
+use crate::model::groups::past::Point;
+use crate::model::{GroupBy, Projection, Query, Row, Selector, SortBy, SourceKind, State, Sum, View};
 use metadata::Metadata;
 
 /// A column of connections.
@@ -47,7 +47,7 @@ pub struct Place {
 /// What a column's cells are made of: sums exist of the rows that are not listed, too.
 #[derive(Clone, Copy, Debug)]
 enum Value {
-    Row(fn(&Projected) -> Cell),
+    Row(fn(&Row) -> Cell),
     Sum(fn(&Sum) -> Cell),
 }
 
@@ -74,7 +74,7 @@ impl Column {
     }
 
     /// The cell of a row.
-    pub fn cell(&self, row: &Projected) -> Cell {
+    pub fn cell(&self, row: &Row) -> Cell {
         match self.value {
             Value::Row(cell) => cell(row),
             Value::Sum(cell) => cell(&row.sum),
@@ -215,7 +215,7 @@ pub static COLUMNS: [Column; 19] = [
     .placed(12, 0, 0),
 ];
 
-fn trend(row: &Projected) -> Cell {
+fn trend(row: &Row) -> Cell {
     let value = |point: &Point| match point {
         Point::Value(value) => Some(*value),
         Point::Before => Some(0),
@@ -237,7 +237,7 @@ pub fn of(by: &GroupBy) -> impl Iterator<Item = &'static Column> {
 /// The report of a projection of `view`.
 pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
     let columns: Vec<_> = of(&query.group_by).collect();
-    let line = |row: &Projected| Line {
+    let line = |row: &Row| Line {
         cells: columns.iter().map(|column| column.cell(row)).collect(),
         item: json(Item::of(row)),
         name: name(row),
@@ -280,13 +280,12 @@ fn selectors(filter: &Filter) -> Vec<Selector> {
 
 fn empty(query: &Query) -> String {
     let scope = in_namespaces(&query.namespaces);
-    let labels =
-        query.labelled.as_ref().map(|pods| format!(" of pods labelled {}", pods.selector())).unwrap_or_default();
+    let labels = query.labels.as_ref().map(|pods| format!(" of pods labelled {}", pods.selector())).unwrap_or_default();
     let filter = if query.filter.is_empty() { String::new() } else { format!(" that match {}", query.filter) };
     format!("No connections{labels} found{scope}{filter}.")
 }
 
-fn name(row: &Projected) -> String {
+fn name(row: &Row) -> String {
     let ends: Vec<_> = [row.source(), row.destination()].into_iter().filter(|text| !text.is_empty()).collect();
     let mut name = ends.join("->");
     if let Some(port) = row.port {
@@ -323,7 +322,7 @@ pub struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// What programs read of `row`.
-    pub fn of(row: &'a Projected) -> Self {
+    pub fn of(row: &'a Row) -> Self {
         Self {
             counts: Counts::from(&row.sum),
             key: format!("{:032x}", row.key.0),

@@ -7,7 +7,7 @@ use khan_api::Kind;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::{Party, Sum};
+use crate::model::{GroupEnd, Sum};
 
 /// One end of a row.
 #[derive(Debug, Serialize)]
@@ -23,8 +23,8 @@ pub struct End<'a> {
     addresses: u32,
 }
 
-impl<'a> From<&'a Party> for End<'a> {
-    fn from(party: &'a Party) -> Self {
+impl<'a> From<&'a GroupEnd> for End<'a> {
+    fn from(party: &'a GroupEnd) -> Self {
         Self {
             text: &party.text,
             kind: party.kind,

@@ -9,8 +9,9 @@ use super::column::{Column, Head, cells, heads};
 use super::connections::{self, column};
 use super::item::{End, json};
 use super::{Cell, Line, Report};
-use crate::model::leak::{Leak, Miss};
-use crate::model::{LabelledPods, LeakReport, LeakRule, Projected, Query, Verdict};
+use crate::model::growth::Miss;
+use crate::model::leak::Leak;
+use crate::model::{LabelSelection, LeakReport, LeakRule, Query, Row, Verdict};
 
 /// A cell of the row of connections that is suspected.
 macro_rules! of_row {
@@ -92,8 +93,10 @@ struct Pod<'a> {
 impl<'a> Item<'a> {
     fn of(leak: &'a Leak) -> Self {
         const PODS: usize = 10;
-        let pod =
-            |(party, connections): &'a (crate::model::Party, u64)| Pod { pod: party.into(), connections: *connections };
+        let pod = |(party, connections): &'a (crate::model::GroupEnd, u64)| Pod {
+            pod: party.into(),
+            connections: *connections,
+        };
         Self {
             row: connections::Item::of(&leak.row),
             verdict: leak.verdict.as_str(),
@@ -161,7 +164,7 @@ impl<'a> Metadata<'a> {
             span: seconds(found.span),
             filter: query.filter.to_string(),
             scope: &query.namespaces,
-            selector: query.labelled.as_ref().map(LabelledPods::selector),
+            selector: query.labels.as_ref().map(LabelSelection::selector),
             rule: Rule {
                 rising: rule.rising,
                 growth: rule.growth,
@@ -182,7 +185,7 @@ impl<'a> Metadata<'a> {
 }
 
 impl<'a> Near<'a> {
-    fn of((row, miss): &'a (Projected, Miss)) -> Self {
+    fn of((row, miss): &'a (Row, Miss)) -> Self {
         let growth = &row.growth;
         Self {
             source: row.source(),

@@ -14,7 +14,7 @@ use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::duration;
 use crate::feed::{Missed, Samples};
-use crate::model::{Endpoint, Grain, Party, Pool, View};
+use crate::model::{Endpoint, Grain, GroupEnd, Pool, View};
 
 /// Who has the addresses of a view.
 pub type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
@@ -52,7 +52,7 @@ struct Row<'a> {
 impl Row<'_> {
     /// What an end is called, and whether that is a previous owner of its address.
     fn end(&self, ip: IpAddr) -> (String, bool) {
-        let name = |endpoint: &Endpoint| Party::of(endpoint, Grain::Name).1.text.to_string();
+        let name = |endpoint: &Endpoint| GroupEnd::of(endpoint, Grain::Name).1.text.to_string();
         match self.c.previous.iter().find(|endpoint| endpoint.ip == Some(ip)) {
             Some(owner) => (name(&Pool::default().endpoint(owner)), true),
             None => (self.owners.get(&ip).map_or_else(|| ip.to_string(), |endpoint| name(endpoint)), false),

@@ -9,7 +9,7 @@ use khan_api::Timestamp;
 use crate::feed::Link;
 use crate::model::filter::Filter;
 use crate::model::leak::{Leak, LeakReport};
-use crate::model::{History, LeakRule, Projected, Projection, Query, RowKey, SourceKind, Verdict, View};
+use crate::model::{History, LeakRule, Projection, Query, Row, RowKey, SourceKind, Verdict, View};
 
 use super::actions::Id;
 use super::drill::Drill;
@@ -245,7 +245,7 @@ impl App {
     }
 
     /// The model's row of a line.
-    pub fn row(&self, item: &Item) -> Option<&Projected> {
+    pub fn row(&self, item: &Item) -> Option<&Row> {
         match item.what {
             What::Row(at) => self.projection.rows.get(at),
             What::Child(parent, at) => self.children.get(parent)?.1.rows.get(at),
@@ -256,7 +256,7 @@ impl App {
     }
 
     /// The connections of a node, by its index in the view.
-    pub fn node_row(&self, node: usize) -> Option<&Projected> {
+    pub fn node_row(&self, node: usize) -> Option<&Row> {
         let name = self.shown.nodes.get(node)?.node.as_str();
         self.projection.rows.iter().find(|row| row.node.as_deref() == Some(name))
     }

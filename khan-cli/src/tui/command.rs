@@ -79,7 +79,8 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
         }
         "ctx" => return context_named(app, argument),
         "group" => {
-            let by: GroupBy = argument.parse().map_err(|error: crate::model::group::GroupByError| error.to_string())?;
+            let by: GroupBy =
+                argument.parse().map_err(|error: crate::model::group_by::GroupByError| error.to_string())?;
             app.list_mut().own = Some(by);
             app.list_mut().cursor.release();
             app.refresh(false);

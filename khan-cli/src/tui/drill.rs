@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::feed::{SampleRequest, Samples};
-use crate::model::{GroupBy, History, Projected, Projection, Query, RowKey, Sort, State, View, project};
+use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, State, View, project};
 
 use super::list::Cursor;
 use super::page::{Grouping, panes};
@@ -53,7 +53,7 @@ pub struct Drill {
 
 impl Drill {
     /// Opens `row` of the answer to `query`.
-    pub fn open(query: &Query, row: &Projected, view: &View, asked: u64) -> Self {
+    pub fn open(query: &Query, row: &Row, view: &View, asked: u64) -> Self {
         let query = query.of_row(row);
         let by = query.group_by;
         let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
@@ -110,7 +110,7 @@ impl Drill {
     }
 
     /// The row under the cursor.
-    pub fn current(&self) -> Option<&Projected> {
+    pub fn current(&self) -> Option<&Row> {
         let (_, rows) = self.panes.get(self.pane)?;
         let key = self.cursors[self.pane].key?;
         rows.rows.iter().find(|row| row.key == key)
@@ -133,7 +133,7 @@ impl Drill {
         let (mut src, mut dst) = (BTreeMap::new(), BTreeMap::new());
         let mut nodes: HashMap<u32, u64> = HashMap::new();
         let mut ports: Vec<u16> = Vec::new();
-        crate::model::pivot::each(view, &self.query, |row, _, sum| {
+        crate::model::groups::select(view, &self.query, |row, _, sum| {
             let connections = sum.connections;
             let note = |ends: &mut BTreeMap<IpAddr, u64>, at: u32| {
                 if let Some(ip) = view.endpoints[at as usize].ip {
@@ -164,7 +164,7 @@ impl Drill {
 /// Whether any of these connections is known by who answers: Prometheus has what was dialled only.
 fn tells_backends(view: &View, query: &Query) -> bool {
     let mut tells = false;
-    crate::model::pivot::each(view, query, |row, _, _| tells |= row.row.backend_port > 0 || row.backend != row.dst);
+    crate::model::groups::select(view, query, |row, _, _| tells |= row.row.backend_port > 0 || row.backend != row.dst);
     tells
 }
 
@@ -175,7 +175,7 @@ fn largest(ends: BTreeMap<IpAddr, u64>) -> Vec<IpAddr> {
 }
 
 /// A row in one line.
-pub fn title(row: &Projected) -> String {
+pub fn title(row: &Row) -> String {
     let mut title = match (row.source(), row.destination()) {
         ("", "") => String::new(),
         (source, "") => source.to_owned(),

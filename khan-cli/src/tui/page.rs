@@ -3,7 +3,7 @@
 use khan_api::Kind;
 
 use crate::model::filter::{Filter, Not, RowTerm};
-use crate::model::party::Grain;
+use crate::model::group_end::Grain;
 use crate::model::{GroupBy, Selector};
 
 /// A view, in the order of its number key.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{GroupBy, Projected, Query, SortBy, leaks, project};
+use crate::model::{GroupBy, Query, Row, SortBy, leaks, project};
 
 use super::app::App;
 use super::columns::COLUMNS;
@@ -88,7 +88,7 @@ impl App {
     }
 
     /// What tells the connections of a row apart, for its expansion.
-    pub fn parts_of(&self, row: &Projected) -> Query {
+    pub fn parts_of(&self, row: &Row) -> Query {
         let query = self.query();
         let finer = if row.fan { query.group_by } else { finer(row, &query.group_by) };
         Query { limit: PARTS, ..query.of_row(row).within(row.key, finer) }

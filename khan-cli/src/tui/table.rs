@@ -4,8 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use khan_api::Kind;
 
-use crate::model::party::Grain;
-use crate::model::{GroupBy, Party, Projected, RowKey};
+use crate::model::group_end::Grain;
+use crate::model::{GroupBy, GroupEnd, Row, RowKey};
 
 use super::app::App;
 use super::page::Page;
@@ -63,21 +63,19 @@ pub fn items(app: &App) -> Vec<Item> {
 fn row_items(app: &App) -> Vec<Item> {
     let rows = &app.projection.rows;
     let mut items = Vec::with_capacity(rows.len() + 1);
-    let mut put = |at: usize, row: &Projected| {
+    let mut put = |at: usize, row: &Row| {
         items.push(Item { key: row.key, what: What::Row(at) });
         if let Some(parent) = app.children.iter().position(|(key, _)| *key == row.key) {
             let parts = &app.children[parent].1;
-            let part = |(i, part): (usize, &Projected)| Item {
-                key: part_key(row.key, part.key),
-                what: What::Child(parent, i),
-            };
+            let part =
+                |(i, part): (usize, &Row)| Item { key: part_key(row.key, part.key), what: What::Child(parent, i) };
             items.extend(parts.rows.iter().enumerate().map(part));
             if parts.hidden_groups() > 0 {
                 items.push(Item { key: part_key(row.key, OTHER), what: What::More(parent) });
             }
         }
     };
-    let pinned = |row: &Projected| app.pins.contains(&row.key);
+    let pinned = |row: &Row| app.pins.contains(&row.key);
     if !app.pins.is_empty() {
         rows.iter().enumerate().filter(|(_, row)| pinned(row)).for_each(|(at, row)| put(at, row));
     }
@@ -135,14 +133,14 @@ fn name_key(name: &str) -> RowKey {
 }
 
 /// Whether a row stands for many: addresses of the outside, or destinations that are folded. `+` says so.
-pub fn is_bundle(row: &Projected) -> bool {
-    let many = |party: &Option<Party>| party.as_ref().is_some_and(|p| p.kind == Kind::External && p.addresses > 1);
+pub fn is_bundle(row: &Row) -> bool {
+    let many = |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.kind == Kind::External && p.addresses > 1);
     row.fan || many(&row.src) || many(&row.dst)
 }
 
 /// What an expanded row is told apart by: its sources where there are several, else its destinations.
-pub fn finer(row: &Projected, by: &GroupBy) -> GroupBy {
-    let many = |party: &Option<Party>| party.as_ref().is_some_and(|p| p.addresses > 1);
+pub fn finer(row: &Row, by: &GroupBy) -> GroupBy {
+    let many = |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.addresses > 1);
     if many(&row.src) || !many(&row.dst) && row.src.is_some() {
         GroupBy { src: Some(Grain::Name), ..*by }
     } else {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use khan_api::Kind;
 use khan_api::text::printable_lines;
 
-use crate::model::{NodeStatus, Party, Projected, Projection};
+use crate::model::{GroupEnd, NodeStatus, Projection, Row};
 use crate::output::shell::quote;
 use crate::output::{self, Format, Layout};
 use crate::report::{Report, connections, leaks, nodes};
@@ -58,7 +58,7 @@ fn agent(node: &NodeStatus) -> String {
     format!("{}  {}  {}{trouble}", node.node, node.agent, node.state.as_str())
 }
 
-fn line(row: &Projected) -> String {
+fn line(row: &Row) -> String {
     let mut line = format!("{}  {} connections", title(row), format::count(row.sum.connections));
     if let Some(change) = row.change {
         let _ = write!(line, "  {} in {}", format::signed(change.delta), format::age(change.over));
@@ -108,7 +108,7 @@ fn report(app: &App) -> Report {
 }
 
 /// The row whose question is asked elsewhere: the opened one, or the one under the cursor, or the first.
-fn subject(app: &App) -> Option<&Projected> {
+fn subject(app: &App) -> Option<&Row> {
     match app.drills.last() {
         Some(drill) => drill.current().or_else(|| {
             let outer = app.items.iter().filter_map(|item| app.row(item));
@@ -153,7 +153,7 @@ pub fn promql(app: &App) -> Text {
     )
 }
 
-fn matchers(side: &str, party: &Party) -> Vec<String> {
+fn matchers(side: &str, party: &GroupEnd) -> Vec<String> {
     let mut labels = vec![format!("{side}_type=\"{}\"", party.kind)];
     let fields = [("ns", &party.ns), ("app", &party.app), ("name", &party.name)];
     labels.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, v)| format!("{side}_{name}={v:?}")));
@@ -183,7 +183,7 @@ pub fn kubectl(app: &App) -> Text {
 }
 
 /// Names come from peers: each is one word for the shell, and none can be taken for a flag.
-fn commands(party: &Party) -> Vec<String> {
+fn commands(party: &GroupEnd) -> Vec<String> {
     let namespace = quote(&party.ns);
     let object = |kind: &str, name: &str| quote(&format!("{kind}/{name}")).into_owned();
     match (party.kind, party.ip) {
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_word_whatever_it_holds() {
-        let party = |kind, ns: &str, name: &str, app: &str| Party {
+        let party = |kind, ns: &str, name: &str, app: &str| GroupEnd {
             kind,
             ns: ns.into(),
             app: app.into(),

@@ -6,7 +6,7 @@ use khan_api::{Lifecycle, Protocol};
 
 use super::lex::{self, Word};
 use super::{Compare, Filter, FilterError, Flag, GroupTerm, Measure, Not, RowTerm, StateTerm};
-use crate::model::group::RowKey;
+use crate::model::group_by::RowKey;
 use crate::model::selector::{Glob, Selector};
 use crate::model::state::State;
 

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::model::merge::{NodeInput, merge};
+use crate::model::node::NodeState;
 use crate::model::table::NodeTable;
-use crate::model::{NodeInput, NodeState, View, merge};
+use crate::model::view::View;
 
 /// Rows of nodes that are away which are kept; beyond it those that went first are given up.
 const MOST_ROWS: usize = 200_000;

@@ -6,14 +6,14 @@ use khan_api::Timestamp;
 
 use super::Limits;
 use super::roster::Step;
+use crate::model::groups::{Groups, group};
 use crate::model::hash::MixMap;
-use crate::model::pivot::{Pivot, pivot};
 use crate::model::query::Query;
 use crate::model::view::View;
 
 /// The rings of one query shape.
 #[derive(Clone, Debug)]
-pub(crate) struct Series {
+pub struct Series {
     pub(super) shape: u128,
     pub(super) query: Query,
     pub(super) rings: MixMap<u128, Ring>,
@@ -109,14 +109,14 @@ impl Series {
 
     /// Takes a sample; `at` tells when the samples until this one were taken.
     pub(super) fn push(&mut self, step: &Step, sequence: u64, at: impl Fn(u64) -> Timestamp, limits: Limits) {
-        let pivot = pivot(&step.whole, &self.query);
+        let groups = group(&step.whole, &self.query);
         let began = self.since.is_some();
         let since = *self.since.get_or_insert(sequence);
         let before = step.before.as_ref().filter(|_| began).map(|view| self.values(view));
         if began {
-            self.bridge(step, before.as_ref(), &pivot, sequence, at);
+            self.bridge(step, before.as_ref(), &groups, sequence, at);
         }
-        let mut followed: Vec<_> = pivot.groups.iter().collect();
+        let mut followed: Vec<_> = groups.all.iter().collect();
         if followed.len() > limits.keys {
             followed.select_nth_unstable_by_key(limits.keys, |group| std::cmp::Reverse(group.sum.connections));
             followed.truncate(limits.keys);
@@ -141,11 +141,11 @@ impl Series {
         if self.total.values.is_empty() {
             (self.total.start, self.total.known_from) = (sequence, sequence);
         }
-        self.total.push(pivot.total.connections);
+        self.total.push(groups.total.connections);
     }
 
     fn values(&self, view: &View) -> (MixMap<u128, u64>, u64) {
-        values(&pivot(view, &self.query))
+        values(&group(view, &self.query))
     }
 
     /// Makes the values before this sample comparable with it.
@@ -153,14 +153,14 @@ impl Series {
         &mut self,
         step: &Step,
         before: Option<&(MixMap<u128, u64>, u64)>,
-        pivot: &Pivot,
+        groups: &Groups,
         sequence: u64,
         at: impl Fn(u64) -> Timestamp,
     ) {
         if before.is_none() && step.caught_up.is_empty() && step.booted.is_empty() {
             return;
         }
-        let (now, total) = values(pivot);
+        let (now, total) = values(groups);
         let of = |rows: &MixMap<u128, u64>, key: &u128| signed(rows.get(key).copied().unwrap_or(0));
         if let Some((rows, all)) = before {
             for (key, ring) in &mut self.rings {
@@ -213,9 +213,9 @@ impl Series {
     }
 }
 
-fn values(pivot: &Pivot) -> (MixMap<u128, u64>, u64) {
-    let rows = pivot.groups.iter().map(|group| (group.key.0, group.sum.connections));
-    (rows.collect(), pivot.total.connections)
+fn values(groups: &Groups) -> (MixMap<u128, u64>, u64) {
+    let rows = groups.all.iter().map(|group| (group.key.0, group.sum.connections));
+    (rows.collect(), groups.total.connections)
 }
 
 fn signed(value: u64) -> i64 {

@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::fixture::{Agent, Heard, view};
-use crate::model::{Projected, project};
+use crate::model::groups::past::{Change, Point};
+use crate::model::{Row, project};
 
 const STEP: i64 = 30;
 
@@ -26,7 +27,7 @@ fn fed(views: &[Arc<View>], query: &Query) -> History {
     history
 }
 
-fn web(view: &View, query: &Query, history: &History) -> Projected {
+fn web(view: &View, query: &Query, history: &History) -> Row {
     let rows = project(view, query, history).rows;
     rows.into_iter().find(|row| row.source() == "shop/web").unwrap()
 }
@@ -225,7 +226,7 @@ fn step(step: i64, without: &[&str]) -> Arc<View> {
     view(&agents)
 }
 
-fn values(row: &Projected) -> Vec<u64> {
+fn values(row: &Row) -> Vec<u64> {
     let value = |point: &Point| if let Point::Value(value) = point { *value } else { panic!("{point:?}") };
     row.trend.points.iter().map(value).collect()
 }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::model::fixture::{Agent, Heard, view};
+use crate::model::growth::Growth;
 
 const SAMPLES: usize = 30;
 

@@ -4,7 +4,7 @@ use khan_api::Timestamp;
 use serde::Serialize;
 
 use crate::model::view::COUNTING_RULE;
-use crate::model::{LabelledPods, NodeState, Projection, Query, View};
+use crate::model::{LabelSelection, NodeState, Projection, Query, View};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,7 +73,7 @@ impl<'a> Metadata<'a> {
             context: &view.source.context,
             detail: &view.source.detail,
             scope: &query.namespaces,
-            selector: query.labelled.as_ref().map(LabelledPods::selector),
+            selector: query.labels.as_ref().map(LabelSelection::selector),
             group_by: query.group_by.to_string(),
             sort_by: query.sort.to_string(),
             filter: query.filter.to_string(),

@@ -109,7 +109,7 @@ impl Need {
         if !query.namespaces.is_empty() {
             need = need.and(Self::both(Detail { ns: true, ..Detail::default() }));
         }
-        if query.labelled.is_some() {
+        if query.labels.is_some() {
             need = need.and(Self::both(Detail { ns: true, name: true, ..Detail::default() }));
         }
         for term in query.filter.rows.iter().map(|row| &row.term) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::model::{Projected, Query, RowKey};
+use crate::model::{Query, Row, RowKey};
 use crate::tui::app::App;
 use crate::tui::drill::{Drill, Sample};
 use crate::tui::msg::Effect;
@@ -18,7 +18,7 @@ use super::motion::search;
 use super::read;
 
 /// A line's row, and the question that it is an answer to.
-fn subject(app: &App, item: &Item) -> Option<(Query, Projected)> {
+fn subject(app: &App, item: &Item) -> Option<(Query, Row)> {
     let row = app.row(item).or(app.leak(item).map(|leak| &leak.row))?;
     let query = match item.what {
         What::Child(parent, _) => app.parts_of(app.projection.row(app.children.get(parent)?.0)?),

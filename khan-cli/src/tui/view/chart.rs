@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::history::{Point, Trend};
+use crate::model::groups::past::{Point, Trend};
 use crate::tui::app::App;
 use crate::tui::format;
 

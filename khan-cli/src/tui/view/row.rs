@@ -4,7 +4,7 @@ use khan_api::Kind;
 use ratatui::style::Style;
 
 use crate::model::filter::Flag;
-use crate::model::{Party, Projected};
+use crate::model::{GroupEnd, Row};
 use crate::tui::app::App;
 use crate::tui::columns::Column;
 use crate::tui::format;
@@ -86,7 +86,7 @@ pub(super) fn head(app: &App, column: Column) -> String {
 }
 
 /// An end's text, with how many addresses of the outside it stands for.
-pub(super) fn party(party: Option<&Party>, cells: usize, ellipsis: &str) -> String {
+pub(super) fn party(party: Option<&GroupEnd>, cells: usize, ellipsis: &str) -> String {
     let Some(party) = party else { return String::new() };
     if party.kind == Kind::External && party.addresses > 1 {
         let count = format!(" ({} addrs)", format::count(party.addresses.into()));
@@ -101,7 +101,7 @@ pub(super) fn party(party: Option<&Party>, cells: usize, ellipsis: &str) -> Stri
 }
 
 /// A cell and how it looks.
-pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, Style) {
+pub(super) fn cell(app: &App, row: &Row, slot: Slot<Column>) -> (String, Style) {
     let styles = &app.styles;
     let cells = usize::from(slot.width);
     let glyphs = app.setup.glyphs;
@@ -142,11 +142,11 @@ pub(super) fn cell(app: &App, row: &Projected, slot: Slot<Column>) -> (String, S
 }
 
 /// Whether a part of its connections is from old data, or everything is.
-pub(super) fn is_old(app: &App, row: &Projected) -> bool {
+pub(super) fn is_old(app: &App, row: &Row) -> bool {
     row.sum.stale > 0 || app.outdated().is_some()
 }
 
-fn rate(app: &App, row: &Projected, cells: usize) -> (String, Style) {
+fn rate(app: &App, row: &Row, cells: usize) -> (String, Style) {
     match row.change {
         None => ("-".into(), app.styles.dim),
         Some(_) if row.has(Flag::New) => ("new".into(), app.styles.warn),
@@ -167,7 +167,7 @@ pub(super) fn sign(app: &App, delta: i64) -> Style {
     }
 }
 
-fn flags(app: &App, row: &Projected, cells: usize) -> (String, Style) {
+fn flags(app: &App, row: &Row, cells: usize) -> (String, Style) {
     let words: Vec<_> = row.flags().map(Flag::as_str).collect();
     let style = match row.flags().next() {
         Some(Flag::Rising) => app.styles.bad,

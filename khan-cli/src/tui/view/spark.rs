@@ -1,6 +1,6 @@
 //! Values over time as one line of bars.
 
-use crate::model::history::{Point, Trend};
+use crate::model::groups::past::{Point, Trend};
 use crate::tui::glyphs::Glyphs;
 
 /// Parts of one connection that bars are computed in.

@@ -2,7 +2,7 @@
 
 use ratatui::style::Style;
 
-use crate::model::{Projected, SortBy};
+use crate::model::{Row, SortBy};
 use crate::tui::app::App;
 use crate::tui::columns::Column;
 use crate::tui::drill::title;
@@ -144,7 +144,7 @@ pub(super) fn draw_details(app: &App, pen: &mut Pen<'_>) {
     }
 }
 
-fn details(row: &Projected) -> Vec<String> {
+fn details(row: &Row) -> Vec<String> {
     let sum = &row.sum;
     let states: Vec<_> =
         sum.states.ranked().iter().map(|(state, n)| format!("{state} {}", format::count(*n))).collect();

@@ -3,7 +3,7 @@
 use khan_api::Kind;
 use ratatui::style::Style;
 
-use crate::model::{Party, Projected};
+use crate::model::{GroupEnd, Row};
 use crate::tui::app::App;
 use crate::tui::drill::Drill;
 use crate::tui::format;
@@ -55,7 +55,7 @@ pub(super) fn draw(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
         let style = if drill.pane == index && slot.id == Column::Name { styles.accent } else { styles.head };
         put(pen, slot, 0, &head, style);
     }
-    let ns = |row: &Projected| end(row).map(|party| std::sync::Arc::clone(&party.ns));
+    let ns = |row: &Row| end(row).map(|party| std::sync::Arc::clone(&party.ns));
     let bare = rows.rows.windows(2).all(|pair| ns(&pair[0]) == ns(&pair[1]));
     let cursor = if drill.pane == index { drill.cursors[index] } else { Cursor::default() };
     let height = usize::from(pen.height()).saturating_sub(1);
@@ -86,7 +86,7 @@ pub(super) fn draw(app: &App, drill: &Drill, pen: &mut Pen<'_>) {
     }
 }
 
-fn cell(app: &App, row: &Projected, column: Column, bare: bool, cells: usize) -> (String, Style) {
+fn cell(app: &App, row: &Row, column: Column, bare: bool, cells: usize) -> (String, Style) {
     let styles = &app.styles;
     let dash = || ("-".to_owned(), styles.dim);
     match column {
@@ -104,12 +104,12 @@ fn cell(app: &App, row: &Projected, column: Column, bare: bool, cells: usize) ->
     }
 }
 
-fn end(row: &Projected) -> Option<&Party> {
+fn end(row: &Row) -> Option<&GroupEnd> {
     row.src.as_ref().or(row.dst.as_ref())
 }
 
 /// The end that a pane tells apart: objects without their namespace where all have the same.
-fn name(app: &App, row: &Projected, bare: bool, cells: usize) -> String {
+fn name(app: &App, row: &Row, bare: bool, cells: usize) -> String {
     let ellipsis = app.setup.glyphs.ellipsis;
     match end(row) {
         Some(party) if bare && matches!(party.kind, Kind::Pod | Kind::Service) && !party.name.is_empty() => {

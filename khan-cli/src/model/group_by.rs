@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::party::Grain;
+use super::group_end::Grain;
 
 /// Names a group by what it is, not by where it stands: equal in every view and every process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use khan_api::Kind;
 
-use super::group::GroupBy;
-use super::party::{Grain, Party};
-use super::pivot::{Fan, Keyer, Pivot, each, pivot};
-use super::project::Projected;
-use super::query::Query;
-use super::view::View;
+use super::group::{Fan, Group, Groups, group};
+use super::keyer::Keyer;
+use super::select::select;
+use crate::model::group_by::GroupBy;
+use crate::model::group_end::{Grain, GroupEnd};
+use crate::model::query::Query;
+use crate::model::view::View;
 
 /// Groups from which on a fan-out is folded.
 const MANY: u64 = 12;
@@ -28,12 +29,6 @@ impl Query {
         let folds = self.fold && by.src.is_some() && by.dst == Some(Grain::App) && by.behind.is_none() && by.port;
         folds.then(|| Self { group_by: GroupBy { dst: None, ..by }, fold: false, keep: Vec::new(), ..self.clone() })
     }
-
-    /// The question that `row` of this one's answer is a row of: this one, or that of its fan-outs.
-    #[must_use]
-    pub fn of_row(&self, row: &Projected) -> Self {
-        self.fans().filter(|_| row.fan).unwrap_or_else(|| self.clone())
-    }
 }
 
 #[derive(Default)]
@@ -45,11 +40,11 @@ struct Tally {
 }
 
 /// Replaces the groups of each fan-out by one. A fan-out with a group that the query keeps stays as it is.
-pub(crate) fn fold(view: &View, query: &Query, pivoted: &mut Pivot) {
+pub(crate) fn fold(view: &View, query: &Query, groups: &mut Groups) {
     let Some(outer) = query.fans() else { return };
-    let place = |group: &super::pivot::Group| (group.src, group.port, group.node, group.protocol, group.state);
+    let place = |group: &Group| (group.src, group.port, group.node, group.protocol, group.state);
     let mut fans: HashMap<_, Tally> = HashMap::new();
-    for group in &pivoted.groups {
+    for group in &groups.all {
         let fan = fans.entry(place(group)).or_default();
         fan.groups += 1;
         fan.connections += group.sum.connections;
@@ -60,14 +55,14 @@ pub(crate) fn fold(view: &View, query: &Query, pivoted: &mut Pivot) {
     if fans.is_empty() {
         return;
     }
-    pivoted.groups.retain(|group| !fans.contains_key(&place(group)));
-    // Parties are numbered alike: both questions look at the same sources.
-    let mut folded = pivot(view, &outer).groups;
+    groups.all.retain(|group| !fans.contains_key(&place(group)));
+    // Ends are numbered alike: both questions look at the same sources.
+    let mut folded = group(view, &outer).all;
     folded.retain(|group| fans.contains_key(&place(group)));
     let index: HashMap<_, _> = folded.iter().enumerate().map(|(at, group)| (group.key, at)).collect();
     let keyer = Keyer::new(view, outer.group_by);
     let mut seen = HashSet::new();
-    each(view, &outer, |row, state, _| {
+    select(view, &outer, |row, state, _| {
         let Some(at) = index.get(&keyer.key(row, state)) else { return };
         if seen.insert((*at, row.dst)) {
             let kind = view.endpoints[row.dst as usize].kind;
@@ -76,12 +71,12 @@ pub(crate) fn fold(view: &View, query: &Query, pivoted: &mut Pivot) {
             fan.kind = fan.kind.filter(|known| *known == kind);
         }
     });
-    pivoted.groups.append(&mut folded);
+    groups.all.append(&mut folded);
 }
 
 impl Fan {
     /// The many ends in place of one.
-    pub(crate) fn party(self) -> Party {
+    pub(crate) fn end(self) -> GroupEnd {
         let what = match self.kind {
             Some(Kind::Pod) => "pods",
             Some(Kind::Service) => "services",
@@ -89,7 +84,7 @@ impl Fan {
             _ => "addrs",
         };
         let empty = std::sync::Arc::<str>::default;
-        Party {
+        GroupEnd {
             kind: self.kind.unwrap_or(Kind::Unknown),
             ns: empty(),
             app: empty(),

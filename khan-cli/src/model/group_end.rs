@@ -8,7 +8,7 @@ use std::sync::Arc;
 use khan_api::Kind;
 
 use super::endpoint::Endpoint;
-use super::hash::fingerprint;
+use super::hash;
 
 /// How finely an end of a connection is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,7 +62,7 @@ impl FromStr for Grain {
 
 /// One end of a group. Strings are empty where nothing applies at the grain of the query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
+pub struct GroupEnd {
     /// What the addresses are; that of the first when they differ.
     pub kind: Kind,
     /// Namespace.
@@ -81,10 +81,10 @@ pub struct Party {
     pub addresses: u32,
 }
 
-impl Party {
-    /// The party of `endpoint` at `grain`, with the fingerprint that names it in every view.
+impl GroupEnd {
+    /// The end that `endpoint` belongs to at `grain`, with the hash that names it in every view.
     pub fn of(endpoint: &Endpoint, grain: Grain) -> (u128, Self) {
-        let mut party = Self {
+        let mut end = Self {
             kind: endpoint.kind,
             ns: Arc::default(),
             app: Arc::default(),
@@ -94,14 +94,14 @@ impl Party {
             text: Arc::default(),
             addresses: 1,
         };
-        let class = party.fill(endpoint, grain);
-        let text = party.compose(class);
-        let key = fingerprint(&(class as u8, &*text));
-        party.text = text.into();
-        (key, party)
+        let class = end.fill(endpoint, grain);
+        let text = end.compose(class);
+        let key = hash::name(&[class.name(), &text]);
+        end.text = text.into();
+        (key, end)
     }
 
-    /// Takes over from the endpoint what tells parties apart at this grain.
+    /// Takes over from the endpoint what tells ends apart at this grain.
     fn fill(&mut self, endpoint: &Endpoint, grain: Grain) -> Class {
         match grain {
             Grain::Kind => return Class::Kind,
@@ -193,13 +193,13 @@ impl Party {
 /// The text of the sum of what is not listed.
 pub const OTHER: &str = "(other)";
 
-impl fmt::Display for Party {
+impl fmt::Display for GroupEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)
     }
 }
 
-/// What a party's text consists of; keeps a namespace `a` and a node `a` apart.
+/// What an end's text consists of; keeps a namespace `a` and a node `a` apart.
 #[derive(Clone, Copy)]
 enum Class {
     Kind,
@@ -213,6 +213,23 @@ enum Class {
     Unknown,
 }
 
+impl Class {
+    /// Part of every row key, so it never changes.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::Namespace => "namespace",
+            Self::Node => "node",
+            Self::Address => "address",
+            Self::Named => "named",
+            Self::App => "app",
+            Self::Infrastructure => "infrastructure",
+            Self::External => "external",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +237,7 @@ mod tests {
 
     fn text(json: serde_json::Value, grain: Grain) -> String {
         let wire = serde_json::from_value(json).unwrap();
-        Party::of(&Pool::default().endpoint(&wire), grain).1.text.to_string()
+        GroupEnd::of(&Pool::default().endpoint(&wire), grain).1.text.to_string()
     }
 
     #[test]
@@ -246,11 +263,11 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_and_a_node_of_one_name_are_two_parties() {
+    fn a_namespace_and_a_node_of_one_name_are_two_ends() {
         let wire =
             serde_json::from_value(serde_json::json!({"ip":"10.1.0.4","type":"pod","ns":"a","name":"x","node":"a"}));
         let endpoint = Pool::default().endpoint(&wire.unwrap());
-        let (namespace, node) = (Party::of(&endpoint, Grain::Namespace), Party::of(&endpoint, Grain::Node));
+        let (namespace, node) = (GroupEnd::of(&endpoint, Grain::Namespace), GroupEnd::of(&endpoint, Grain::Node));
         assert_eq!(namespace.1.text, node.1.text);
         assert_ne!(namespace.0, node.0);
     }

@@ -1,14 +1,57 @@
-//! A filter made ready for one view: questions about endpoints are answered once per endpoint, not once per row.
+//! The first step: which rows of a view a question counts, each with its numbers.
+//!
+//! The filter is made ready for one view, so that questions about endpoints are answered once per endpoint and not once per
+//! row.
 
-use super::{Filter, Flag, GroupTerm, Measure, Not, RowTerm, StateTerm};
-use crate::model::group::RowKey;
-use crate::model::pivot::Keyer;
+use super::keyer::Keyer;
+use super::sum::{Sum, partial, whole};
+use crate::model::filter::{Filter, Not, RowTerm, StateTerm};
+use crate::model::group_by::RowKey;
+use crate::model::query::Query;
 use crate::model::selector::{Glob, Selector};
 use crate::model::state::State;
 use crate::model::view::{RowRef, View};
 
+/// Calls `add` with every row of the query's scope that passes its row terms: once, or once per state where states
+/// matter.
+pub(crate) fn select(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>, Option<State>, &Sum)) {
+    let filter = Compiled::new(&query.filter, query.inverted, view);
+    let scope = Scope::new(view, query);
+    let split = query.group_by.state || filter.looks_at_states();
+    for row in view.rows().filter(|row| scope.holds(row)) {
+        let gone = [row.src, row.dst, row.backend].iter().any(|end| view.endpoints[*end as usize].gone);
+        if split {
+            for (state, n) in row.states {
+                if filter.passes(&row, Some(*state)) {
+                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), gone));
+                }
+            }
+        } else if filter.passes(&row, None) {
+            add(&row, None, &whole(&row, gone));
+        }
+    }
+}
+
+/// Either end in one of the namespaces, and either end one of the labelled pods.
+struct Scope([Option<Vec<bool>>; 2]);
+
+impl Scope {
+    fn new(view: &View, query: &Query) -> Self {
+        let namespaces = &query.namespaces;
+        let within =
+            || view.endpoints.iter().map(|endpoint| namespaces.iter().any(|ns| **ns == *endpoint.ns)).collect();
+        let labelled = query.labels.as_ref().map(|pods| pods.among(&view.endpoints));
+        Self([(!namespaces.is_empty()).then(within), labelled])
+    }
+
+    fn holds(&self, row: &RowRef<'_>) -> bool {
+        let either = |ends: &Vec<bool>| [row.src, row.dst, row.backend].into_iter().any(|end| ends[end as usize]);
+        self.0.iter().flatten().all(either)
+    }
+}
+
 /// The row terms of a filter, with one bit per endpoint or node of a view.
-pub(crate) struct Compiled<'filter> {
+struct Compiled<'filter> {
     terms: Vec<(bool, Test<'filter>)>,
     states: Vec<(bool, &'filter [StateTerm])>,
     splits: bool,
@@ -27,7 +70,7 @@ enum Test<'filter> {
 }
 
 impl<'filter> Compiled<'filter> {
-    pub(crate) fn new(filter: &'filter Filter, inverted: bool, view: &View) -> Self {
+    fn new(filter: &'filter Filter, inverted: bool, view: &View) -> Self {
         let mut compiled = Self {
             terms: Vec::new(),
             states: Vec::new(),
@@ -66,12 +109,12 @@ impl<'filter> Compiled<'filter> {
     }
 
     /// Whether states matter, so that a row may pass in part.
-    pub(crate) fn looks_at_states(&self) -> bool {
+    fn looks_at_states(&self) -> bool {
         self.splits
     }
 
     /// Whether connections of `row` in `state` pass; `None` for all of them, when states do not matter.
-    pub(crate) fn passes(&self, row: &RowRef<'_>, state: Option<State>) -> bool {
+    fn passes(&self, row: &RowRef<'_>, state: Option<State>) -> bool {
         let in_state = |term: &StateTerm| state.is_some_and(|state| term.holds(state));
         let holds = self.terms.iter().all(|(negated, test)| test.holds(row, state) != *negated)
             && self.states.iter().all(|(negated, terms)| terms.iter().any(in_state) != *negated);
@@ -105,29 +148,5 @@ impl StateTerm {
             Self::One(one) => one == state,
             Self::Part(part) => state != State::Untold && state.lifecycle() == part,
         }
-    }
-}
-
-/// What group terms ask about.
-pub(crate) trait Measured {
-    /// The number, when it is known.
-    fn number(&self, measure: Measure) -> Option<f64>;
-    /// Whether the group carries the flag.
-    fn is(&self, flag: Flag) -> bool;
-}
-
-impl Filter {
-    /// Whether a group passes the group terms. A number that is not known satisfies no comparison.
-    pub(crate) fn passes_group(&self, group: &impl Measured, inverted: bool) -> bool {
-        if self.groups.is_empty() {
-            return true;
-        }
-        let holds = |term: &GroupTerm| match term {
-            GroupTerm::Is(flag) => group.is(*flag),
-            GroupTerm::Number(measure, compare, thousandths) => {
-                group.number(*measure).is_some_and(|number| compare.holds(number, *thousandths as f64 / 1000.0))
-            }
-        };
-        self.groups.iter().all(|Not { negated, term }| holds(term) != *negated) != inverted
     }
 }

@@ -1,8 +1,10 @@
 //! How a row's connections went over a window, and what keeps that from being growth that goes on and on.
 
+mod rule;
+
 use std::fmt;
 
-use super::LeakRule;
+pub use rule::LeakRule;
 
 /// A moment in seconds, and the connections then.
 pub type Sample = (f64, u64);

@@ -11,7 +11,7 @@ use super::endpoint::Endpoint;
 /// A label selector and the pods that it has named so far. Clones share the pods, and whoever asks the cluster adds to them:
 /// a pod that was deleted still holds connections for a while, and its history remains.
 #[derive(Clone, Debug)]
-pub struct LabelledPods {
+pub struct LabelSelection {
     selector: Arc<str>,
     names: Arc<RwLock<Names>>,
 }
@@ -19,7 +19,7 @@ pub struct LabelledPods {
 /// Names by namespace.
 type Names = HashMap<String, HashSet<String>>;
 
-impl LabelledPods {
+impl LabelSelection {
     /// No pods yet.
     pub fn new(selector: &str) -> Self {
         Self { selector: selector.into(), names: Arc::default() }
@@ -63,15 +63,15 @@ impl LabelledPods {
 }
 
 /// The selector decides; the pods follow from it.
-impl PartialEq for LabelledPods {
+impl PartialEq for LabelSelection {
     fn eq(&self, other: &Self) -> bool {
         self.selector == other.selector
     }
 }
 
-impl Eq for LabelledPods {}
+impl Eq for LabelSelection {}
 
-impl Hash for LabelledPods {
+impl Hash for LabelSelection {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.selector.hash(state);
     }
@@ -89,8 +89,8 @@ mod tests {
             .row("shop/web-0:web@n1", "data/db-0:db@n1", 5432, 3)
             .row("shop/web-1:web@n1", "data/db-0:db@n1", 5432, 4)
             .row("pay/web-0:web@n1", "svc:data/db", 5432, 5)]);
-        let pods = LabelledPods::new("canary=true");
-        let query = Query { labelled: Some(pods.clone()), ..Query::default() };
+        let pods = LabelSelection::new("canary=true");
+        let query = Query { labels: Some(pods.clone()), ..Query::default() };
         let counted = || project(&view, &query, &History::default()).total.connections;
         assert_eq!((counted(), pods.is_empty()), (0, true));
         pods.add([("shop".into(), "web-1".into())]);
@@ -101,7 +101,7 @@ mod tests {
         assert_ne!(query.shape(), Query::default().shape());
         assert_eq!(
             query.shape(),
-            Query { labelled: Some(LabelledPods::new("canary=true")), ..Query::default() }.shape()
+            Query { labels: Some(LabelSelection::new("canary=true")), ..Query::default() }.shape()
         );
     }
 }

@@ -1,0 +1,87 @@
+//! The numbers of a group, and how a row of a table contributes to them.
+
+use khan_api::TcpState;
+
+use crate::model::state::{State, StateCounts};
+use crate::model::view::RowRef;
+
+/// Sums over the connections of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Connections.
+    pub connections: u64,
+    /// By state.
+    pub states: StateCounts,
+    /// Established, by time since the last packet; bounds as in [`khan_api::snapshot::IDLE_BOUNDS_SECONDS`].
+    pub idle: [u64; 5],
+    /// Established, without a packet for the agent's threshold.
+    pub idle_connections: u64,
+    /// Half-closed, the client has yet to close.
+    pub client_unclosed: u64,
+    /// Half-closed, the server has yet to close.
+    pub server_unclosed: u64,
+    /// Connections that outlived the owner of an address.
+    pub ghosts: u64,
+    /// Connections from nodes whose data is old.
+    pub stale: u64,
+}
+
+impl Sum {
+    /// Half-closed connections.
+    pub fn half_closed(&self) -> u64 {
+        self.client_unclosed + self.server_unclosed
+    }
+
+    /// Adds `other`.
+    pub fn merge(&mut self, other: &Self) {
+        self.connections += other.connections;
+        self.states.merge(&other.states);
+        for (mine, theirs) in self.idle.iter_mut().zip(other.idle) {
+            *mine += theirs;
+        }
+        self.idle_connections += other.idle_connections;
+        self.client_unclosed += other.client_unclosed;
+        self.server_unclosed += other.server_unclosed;
+        self.ghosts += other.ghosts;
+        self.stale += other.stale;
+    }
+}
+
+/// All connections of a row; `gone` when one of its ends is a previous owner.
+pub(super) fn whole(row: &RowRef<'_>, gone: bool) -> Sum {
+    let connections = u64::from(row.row.connections);
+    let mut sum = Sum {
+        connections,
+        idle: row.row.idle.0.map(u64::from),
+        idle_connections: u64::from(row.row.idle_connections),
+        client_unclosed: u64::from(row.row.client_unclosed),
+        server_unclosed: u64::from(row.row.server_unclosed),
+        ghosts: if gone { connections } else { 0 },
+        stale: if row.stale { connections } else { 0 },
+        ..Sum::default()
+    };
+    for (state, n) in row.states {
+        sum.states.add(*state, u64::from(*n));
+    }
+    sum
+}
+
+/// The connections of a row in one state. Idle times belong to the established ones, half-closed sides to `CLOSE_WAIT`
+/// (the state that half-closed connections stay in).
+pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, gone: bool) -> Sum {
+    let mut sum = whole(row, gone);
+    let states = std::mem::take(&mut sum.states);
+    sum.states.add(state, connections);
+    sum.connections = connections;
+    sum.ghosts = if gone { connections } else { 0 };
+    sum.stale = if row.stale { connections } else { 0 };
+    let untold = state == State::Untold && states.told() == 0;
+    if !untold && state != State::Tcp(TcpState::Established) {
+        sum.idle = [0; 5];
+        sum.idle_connections = 0;
+    }
+    if state != State::Tcp(TcpState::CloseWait) {
+        (sum.client_unclosed, sum.server_unclosed) = (0, 0);
+    }
+    sum
+}
