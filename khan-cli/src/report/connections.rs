@@ -41,7 +41,7 @@ pub struct Place {
     /// It goes when names would get narrower than this; 0 to stay.
     pub needs: u16,
     /// Those with higher ranks go first.
-    pub rank: u16,
+    pub rank: u8,
 }
 
 /// What a column's cells are made of: sums exist of the rows that are not listed, too.
@@ -65,7 +65,7 @@ impl Column {
         Self { applies, ..self }
     }
 
-    const fn placed(self, width: u16, needs: u16, rank: u16) -> Self {
+    const fn placed(self, width: u16, needs: u16, rank: u8) -> Self {
         Self { place: Place { width, needs, rank, ..self.place }, ..self }
     }
 

@@ -1,101 +1,84 @@
-//! The columns of the lists of connections.
+//! The columns of the lists of connections: those of the registry, [`crate::report::connections`], some of which the screen
+//! paints in its own way.
 
 use std::collections::HashSet;
 
 use crate::model::{GroupBy, SortBy};
+use crate::report::column::UnknownColumn;
+use crate::report::connections::{self, COLUMNS};
 
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "COLUMNS says what each shows")]
+#[expect(missing_docs, reason = "the registry says what each shows")]
 pub enum Column {
     Source,
     Destination,
     Backend,
     Node,
-    Protocol,
-    State,
-    Port,
     Conns,
     Delta,
     Rate,
-    Est,
-    Idle,
-    HalfClosed,
-    Opening,
-    Addresses,
     Trend,
     Flags,
+    /// Painted as its cells say, by its name in the registry.
+    Plain(&'static str),
 }
 
-/// Every column with its name in the chooser and what it shows, in the order drawn.
-pub const COLUMNS: [(Column, &str, &str); 17] = [
-    (Column::Source, "source", "who opened the connections"),
-    (Column::Destination, "destination", "what was dialled"),
-    (Column::Backend, "backend", "who answers"),
-    (Column::Node, "node", "whose table holds them"),
-    (Column::Protocol, "proto", "transport"),
-    (Column::State, "state", "connection tracking state"),
-    (Column::Port, "port", "port dialled"),
-    (Column::Conns, "conns", "connections now"),
-    (Column::Delta, "delta", "change over the window or since the baseline"),
-    (Column::Rate, "rate", "change per minute"),
-    (Column::Est, "est", "established share, percent"),
-    (Column::Idle, "idle", "established, no packet for the agent's idle threshold"),
-    (Column::HalfClosed, "half", "half-closed: one side has yet to close"),
-    (Column::Opening, "opening", "handshake not complete"),
-    (Column::Addresses, "addrs", "addresses at both ends"),
-    (Column::Trend, "trend", "connections over time"),
-    (Column::Flags, "flags", "RISING NEW UNK STALE GHOST"),
+/// Columns that the screen paints in its own way, with their names in the registry.
+const PAINTED: [(Column, &str); 9] = [
+    (Column::Source, "source"),
+    (Column::Destination, "destination"),
+    (Column::Backend, "backend"),
+    (Column::Node, "node"),
+    (Column::Conns, "conns"),
+    (Column::Delta, "delta"),
+    (Column::Rate, "rate"),
+    (Column::Trend, "trend"),
+    (Column::Flags, "flags"),
 ];
 
 impl Column {
-    /// Its name in the chooser.
-    pub fn name(self) -> &'static str {
-        COLUMNS.iter().find(|(column, ..)| *column == self).map_or("", |(_, name, _)| name)
+    /// Every column, in the order drawn.
+    pub fn all() -> impl Iterator<Item = Self> {
+        COLUMNS.iter().map(Self::of)
+    }
+
+    fn of(column: &'static connections::Column) -> Self {
+        let name = column.head.name;
+        PAINTED.iter().find(|(_, painted)| *painted == name).map_or(Self::Plain(name), |(column, _)| *column)
     }
 
     /// By its name.
     pub fn from_name(name: &str) -> Option<Self> {
-        COLUMNS.iter().find(|(_, known, _)| *known == name).map(|(column, ..)| *column)
+        connections::column(name).map(Self::of)
     }
 
-    /// The order that it stands for.
-    pub const fn sort(self) -> Option<SortBy> {
-        Some(match self {
-            Self::Source => SortBy::Source,
-            Self::Destination => SortBy::Destination,
-            Self::Node => SortBy::Node,
-            Self::State => SortBy::State,
-            Self::Port => SortBy::Port,
-            Self::Conns => SortBy::Connections,
-            Self::Delta => SortBy::Delta,
-            Self::Rate => SortBy::Rate,
-            Self::Est => SortBy::Established,
-            Self::Idle => SortBy::Idle,
-            Self::HalfClosed => SortBy::HalfClosed,
-            Self::Backend | Self::Protocol | Self::Opening | Self::Addresses | Self::Trend | Self::Flags => {
-                return None;
-            }
-        })
-    }
-
-    /// Whether rows of this grouping have it at all.
-    pub const fn applies(self, by: &GroupBy) -> bool {
+    /// Its name, as `--columns` takes it.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Source => by.src.is_some(),
-            Self::Destination => by.dst.is_some(),
-            Self::Backend => by.behind.is_some(),
-            Self::Node => by.node,
-            Self::Protocol => by.protocol,
-            Self::State => by.state,
-            Self::Port => by.port,
-            _ => true,
+            Self::Plain(name) => name,
+            painted => PAINTED.iter().find(|(column, _)| *column == painted).map_or("", |(_, name)| name),
         }
     }
 
+    /// What is known of it everywhere.
+    pub fn entry(self) -> &'static connections::Column {
+        connections::column(self.name()).unwrap_or(&COLUMNS[0])
+    }
+
+    /// The order that it stands for.
+    pub fn sort(self) -> Option<SortBy> {
+        self.entry().sort
+    }
+
+    /// Whether rows of this grouping have it at all.
+    pub fn applies(self, by: &GroupBy) -> bool {
+        (self.entry().applies)(by)
+    }
+
     /// Whether it is shown without being asked for.
-    const fn usual(self) -> bool {
-        !matches!(self, Self::Idle | Self::HalfClosed | Self::Opening | Self::Addresses)
+    fn usual(self) -> bool {
+        self.entry().place.usual
     }
 }
 
@@ -109,13 +92,14 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// Only these columns, if every name is known; the unknown name otherwise.
-    pub fn only(names: &[String]) -> Result<Self, String> {
+    /// Only these columns, if every name is known.
+    pub fn only(names: &[String]) -> Result<Self, UnknownColumn> {
+        let unknown = |name: &str| UnknownColumn::new(name, COLUMNS.iter().map(|column| column.head.name));
         let mut wanted = HashSet::new();
         for name in names {
-            wanted.insert(Column::from_name(name).ok_or_else(|| name.clone())?);
+            wanted.insert(Column::from_name(name).ok_or_else(|| unknown(name))?);
         }
-        let turned = COLUMNS.iter().map(|(column, ..)| *column).filter(|c| c.usual() != wanted.contains(c)).collect();
+        let turned = Column::all().filter(|column| column.usual() != wanted.contains(column)).collect();
         Ok(Self { wide: false, turned })
     }
 
@@ -128,7 +112,7 @@ impl Choice {
     pub fn turn(&mut self, column: Column) {
         if self.wide {
             self.wide = false;
-            self.turned = COLUMNS.iter().map(|(c, ..)| *c).filter(|c| !c.usual()).collect();
+            self.turned = Column::all().filter(|column| !column.usual()).collect();
         }
         if !self.turned.remove(&column) {
             self.turned.insert(column);
@@ -137,8 +121,7 @@ impl Choice {
 
     /// The columns of a grouping, in order.
     pub fn of(&self, by: &GroupBy) -> Vec<Column> {
-        let all = COLUMNS.iter().map(|(column, ..)| *column);
-        all.filter(|column| column.applies(by) && self.shows(*column)).collect()
+        Column::all().filter(|column| column.applies(by) && self.shows(*column)).collect()
     }
 }
 
@@ -152,18 +135,23 @@ mod tests {
         let names = |choice: &Choice, by| choice.of(&by).iter().map(|c| c.name()).collect::<Vec<_>>().join(" ");
         assert_eq!(names(&choice, GroupBy::EDGES), "source destination port conns delta rate est trend flags");
         choice.turn(Column::Trend);
-        choice.turn(Column::Idle);
+        choice.turn(Column::Plain("idle"));
         assert_eq!(names(&choice, GroupBy::NODES), "node conns delta rate est idle flags");
         choice.wide = true;
-        assert_eq!(choice.of(&GroupBy::SOURCES).len(), 11);
-        choice.turn(Column::Idle);
-        assert!(!choice.wide && !choice.shows(Column::Idle) && choice.shows(Column::HalfClosed));
+        assert_eq!(choice.of(&GroupBy::SOURCES).len(), 13);
+        choice.turn(Column::Plain("idle"));
+        assert!(!choice.wide && !choice.shows(Column::Plain("idle")) && choice.shows(Column::Plain("halfclosed")));
     }
 
     #[test]
     fn columns_can_be_named() {
         let choice = Choice::only(&["source".into(), "conns".into(), "idle".into()]).unwrap();
-        assert_eq!(choice.of(&GroupBy::EDGES), [Column::Source, Column::Conns, Column::Idle]);
-        assert_eq!(Choice::only(&["colour".into()]), Err("colour".into()));
+        assert_eq!(choice.of(&GroupBy::EDGES), [Column::Source, Column::Conns, Column::Plain("idle")]);
+        let error = Choice::only(&["soruce".into()]).unwrap_err().to_string();
+        assert!(error.starts_with("there is no column \"soruce\" (did you mean source?)"), "{error}");
+        // Whatever a pipe takes, the screen takes.
+        for column in &COLUMNS {
+            assert_eq!(Column::from_name(column.head.name).map(Column::name), Some(column.head.name));
+        }
     }
 }

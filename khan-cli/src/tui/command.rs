@@ -107,7 +107,7 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
         }
         _ => {
             let names: Vec<_> = argument.split(',').map(|name| name.trim().to_owned()).collect();
-            app.columns = Choice::only(&names).map_err(|name| format!("no column is called {name:?}"))?;
+            app.columns = Choice::only(&names).map_err(|error| error.to_string())?;
         }
     }
     Ok(Vec::new())

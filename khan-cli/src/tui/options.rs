@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::feed::Feed;
 use crate::model::{LeakRule, Query};
+use crate::report::column::UnknownColumn;
 
 use super::app::App;
 use super::columns::Choice;
@@ -47,8 +48,8 @@ pub enum OptionsError {
     #[error("keys: {0}")]
     Keys(#[from] KeymapError),
     /// A column does not exist.
-    #[error("--columns: there is no column {0:?} on the screen; columns are {names}", names = super::columns::COLUMNS.map(|(_, name, _)| name).join(", "))]
-    Column(String),
+    #[error("--columns: {0}")]
+    Column(#[from] UnknownColumn),
 }
 
 impl Options {
@@ -66,7 +67,7 @@ impl Options {
         let mut app = App::new(setup, self.query, self.rule, self.theme.unwrap_or_default(), self.interval);
         app.mouse = self.mouse;
         if !self.columns.is_empty() {
-            app.columns = Choice::only(&self.columns).map_err(OptionsError::Column)?;
+            app.columns = Choice::only(&self.columns)?;
         }
         Ok(app)
     }

@@ -2,7 +2,7 @@
 
 use super::actions::Context;
 use super::app::App;
-use super::columns::COLUMNS;
+use super::columns::Column;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -83,16 +83,19 @@ impl Menu {
     /// Its entries.
     pub fn entries(self, app: &App) -> Vec<Entry> {
         let by = app.group_by();
-        let columns = || COLUMNS.iter().filter(|(column, ..)| column.applies(&by));
+        let columns = || Column::all().filter(|column| column.applies(&by));
+        let entry = |column: Column, chosen| Entry {
+            name: column.name(),
+            meaning: column.entry().meaning,
+            chosen: Some(chosen),
+        };
         match self.kind {
             MenuKind::Sort => columns()
-                .filter_map(|(column, name, meaning)| Some((column.sort()?, *name, *meaning)))
-                .filter(|(sort, ..)| app.orders().any(|order| order == *sort))
-                .map(|(sort, name, meaning)| Entry { name, meaning, chosen: Some(app.list().sort.by == sort) })
+                .filter_map(|column| Some((column, column.sort()?)))
+                .filter(|(_, sort)| app.orders().any(|order| order == *sort))
+                .map(|(column, sort)| entry(column, app.list().sort.by == sort))
                 .collect(),
-            MenuKind::Columns => columns()
-                .map(|(column, name, meaning)| Entry { name, meaning, chosen: Some(app.columns.shows(*column)) })
-                .collect(),
+            MenuKind::Columns => columns().map(|column| entry(column, app.columns.shows(column))).collect(),
             MenuKind::Export => EXPORTS.iter().map(|(name, meaning)| Entry { name, meaning, chosen: None }).collect(),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::{GroupBy, Query, Row, SortBy, leaks, project};
 
 use super::app::App;
-use super::columns::COLUMNS;
+use super::columns::Column;
 use super::page::Page;
 use super::state::Delta;
 use super::table::{finer, items};
@@ -108,7 +108,7 @@ impl App {
     /// What the present list can be ordered by, in the order of its columns.
     pub fn orders(&self) -> impl Iterator<Item = SortBy> + use<> {
         let (by, page) = (self.group_by(), self.page);
-        let all = COLUMNS.iter().filter(move |(column, ..)| column.applies(&by)).filter_map(|(c, ..)| c.sort());
+        let all = Column::all().filter(move |column| column.applies(&by)).filter_map(Column::sort);
         all.filter(move |order| match page {
             Page::Nodes => matches!(order, SortBy::Node | SortBy::Connections | SortBy::Delta),
             Page::Agents | Page::Leaks => false,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::model::{Sort, SortBy};
 use crate::tui::app::App;
-use crate::tui::columns::{COLUMNS, Column};
+use crate::tui::columns::Column;
 use crate::tui::page::Page;
 use crate::tui::state::Delta;
 use crate::tui::table::What;
@@ -84,7 +84,7 @@ pub(super) fn pin(app: &mut App, now: Instant) {
 pub(super) fn expand(app: &mut App, open: bool) {
     let Some(item) = app.current().copied() else {
         let shift = &mut app.list_mut().shift;
-        *shift = if open { (*shift + 1).min(COLUMNS.len()) } else { shift.saturating_sub(1) };
+        *shift = if open { (*shift + 1).min(Column::all().count()) } else { shift.saturating_sub(1) };
         return;
     };
     let key = match item.what {

@@ -5,6 +5,7 @@ use ratatui::style::Style;
 
 use crate::model::filter::Flag;
 use crate::model::{GroupEnd, Row};
+use crate::report::Cell;
 use crate::tui::app::App;
 use crate::tui::columns::Column;
 use crate::tui::format;
@@ -20,40 +21,23 @@ pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>
     let wide = width >= 100;
     let sorted = app.list().sort.by;
     let col = |id: &Column| {
+        let (head, place) = (id.entry().head, id.entry().place);
         let (cells, needs, rank) = match id {
-            Column::Source | Column::Destination | Column::Backend | Column::Node => (0, 0, 0),
-            Column::State => (11, 0, 0),
-            Column::Port | Column::Protocol => (5, 16, 2),
-            Column::Conns => (7, 0, 0),
-            Column::Delta => (if wide { 8 } else { 7 }, 11, 1),
-            Column::Rate => (7, 22, 3),
-            Column::Est => (5, 22, 4),
-            Column::Idle | Column::HalfClosed | Column::Opening | Column::Addresses => (7, 18, 5),
-            Column::Trend => (15, 22, 6),
+            Column::Delta if !wide => (place.width - 1, place.needs, place.rank),
             Column::Flags => (
                 match width {
                     0..72 => 5,
                     72..100 => 10,
                     100..120 => 9,
-                    _ => 12,
+                    _ => place.width,
                 },
-                0,
-                0,
+                place.needs,
+                place.rank,
             ),
+            _ => (place.width, place.needs, place.rank),
         };
-        let left = matches!(
-            id,
-            Column::Source
-                | Column::Destination
-                | Column::Backend
-                | Column::Node
-                | Column::Protocol
-                | Column::State
-                | Column::Trend
-                | Column::Flags
-        );
         let needs = if id.sort() == Some(sorted) { 0 } else { needs };
-        Col { id: *id, width: cells, needs, rank, align: if left { Align::Left } else { Align::Right } }
+        Col { id: *id, width: cells, needs, rank, align: if head.right { Align::Right } else { Align::Left } }
     };
     columns.iter().map(col).collect()
 }
@@ -61,27 +45,13 @@ pub(super) fn grid(app: &App, columns: &[Column], width: u16) -> Vec<Col<Column>
 /// A column's head.
 pub(super) fn head(app: &App, column: Column) -> String {
     match column {
-        Column::Source => "SOURCE".into(),
-        Column::Destination => "DESTINATION".into(),
-        Column::Backend => "BACKEND".into(),
-        Column::Node => "NODE".into(),
-        Column::Protocol => "PROTO".into(),
-        Column::State => "STATE".into(),
-        Column::Port => "PORT".into(),
-        Column::Conns => "CONNS".into(),
         Column::Delta => match app.delta {
             Delta::Window => format!("D {}", format::span(app.base.window)),
             Delta::Baseline => "D base".into(),
             Delta::Rate => "D /MIN".into(),
         },
-        Column::Rate => "/MIN".into(),
-        Column::Est => "EST%".into(),
-        Column::Idle => "IDLE".into(),
-        Column::HalfClosed => "HALF".into(),
-        Column::Opening => "OPENING".into(),
-        Column::Addresses => "ADDRS".into(),
         Column::Trend => format!("TREND {}", format::span(app.base.trend)),
-        Column::Flags => "FLAGS".into(),
+        column => column.entry().head.header.into(),
     }
 }
 
@@ -114,9 +84,6 @@ pub(super) fn cell(app: &App, row: &Row, slot: Slot<Column>) -> (String, Style) 
         Column::Destination => plain(party(row.dst.as_ref(), cells, glyphs.ellipsis)),
         Column::Backend => plain(party(row.behind.as_ref(), cells, glyphs.ellipsis)),
         Column::Node => plain(text::fit(row.node.as_deref().unwrap_or("-"), cells, glyphs.ellipsis).into_owned()),
-        Column::Protocol => row.protocol.map_or_else(dash, |protocol| plain(protocol.to_string())),
-        Column::State => row.state.map_or_else(dash, |state| plain(state.to_string())),
-        Column::Port => row.port.map_or_else(dash, |port| plain(port.to_string())),
         Column::Conns => (format::count_in(row.sum.connections, cells), styles.strong),
         Column::Delta if app.delta == Delta::Rate => rate(app, row, cells),
         Column::Delta => match row.change {
@@ -128,16 +95,13 @@ pub(super) fn cell(app: &App, row: &Row, slot: Slot<Column>) -> (String, Style) 
             }
         },
         Column::Rate => rate(app, row, cells),
-        Column::Est => row.sum.states.established_percent().map_or_else(dash, |share| plain(share.to_string())),
-        Column::Idle => many(row.sum.idle_connections),
-        Column::HalfClosed => many(row.sum.half_closed()),
-        Column::Opening => many(row.sum.states.opening()),
-        Column::Addresses => {
-            let ends = [&row.src, &row.dst].into_iter().flatten();
-            many(ends.map(|party| u64::from(party.addresses)).sum())
-        }
         Column::Trend => plain(sparkline(&row.trend, cells, glyphs)),
         Column::Flags => flags(app, row, cells),
+        Column::Plain(_) => match slot.id.entry().cell(row) {
+            Cell::Count(n) => many(n),
+            Cell::Missing => dash(),
+            cell => plain(text::fit(&cell.show(true), cells, glyphs.ellipsis).into_owned()),
+        },
     }
 }
 
