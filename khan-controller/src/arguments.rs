@@ -23,7 +23,8 @@ pub struct Arguments {
     #[arg(long, env = "KHAN_KUBECONFIG", value_name = "FILE", conflicts_with = "from_file")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Read the cluster from the output of `kubectl get pods,services,nodes -A -o json` (or yaml), again when it changes
+    /// Read the cluster from the output of `kubectl get pods,services,nodes -A -o json` (or yaml), and read it again when it
+    /// changes. Add `servicecidrs` where the cluster has them
     #[arg(long, env = "KHAN_FROM_FILE", value_name = "FILE")]
     pub from_file: Option<PathBuf>,
 
