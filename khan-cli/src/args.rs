@@ -19,6 +19,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcom
 
 use crate::config::{self, ConfigError};
 use crate::failure::USAGE;
+use crate::stderr;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
 use prom_args::PromArgs;
@@ -76,7 +77,7 @@ pub struct Cli {
 pub fn parse() -> Result<Cli, ExitCode> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let unusable = |error: ConfigError| {
-        eprintln!("khan: {error}");
+        stderr::line(format_args!("khan: {error}"));
         ExitCode::from(USAGE)
     };
     let named = named(&words);
@@ -103,7 +104,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     cli.output.columns_are_typed = is_typed(&matches, "columns");
     let refused = unread(named.as_deref(), &cli).or_else(|| without_effect(&cli, &matches));
     if let Some(reason) = refused {
-        eprintln!("khan: {reason}");
+        stderr::line(format_args!("khan: {reason}"));
         return Err(ExitCode::from(USAGE));
     }
     Ok(Cli { keys: settings.keys, ..cli })
@@ -174,7 +175,7 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
         DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = error.print();
         }
-        _ => eprintln!("khan: {}; see khan --help", sentence(error)),
+        _ => stderr::line(format_args!("khan: {}; see khan --help", sentence(error))),
     }
     ExitCode::from(USAGE)
 }

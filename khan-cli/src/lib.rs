@@ -7,6 +7,9 @@
 //! args -> connect -> sources/* -> feed (watch<Arc<View>>, news, requests) -> model -> commands/* -> output/*  |  tui/*
 //! ```
 
+#![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_cli::stderr")]
+
+pub mod stderr;
 pub mod duration;
 pub mod failure;
 pub mod model;

@@ -36,7 +36,8 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let ansi = ansi && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi);
+    // A line that cannot be written is lost; to say so on stderr would panic when that is what is closed.
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi).log_internal_errors(false);
     // Only a test installs a second one.
     let _ = tracing_subscriber::registry().with(levels).with(layer).try_init();
 }

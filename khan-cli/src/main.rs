@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use khan_cli::failure::Failure;
+use khan_cli::stderr;
 use rustix::process::{Resource, getrlimit};
 
 /// The runtime and the signals take about ten, and it panics without; each node that is asked takes one more.
@@ -11,7 +12,9 @@ const LEAST_FILES: u64 = 32;
 fn main() -> ExitCode {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     if files < LEAST_FILES {
-        eprintln!("khan: this process may open {files} files only (ulimit -n); at least {LEAST_FILES} are needed");
+        stderr::line(format_args!(
+            "khan: this process may open {files} files only (ulimit -n); at least {LEAST_FILES} are needed"
+        ));
         return ExitCode::FAILURE;
     }
     khan_cli::install_tls();
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("khan: {failure}");
+                stderr::line(format_args!("khan: {failure}"));
             }
             ExitCode::from(failure.code)
         }

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -68,12 +69,17 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Writes a line to stderr. With nobody left to read it the line is lost, and nothing else is: `eprintln!` would panic.
+pub(crate) fn complain(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
 /// Ends `main`: prints `name: sentence` to stderr when there was a failure.
 pub fn report(name: &str, result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{name}: {failure}");
+            complain(format_args!("{name}: {failure}"));
             ExitCode::from(failure.code)
         }
     }
@@ -84,7 +90,7 @@ pub fn report(name: &str, result: Result<(), Failure>) -> ExitCode {
 pub fn parse<A: Parser>(name: &str) -> A {
     A::try_parse().unwrap_or_else(|error| {
         if error.use_stderr() {
-            eprintln!("{name}: {}; see {name} --help", sentence(&error));
+            complain(format_args!("{name}: {}; see {name} --help", sentence(&error)));
             std::process::exit(CONFIGURATION.into());
         }
         // A closed pipe behind --help is not worth a message.

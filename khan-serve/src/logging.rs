@@ -58,7 +58,8 @@ pub fn start_without(arguments: &LogArguments, modules: &[&str]) -> Result<(), T
             }
         }
     }
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // A line that cannot be written is lost; to say so on stderr would panic when that is what is closed.
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let layer = match arguments.log_format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),

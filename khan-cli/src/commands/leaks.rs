@@ -20,6 +20,7 @@ use crate::model::history::Limits;
 use crate::model::{History, LeakReport, LeakRule, Query, Row, SourceKind, Verdict, View, leaks};
 use crate::output::table::clean;
 use crate::report::leaks::{report, snapshots};
+use crate::stderr;
 
 /// Watches for the window, prints, and fails with 5 when asked to and a leak is likely. Ctrl-C ends the watch, and what it
 /// has given is judged.
@@ -158,12 +159,12 @@ impl Countdown {
         }
         let width = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
         let line: String = clean(&line).chars().take(width.saturating_sub(1)).collect();
-        eprint!("\r\u{1b}[K{line}");
+        stderr::part(format_args!("\r\u{1b}[K{line}"));
     }
 
     fn clear(&self) {
         if self.shows {
-            eprint!("\r\u{1b}[K");
+            stderr::part("\r\u{1b}[K");
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::model::{SourceKind, View};
 use crate::output::{self, Format, Layout};
 use crate::report::column::UnknownColumn;
 use crate::report::{self, Report};
+use crate::stderr;
 
 /// Prints as the output flags say.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Printer {
     /// One sentence for whoever reads stderr.
     pub fn note(&self, text: &str) {
         if !self.quiet && !text.is_empty() {
-            eprintln!("{}", output::table::clean(text));
+            stderr::line(output::table::clean(text));
         }
     }
 

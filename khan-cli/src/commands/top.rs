@@ -17,6 +17,7 @@ use crate::model::history::Limits;
 use crate::model::{History, Query, SourceKind, project};
 use crate::report::connections;
 use crate::sources::cluster;
+use crate::stderr;
 use crate::tui;
 
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
@@ -96,13 +97,16 @@ fn contexts(cli: &Cli, feed: &Feed) -> Vec<String> {
 async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result<Result<Feed, ExitCode>, Failure> {
     if let Some(file) = cli.source.record.take() {
         // Opened again, the file would begin anew and lose what it holds.
-        eprintln!("note: the recording {} ends here, because its source is opened again", file.display());
+        stderr::line(format_args!(
+            "note: the recording {} ends here, because its source is opened again",
+            file.display()
+        ));
     }
     if let Some(context) = app.wanted.take() {
-        eprintln!("khan: connecting to context {context:?}");
+        stderr::line(format_args!("khan: connecting to context {context:?}"));
         cli.kube.leave_for(context);
     } else {
-        eprintln!("khan: connecting again");
+        stderr::line("khan: connecting again");
     }
     let cli = &*cli;
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;

@@ -69,6 +69,20 @@ async fn a_reader_that_leaves_is_no_failure() {
     assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap()), (Some(0), String::new()));
 }
 
+/// As in `khan top --once 2>&1 >/dev/null | head -n 0`.
+#[tokio::test]
+async fn a_note_that_nobody_reads_changes_no_exit_code() {
+    let [n1, _] = two_nodes();
+    let server = agent(ok(&n1)).await;
+    for (more, code) in [("--namespace=empty", 0), ("--record=/dev/full", 1), ("--columns=nosuch", 64)] {
+        let mut khan = khan(&["top", "--once", "--agent", &server.uri(), more]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = khan.command.stderr(writer).output().await.unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{more}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_that_a_name_holds_reaches_the_terminal_raw() {
     let server = agent(ok(&snapshot("n1", &[("we\u{1b}[2Jb", "n1", "=db", "n1", 80, 1)]))).await;
