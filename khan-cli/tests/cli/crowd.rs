@@ -18,8 +18,9 @@ const AGENTS: usize = 500;
 const ROWS: usize = 200;
 /// Pods on each node.
 const PODS: usize = 60;
-/// What `khan` may take, in MiB.
-const MOST: u64 = 90;
+/// What `khan` may take, in MiB: it takes 85 to 100, depending on how the allocator's arenas fill. That rows are held once is
+/// held by `model/history/tests.rs`; this holds everything else that grows with agents and rounds.
+const MOST: u64 = 130;
 /// How long two rounds may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(5);
 
