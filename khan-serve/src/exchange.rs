@@ -25,6 +25,10 @@ pub(crate) enum Phase {
     Serving = 2,
 }
 
+/// A request head may be this late before it counts as waiting: between connecting and sending, a client on a busy machine
+/// waits for a core.
+const HEAD_GRACE: Duration = Duration::from_secs(1);
+
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Microseconds since the first call, and never 0.
@@ -123,18 +127,17 @@ impl State {
         (phase, *BASE + Duration::from_micros(packed >> 2))
     }
 
-    /// How long the server has waited for the peer: for the request head since it first looked for one, or for the request
-    /// body and for the answer to be read since the request began. What the server takes for itself does not count: a
+    /// How long the server has waited for the peer: for the request head since a second after it first looked for one, or for
+    /// the request body and for the answer to be read since the request began. What the server takes for itself does not count: a
     /// connection that was just accepted may hold a request that nobody has looked at.
     pub(crate) fn kept_waiting(&self) -> Duration {
-        let micros = match self.phase().0 {
+        match self.phase().0 {
             Phase::Idle | Phase::Head => match self.head.load(Ordering::Relaxed) {
-                0 => 0,
-                since => now().saturating_sub(since),
+                0 => Duration::ZERO,
+                since => Duration::from_micros(now().saturating_sub(since)).saturating_sub(HEAD_GRACE),
             },
-            Phase::Serving => self.read.total() + self.write.total(),
-        };
-        Duration::from_micros(micros)
+            Phase::Serving => Duration::from_micros(self.read.total() + self.write.total()),
+        }
     }
 
     /// The server looked for a request head, or the rest of it, and there was none.
@@ -215,10 +218,11 @@ mod tests {
         assert_eq!(exchange.kept_waiting(), Duration::ZERO, "nobody has looked for a request");
         exchange.0.awaits_head();
         tokio::time::advance(second).await;
+        assert_eq!(exchange.kept_waiting(), Duration::ZERO, "it may be on its way");
         exchange.0.enter(Phase::Head);
         exchange.0.awaits_head();
         tokio::time::advance(second).await;
-        assert_eq!(exchange.kept_waiting(), 2 * second, "a head that trickles is no progress");
+        assert_eq!(exchange.kept_waiting(), 2 * second - HEAD_GRACE, "a head that trickles is no progress");
         exchange.0.enter(Phase::Serving);
         tokio::time::advance(second).await;
         assert_eq!(exchange.kept_waiting(), Duration::ZERO, "the server works");

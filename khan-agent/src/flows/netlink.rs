@@ -7,8 +7,8 @@
 //! buckets is looked at with every datagram.
 
 pub mod attribute;
-pub mod message;
 pub mod link;
+pub mod message;
 pub mod request;
 mod fast_path;
 pub mod parse;
