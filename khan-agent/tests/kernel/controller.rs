@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use khan_api::{Kind, NodePort, Protocol, ResolveRequest, ServicePort, Snapshot};
 use khan_lab::program::Running;
-use khan_lab::{Host, Lab, Program, Result, Seed, host, traffic, until};
+use khan_lab::{Host, Lab, Program, Result, Seed, traffic, until};
 
 use crate::page::lines;
+use crate::support::node_pod_and_outside;
 
 const SOON: Duration = Duration::from_mins(1);
 
@@ -300,17 +301,7 @@ fn addresses_that_a_new_range_covers_have_their_names_in_the_same_scan() -> Resu
 #[test]
 fn node_ports_are_asked_about_and_told() -> Result {
     let lab = Lab::new()?;
-    let (node, pod, outside) = (lab.host("node")?, lab.host("pod")?, lab.host("outside")?);
-    host::link(
-        host::Link { host: &node, name: "pod0", addresses: &["10.1.0.1/24"] },
-        host::Link { host: &pod, name: "eth0", addresses: &["10.1.0.2/24"] },
-    )?;
-    host::link(
-        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
-        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
-    )?;
-    pod.route(["default", "via", "10.1.0.1"])?;
-    node.forward()?;
+    let (node, pod, outside) = node_pod_and_outside(&lab)?;
     node.nft(
         "table ip nat {
             chain pre { type nat hook prerouting priority -100;

@@ -2,9 +2,9 @@
 
 use khan_agent::metrics_page::{Destination, ExtraLabel};
 use khan_api::Kind;
-use khan_lab::{Lab, Result, Seed, host, traffic};
+use khan_lab::{Lab, Result, Seed, traffic};
 
-use crate::support::{Agent, ip, named, pod, sum_by};
+use crate::support::{Agent, ip, named, node_pod_and_outside, pod, sum_by};
 
 fn names() -> Agent {
     let service =
@@ -62,17 +62,7 @@ fn several_backends_behind_one_cluster_ip() -> Result {
 #[test]
 fn hairpin_and_node_port() -> Result {
     let lab = Lab::new()?;
-    let (node, pod, outside) = (lab.host("node")?, lab.host("pod")?, lab.host("outside")?);
-    host::link(
-        host::Link { host: &node, name: "pod0", addresses: &["10.1.0.1/24"] },
-        host::Link { host: &pod, name: "eth0", addresses: &["10.1.0.2/24"] },
-    )?;
-    host::link(
-        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
-        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
-    )?;
-    pod.route(["default", "via", "10.1.0.1"])?;
-    node.forward()?;
+    let (node, pod, outside) = node_pod_and_outside(&lab)?;
     node.nft(
         "table ip nat {
             chain pre { type nat hook prerouting priority -100;

@@ -13,7 +13,7 @@ use khan_agent::scan::Scanner;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table;
 use khan_api::{Identity, Kind, ResolveAnswer, Timestamp};
-use khan_lab::{Entry, Host};
+use khan_lab::{Entry, Host, Lab, host};
 
 use crate::page::{Labels, lines};
 
@@ -135,4 +135,20 @@ pub(crate) fn named(kind: Kind, name: &str, node: &str) -> Identity {
 
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
+}
+
+/// A node that forwards between a pod, 10.1.0.2, and a client outside the cluster, 10.9.0.2; its own addresses end in 1.
+pub(crate) fn node_pod_and_outside(lab: &Lab) -> khan_lab::Result<(Host, Host, Host)> {
+    let (node, pod, outside) = (lab.host("node")?, lab.host("pod")?, lab.host("outside")?);
+    host::link(
+        host::Link { host: &node, name: "pod0", addresses: &["10.1.0.1/24"] },
+        host::Link { host: &pod, name: "eth0", addresses: &["10.1.0.2/24"] },
+    )?;
+    host::link(
+        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
+        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
+    )?;
+    pod.route(["default", "via", "10.1.0.1"])?;
+    node.forward()?;
+    Ok((node, pod, outside))
 }
