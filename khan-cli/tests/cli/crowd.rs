@@ -1,7 +1,7 @@
 //! Five hundred honest agents: what `khan` takes while it watches them.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use khan_api::Timestamp;
 use portable_pty::CommandBuilder;
 
 use crate::khan::peak_mib;
-use crate::session::Session;
+use crate::session::{Session, read_head};
 
 const AGENTS: usize = 500;
 /// Ten times fewer than fit into 200 MiB, because a build that is not optimised is slow; `docs/attacks.md` has the rest.
@@ -79,12 +79,7 @@ impl Told {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         let mut stream = stream;
         loop {
-            let mut request = String::new();
-            while !request.ends_with("\r\n\r\n") {
-                if reader.read_line(&mut request).ok()? == 0 {
-                    return None;
-                }
-            }
+            let request = read_head(&mut reader)?;
             let node: usize = request.split('/').nth(1)?.parse().ok()?;
             let body = self.snapshot(node);
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).ok()?;

@@ -86,18 +86,24 @@ impl Server {
     }
 }
 
+/// The next request's head, as far as the empty line; `None` when the peer has left.
+pub(crate) fn read_head(reader: &mut impl BufRead) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).ok()? == 0 {
+            return None;
+        }
+    }
+    Some(head)
+}
+
 impl Told {
     /// Answers the requests of one connection.
     fn answer(&self, stream: TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         let mut stream = stream;
         loop {
-            let mut request = String::new();
-            while !request.ends_with("\r\n\r\n") {
-                if reader.read_line(&mut request).ok()? == 0 {
-                    return None;
-                }
-            }
+            let request = read_head(&mut reader)?;
             if self.away.load(Ordering::SeqCst) {
                 return None;
             }
