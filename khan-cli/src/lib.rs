@@ -27,6 +27,5 @@ pub mod app;
 
 /// Chooses the cryptography behind TLS, once per process; every HTTP client takes it from there.
 pub fn install_tls() {
-    // An error means that it is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    drop(sources::http_config::client::provider());
 }

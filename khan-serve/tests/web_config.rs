@@ -68,7 +68,7 @@ impl Folder {
     }
 
     fn client(&self) -> ClientBuilder {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        khan_serve::tls_provider::install();
         let authority = Certificate::from_pem(self.text("ca.pem").as_bytes()).unwrap();
         Client::builder().no_proxy().pool_max_idle_per_host(0).tls_certs_only([authority])
     }
