@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::exchange::State;
+use crate::exchange::{Phase, State};
 use crate::peer::Peer;
 use crate::shed::{self, How};
 
@@ -55,10 +55,12 @@ impl Connections {
     /// Closes one in favour of another.
     pub(crate) fn displace(&mut self) {
         let Some(numbers) = self.peers.values().max_by_key(|numbers| numbers.len()) else { return };
-        // Among those that keep nobody waiting the oldest exchange goes.
+        // Among those that keep nobody waiting the oldest exchange goes, and one whose request is still to be read only when
+        // no other is being served: it may be a probe.
         let slowest = numbers.iter().copied().max_by_key(|number| {
             let state = &self.states[number];
-            (state.kept_waiting(), std::cmp::Reverse(state.phase().1))
+            let (phase, since) = state.phase();
+            (state.kept_waiting(), phase == Phase::Serving, std::cmp::Reverse(since))
         });
         if let Some(state) = slowest.and_then(|number| self.remove(number)) {
             state.close();
@@ -72,12 +74,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::exchange::Phase;
 
     fn open(connections: &mut Connections, address: &str) -> (u64, Arc<State>) {
         let state = State::new(address.parse().unwrap());
         state.enter(Phase::Serving);
         (connections.add(Arc::clone(&state)), state)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_still_to_be_read_stays_while_others_are_served() {
+        let mut connections = Connections::default();
+        let probe = connections.add(State::new("10.0.0.1".parse().unwrap()));
+        tokio::time::advance(Duration::from_millis(10)).await;
+        let (served, _state) = open(&mut connections, "10.0.0.1");
+        connections.displace();
+        assert!(connections.remove(served).is_none() && connections.remove(probe).is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -130,6 +130,8 @@ impl Server {
             };
             failing = false;
             if connections.len() >= room {
+                // In a burst those that were just accepted have their first turn before one of them makes room.
+                tokio::task::yield_now().await;
                 connections.displace();
             }
             let state = State::new(peer.ip());
