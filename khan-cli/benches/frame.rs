@@ -1,15 +1,15 @@
 //! A frame with 100,000 rows in memory at 120x40: Khan's, which builds the rows on the screen, against handing
 //! ratatui's `Table` every row. Prints times and their ratio; fails above 5 ms when optimised.
 
-#[path = "../tests/tui/shop.rs"]
+#[path = "../tests/screen/shop.rs"]
 mod shop;
-#[path = "../tests/tui/stage.rs"]
+#[path = "../tests/screen/stage.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod stage;
 
 use std::time::{Duration, Instant};
 
-use khan_cli::tui::view::draw;
+use khan_cli::screen::panels::draw;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Constraint;

@@ -1,10 +1,10 @@
 //! `khan top` in a real terminal, measured from outside: how long after the agent's first answer the first frame is there,
 //! and what a minute of idling on 4,000 rows costs. Fails above 300 ms, 1 % of a core or 1 KB/s when optimised.
 
-#[path = "../tests/tui/session.rs"]
+#[path = "../tests/screen/session.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod session;
-#[path = "../tests/tui/shop.rs"]
+#[path = "../tests/screen/shop.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]
 mod shop;
 

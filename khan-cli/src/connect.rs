@@ -18,9 +18,9 @@ use crate::feed::{Feed, channel};
 use crate::model::{Query, SourceInfo, SourceKind, View};
 use crate::sources::agents::discovery::{DiscoveryError, DiscoveryOptions, discover};
 use crate::sources::agents::poll::{self, Plan};
-use crate::sources::agents::roster::Roster;
 use crate::sources::agents::route::DirectClient;
 use crate::sources::agents::route::pod::Connect;
+use crate::sources::agents::targets::Targets;
 use crate::sources::agents::{self, url::AgentUrl};
 use crate::sources::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::sources::exchange::Bounds;
@@ -143,7 +143,7 @@ pub fn usual_prometheus() -> Option<String> {
 pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
     let http = credentials::agents(cli)?;
     let mut source = SourceInfo { kind: SourceKind::Agents, ..SourceInfo::default() };
-    let roster = if cli.source.agent.is_empty() {
+    let targets = if cli.source.agent.is_empty() {
         let cluster = cluster(&cli.kube).await?;
         source.context.clone_from(&cluster.context);
         if cli.source.connect != Connect::Auto {
@@ -159,19 +159,19 @@ pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
         bounds: Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() },
         nodes: NodeChoice::new(&cli.source.node),
     };
-    tracing::info!(agents = roster.borrow().targets.len(), every = ?plan.interval, "Asking agents");
+    tracing::info!(agents = targets.borrow().list.len(), every = ?plan.interval, "Asking agents");
     let (feeder, feed) = channel(View::empty(source.clone()));
-    tokio::spawn(poll::run(feeder, roster, plan, source));
+    tokio::spawn(poll::run(feeder, targets, plan, source));
     Ok(feed)
 }
 
-fn named(cli: &Cli, http: HttpConfig) -> Result<Roster, Failure> {
+fn named(cli: &Cli, http: HttpConfig) -> Result<Targets, Failure> {
     let urls: Result<Vec<AgentUrl>, _> = cli.source.agent.iter().map(|text| text.parse()).collect();
     let urls = urls.map_err(|error| Failure::usage(format_args!("--agent {error}")))?;
     agents::fixed(&urls, http).map_err(Failure::usage)
 }
 
-async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<watch::Receiver<Roster>, Failure> {
+async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<watch::Receiver<Targets>, Failure> {
     let options = DiscoveryOptions {
         namespace: cli.source.khan_namespace.clone(),
         selector: cli.source.khan_selector.clone(),
@@ -180,9 +180,9 @@ async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<wat
         nodes: cli.source.node.clone(),
         client: DirectClient::new(http).map_err(Failure::usage)?,
     };
-    let roster = discover(Arc::new(cluster), options).await.map_err(|error| explain(&error))?;
-    let nobody = roster.borrow().targets.is_empty().then(|| roster.borrow().notes.join("; "));
-    nobody.map_or(Ok(roster), |nobody| Err(Failure::unreachable(nobody)))
+    let targets = discover(Arc::new(cluster), options).await.map_err(|error| explain(&error))?;
+    let nobody = targets.borrow().list.is_empty().then(|| targets.borrow().notes.join("; "));
+    nobody.map_or(Ok(targets), |nobody| Err(Failure::unreachable(nobody)))
 }
 
 fn explain(error: &DiscoveryError) -> Failure {

@@ -4,7 +4,7 @@
 //! The modules stand in the order in which they build on each other: none names one that stands below it.
 //!
 //! ```text
-//! args -> connect -> sources/* -> feed (watch<Arc<View>>, news, requests) -> model -> commands/* -> output/*  |  tui/*
+//! args -> connect -> sources/* -> feed (watch<Arc<View>>, news, requests) -> model -> commands/* -> output/*  |  screen/*
 //! ```
 
 #![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_cli::stderr")]
@@ -21,7 +21,7 @@ pub mod config;
 pub mod args;
 pub mod logging;
 pub mod connect;
-pub mod tui;
+pub mod screen;
 pub mod commands;
 pub mod app;
 

@@ -16,7 +16,7 @@ pub mod exchange;
 pub mod cluster;
 pub mod nodes;
 mod retry;
-mod trust;
+mod staleness;
 pub mod agents;
 pub mod controller;
 #[cfg(target_os = "linux")]

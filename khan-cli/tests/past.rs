@@ -8,14 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use khan_cli::feed::{Feed, News};
 use khan_cli::model::{History, Query, SourceInfo, View, project};
+use khan_cli::screen::drill::Drill;
 use khan_cli::sources::agents::route::DirectClient;
 use khan_cli::sources::exchange::Bounds;
 use khan_cli::sources::http_config::HttpConfig;
 use khan_cli::sources::nodes::NodeChoice;
 use khan_cli::sources::prometheus::client::Client;
-use khan_cli::sources::prometheus::need::Need;
+use khan_cli::sources::prometheus::label_set::LabelSet;
 use khan_cli::sources::prometheus::run::{self, Plan};
-use khan_cli::tui::drill::Drill;
 use khan_lab::Lab;
 use khan_lab::prometheus::{Job, Prometheus};
 use serde_json::Value;
@@ -123,8 +123,12 @@ async fn told_apart(prometheus: &Prometheus) {
     let http = DirectClient::new(HttpConfig::default()).unwrap();
     let client = Client::http(prometheus.url().unwrap().parse().unwrap(), http, Bounds::default());
     let query = Query { window: WINDOW, ..Query::default() };
-    let plan =
-        Plan { interval: Duration::from_secs(1), window: WINDOW, need: Need::of(&query), nodes: NodeChoice::default() };
+    let plan = Plan {
+        interval: Duration::from_secs(1),
+        window: WINDOW,
+        labels: LabelSet::of(&query),
+        nodes: NodeChoice::default(),
+    };
     let mut feed = run::start(client, plan, SourceInfo::default()).await.unwrap();
     let mut history = History::default();
     history.track(&query);

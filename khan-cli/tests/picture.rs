@@ -4,13 +4,13 @@
 //! cargo build --bins && cargo test -p khan-cli --test picture -- --ignored
 //! ```
 
-#[path = "tui/session.rs"]
+#[path = "screen/session.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]
 mod session;
-#[path = "tui/shop.rs"]
+#[path = "screen/shop.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]
 mod shop;
-#[path = "tui/svg.rs"]
+#[path = "screen/svg.rs"]
 mod svg;
 
 use std::path::Path;

@@ -16,7 +16,7 @@ use khan_cli::sources::exchange::Bounds;
 use khan_cli::sources::http_config::HttpConfig;
 use khan_cli::sources::nodes::NodeChoice;
 use khan_cli::sources::prometheus::client::Client;
-use khan_cli::sources::prometheus::need::Need;
+use khan_cli::sources::prometheus::label_set::LabelSet;
 use khan_cli::sources::prometheus::promql::TAKEN;
 use khan_cli::sources::prometheus::run::{self, Plan};
 use khan_lab::Lab;
@@ -203,7 +203,7 @@ impl Bench {
     }
 
     async fn ask_prometheus_about(&self, query: &Query, window: Duration, nodes: NodeChoice) -> Feed {
-        let plan = Plan { interval: Duration::from_secs(1), window, need: Need::of(query), nodes };
+        let plan = Plan { interval: Duration::from_secs(1), window, labels: LabelSet::of(query), nodes };
         run::start(self.client(), plan, SourceInfo::default()).await.unwrap()
     }
 
@@ -225,9 +225,9 @@ impl Bench {
     fn ask_agents_of(&self, nodes: NodeChoice) -> Feed {
         let (feeder, feed) = feed::channel(View::default());
         let urls = self.agents.each_ref().map(|agent| agent.url().parse().unwrap());
-        let roster = watch::channel(agents::fixed(&urls, HttpConfig::default()).unwrap()).1;
+        let targets = watch::channel(agents::fixed(&urls, HttpConfig::default()).unwrap()).1;
         let plan = agents::poll::Plan { interval: Duration::from_secs(1), nodes, ..agents::poll::Plan::default() };
-        tokio::spawn(agents::poll::run(feeder, roster, plan, SourceInfo::default()));
+        tokio::spawn(agents::poll::run(feeder, targets, plan, SourceInfo::default()));
         feed
     }
 }
@@ -304,7 +304,8 @@ async fn agents_and_prometheus_give_the_same_answers() {
         assert_eq!((found, summed.connections()), (expected, directly.connections()), "{node}");
     }
     let nodes = NodeChoice::new(&["n9".to_owned()]);
-    let plan = Plan { interval: Duration::from_secs(1), window: Duration::ZERO, need: Need::of(&questions[0]), nodes };
+    let plan =
+        Plan { interval: Duration::from_secs(1), window: Duration::ZERO, labels: LabelSet::of(&questions[0]), nodes };
     let error = run::start(bench.client(), plan, SourceInfo::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "has no fresh series of node n9 (--node)");
     let query = filter("src:web");

@@ -1,8 +1,8 @@
 //! `khan top` in a real terminal: it draws, it listens, and it gives the terminal back whatever ends it.
 
-#[path = "tui/session.rs"]
+#[path = "screen/session.rs"]
 mod session;
-#[path = "tui/shop.rs"]
+#[path = "screen/shop.rs"]
 mod shop;
 
 use std::io::Write;
@@ -381,7 +381,7 @@ fn an_error_restores_the_terminal_before_it_is_told() {
 #[test]
 #[ignore = "a program for an_error_restores_the_terminal_before_it_is_told"]
 fn returns_an_error() -> Result<(), String> {
-    let _screen = khan_cli::tui::terminal::Screen::enter(true).expect("a terminal");
+    let _screen = khan_cli::screen::terminal::Screen::enter(true).expect("a terminal");
     Err("on purpose".into())
 }
 
@@ -397,7 +397,7 @@ fn panics_in_a_task() {
             signal.recv().await;
             panic!("on purpose");
         });
-        khan_cli::tui::Options::default().show(feed, Vec::new()).await
+        khan_cli::screen::Options::default().show(feed, Vec::new()).await
     });
     panic!("{ended:?}");
 }
@@ -405,8 +405,8 @@ fn panics_in_a_task() {
 #[test]
 #[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
 fn panics_on_the_screens_own_thread() {
-    khan_cli::tui::terminal::install_panic_hook();
-    let _screen = khan_cli::tui::terminal::Screen::enter(true).expect("a terminal");
+    khan_cli::screen::terminal::install_panic_hook();
+    let _screen = khan_cli::screen::terminal::Screen::enter(true).expect("a terminal");
     panic!("on purpose");
 }
 

@@ -1,16 +1,16 @@
 //! What the screens look like at several sizes, and that no size and no data make them panic.
 
-#[path = "tui/shop.rs"]
+#[path = "screen/shop.rs"]
 mod shop;
 
-#[path = "tui/stage.rs"]
+#[path = "screen/stage.rs"]
 mod stage;
 
 use khan_api::Timestamp;
 use khan_cli::feed::{Link, News};
-use khan_cli::tui::msg::{Effect, Exit, Msg};
-use khan_cli::tui::page::Page;
-use khan_cli::tui::styles::Theme;
+use khan_cli::screen::msg::{Effect, Exit, Msg};
+use khan_cli::screen::styles::Theme;
+use khan_cli::screen::tab::Tab;
 use shop::START;
 use stage::Stage;
 
@@ -124,7 +124,7 @@ fn expired_credentials_are_one_key_away() {
     assert_eq!(stage.press("Enter"), [Effect::Quit(Exit::Reconnect)]);
     stage.app.forget_source();
     assert!(!stage.frame().contains("credentials"), "{}", stage.frame());
-    assert_eq!((stage.app.page, stage.app.filter_text.as_str()), (Page::Sources, "shop"));
+    assert_eq!((stage.app.page, stage.app.filter_text.as_str()), (Tab::Sources, "shop"));
     stage.play(2..3);
     assert!(matches!(stage.press("Enter")[..], [Effect::Sample(..)]));
 }

@@ -1,8 +1,8 @@
 //! No size, no data and no sequence of keys makes the screens panic or lose their footing.
 
-#[path = "tui/shop.rs"]
+#[path = "screen/shop.rs"]
 mod shop;
-#[path = "tui/stage.rs"]
+#[path = "screen/stage.rs"]
 #[expect(dead_code, reason = "the other tests use the rest of it")]
 mod stage;
 
@@ -10,7 +10,7 @@ use khan_api::snapshot::Snapshot;
 use khan_api::{Connection, ConnectionSample, Timestamp};
 use khan_cli::feed::{Missed, Samples};
 use khan_cli::model::RowKey;
-use khan_cli::tui::msg::{Effect, Exit, Msg};
+use khan_cli::screen::msg::{Effect, Exit, Msg};
 use proptest::prelude::*;
 use proptest::sample::select;
 use stage::Stage;

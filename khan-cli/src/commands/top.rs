@@ -16,9 +16,9 @@ use crate::feed::Feed;
 use crate::model::history::Limits;
 use crate::model::{History, Query, SourceKind, project};
 use crate::report::connections;
+use crate::screen;
 use crate::sources::cluster;
 use crate::stderr;
-use crate::tui;
 
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
     let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
@@ -40,20 +40,20 @@ pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
 pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let output = &cli.output;
     let query = query(cli, args).await?;
-    let options = tui::Options {
+    let options = screen::Options {
         query,
         rule: args.leak.rule(None),
         theme: output.theme.map(|theme| match theme {
-            ThemeChoice::Ansi => tui::styles::Theme::Ansi,
-            ThemeChoice::Light => tui::styles::Theme::Light,
-            ThemeChoice::Dark => tui::styles::Theme::Dark,
-            ThemeChoice::Cvd => tui::styles::Theme::Cvd,
-            ThemeChoice::Mono => tui::styles::Theme::Mono,
+            ThemeChoice::Ansi => screen::styles::Theme::Ansi,
+            ThemeChoice::Light => screen::styles::Theme::Light,
+            ThemeChoice::Dark => screen::styles::Theme::Dark,
+            ThemeChoice::Cvd => screen::styles::Theme::Cvd,
+            ThemeChoice::Mono => screen::styles::Theme::Mono,
         }),
         color: match output.color {
-            ColorChoice::Auto => tui::depth::ColorChoice::Auto,
-            ColorChoice::Always => tui::depth::ColorChoice::Always,
-            ColorChoice::Never => tui::depth::ColorChoice::Never,
+            ColorChoice::Auto => screen::depth::ColorChoice::Auto,
+            ColorChoice::Always => screen::depth::ColorChoice::Always,
+            ColorChoice::Never => screen::depth::ColorChoice::Never,
         },
         ascii: output.ascii,
         mouse: output.mouse,
@@ -67,7 +67,7 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let mut cli = cli.clone();
     loop {
         let (ending, mut app) = shown.map_err(|error| match error {
-            tui::Error::Options(_) => Failure::usage(error),
+            screen::Error::Options(_) => Failure::usage(error),
             error => Failure::runtime(error),
         })?;
         if let Some(code) = ending.code() {
@@ -81,7 +81,7 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
         feed.handle.set_interval(app.interval);
         app.contexts = contexts(&cli, &feed);
         // The terminal has said its background already, and the user may have chosen since.
-        shown = tui::run(app, feed, false).await;
+        shown = screen::run(app, feed, false).await;
     }
 }
 
@@ -94,7 +94,7 @@ fn contexts(cli: &Cli, feed: &Feed) -> Vec<String> {
 
 /// Connects as at the start, on the ordinary screen. `Err` inside is how a signal ends the program meanwhile: the screen
 /// has listened to signals, so they do not end it by themselves any more.
-async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result<Result<Feed, ExitCode>, Failure> {
+async fn again(cli: &mut Cli, args: &TopArgs, app: &mut screen::app::App) -> Result<Result<Feed, ExitCode>, Failure> {
     if let Some(file) = cli.source.record.take() {
         // Opened again, the file would begin anew and lose what it holds.
         stderr::line(format_args!(
@@ -117,9 +117,9 @@ async fn again(cli: &mut Cli, args: &TopArgs, app: &mut tui::app::App) -> Result
     };
     let ending = tokio::select! {
         feed = connected => return feed.map(Ok),
-        _ = tokio::signal::ctrl_c() => tui::Ending::Interrupted,
-        _ = terminated.recv() => tui::Ending::Terminated,
-        _ = hung_up.recv() => tui::Ending::HungUp,
+        _ = tokio::signal::ctrl_c() => screen::Ending::Interrupted,
+        _ = terminated.recv() => screen::Ending::Terminated,
+        _ = hung_up.recv() => screen::Ending::HungUp,
     };
     Ok(Err(ending.code().map_or(ExitCode::FAILURE, ExitCode::from)))
 }

@@ -14,7 +14,7 @@ use crate::sources::exchange::Bounds;
 use crate::sources::http_config::{BasicAuth, HeaderSource, HttpConfig};
 use crate::sources::nodes::NodeChoice;
 use crate::sources::prometheus::client::{Client, PrometheusUrl, PrometheusUrlError};
-use crate::sources::prometheus::need::Need;
+use crate::sources::prometheus::label_set::LabelSet;
 use crate::sources::prometheus::run::{self, Plan};
 
 /// Answers about the past hold many points, and one server is asked, not hundreds.
@@ -29,7 +29,7 @@ pub async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure>
     let plan = Plan {
         interval: cli.source.interval.max(LEAST_INTERVAL),
         window: query.trend.max(query.window),
-        need: Need::of(query),
+        labels: LabelSet::of(query),
         nodes: NodeChoice::new(&cli.source.node),
     };
     let name = client.url().to_owned();

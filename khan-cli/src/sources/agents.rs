@@ -2,33 +2,33 @@
 //!
 //! ```text
 //! --agent URL ┐
-//!             ├─▶ Roster of Targets ─▶ poll: asks, judges (watched), merges ─▶ feed
+//!             ├─▶ Targets of Targets ─▶ poll: asks, judges (agent_state), merges ─▶ feed
 //! discovery ──┘          └ route: how requests get there
 //! ```
 
 pub mod url;
 pub mod route;
 pub mod fetch;
-pub mod roster;
+pub mod targets;
 pub mod discovery;
-mod watched;
+mod agent_state;
 pub(crate) mod details;
 pub mod poll;
 
 use std::sync::Arc;
 
-use self::roster::{Roster, Target};
 use self::route::{Direct, DirectClient, Route};
+use self::targets::{Target, Targets};
 use self::url::AgentUrl;
 use crate::sources::http_config::{HttpConfig, HttpConfigError};
 
 /// The agents at these URLs, asked with these settings.
-pub fn fixed(urls: &[AgentUrl], config: HttpConfig) -> Result<Roster, HttpConfigError> {
+pub fn fixed(urls: &[AgentUrl], config: HttpConfig) -> Result<Targets, HttpConfigError> {
     urls.iter().try_for_each(|url| config.check_url(url.url()))?;
     let client = DirectClient::new(config)?;
     let target = |url: &AgentUrl| {
         let route = Arc::new(Route::Url(Direct { url: url.clone(), client: client.clone() }));
         Target { id: url.to_string(), name: url.to_string(), node: url.authority(), route }
     };
-    Ok(Roster::fixed(urls.iter().map(target).collect()))
+    Ok(Targets::fixed(urls.iter().map(target).collect()))
 }

@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
 use super::agents::fetch::{self, FetchError};
-use super::agents::roster::Target;
 use super::agents::route::pod::Connect;
 use super::agents::route::proxy::Proxied;
 use super::agents::route::{Direct, DirectClient, Route};
+use super::agents::targets::Target;
 use super::agents::url::{AgentUrl, AgentUrlError};
 use super::cluster::Cluster;
 use super::exchange::{Ask, Bounds, ExchangeError};
@@ -171,6 +171,6 @@ async fn pod(
         nodes: Vec::new(),
         client: client.clone(),
     };
-    let roster = discovery::look(Arc::clone(cluster), options).await?;
-    roster.targets.into_iter().next().ok_or(ControllerError::Absent(place))
+    let targets = discovery::look(Arc::clone(cluster), options).await?;
+    targets.list.into_iter().next().ok_or(ControllerError::Absent(place))
 }

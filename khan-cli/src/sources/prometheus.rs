@@ -2,12 +2,12 @@
 //! agents themselves, for clusters that are larger than one terminal can poll, and it knows the past.
 //!
 //! ```text
-//! Query ─▶ Need (labels) ─▶ promql ─▶ client ─▶ answer ─▶ rows of nodes ─▶ merge ─▶ feed
+//! Query ─▶ LabelSet (labels) ─▶ promql ─▶ client ─▶ answer ─▶ rows of nodes ─▶ merge ─▶ feed
 //! ```
 
 pub mod answer;
 pub mod client;
-pub mod need;
+pub mod label_set;
 mod rows;
 pub mod promql;
 mod round;

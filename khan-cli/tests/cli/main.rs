@@ -18,8 +18,8 @@ mod prometheus;
 mod who;
 
 #[allow(dead_code, reason = "shared with the tests of the screen")]
-#[path = "../tui/session.rs"]
+#[path = "../screen/session.rs"]
 mod session;
 #[allow(dead_code, reason = "shared with the tests of the screen")]
-#[path = "../tui/shop.rs"]
+#[path = "../screen/shop.rs"]
 mod shop;

@@ -11,9 +11,9 @@ use khan_cli::feed::{self, Feed, Link, News};
 use khan_cli::model::{NodeState, SourceInfo, View};
 use khan_cli::sources::agents::discovery::{DiscoveryError, DiscoveryOptions, SELECTOR, discover};
 use khan_cli::sources::agents::poll::{self, Plan};
-use khan_cli::sources::agents::roster::Roster;
 use khan_cli::sources::agents::route::DirectClient;
 use khan_cli::sources::agents::route::pod::Connect;
+use khan_cli::sources::agents::targets::Targets;
 use khan_cli::sources::cluster::{Cluster, ClusterError, ClusterOptions};
 use khan_cli::sources::controller::Controller;
 use khan_cli::sources::exchange::Bounds;
@@ -69,7 +69,7 @@ impl World {
         Arc::new(Cluster::open(&options).await.unwrap())
     }
 
-    async fn discover(&self, connect: Connect) -> Result<watch::Receiver<Roster>, DiscoveryError> {
+    async fn discover(&self, connect: Connect) -> Result<watch::Receiver<Targets>, DiscoveryError> {
         discover(self.cluster().await, options(connect)).await
     }
 
@@ -323,8 +323,8 @@ async fn a_refusal_names_verbs_and_resources_and_ends_when_they_are_granted() {
 async fn whoever_may_list_one_namespace_only_still_finds_the_agents_there() {
     let world = World::start().await;
     world.change(|state| state.forbidden.insert("list pods everywhere"));
-    let roster = world.discover(Connect::Auto).await.unwrap();
-    assert_eq!(roster.borrow().targets.len(), 2);
+    let targets = world.discover(Connect::Auto).await.unwrap();
+    assert_eq!(targets.borrow().list.len(), 2);
     world.change(|state| state.forbidden.insert("list pods"));
     let error = world.discover(Connect::Auto).await.unwrap_err();
     assert_eq!(
@@ -338,8 +338,8 @@ async fn whoever_may_list_one_namespace_only_still_finds_the_agents_there() {
 async fn nobody_found_is_said_with_remedies() {
     let world = World::start().await;
     let options = DiscoveryOptions { namespace: Some("elsewhere".into()), ..options(Connect::Auto) };
-    let roster = discover(world.cluster().await, options).await.unwrap();
-    let note = roster.borrow().notes[0].clone();
+    let targets = discover(world.cluster().await, options).await.unwrap();
+    let note = targets.borrow().notes[0].clone();
     assert!(note.starts_with("no Khan agents found for app.kubernetes.io/name=khan,"), "{note}");
     assert!(note.contains("in namespace elsewhere: install them"), "{note}");
 }
@@ -436,8 +436,8 @@ async fn credentials_that_expire_are_read_again() {
     let cluster = Arc::new(Cluster::open(&options).await.unwrap());
     // Somebody logs in while we hold the old ones.
     std::fs::write(&path, &renewed).unwrap();
-    let roster = discover(Arc::clone(&cluster), self::options(Connect::Auto)).await.unwrap();
-    assert_eq!(roster.borrow().targets.len(), 2);
+    let targets = discover(Arc::clone(&cluster), self::options(Connect::Auto)).await.unwrap();
+    assert_eq!(targets.borrow().list.len(), 2);
     // Over a port-forward, too; and the answer that nothing changed is told, not asked for again and again.
     expired(&renewed);
     let cluster = Arc::new(Cluster::open(&options).await.unwrap());

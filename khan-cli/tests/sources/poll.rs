@@ -8,7 +8,7 @@ use khan_api::{Timestamp, routes};
 use khan_cli::feed::{self, DetailError, Feed, Missed, News, SampleRequest};
 use khan_cli::model::{NodeState, SourceInfo, View};
 use khan_cli::sources::agents::poll::{self, Plan};
-use khan_cli::sources::agents::{fixed, roster::Roster};
+use khan_cli::sources::agents::{fixed, targets::Targets};
 use khan_cli::sources::exchange::Bounds;
 use khan_cli::sources::http_config::HttpConfig;
 use serde_json::{Value, json};
@@ -32,15 +32,15 @@ pub(crate) fn snapshot(node: &str, id: u32) -> Value {
         "endpoints": [client, server, stranger], "rows": rows})
 }
 
-fn start(roster: Roster, interval: Duration) -> Feed {
+fn start(targets: Targets, interval: Duration) -> Feed {
     let (feeder, feed) = feed::channel(View::default());
     let plan =
         Plan { interval, bounds: Bounds { deadline: Duration::from_secs(2), ..Bounds::default() }, ..Plan::default() };
-    tokio::spawn(poll::run(feeder, watch::channel(roster).1, plan, SourceInfo::default()));
+    tokio::spawn(poll::run(feeder, watch::channel(targets).1, plan, SourceInfo::default()));
     feed
 }
 
-fn roster(urls: &[String]) -> Roster {
+fn targets(urls: &[String]) -> Targets {
     fixed(&urls.iter().map(|url| url.parse().unwrap()).collect::<Vec<_>>(), HttpConfig::default()).unwrap()
 }
 
@@ -64,7 +64,7 @@ async fn agent(node: &'static str) -> Server {
 #[tokio::test]
 async fn a_connection_that_two_nodes_see_is_counted_once() {
     let (first, second) = (agent("n1").await, agent("n2").await);
-    let mut feed = start(roster(&[first.url(), second.url(), first.url()]), Duration::from_secs(5));
+    let mut feed = start(targets(&[first.url(), second.url(), first.url()]), Duration::from_secs(5));
     let view = view(&mut feed, "both answered", |view| view.settled && view.counted_nodes() == 2).await;
     assert_eq!(view.nodes.len(), 2);
     assert_eq!(view.connections(), 13);
@@ -76,7 +76,7 @@ async fn a_connection_that_two_nodes_see_is_counted_once() {
 #[tokio::test]
 async fn rows_appear_before_the_slowest_agent_answers() {
     let (first, silent) = (agent("n1").await, Server::start(|_| Answer::Silence).await);
-    let mut feed = start(roster(&[first.url(), silent.url()]), Duration::from_secs(5));
+    let mut feed = start(targets(&[first.url(), silent.url()]), Duration::from_secs(5));
     let early = view(&mut feed, "the quick one is shown", |view| view.connections() == 10).await;
     assert!(!early.settled && early.count(NodeState::Waiting) == 1);
     let late = view(&mut feed, "the silent one is given up", |view| view.settled).await;
@@ -97,7 +97,7 @@ async fn an_agent_that_fails_is_tried_again_and_its_recovery_is_told() {
         n => Answer::json(snapshot("n1", n)),
     })
     .await;
-    let mut feed = start(roster(&[server.url()]), Duration::from_secs(1));
+    let mut feed = start(targets(&[server.url()]), Duration::from_secs(1));
     view(&mut feed, "first answer", |view| view.count(NodeState::Ok) == 1).await;
     let stale = view(&mut feed, "first failure", |view| view.count(NodeState::Stale) == 1).await;
     assert_eq!(stale.connections(), 10, "the last data is kept");
@@ -113,7 +113,7 @@ async fn an_agent_that_fails_is_tried_again_and_its_recovery_is_told() {
 #[tokio::test]
 async fn requests_change_the_rhythm() {
     let server = agent("n1").await;
-    let mut feed = start(roster(&[server.url()]), Duration::from_hours(1));
+    let mut feed = start(targets(&[server.url()]), Duration::from_hours(1));
     view(&mut feed, "first answer", |view| view.count(NodeState::Ok) == 1).await;
     assert_eq!(server.requests()[0].path, "/v1/snapshot?max_age=3600000ms");
     feed.handle.refresh();
@@ -127,7 +127,7 @@ async fn requests_change_the_rhythm() {
 #[tokio::test]
 async fn single_connections_come_from_every_node_that_holds_them() {
     let (first, second) = (agent("n1").await, agent("n2").await);
-    let mut feed = start(roster(&[first.url(), second.url()]), Duration::from_mins(1));
+    let mut feed = start(targets(&[first.url(), second.url()]), Duration::from_mins(1));
     view(&mut feed, "both answered", |view| view.counted_nodes() == 2).await;
     let request =
         SampleRequest { src: vec!["10.0.1.1".parse().unwrap()], port: Some(5432), ..SampleRequest::default() };
@@ -162,7 +162,7 @@ async fn a_busy_agent_is_asked_again_when_it_says_within_what_an_answer_may_take
         [(2, "0", true), (1, "1", true), (1, "60", false), (1, "soon", false), (9, "1", false)]
     {
         let (first, second) = (busy(times, wait).await, agent("n2").await);
-        let mut feed = start(roster(&[first.url(), second.url()]), Duration::from_mins(1));
+        let mut feed = start(targets(&[first.url(), second.url()]), Duration::from_mins(1));
         view(&mut feed, "both answered", |view| view.counted_nodes() == 2).await;
         let samples = feed.handle.sample(SampleRequest::default()).await.unwrap();
         let nodes: Vec<_> = samples.tables.iter().map(|sample| sample.node.as_str()).collect();
@@ -183,7 +183,7 @@ async fn a_dropped_question_lets_the_agents_go() {
         _ => Answer::json(snapshot("n1", 1)),
     })
     .await;
-    let mut feed = start(roster(&[server.url()]), Duration::from_mins(1));
+    let mut feed = start(targets(&[server.url()]), Duration::from_mins(1));
     view(&mut feed, "first answer", |view| view.settled && view.counted_nodes() == 1).await;
     let handle = feed.handle.clone();
     let question = tokio::spawn(async move { handle.sample(SampleRequest::default()).await });

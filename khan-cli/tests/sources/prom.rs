@@ -14,7 +14,7 @@ use khan_cli::sources::exchange::Bounds;
 use khan_cli::sources::http_config::HttpConfig;
 use khan_cli::sources::nodes::NodeChoice;
 use khan_cli::sources::prometheus::client::{Client, PrometheusUrl};
-use khan_cli::sources::prometheus::need::Need;
+use khan_cli::sources::prometheus::label_set::LabelSet;
 use khan_cli::sources::prometheus::run::{self, Plan};
 use serde_json::{Value, json};
 
@@ -119,7 +119,7 @@ async fn a_prometheus_that_goes_away_is_waited_for_and_its_rows_kept() {
     let plan = Plan {
         interval: Duration::from_secs(1),
         window: Duration::ZERO,
-        need: Need::of(&Query::default()),
+        labels: LabelSet::of(&Query::default()),
         nodes: NodeChoice::default(),
     };
     let mut feed = run::start(client(&server), plan, SourceInfo::default()).await.unwrap();
@@ -144,7 +144,7 @@ async fn another_question_is_asked_for_at_once_and_never_asks_for_less() {
     let plan = Plan {
         interval: Duration::from_hours(1),
         window: Duration::ZERO,
-        need: Need::of(&Query::default()),
+        labels: LabelSet::of(&Query::default()),
         nodes: NodeChoice::default(),
     };
     let feed = run::start(client(&server), plan, SourceInfo::default()).await.unwrap();
@@ -167,7 +167,7 @@ async fn nothing_scraped_is_said_at_the_start() {
     let plan = Plan {
         interval: Duration::from_secs(1),
         window: Duration::ZERO,
-        need: Need::of(&Query::default()),
+        labels: LabelSet::of(&Query::default()),
         nodes: NodeChoice::default(),
     };
     let error = run::start(client(&server), plan, SourceInfo::default()).await.unwrap_err().to_string();

@@ -73,8 +73,8 @@ async fn a_password_goes_through_a_port_forward_over_tls() {
             nodes: Vec::new(),
             client: DirectClient::new(http).unwrap(),
         };
-        let roster = look(Arc::clone(&cluster), options).await.unwrap();
-        let answer = roster.targets[0].route.exchange(&Ask::get("/livez"), Bounds::default()).await;
+        let targets = look(Arc::clone(&cluster), options).await.unwrap();
+        let answer = targets.list[0].route.exchange(&Ask::get("/livez"), Bounds::default()).await;
         answer.map(|reply| reply.status.as_u16()).map_err(|error| error.to_string())
     };
     let tls_config = TlsConfig { ca: Some(pem), server_name: Some("khan-agent".into()), ..TlsConfig::default() };

@@ -13,9 +13,9 @@ use crate::failure::Failure;
 use crate::model::View;
 use crate::sources::agents::discovery::list::{self, Part};
 use crate::sources::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
-use crate::sources::agents::roster::Target;
 use crate::sources::agents::route::pod::Connect;
 use crate::sources::agents::route::{Direct, DirectClient, Route};
+use crate::sources::agents::targets::Target;
 use crate::sources::agents::url::AgentUrl;
 use crate::sources::cluster::Cluster;
 use crate::sources::controller::{SELECTOR, SERVICE};
@@ -150,7 +150,7 @@ async fn looked(cli: &Cli, cluster: Option<&Arc<Cluster>>, view: Option<&View>) 
         nodes: Vec::new(),
         client: DirectClient::new(http).map_err(Failure::usage)?,
     };
-    let targets = discovery::look(Arc::clone(cluster), options).await.map(|roster| roster.targets).unwrap_or_default();
+    let targets = discovery::look(Arc::clone(cluster), options).await.map(|targets| targets.list).unwrap_or_default();
     let mut found = Vec::new();
     for pod in &pods {
         found.push(one(pod, targets.iter().find(|target| target.name == pod.name()), bounds).await);

@@ -8,9 +8,9 @@ use futures::future::join_all;
 use tokio::sync::{Semaphore, oneshot};
 use url::form_urlencoded;
 
+use super::agent_state::AgentState;
 use super::fetch;
-use super::roster::Target;
-use super::watched::Watched;
+use super::targets::Target;
 use crate::feed::{DetailError, Missed, SampleRequest, Samples};
 use crate::model::NodeTable;
 use crate::model::table::Row;
@@ -26,11 +26,11 @@ pub(super) struct Holders {
 /// The agents that can know the connections asked for: those named, else those whose snapshots have such rows, whichever end
 /// they see, and those of the nodes that the addresses live on, else all. One that just failed to answer is not waited for
 /// a second time.
-pub(super) fn holders<'a>(request: &SampleRequest, agents: impl Iterator<Item = &'a Watched> + Clone) -> Holders {
+pub(super) fn holders<'a>(request: &SampleRequest, agents: impl Iterator<Item = &'a AgentState> + Clone) -> Holders {
     let named: BTreeSet<&str> = request.nodes.iter().map(String::as_str).collect();
     let wanted = Wanted::new(request);
     let homes = homes(&wanted.addresses, agents.clone());
-    let holds = |agent: &&Watched| match () {
+    let holds = |agent: &&AgentState| match () {
         () if !named.is_empty() => named.contains(&*agent.status.node),
         () if wanted.addresses.is_empty() => true,
         () => homes.contains(&*agent.status.node) || agent.table().is_some_and(|table| wanted.is_in(table)),
@@ -85,8 +85,8 @@ impl<'a> Wanted<'a> {
 }
 
 /// The nodes that the addresses live on, as far as anybody knows.
-fn homes<'a>(addresses: &HashSet<IpAddr>, agents: impl Iterator<Item = &'a Watched>) -> BTreeSet<String> {
-    let endpoints = agents.filter_map(Watched::table).flat_map(|table| &table.endpoints);
+fn homes<'a>(addresses: &HashSet<IpAddr>, agents: impl Iterator<Item = &'a AgentState>) -> BTreeSet<String> {
+    let endpoints = agents.filter_map(AgentState::table).flat_map(|table| &table.endpoints);
     let homes = endpoints.filter(|end| !end.node.is_empty() && end.ip.is_some_and(|ip| addresses.contains(&ip)));
     homes.map(|end| end.node.to_string()).collect()
 }
@@ -168,13 +168,13 @@ mod tests {
     use crate::model::table::rows::Heard;
     use crate::sources::agents::fetch::Fetched;
 
-    fn agent(node: &str, addresses: &[(&str, &str)], rows: &[serde_json::Value], pool: &mut Pool) -> Watched {
+    fn agent(node: &str, addresses: &[(&str, &str)], rows: &[serde_json::Value], pool: &mut Pool) -> AgentState {
         let endpoints = addresses.iter().map(|(ip, node)| json!({"ip": ip, "type": "pod", "node": node}));
         let taken = Timestamp::from_seconds(1_795_341_600);
         let snapshot = json!({"schema": 1, "id": node, "node": node, "taken": taken, "endpoints": endpoints.collect::<Vec<_>>(),
             "rows": rows});
         let snapshot = Some(Box::new(serde_json::from_value::<Heard>(snapshot).unwrap()));
-        let mut agent = Watched::new(Target::fixed(&format!("http://{node}")));
+        let mut agent = AgentState::new(Target::fixed(&format!("http://{node}")));
         agent.succeed(Fetched { snapshot, etag: None, clock_skew_millis: None }, pool, Duration::from_secs(5), taken);
         agent
     }
@@ -193,14 +193,14 @@ mod tests {
             agent("n2", &ends[1..3], &[row(0, 1, 1)], &mut pool),
             agent("n3", &ends[3..], &[], &mut pool),
         ];
-        let found = |agents: &[Watched], request: &SampleRequest| {
+        let found = |agents: &[AgentState], request: &SampleRequest| {
             let holders = holders(request, agents.iter());
             let asked: Vec<_> = holders.asked.iter().map(|(node, _)| node.clone()).collect();
             (asked.join(","), holders.missed.into_iter().map(|missed| missed.node).collect::<Vec<_>>().join(","))
         };
         let ip = |text: &str| vec![text.parse().unwrap()];
         let nothing = SampleRequest::default;
-        let of = |agents: &[Watched], request| found(agents, &request).0;
+        let of = |agents: &[AgentState], request| found(agents, &request).0;
         assert_eq!(of(&agents, SampleRequest { any: ip("10.0.2.1"), ..nothing() }), "n1,n2", "both ways of it");
         assert_eq!(of(&agents, SampleRequest { any: ip("203.0.113.7"), ..nothing() }), "n1");
         assert_eq!(of(&agents, SampleRequest { src: ip("10.0.3.1"), dst: ip("10.0.2.1"), ..nothing() }), "n2,n3");

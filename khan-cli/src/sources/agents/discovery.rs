@@ -1,4 +1,4 @@
-//! Agents found through the API server: the pods that a label selector names become a roster.
+//! Agents found through the API server: the pods that a label selector names become targets.
 //!
 //! The list is read again and again rather than watched: agents belong to a DaemonSet and change rarely, and a viewer then
 //! needs the verb `list` only.
@@ -14,10 +14,10 @@ use tokio::sync::watch;
 
 use self::list::Part;
 use self::pod::AgentPod;
-use super::roster::{Roster, Target};
 use super::route::pod::{Connect, PodRoute};
 use super::route::proxy::Proxied;
 use super::route::{Direct, DirectClient, Route};
+use super::targets::{Target, Targets};
 use crate::feed::Link;
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::ExchangeError;
@@ -103,12 +103,12 @@ impl DiscoveryError {
     }
 }
 
-/// Looks for agents once, then keeps looking until the returned roster is dropped. Later failures leave the roster as it
+/// Looks for agents once, then keeps looking until the receiver is dropped. Later failures leave the list as it
 /// is and are told by its link.
 pub async fn discover(
     cluster: Arc<Cluster>,
     options: DiscoveryOptions,
-) -> Result<watch::Receiver<Roster>, DiscoveryError> {
+) -> Result<watch::Receiver<Targets>, DiscoveryError> {
     let mut discovery = Discovery::new(cluster, options);
     let begun = Instant::now();
     let (sender, receiver) = watch::channel(discovery.look().await?);
@@ -118,7 +118,7 @@ pub async fn discover(
 }
 
 /// Looks for them once.
-pub async fn look(cluster: Arc<Cluster>, options: DiscoveryOptions) -> Result<Roster, DiscoveryError> {
+pub async fn look(cluster: Arc<Cluster>, options: DiscoveryOptions) -> Result<Targets, DiscoveryError> {
     Discovery::new(cluster, options).look().await
 }
 
@@ -135,20 +135,20 @@ impl Discovery {
         Self { cluster, options, known: HashMap::new(), proxy_closed: Arc::default() }
     }
 
-    async fn keep_looking(mut self, roster: watch::Sender<Roster>, mut rest: Duration) {
+    async fn keep_looking(mut self, targets: watch::Sender<Targets>, mut rest: Duration) {
         let mut attempt = 0;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(rest) => {}
-                () = roster.closed() => return,
+                () = targets.closed() => return,
             }
             let begun = Instant::now();
             match self.look().await {
                 Ok(found) => {
                     rest = REST.max(begun.elapsed() * REST_PER_LIST);
                     attempt = 0;
-                    roster.send_if_modified(|old| {
-                        let ids = |roster: &Roster| roster.targets.iter().map(|t| t.id.clone()).collect::<Vec<_>>();
+                    targets.send_if_modified(|old| {
+                        let ids = |targets: &Targets| targets.list.iter().map(|t| t.id.clone()).collect::<Vec<_>>();
                         let modified = ids(old) != ids(&found) || old.link != found.link || old.notes != found.notes;
                         *old = found;
                         modified
@@ -166,13 +166,13 @@ impl Discovery {
                         }
                         _ => Link::Retrying { reason: error.to_string(), attempt, next },
                     };
-                    roster.send_modify(|old| old.link = Some(link));
+                    targets.send_modify(|old| old.link = Some(link));
                 }
             }
         }
     }
 
-    async fn look(&mut self) -> Result<Roster, DiscoveryError> {
+    async fn look(&mut self) -> Result<Targets, DiscoveryError> {
         let (pods, namespace) = match self.list(self.options.namespace.as_deref()).await {
             Err(DiscoveryError::Denied(denial)) if self.options.namespace.is_none() => {
                 match self.list(Some(NAMESPACE)).await {
@@ -191,7 +191,7 @@ impl Discovery {
         targets.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
         self.known = targets.iter().map(|target| (target.id.clone(), target.clone())).collect();
         let notes = if targets.is_empty() { vec![self.nobody(namespace, pods.len())] } else { Vec::new() };
-        Ok(Roster { settled: true, targets, link: Some(Link::Up), notes })
+        Ok(Targets { settled: true, list: targets, link: Some(Link::Up), notes })
     }
 
     fn nobody(&self, namespace: Option<&str>, pods: usize) -> String {

@@ -1,4 +1,4 @@
-//! Asks every agent of a roster again and again, and shows the merged answers as they come.
+//! Asks every target again and again, and shows the merged answers as they come.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::agent_state::AgentState;
 use super::details;
 use super::fetch::{self, FetchError, Fetched};
-use super::roster::Roster;
-use super::watched::Watched;
+use super::targets::Targets;
 use crate::feed::{Feeder, Link, News, Request};
 use crate::model::table::rows;
 use crate::model::{NodeState, Pool, SourceInfo, SourceKind, merge};
@@ -54,13 +54,13 @@ const SPARE: u32 = 4;
 
 /// Runs until nobody looks at the feed any more.
 ///
-/// Views are unsettled while agents of the first round are still to answer, and while the roster is incomplete.
-pub async fn run(feeder: Feeder, roster: watch::Receiver<Roster>, plan: Plan, source: SourceInfo) {
+/// Views are unsettled while agents of the first round are still to answer, and while the list of targets is incomplete.
+pub async fn run(feeder: Feeder, targets: watch::Receiver<Targets>, plan: Plan, source: SourceInfo) {
     let source = SourceInfo { kind: SourceKind::Agents, ..source };
     let permits = Arc::new(Semaphore::new(plan.max_in_flight.max(1)));
     let poller = Poller {
         feeder,
-        roster,
+        targets,
         plan,
         source,
         permits,
@@ -81,12 +81,12 @@ pub async fn run(feeder: Feeder, roster: watch::Receiver<Roster>, plan: Plan, so
 
 struct Poller {
     feeder: Feeder,
-    roster: watch::Receiver<Roster>,
+    targets: watch::Receiver<Targets>,
     plan: Plan,
     source: SourceInfo,
     permits: Arc<Semaphore>,
-    /// By [`super::roster::Target::id`].
-    agents: HashMap<String, Watched>,
+    /// By [`super::targets::Target::id`].
+    agents: HashMap<String, AgentState>,
     /// When each agent that is not being asked now is asked next.
     due: HashMap<String, Instant>,
     asked: JoinSet<(Result<Fetched, FetchError>, Permit)>,
@@ -113,16 +113,16 @@ impl Poller {
     async fn run(mut self) {
         let mut clock = interval(Duration::from_secs(1));
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut roster_ended, mut unasked) = (false, false);
+        let (mut targets_ended, mut unasked) = (false, false);
         self.enlist();
         loop {
             self.show_if_time();
             let next = self.next_wake();
             tokio::select! {
                 () = self.feeder.views.closed() => return,
-                changed = self.roster.changed(), if !roster_ended => match changed {
+                changed = self.targets.changed(), if !targets_ended => match changed {
                     Ok(()) => self.enlist(),
-                    Err(_) => roster_ended = true,
+                    Err(_) => targets_ended = true,
                 },
                 Some(answer) = self.asked.join_next_with_id() => self.take(answer),
                 Some(_) = self.details.join_next() => {}
@@ -144,12 +144,12 @@ impl Poller {
         self.due.values().copied().chain(show).min().unwrap_or(far)
     }
 
-    /// Takes over the roster: new agents are asked at once, missing ones fade.
+    /// Takes over the targets: new agents are asked at once, missing ones fade.
     fn enlist(&mut self) {
-        let roster = self.roster.borrow_and_update().clone();
+        let targets = self.targets.borrow_and_update().clone();
         let now = Timestamp::now();
         for agent in self.agents.values_mut() {
-            let listed = roster.targets.iter().find(|target| target.id == agent.target.id);
+            let listed = targets.list.iter().find(|target| target.id == agent.target.id);
             match listed {
                 Some(target) => agent.target = target.clone(),
                 None if !agent.gone => {
@@ -159,17 +159,17 @@ impl Poller {
                 None => {}
             }
         }
-        for target in roster.targets {
+        for target in targets.list {
             let id = target.id.clone();
             let known = self.agents.get(&id).is_some_and(|agent| !agent.gone);
             if !known {
-                self.agents.insert(id.clone(), Watched::new(target));
+                self.agents.insert(id.clone(), AgentState::new(target));
                 self.due.insert(id, Instant::now());
             }
         }
-        if roster.link != self.link {
-            self.link.clone_from(&roster.link);
-            self.feeder.tell(News::Link(roster.link.unwrap_or(Link::Up)));
+        if targets.link != self.link {
+            self.link.clone_from(&targets.link);
+            self.feeder.tell(News::Link(targets.link.unwrap_or(Link::Up)));
         }
         self.dirty = true;
         self.judge();
@@ -300,16 +300,16 @@ impl Poller {
         }
         let begun = Instant::now();
         let wanted = self.agents.values().filter(|agent| agent.is_wanted(&self.plan.nodes));
-        let inputs = wanted.map(Watched::input).collect();
+        let inputs = wanted.map(AgentState::input).collect();
         let mut view = merge(self.source.clone(), inputs, Timestamp::now());
-        let roster = self.roster.borrow();
-        view.settled &= roster.settled;
-        view.notes.extend(roster.notes.iter().cloned());
+        let targets = self.targets.borrow();
+        view.settled &= targets.settled;
+        view.notes.extend(targets.notes.iter().cloned());
         view.notes.extend(dropped(&view.nodes));
         if view.settled && view.nodes.iter().all(|node| node.taken.is_some()) {
             view.missing.extend(self.plan.nodes.missing(&view.nodes, "no agent speaks for"));
         }
-        drop(roster);
+        drop(targets);
         self.feeder.show(Arc::new(view));
         self.pool.prune();
         self.gather = GATHER.max(begun.elapsed() * SPARE);

@@ -1,6 +1,6 @@
 //! The queries.
 
-use super::need::Need;
+use super::label_set::LabelSet;
 use super::rows::OTHER;
 use crate::sources::nodes::NodeChoice;
 
@@ -12,19 +12,19 @@ const ALWAYS: [&str; 3] = ["node", "side", "state"];
 ///
 /// Each series is read by one `sum` only, since classes have nothing in common, and no `or` drops anything for the same
 /// reason.
-pub fn connections(need: &Need, nodes: &NodeChoice) -> String {
+pub fn connections(labels: &LabelSet, nodes: &NodeChoice) -> String {
     let connection = Metric::new("khan_connection", nodes);
-    let mut sums = classes(&connection, need);
-    sums.extend(strangers(need, nodes));
-    sums.push(undecided(&connection, need, nodes));
+    let mut sums = classes(&connection, labels);
+    sums.extend(strangers(labels, nodes));
+    sums.push(undecided(&connection, labels, nodes));
     sums.join("\nor\n")
 }
 
 /// Of [`connections`] of the sides `client` and `unknown`, the idle ones.
-pub fn idle(need: &Need, nodes: &NodeChoice) -> String {
+pub fn idle(labels: &LabelSet, nodes: &NodeChoice) -> String {
     let idle = Metric::new("khan_connection_idle", nodes);
-    let mut sums = classes(&idle, need);
-    sums.push(undecided(&idle, need, nodes));
+    let mut sums = classes(&idle, labels);
+    sums.push(undecided(&idle, labels, nodes));
     sums.join("\nor\n")
 }
 
@@ -64,11 +64,11 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-fn classes(metric: &Metric, need: &Need) -> Vec<String> {
+fn classes(metric: &Metric, labels: &LabelSet) -> Vec<String> {
     let mut sums = Vec::new();
-    for (src_matcher, src) in need.src.classes("src") {
-        for (dst_matcher, dst) in need.dst.classes("dst") {
-            let by = by(need, src.iter().chain(&dst).map(String::as_str));
+    for (src_matcher, src) in labels.src.classes("src") {
+        for (dst_matcher, dst) in labels.dst.classes("dst") {
+            let by = by(labels, src.iter().chain(&dst).map(String::as_str));
             let series = metric.with(&["side=\"client\"", &src_matcher, &dst_matcher]);
             sums.push(format!("sum by ({by}) ({series})"));
         }
@@ -81,9 +81,9 @@ fn classes(metric: &Metric, need: &Need) -> Vec<String> {
 ///
 /// An agent whose bound on series was reached counts some of its clients without their addresses: by app, and the rest in
 /// one sum. A pod that may be among those is taken to be.
-fn strangers(need: &Need, nodes: &NodeChoice) -> [String; 2] {
+fn strangers(labels: &LabelSet, nodes: &NodeChoice) -> [String; 2] {
     const NODES: &str = "node|network|gateway";
-    let by = by_address(need);
+    let by = by_address(labels);
     let connection = Metric::new("khan_connection", nodes);
     let client = "side=\"client\"";
     let pods = format!(
@@ -103,20 +103,20 @@ fn strangers(need: &Need, nodes: &NodeChoice) -> [String; 2] {
 
 /// Connections of clients whose node is not known where they are seen, with their addresses, which tell whether several
 /// nodes see the same ones. Not those that the client's own node counts.
-fn undecided(metric: &Metric, need: &Need, nodes: &NodeChoice) -> String {
-    let (by, connection) = (by_address(need), Metric::new("khan_connection", nodes));
+fn undecided(metric: &Metric, labels: &LabelSet, nodes: &NodeChoice) -> String {
+    let (by, connection) = (by_address(labels), Metric::new("khan_connection", nodes));
     let (unknown, known) = (metric.with(&["side=\"unknown\""]), connection.with(&["side=\"client\"", "src_ip!=\"\""]));
     format!("sum by ({by}) ({unknown} unless on (src_ip) {known})")
 }
 
-fn by_address(need: &Need) -> String {
+fn by_address(labels: &LabelSet) -> String {
     let ends =
         ["src", "dst"].map(|end| ["type", "ns", "app", "workload", "name", "ip"].map(|name| format!("{end}_{name}")));
-    by(need, ends.iter().flatten().map(String::as_str))
+    by(labels, ends.iter().flatten().map(String::as_str))
 }
 
-fn by<'a>(need: &Need, ends: impl Iterator<Item = &'a str>) -> String {
-    let optional = [("dst_port", need.port), ("transport", need.transport)];
+fn by<'a>(labels: &LabelSet, ends: impl Iterator<Item = &'a str>) -> String {
+    let optional = [("dst_port", labels.port), ("transport", labels.transport)];
     let optional = optional.into_iter().filter(|(_, needed)| *needed).map(|(label, _)| label);
     ALWAYS.into_iter().chain(ends).chain(optional).collect::<Vec<_>>().join(", ")
 }
@@ -154,28 +154,28 @@ mod tests {
 
     #[test]
     fn only_what_is_needed_is_asked_for() {
-        let need = Need::of(&Query { group_by: GroupBy::NODES, ..Query::default() });
+        let labels = LabelSet::of(&Query { group_by: GroupBy::NODES, ..Query::default() });
         let all = NodeChoice::default();
-        let sums = connections(&need, &all);
+        let sums = connections(&labels, &all);
         let mut lines = sums.lines();
         assert_eq!(
             lines.next(),
             Some("sum by (node, side, state, src_type, dst_type) (khan_connection{side=\"client\"})")
         );
         assert_eq!(lines.filter(|line| *line == "or").count(), 3);
-        let need = Need::of(&Query::default());
-        assert_eq!(idle(&need, &all).lines().filter(|line| *line != "or").count(), 17);
+        let labels = LabelSet::of(&Query::default());
+        assert_eq!(idle(&labels, &all).lines().filter(|line| *line != "or").count(), 17);
         let first = "sum by (node, side, state, src_type, src_ns, src_app, dst_type, dst_ns, dst_app, dst_port) \
                      (khan_connection_idle{side=\"client\",src_type=~\"pod|service\",src_app!=\"\",\
                      dst_type=~\"pod|service\",dst_app!=\"\"})";
-        assert_eq!(idle(&need, &all).lines().next(), Some(first));
+        assert_eq!(idle(&labels, &all).lines().next(), Some(first));
     }
 
     #[test]
     fn every_series_is_of_the_nodes_that_are_looked_at() {
-        let need = Need::of(&Query::default());
+        let labels = LabelSet::of(&Query::default());
         let nodes = NodeChoice::new(&["n1".to_owned(), "n2.a".to_owned()]);
-        let text = [connections(&need, &nodes), idle(&need, &nodes), scraped(&nodes)].concat();
+        let text = [connections(&labels, &nodes), idle(&labels, &nodes), scraped(&nodes)].concat();
         let series = text.matches("khan_connection").count();
         assert_eq!(text.matches(r#"{node=~"n1|n2\\.a""#).count(), series, "{text}");
         assert_eq!(scraped(&NodeChoice::default()), "max by (job, instance, node) (timestamp(khan_connection))");

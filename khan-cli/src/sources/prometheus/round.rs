@@ -11,7 +11,7 @@ use khan_api::{Sentence, Timestamp};
 
 use super::answer::{Answer, Labels, Series};
 use super::client::{Client, PromError};
-use super::need::Need;
+use super::label_set::LabelSet;
 use super::promql;
 use super::rows::Rows;
 use crate::model::{NodeStatus, NodeTable, Pool};
@@ -36,8 +36,8 @@ pub(super) struct Node {
 
 impl Round {
     /// Asks everything at one time, so that the answers belong together.
-    pub(super) async fn ask(client: &Client, need: &Need, nodes: &NodeChoice) -> Result<Self, PromError> {
-        let (connections, idle) = (promql::connections(need, nodes), promql::idle(need, nodes));
+    pub(super) async fn ask(client: &Client, labels: &LabelSet, nodes: &NodeChoice) -> Result<Self, PromError> {
+        let (connections, idle) = (promql::connections(labels, nodes), promql::idle(labels, nodes));
         let scraped = promql::scraped(nodes);
         let (connections, idle, scraped, taken, about) = try_join5(
             client.query(&connections, None),
@@ -61,7 +61,7 @@ impl Round {
     }
 
     /// Every node that it knows of, by name.
-    pub(super) fn nodes(&self, need: &Need, url: &str, pool: &mut Pool) -> Vec<Node> {
+    pub(super) fn nodes(&self, labels: &LabelSet, url: &str, pool: &mut Pool) -> Vec<Node> {
         let skew = self.connections.clock_skew_millis;
         let mut nodes = BTreeMap::<String, NodeStatus>::new();
         let mut by_target = HashMap::<(String, String), String>::new();
@@ -86,7 +86,7 @@ impl Round {
             find(labels, &mut |status| describe(status, labels, value));
         }
         let mut rows = Rows::of(counts(&self.connections), counts(&self.idle), pool);
-        let shape = shape(need);
+        let shape = shape(labels);
         let node = |(name, mut status): (String, NodeStatus)| {
             let rows = rows.remove(&name).unwrap_or_default();
             status.connections = rows.connections();
@@ -133,9 +133,9 @@ pub(super) fn timestamp(seconds: f64) -> Timestamp {
     Timestamp::from_millis((seconds * 1000.0).round() as i64)
 }
 
-fn shape(need: &Need) -> u64 {
+fn shape(labels: &LabelSet) -> u64 {
     let mut hasher = DefaultHasher::new();
-    need.hash(&mut hasher);
+    labels.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -144,7 +144,7 @@ fn shape(need: &Need) -> u64 {
 pub(super) fn past(
     series: &[Series],
     taken: &[Series],
-    need: &Need,
+    labels: &LabelSet,
     url: &str,
     pool: &mut Pool,
 ) -> Vec<(Timestamp, Vec<Node>)> {
@@ -160,7 +160,7 @@ pub(super) fn past(
             moments.entry(timestamp(point.at).millis()).or_default().push((&one.labels, point.count()));
         }
     }
-    let shape = shape(need);
+    let shape = shape(labels);
     let mut at_moment = |(millis, counts): (i64, Vec<(&Labels, u64)>)| {
         let at = Timestamp::from_millis(millis);
         let rows = Rows::of(counts.into_iter(), std::iter::empty(), pool);

@@ -9,7 +9,7 @@ use khan_api::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{Client, PromError};
-use super::need::Need;
+use super::label_set::LabelSet;
 use super::promql;
 use super::round::{self, Node, Round};
 use crate::feed::{DetailError, Feed, Feeder, Link, News, Request, channel};
@@ -17,7 +17,7 @@ use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 use crate::sources::nodes::NodeChoice;
 use crate::sources::retry::Jitter;
-use crate::sources::trust::Evidence;
+use crate::sources::staleness::Evidence;
 
 /// What is asked, and how often.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Plan {
     /// How far back the past is asked for at the start; zero for not at all.
     pub window: Duration,
     /// What is needed of every series. Grows with the questions that are asked of the feed.
-    pub need: Need,
+    pub labels: LabelSet,
     /// Which nodes' series.
     pub nodes: NodeChoice,
 }
@@ -48,7 +48,7 @@ const USUAL_SCRAPE: Duration = Duration::from_secs(30);
 pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Feed, PromError> {
     let source = SourceInfo { kind: SourceKind::Prometheus, detail: client.url().to_owned(), ..source };
     let begun = Instant::now();
-    let first = Round::ask(&client, &plan.need, &plan.nodes).await?;
+    let first = Round::ask(&client, &plan.labels, &plan.nodes).await?;
     if first.is_empty() {
         return Err(Box::pin(why_empty(&client, &plan)).await);
     }
@@ -73,7 +73,7 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
 /// Why there is nothing: the server never scraped an agent, or did so too long ago.
 async fn why_empty(client: &Client, plan: &Plan) -> PromError {
     if !plan.nodes.is_all() {
-        let everywhere = Round::ask(client, &plan.need, &NodeChoice::default()).await;
+        let everywhere = Round::ask(client, &plan.labels, &NodeChoice::default()).await;
         if everywhere.is_ok_and(|round| !round.is_empty()) {
             return PromError::NoNode(plan.nodes.names().collect::<Vec<_>>().join(", "));
         }
@@ -136,9 +136,9 @@ impl Runner {
                             at = at.min(begun + self.plan.interval);
                         }
                         Some(Request::Question(query)) => {
-                            let need = self.plan.need.and(Need::of(&query));
-                            if need != self.plan.need {
-                                self.plan.need = need;
+                            let labels = self.plan.labels.and(LabelSet::of(&query));
+                            if labels != self.plan.labels {
+                                self.plan.labels = labels;
                                 self.depth += 1;
                                 // Rows that are told apart from now on have a past, too.
                                 past_due = !self.plan.window.is_zero();
@@ -154,7 +154,7 @@ impl Runner {
             }
             begun = Instant::now();
             asked = tokio::select! {
-                answer = Round::ask(&self.client, &self.plan.need, &self.plan.nodes) => answer,
+                answer = Round::ask(&self.client, &self.plan.labels, &self.plan.nodes) => answer,
                 () = self.feeder.views.closed() => return,
             };
         }
@@ -164,7 +164,7 @@ impl Runner {
         self.missing = round.warnings().map(|warning| format!("{} warns: {warning}", self.client.url())).collect();
         self.missing.sort();
         self.missing.dedup();
-        let nodes = round.nodes(&self.plan.need, self.client.url(), &mut self.pool);
+        let nodes = round.nodes(&self.plan.labels, self.client.url(), &mut self.pool);
         let now = Timestamp::now();
         if nodes.is_empty() {
             self.missing.push(format!("{} {}", self.client.url(), PromError::NoSeries));
@@ -263,12 +263,12 @@ impl Runner {
         let step = (window / POINTS).max(CLOSEST);
         let end = Timestamp::now().millis() as f64 / 1000.0;
         let (expression, times) =
-            (promql::connections(&self.plan.need, &self.plan.nodes), promql::taken_by_node(&self.plan.nodes));
+            (promql::connections(&self.plan.labels, &self.plan.nodes), promql::taken_by_node(&self.plan.nodes));
         let (start, end) = (end - window.as_secs_f64(), end - step.as_secs_f64());
         let ask = |expression| self.client.query_range(expression, start, end, step);
         match try_join(ask(&expression), ask(&times)).await {
             Ok((series, taken)) => {
-                let past = round::past(&series, &taken, &self.plan.need, self.client.url(), &mut self.pool);
+                let past = round::past(&series, &taken, &self.plan.labels, self.client.url(), &mut self.pool);
                 let view = |(at, nodes): (Timestamp, Vec<Node>)| {
                     let inputs =
                         nodes.into_iter().map(|node| NodeInput { status: node.status, table: Some(node.table) });

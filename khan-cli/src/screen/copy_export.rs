@@ -1,0 +1,233 @@
+//! What can be taken away from the screen: a row on the clipboard, the list in a file, the same question elsewhere.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use khan_api::Kind;
+use khan_api::text::printable_lines;
+
+use crate::model::{GroupEnd, NodeStatus, Projection, Row};
+use crate::output::shell::quote;
+use crate::output::{self, Format, Layout};
+use crate::report::{Report, connections, leaks, nodes};
+
+use super::app::App;
+use super::drill::{Sample, title};
+use super::format;
+use super::msg::Effect;
+use super::overlay::{Overlay, Text};
+use super::tab::Tab;
+use super::table::{Item, What};
+
+/// Puts the row under the cursor, or the text that is open, on the clipboard.
+pub fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
+    let text = if let Some(Overlay::Reader(reader)) = &app.overlay {
+        match &reader.text {
+            Text::Lines(_, lines) => lines.join("\n"),
+            _ => super::reader::lines(app).iter().map(super::reader::Line::text).collect::<Vec<_>>().join("\n"),
+        }
+    } else if let Some(drill) = app.drills.last() {
+        match (drill.current(), &drill.sample) {
+            (Some(row), _) => line(row),
+            (None, Sample::Ready(samples)) if drill.pane == drill.panes.len() => {
+                let at = drill.cursors[drill.pane].key.map_or(0, |key| usize::try_from(key.0).unwrap_or(0));
+                let connection = samples.tables.iter().flat_map(|table| &table.connections).nth(at);
+                connection.map_or_else(
+                    || drill.title.clone(),
+                    |c| format!("{} {} {}:{} -> {}:{}", c.protocol, c.state, c.src, c.src_port, c.dst, c.dst_port),
+                )
+            }
+            _ => drill.title.clone(),
+        }
+    } else {
+        let Some(item) = app.current().or(app.items.first()) else { return Vec::new() };
+        match (item.what, app.row(item)) {
+            (_, Some(row)) => line(row),
+            (What::Agent(at) | What::Node(at), None) => agent(&app.shown.nodes[at]),
+            (What::Reason(leak, reason), None) => app.report.leaks[leak].reasons[reason].clone(),
+            _ => return Vec::new(),
+        }
+    };
+    app.say(now, format!("copied: {}", super::text::fit(&text.replace('\n', " "), 48, "..")));
+    // It is pasted into shells.
+    vec![Effect::Copy(printable_lines(&text).into_owned())]
+}
+
+fn agent(node: &NodeStatus) -> String {
+    let trouble = node.trouble().map_or(String::new(), |(reason, _)| format!("  {reason}"));
+    format!("{}  {}  {}{trouble}", node.node, node.agent, node.state.as_str())
+}
+
+fn line(row: &Row) -> String {
+    let mut line = format!("{}  {} connections", title(row), format::count(row.sum.connections));
+    if let Some(change) = row.change {
+        let _ = write!(line, "  {} in {}", format::signed(change.delta), format::age(change.over));
+    }
+    for flag in row.flags() {
+        let _ = write!(line, "  {}", flag.as_str());
+    }
+    line
+}
+
+/// Writes what is shown into a file, as the commands print it.
+pub fn export(app: &mut App, form: &'static str) -> Vec<Effect> {
+    let format = match form {
+        "csv" => Format::Csv,
+        "json" => Format::Json,
+        _ => Format::Markdown,
+    };
+    let mut text = Vec::new();
+    // Writing into memory does not fail, and reports are UTF-8.
+    let written = output::write(&report(app), &Layout { format, ..Layout::default() }, &mut text);
+    match written.map(|()| String::from_utf8(text)) {
+        Ok(Ok(text)) => vec![Effect::Write(form, text)],
+        _ => Vec::new(),
+    }
+}
+
+/// What is shown as a report: the list of the innermost opened row, else the view's.
+fn report(app: &App) -> Report {
+    let view = &app.shown;
+    if let Some(drill) = app.drills.last() {
+        let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
+        return match drill.panes.get(pane) {
+            Some((_, rows)) => connections::report(view, &drill.pane_query(pane), rows),
+            None => connections::report(view, &drill.query, &drill.whole),
+        };
+    }
+    match app.page {
+        Tab::Leaks => leaks::report(&app.report, &app.leak_query(), &app.rule, view.gaps()),
+        Tab::Agents => nodes::report(view, app.clock),
+        Tab::Nodes => connections::report(view, &app.query(), &app.projection),
+        _ => {
+            let row = |item: &Item| if let What::Child(..) = item.what { None } else { app.row(item).cloned() };
+            let rows = app.items.iter().filter_map(row).collect();
+            connections::report(view, &app.query(), &Projection { rows, ..app.projection.clone() })
+        }
+    }
+}
+
+/// The row whose question is asked elsewhere: the opened one, or the one under the cursor, or the first.
+fn subject(app: &App) -> Option<&Row> {
+    match app.drills.last() {
+        Some(drill) => drill.current().or_else(|| {
+            let outer = app.items.iter().filter_map(|item| app.row(item));
+            outer.into_iter().find(|row| row.key == drill.from)
+        }),
+        None => app.current().or(app.items.first()).and_then(|item| app.row(item)),
+    }
+}
+
+/// The same question in PromQL.
+pub fn promql(app: &App) -> Text {
+    let mut labels = Vec::new();
+    let mut by = Vec::new();
+    if let Some(row) = subject(app) {
+        for (side, party) in [("src", &row.src), ("dst", &row.dst)] {
+            let Some(party) = party.as_ref().filter(|_| side == "src" || !row.fan) else { continue };
+            labels.extend(matchers(side, party));
+            by.push(format!("{side}_ns"));
+            by.push(format!("{side}_app"));
+        }
+        if let Some(node) = &row.node {
+            labels.push(format!("node={node:?}"));
+            by.push("node".to_owned());
+        }
+    }
+    labels.push("side=\"client\"".to_owned());
+    let selector = format!("khan_connection{{{}}}", labels.join(", "));
+    let window = format::span(app.base.window);
+    let by = if by.is_empty() { String::new() } else { format!(" by ({})", by.join(", ")) };
+    Text::Lines(
+        "PromQL · y copies".into(),
+        vec![
+            "# connections now".into(),
+            format!("sum{by} ({selector})"),
+            String::new(),
+            format!("# change over {window}"),
+            format!("sum{by} (delta({selector}[{window}]))"),
+            String::new(),
+            "# the ten largest pairs".into(),
+            "topk(10, sum by (src_ns, src_app, dst_ns, dst_app) (khan_connection{side=\"client\"}))".into(),
+        ],
+    )
+}
+
+fn matchers(side: &str, party: &GroupEnd) -> Vec<String> {
+    let mut labels = vec![format!("{side}_type=\"{}\"", party.kind)];
+    let fields = [("ns", &party.ns), ("app", &party.app), ("name", &party.name)];
+    labels.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, v)| format!("{side}_{name}={v:?}")));
+    if let Some(ip) = party.ip {
+        labels.push(format!("{side}_ip=\"{ip}\""));
+    }
+    labels
+}
+
+/// Commands that lead on from the row.
+pub fn kubectl(app: &App) -> Text {
+    let mut lines = Vec::new();
+    if let Some(row) = subject(app) {
+        for party in [&row.src, &row.dst].into_iter().flatten() {
+            lines.extend(commands(party));
+        }
+        if let Some(node) = &row.node {
+            lines.push(format!("kubectl describe {}", quote(&format!("node/{node}"))));
+            let selector = format!("spec.nodeName={node}");
+            lines.push(format!("kubectl get pods -A -o wide --field-selector {}", quote(&selector)));
+        }
+    }
+    if lines.is_empty() {
+        lines.push("kubectl get pods -A -o wide".into());
+    }
+    Text::Lines("kubectl · y copies".into(), lines)
+}
+
+/// Names come from peers: each is one word for the shell, and none can be taken for a flag.
+fn commands(party: &GroupEnd) -> Vec<String> {
+    let namespace = quote(&party.ns);
+    let object = |kind: &str, name: &str| quote(&format!("{kind}/{name}")).into_owned();
+    match (party.kind, party.ip) {
+        (Kind::Pod, _) if !party.name.is_empty() => {
+            let pod = object("pod", &party.name);
+            vec![
+                format!("kubectl -n {namespace} describe {pod}"),
+                format!("kubectl -n {namespace} logs {pod} --tail=100"),
+            ]
+        }
+        (Kind::Pod, _) if !party.app.is_empty() => {
+            vec![format!("kubectl -n {namespace} get pods -o wide -l {}", quote(&format!("app={}", party.app)))]
+        }
+        (Kind::Service, _) if !party.app.is_empty() => {
+            let app = quote(&party.app);
+            vec![format!("kubectl -n {namespace} get services,endpointslices -o wide | grep -w -e {app}")]
+        }
+        (Kind::Node, _) => vec![format!("kubectl describe {}", object("node", &party.node))],
+        (_, Some(ip)) => vec![format!("kubectl get pods,services,nodes -A -o wide | grep -w {ip}")],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_word_whatever_it_holds() {
+        let party = |kind, ns: &str, name: &str, app: &str| GroupEnd {
+            kind,
+            ns: ns.into(),
+            app: app.into(),
+            name: name.into(),
+            node: "$(id)".into(),
+            ip: None,
+            text: "".into(),
+            addresses: 1,
+        };
+        assert_eq!(
+            commands(&party(Kind::Pod, "a;reboot", "--kubeconfig=x", ""))[0],
+            "kubectl -n 'a;reboot' describe pod/--kubeconfig=x"
+        );
+        assert_eq!(commands(&party(Kind::Pod, "a", "", "`id`")), ["kubectl -n a get pods -o wide -l 'app=`id`'"]);
+        assert_eq!(commands(&party(Kind::Node, "", "", "")), ["kubectl describe 'node/$(id)'"]);
+    }
+}

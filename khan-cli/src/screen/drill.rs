@@ -1,0 +1,196 @@
+//! An opened row: the same connections told apart more finely, their past, and a sample of single ones.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::feed::{SampleRequest, Samples};
+use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, State, View, project};
+
+use super::cursor::Cursor;
+use super::tab::{Grouping, panes};
+
+/// Connections that a sample lists at most.
+pub const SAMPLE_LIMIT: usize = 50;
+/// Agents that are asked for one sample at most: those with most of the row's connections.
+const SAMPLE_NODES: usize = 3;
+/// Addresses of an end that a request names at most.
+const SAMPLE_ADDRESSES: usize = 64;
+
+/// What became of the question for single connections.
+#[derive(Clone, Debug)]
+pub enum Sample {
+    /// On its way.
+    Asked,
+    /// Answered.
+    Ready(Samples),
+    /// Not answered, one sentence.
+    Failed(String),
+}
+
+/// One opened row.
+#[derive(Debug)]
+pub struct Drill {
+    /// The row's texts: `shop/checkout -> data/postgres-main:5432`.
+    pub title: String,
+    /// Its key in the list that it was opened from.
+    pub from: RowKey,
+    /// Counts exactly the row's connections, as one group.
+    pub query: Query,
+    /// The row as a whole.
+    pub whole: Projection,
+    /// The lists that can be shown, and the rows of each.
+    pub panes: Vec<(Grouping, Projection)>,
+    /// Which list is shown; the one past the last is the sample.
+    pub pane: usize,
+    /// Cursor in each list and in the sample.
+    pub cursors: Vec<Cursor>,
+    /// Single connections.
+    pub sample: Sample,
+    /// Number of the question that the sample answers.
+    pub asked: u64,
+}
+
+impl Drill {
+    /// Opens `row` of the answer to `query`.
+    pub fn open(query: &Query, row: &Row, view: &View, asked: u64) -> Self {
+        let query = query.of_row(row);
+        let by = query.group_by;
+        let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
+        let mut panes: Vec<_> = panes(&by).into_iter().map(|pane| (pane, Projection::default())).collect();
+        if !tells_backends(view, &within) {
+            panes.retain(|(pane, _)| !pane.by.takes_backend() || by.takes_backend());
+        }
+        if row.fan {
+            // What it stands for comes first.
+            panes.reverse();
+        }
+        Self {
+            title: title(row),
+            from: row.key,
+            query: within,
+            whole: Projection::default(),
+            cursors: vec![Cursor::default(); panes.len() + 1],
+            panes,
+            pane: 0,
+            sample: Sample::Asked,
+            asked,
+        }
+    }
+
+    /// The question behind a list.
+    pub fn pane_query(&self, pane: usize) -> Query {
+        Query { group_by: self.panes[pane].0.by, ..self.query.clone() }
+    }
+
+    /// Answers its questions on a new view.
+    pub fn refresh(&mut self, view: &View, history: &mut History) {
+        history.track(&self.query);
+        self.whole = project(view, &self.query, history);
+        for pane in 0..self.panes.len() {
+            let query = self.pane_query(pane);
+            history.track(&query);
+            self.panes[pane].1 = project(view, &query, history);
+        }
+    }
+
+    /// Keys of the list with the cursor.
+    pub fn keys(&self) -> Vec<RowKey> {
+        match self.panes.get(self.pane) {
+            Some((_, rows)) => rows.rows.iter().map(|row| row.key).collect(),
+            None => (0..self.connections()).map(|i| RowKey(i as u128)).collect(),
+        }
+    }
+
+    fn connections(&self) -> usize {
+        match &self.sample {
+            Sample::Ready(samples) => samples.tables.iter().map(|answer| answer.connections.len()).sum(),
+            Sample::Asked | Sample::Failed(_) => 0,
+        }
+    }
+
+    /// The row under the cursor.
+    pub fn current(&self) -> Option<&Row> {
+        let (_, rows) = self.panes.get(self.pane)?;
+        let key = self.cursors[self.pane].key?;
+        rows.rows.iter().find(|row| row.key == key)
+    }
+
+    /// Moves the cursor of the list that has it.
+    pub fn step(&mut self, by: isize, size: (u16, u16)) {
+        let (keys, height) = (self.keys(), super::panels::drill::list_height(size, self));
+        self.cursors[self.pane].step(by, &keys, height);
+    }
+
+    /// Binds the cursors to the rows that there are now.
+    pub fn settle(&mut self, size: (u16, u16)) {
+        let (keys, height) = (self.keys(), super::panels::drill::list_height(size, self));
+        self.cursors[self.pane].settle(&keys, height);
+    }
+
+    /// Which connections to read, and from whom.
+    pub fn request(&self, view: &View) -> SampleRequest {
+        let (mut src, mut dst) = (BTreeMap::new(), BTreeMap::new());
+        let mut nodes: HashMap<u32, u64> = HashMap::new();
+        let mut ports: Vec<u16> = Vec::new();
+        crate::model::groups::select(view, &self.query, |row, _, sum| {
+            let connections = sum.connections;
+            let note = |ends: &mut BTreeMap<IpAddr, u64>, at: u32| {
+                if let Some(ip) = view.endpoints[at as usize].ip {
+                    *ends.entry(ip).or_default() += connections;
+                }
+            };
+            note(&mut src, row.src);
+            note(&mut dst, row.backend);
+            *nodes.entry(row.node).or_default() += connections;
+            if !ports.contains(&row.row.port) && ports.len() < 2 {
+                ports.push(row.row.port);
+            }
+        });
+        let mut nodes: Vec<_> = nodes.into_iter().collect();
+        nodes.sort_by_key(|(node, connections)| (std::cmp::Reverse(*connections), *node));
+        let name = |node: u32| view.nodes[node as usize].node.clone();
+        SampleRequest {
+            nodes: nodes.into_iter().take(SAMPLE_NODES).map(|(node, _)| name(node)).collect(),
+            src: largest(src),
+            dst: largest(dst),
+            port: if ports.len() == 1 { ports.pop().filter(|port| *port > 0) } else { None },
+            limit: SAMPLE_LIMIT,
+            ..SampleRequest::default()
+        }
+    }
+}
+
+/// Whether any of these connections is known by who answers: Prometheus has what was dialled only.
+fn tells_backends(view: &View, query: &Query) -> bool {
+    let mut tells = false;
+    crate::model::groups::select(view, query, |row, _, _| tells |= row.row.backend_port > 0 || row.backend != row.dst);
+    tells
+}
+
+fn largest(ends: BTreeMap<IpAddr, u64>) -> Vec<IpAddr> {
+    let mut ends: Vec<_> = ends.into_iter().collect();
+    ends.sort_by_key(|(ip, connections)| (std::cmp::Reverse(*connections), *ip));
+    ends.into_iter().take(SAMPLE_ADDRESSES).map(|(ip, _)| ip).collect()
+}
+
+/// A row in one line.
+pub fn title(row: &Row) -> String {
+    let mut title = match (row.source(), row.destination()) {
+        ("", "") => String::new(),
+        (source, "") => source.to_owned(),
+        ("", destination) => format!("-> {destination}"),
+        (source, destination) => format!("{source} -> {destination}"),
+    };
+    if let Some(port) = row.port {
+        let _ = write!(title, ":{port}");
+    }
+    if row.behind.is_some() {
+        let _ = write!(title, " -> {}", row.backend());
+    }
+    let words = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(State::as_str)];
+    for word in words.into_iter().flatten() {
+        title = if title.is_empty() { word.to_owned() } else { format!("{title} {word}") };
+    }
+    if title.is_empty() { "all connections".into() } else { title }
+}

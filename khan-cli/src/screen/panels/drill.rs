@@ -1,0 +1,153 @@
+//! One row, opened: its numbers and past, what it consists of, its states, and single connections.
+
+mod pane;
+mod sample;
+
+use ratatui::style::Style;
+
+use crate::model::filter::Flag;
+use crate::screen::app::App;
+use crate::screen::drill::{Drill, Sample};
+use crate::screen::format;
+
+use super::canvas::{Canvas, cells};
+use super::chart;
+use super::row;
+use super::table::idle;
+
+/// Where the parts of the screen are, in lines of its body.
+struct Parts {
+    chart: u16,
+    list: (u16, u16),
+    sample: (u16, u16),
+}
+
+fn parts(height: u16, pane_rows: usize, sample_rows: usize, on_sample: bool) -> Parts {
+    let chart = match height {
+        0..14 => 0,
+        14..22 => 4,
+        _ => 6,
+    };
+    let left = height.saturating_sub(1 + chart);
+    let wanted = |rows: usize, least: u16| u16::try_from(rows + 1).unwrap_or(u16::MAX).max(least);
+    let half = left / 2;
+    // Each half takes what it needs; what one does not need the other may have.
+    let (list, sample) = if on_sample {
+        let list = wanted(pane_rows, 4).min(half);
+        (list.min(left), left - list.min(left))
+    } else {
+        let sample = wanted(sample_rows, 3).min(half);
+        (left - sample, sample)
+    };
+    Parts { chart, list: (1 + chart, list), sample: (1 + chart + list, sample) }
+}
+
+fn sample_rows(drill: &Drill) -> usize {
+    match &drill.sample {
+        Sample::Ready(samples) => samples.tables.iter().map(|table| table.connections.len()).sum::<usize>().max(1),
+        Sample::Asked | Sample::Failed(_) => 1,
+    }
+}
+
+fn arrange(height: u16, drill: &Drill) -> Parts {
+    let rows = drill.panes.get(drill.pane).or(drill.panes.first()).map_or(0, |(_, rows)| rows.rows.len());
+    parts(height, rows.max(7), sample_rows(drill), drill.pane >= drill.panes.len())
+}
+
+/// Lines of the list that has the cursor.
+pub fn list_height(size: (u16, u16), drill: &Drill) -> usize {
+    let head = if size.0 < 100 || size.1 < 20 { 1 } else { 2 };
+    let parts = arrange(size.1.saturating_sub(head + 3), drill);
+    let (_, height) = if drill.pane < drill.panes.len() { parts.list } else { parts.sample };
+    usize::from(height).saturating_sub(1)
+}
+
+/// Draws it.
+pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
+    let parts = arrange(canvas.height(), drill);
+    let width = canvas.width();
+    summary(app, drill, canvas);
+    if parts.chart > 0 {
+        chart::draw(app, &drill.whole.trend, &mut canvas.part(0, 1, width, parts.chart));
+    }
+    let beside = if width >= 72 { 34.min(width / 3) } else { 0 };
+    pane::draw(app, drill, &mut canvas.part(0, parts.list.0, width - beside, parts.list.1));
+    if beside > 0 {
+        states(app, drill, &mut canvas.part(width - beside, parts.list.0, beside, parts.list.1));
+    }
+    sample::draw(app, drill, &mut canvas.part(0, parts.sample.0, width, parts.sample.1));
+}
+
+fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
+    let styles = &app.styles;
+    let Some(row) = drill.whole.rows.first() else {
+        canvas.put(1, 0, "0 conns: nothing of this row is left", styles.strong);
+        return;
+    };
+    let mut words = vec![(format!("{} conns", format::count(row.sum.connections)), styles.strong)];
+    if let Some(change) = row.change {
+        let style = row::sign(app, change.delta);
+        words.push((format!("{} in {}", format::signed(change.delta), format::age(change.over)), style));
+        words.push((format!("{}/min", format::rate(change.per_minute(), 9)), style));
+    }
+    if let Some(share) = row.sum.states.established_percent() {
+        words.push((format!("est {share}%"), styles.text));
+    }
+    if row.has(Flag::Rising) {
+        let growth = &row.growth;
+        words.push((format!("RISING {}/{} steps", growth.rising(), growth.steps()), styles.bad));
+    }
+    if row.sum.half_closed() > 0 {
+        words.push((format!("half-closed {}", format::count(row.sum.half_closed())), styles.warn));
+    }
+    let mut x = 1;
+    for (word, style) in words {
+        if x + cells(&word) > canvas.width() {
+            break;
+        }
+        x = canvas.put(x, 0, &word, style) + 3;
+    }
+    let counts: Vec<_> = drill
+        .panes
+        .iter()
+        .map(|(grouping, rows)| {
+            let plural = if rows.matching == 1 { "" } else { "s" };
+            format!("{} {}{plural}", format::count(rows.matching as u64), grouping.name)
+        })
+        .collect();
+    let counts = counts.join(", ");
+    if x + cells(&counts) + 1 < canvas.width() {
+        canvas.put_right(canvas.width() - 1, 0, &counts, styles.text);
+    }
+}
+
+/// States, idle times and the side that has yet to close.
+fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
+    let styles = &app.styles;
+    let end = canvas.width().saturating_sub(1);
+    let sum = &drill.whole.total;
+    canvas.put(0, 0, "by state", styles.head);
+    canvas.put_right(end, 0, "CONNS", styles.head);
+    let mut lines: Vec<(&str, u64, Style)> =
+        sum.states.ranked().into_iter().take(4).map(|(state, n)| (state.as_str(), n, styles.text)).collect();
+    let oddities = [
+        ("client must close", sum.client_unclosed, styles.warn),
+        ("server must close", sum.server_unclosed, styles.warn),
+        ("ghosts", sum.ghosts, styles.dim),
+    ];
+    lines.extend(oddities.into_iter().filter(|(_, n, _)| *n > 0));
+    let told = sum.idle.iter().any(|n| *n > 0);
+    let room = usize::from(canvas.height()) >= lines.len() + 1 + sum.idle.len();
+    if told && room {
+        let words = ["idle < 1m", "idle < 10m", "idle < 1h", "idle < 6h", "idle > 6h"];
+        let look = |n| if n == 0 { styles.dim } else { styles.text };
+        lines.extend(words.into_iter().zip(sum.idle).map(|(word, n)| (word, n, look(n))));
+    }
+    for (y, (name, n, style)) in (1..).zip(&lines) {
+        canvas.put(1, y, name, *style);
+        canvas.put_right(end, y, &format::count(*n), *style);
+    }
+    if told && !room {
+        canvas.put(1, u16::try_from(lines.len() + 1).unwrap_or(0), &idle(&sum.idle), styles.dim);
+    }
+}

@@ -1,0 +1,114 @@
+//! What stands in place of the list while there is nothing to list, with the next step.
+
+use crate::model::{NodeState, SourceKind};
+use crate::screen::app::App;
+use crate::screen::format;
+use crate::screen::tab::Tab;
+use crate::screen::text;
+
+use super::canvas::{Canvas, cells};
+
+/// Draws the message, if there is one to draw instead of the list.
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) -> bool {
+    let Some(lines) = message(app) else { return false };
+    let width = canvas.width().saturating_sub(4).clamp(1, 76);
+    let lines: Vec<_> = lines.iter().flat_map(|line| text::wrap(line, width.into())).collect();
+    let widest = lines.iter().map(|line| cells(line)).max().unwrap_or(0);
+    let x = canvas.width().saturating_sub(widest) / 2;
+    let top = canvas.height().saturating_sub(u16::try_from(lines.len()).unwrap_or(0)) / 2;
+    for (i, line) in (0..).zip(&lines) {
+        let style = if i == 0 { app.styles.strong } else { app.styles.text };
+        canvas.put(x, top + i, line, style);
+    }
+    true
+}
+
+fn message(app: &App) -> Option<Vec<String>> {
+    let view = &app.shown;
+    let said = |lines: &[&str]| Some(lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
+    if app.page == Tab::Agents {
+        return if view.nodes.is_empty() { absent(app) } else { None };
+    }
+    if app.page == Tab::Leaks {
+        if !app.report.leaks.is_empty() {
+            return None;
+        }
+        let samples = app.report.samples;
+        let mut lines = vec!["Nothing keeps growing.".to_owned(), String::new()];
+        if samples < app.rule.samples {
+            lines[0] = format!("{samples} of {} snapshots that a judgement needs.", app.rule.samples);
+            lines.push("A new one is compared each time the agents scan; leave this running.".into());
+        } else {
+            lines.push(format!("{samples} snapshots compared; w changes the window, t the threshold."));
+        }
+        return Some(lines);
+    }
+    if !app.items.is_empty() {
+        return None;
+    }
+    if view.nodes.is_empty() {
+        return absent(app);
+    }
+    let waiting = view.count(NodeState::Waiting);
+    if view.connections() == 0 && waiting > 0 {
+        let answered = view.nodes.len() - waiting;
+        return Some(vec![format!("Connecting: {answered} of {} agents answered ...", view.nodes.len())]);
+    }
+    if view.counted_nodes() == 0 && view.count(NodeState::Failed) > 0 {
+        let mut lines = vec![format!("None of {} agents can be read.", view.nodes.len()), String::new()];
+        let mut reasons: Vec<_> = view.nodes.iter().filter_map(|node| Some(&node.failure.as_ref()?.reason)).collect();
+        reasons.dedup();
+        lines.extend(reasons.into_iter().take(3).cloned());
+        lines.push(String::new());
+        lines.push("They are tried again by themselves; Ctrl-r tries now, 7 shows each, E the log.".into());
+        return Some(lines);
+    }
+    if !app.filter_text.is_empty() {
+        let all = format::count(view.connections());
+        let sign = if app.base.inverted { "! " } else { "" };
+        return Some(vec![
+            format!("0 of {all} connections match {sign}{}", app.filter_text),
+            String::new(),
+            "Esc clears the filter.".into(),
+        ]);
+    }
+    if !app.base.namespaces.is_empty() {
+        return Some(vec![
+            format!("No connections in namespace {}.", app.base.namespaces.join(", ")),
+            String::new(),
+            ":ns * shows all namespaces.".into(),
+        ]);
+    }
+    if app.page == Tab::External {
+        return said(&["No connection has an end outside the cluster.", "", "Tab shows the other direction."]);
+    }
+    said(&["No connections.", "", "The table holds no TCP, UDP or SCTP entry."])
+}
+
+/// No node is known: nothing was found, or nothing has answered yet.
+fn absent(app: &App) -> Option<Vec<String>> {
+    let lines: &[&str] = match app.shown.source.kind {
+        _ if app.errors.lasting().next().is_some() => {
+            let entry = app.errors.lasting().next()?;
+            return Some(vec![
+                entry.message.clone(),
+                String::new(),
+                "It is tried again by itself; Ctrl-r tries now, E shows the log, q quits.".into(),
+            ]);
+        }
+        _ if !app.shown.settled => &["Connecting ...", "", "q quits."],
+        SourceKind::Agents => &[
+            "No Khan agents found.",
+            "",
+            "- install them: kubectl apply -k deploy/",
+            "- look elsewhere: --khan-namespace, --khan-selector, --agent URL",
+            "- ask Prometheus: --source prometheus --prometheus-url URL",
+            "",
+            "Khan keeps looking.",
+        ],
+        SourceKind::Prometheus => &["Prometheus has no khan_connection series.", "", "Does it scrape the agents?"],
+        SourceKind::Local => &["Reading this host's table ...", "", "q quits."],
+        SourceKind::Replay => &["The recording is empty.", "", "q quits."],
+    };
+    Some(lines.iter().map(|line| (*line).to_owned()).collect())
+}

@@ -1,0 +1,165 @@
+//! The bottom: what is wrong or being typed, and the keys that lead on.
+
+use crate::model::NodeState;
+use crate::screen::app::App;
+use crate::screen::drill::Sample;
+use crate::screen::format;
+use crate::screen::keys::{Context, Id, footer};
+use crate::screen::tab::Tab;
+use crate::screen::text;
+use crate::screen::update::context;
+
+use super::canvas::{Canvas, cells};
+use super::frame::{Areas, SMALLEST};
+
+/// Draws rule, status and hints.
+pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
+    let last = canvas.height().saturating_sub(1);
+    if canvas.height() == 0 {
+        return;
+    }
+    if canvas.height() > 2 {
+        canvas.rule(0, app.setup.glyphs.rule, app.styles.dim);
+    }
+    if last > 0 {
+        status(app, areas, canvas, last - 1);
+    }
+    hints(app, canvas, last);
+}
+
+/// Where the text cursor is, while a line is typed.
+pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
+    let prompt = app.prompt.as_ref()?;
+    if width < SMALLEST.0 || height < SMALLEST.1 {
+        return None;
+    }
+    let x = 2 + cells(prompt.head());
+    Some((x.min(width - 1), height - 2))
+}
+
+/// The line being typed, with what is wrong with it.
+pub(super) fn prompt(app: &App, canvas: &mut Canvas<'_>, y: u16) -> bool {
+    let Some(prompt) = &app.prompt else { return false };
+    let mut x = canvas.put(1, y, &prompt.purpose.sign().to_string(), app.styles.accent);
+    x = canvas.put(x, y, prompt.text(), app.styles.text);
+    if let Some(error) = &app.prompt_error {
+        let room = canvas.width().saturating_sub(x + 4);
+        let error = text::fit(error, room.into(), app.setup.glyphs.ellipsis).into_owned();
+        canvas.put_right(canvas.width().saturating_sub(1), y, &error, app.styles.bad);
+    }
+    true
+}
+
+fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
+    if prompt(app, canvas, y) {
+        return;
+    }
+    let styles = &app.styles;
+    let mut end = canvas.width().saturating_sub(1);
+    end = canvas.put_right(end, y, &place(app), styles.dim).saturating_sub(2);
+    if let Some(notice) = &app.notice {
+        let words = text::fit(&notice.text, end.saturating_sub(1).into(), app.setup.glyphs.ellipsis).into_owned();
+        canvas.put(1, y, &words, styles.accent);
+        return;
+    }
+    let errors = app.errors.lasting().count();
+    let Some(trouble) = trouble(app, areas.compact) else {
+        if let Some(note) = app.shown.notes.first() {
+            let words = text::fit(note, end.saturating_sub(1).into(), app.setup.glyphs.ellipsis).into_owned();
+            canvas.put(1, y, &words, styles.dim);
+        }
+        return;
+    };
+    let more = if errors > 0 && !areas.compact { format!("   E errors({errors})") } else { String::new() };
+    let room = end.saturating_sub(3 + cells(&more));
+    let x = canvas.put(1, y, "! ", styles.bad);
+    let x = canvas.put(x, y, &text::fit(&trouble, room.into(), app.setup.glyphs.ellipsis), styles.warn);
+    canvas.put(x, y, &more, styles.text);
+}
+
+/// The trouble that says most: the source's own, else the node that has been away longest.
+fn trouble(app: &App, short: bool) -> Option<String> {
+    if let Some(key) = app.login() {
+        return Some(format!("credentials expired: press {key} to log in again"));
+    }
+    if let Some(entry) = app.errors.lasting().find(|entry| entry.node.is_empty()) {
+        return Some(entry.message.clone());
+    }
+    let away = |node: &&crate::model::NodeStatus| matches!(node.state, NodeState::Failed | NodeState::Stale);
+    let worst = app
+        .shown
+        .nodes
+        .iter()
+        .filter(away)
+        .max_by_key(|node| (node.state == NodeState::Failed, node.age(app.clock)))?;
+    let name = if worst.node.is_empty() { &worst.agent } else { &worst.node };
+    let reason = match worst.trouble() {
+        Some((reason, tries)) if short || tries < 2 => reason.to_owned(),
+        Some((reason, tries)) => format!("{reason} ({tries} tries)"),
+        None => "its snapshot is old".to_owned(),
+    };
+    let age = worst.age(app.clock).filter(|_| worst.counted).map(format::age);
+    let data = match (age, short) {
+        (Some(age), true) => format!(", data {age} old"),
+        (Some(age), false) => format!(", showing data {age} old"),
+        (None, _) => String::new(),
+    };
+    Some(format!("{name}: {reason}{data}"))
+}
+
+/// `row 2/200`, or where the details stand.
+fn place(app: &App) -> String {
+    if let Some(drill) = app.drills.last() {
+        if let Sample::Asked = drill.sample {
+            return "asking for connections, Esc cancels".into();
+        }
+        return String::new();
+    }
+    let rows = app.items.len();
+    match app.list().cursor.key {
+        Some(_) => format!("row {}/{rows}", app.list().cursor.at + 1),
+        None if app.list().cursor.offset > 0 => format!("from row {}/{rows}", app.list().cursor.offset + 1),
+        None => String::new(),
+    }
+}
+
+/// The keys of an action's hint.
+fn keys(app: &App, context: Context, ids: &[Id]) -> Option<(String, &'static str)> {
+    let found: Vec<_> = ids.iter().filter_map(|id| app.setup.keymap.first(context, *id)).collect();
+    let (_, hint) = *found.first()?;
+    Some((found.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(" "), hint))
+}
+
+/// Hints in their order, those that matter least left out where there is no room; help and quit always at the right.
+pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
+    let context = context(app);
+    let styles = &app.styles;
+    let fixed: Vec<_> = [Id::Help, Id::Quit].iter().filter_map(|id| keys(app, context, &[*id])).collect();
+    let wide = |(keys, hint): &(String, &str)| cells(keys) + 1 + cells(hint);
+    let needed: u16 = fixed.iter().map(|hint| wide(hint) + 2).sum();
+    let mut end = canvas.width().saturating_sub(1);
+    for (keys, hint) in fixed.iter().rev() {
+        end = canvas.put_right(end, y, hint, styles.text).saturating_sub(1);
+        end = canvas.put_right(end, y, keys, styles.accent).saturating_sub(2);
+    }
+    let room = canvas.width().saturating_sub(needed + 1);
+    let idle = |ids: &[Id]| match ids[0] {
+        Id::NextGroup => app.page.groupings().len() < 2,
+        Id::SortLeft | Id::Reverse | Id::Pin | Id::Baseline => app.page == Tab::Agents,
+        _ => false,
+    };
+    let mut shown: Vec<_> = footer(context)
+        .iter()
+        .filter(|(ids, _)| context != Context::Table || !idle(ids))
+        .filter_map(|(ids, rank)| Some((keys(app, context, ids)?, *rank)))
+        .collect();
+    while shown.iter().map(|(hint, _)| wide(hint) + 2).sum::<u16>() > room {
+        let Some(last) = (0..shown.len()).max_by_key(|i| shown[*i].1) else { break };
+        shown.remove(last);
+    }
+    let mut x = 1;
+    for ((keys, hint), _) in &shown {
+        x = canvas.put(x, y, keys, styles.accent) + 1;
+        x = canvas.put(x, y, hint, styles.text) + 2;
+    }
+}

@@ -1,0 +1,75 @@
+//! Identity and totals on two lines, where there is little room.
+
+use crate::model::SourceKind;
+use crate::screen::app::App;
+use crate::screen::format;
+use crate::screen::panels::canvas::{Canvas, cells};
+use crate::screen::tab::Tab;
+
+use super::fresh::{age_style, coverage, snapshot_age};
+use super::totals::{filter, growth, pace, share, total};
+use super::{right, scope, verdicts};
+
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
+    let styles = &app.styles;
+    let mut end = right(app, canvas, 0).saturating_sub(2);
+    if let Some(age) = snapshot_age(app) {
+        let age = format!("{age} old");
+        if end > cells(&age) + 20 {
+            end = canvas.put_right(end, 0, &age, age_style(app)).saturating_sub(2);
+        }
+    }
+    let (ok, all, stale, failed) = coverage(app);
+    let source = match app.shown.source.kind {
+        SourceKind::Local => "local".to_owned(),
+        kind if all == 0 => kind.as_str().to_owned(),
+        SourceKind::Agents => format!("agents {ok}/{all}"),
+        kind => format!("{} {ok}/{all}", kind.as_str()),
+    };
+    let mut words = vec![("khan top".to_owned(), styles.strong)];
+    if !app.shown.source.context.is_empty() {
+        words.push((app.shown.source.context.clone(), styles.text));
+    }
+    words.push((format!("ns:{}", scope(app)), styles.text));
+    words.push((source, styles.text));
+    for (n, word) in [(stale, "stale"), (failed, "failed")] {
+        if n > 0 {
+            words.push((format!("!{n} {word}"), styles.warn));
+        }
+    }
+    let mut x = 1;
+    for (word, style) in words {
+        let room = (end + 1).saturating_sub(x);
+        if cells(&word) > room {
+            break;
+        }
+        x = canvas.put(x, 0, &word, style) + 1;
+    }
+    let y = 1;
+    let mut end = canvas.width().saturating_sub(1);
+    let share = if app.page == Tab::Leaks { verdicts(app) } else { share(app, true) };
+    let conns = format!("{} conns", format::count(total(app)));
+    if cells(&share) + cells(&conns) + 4 <= end {
+        end = canvas.put_right(end, y, &share, styles.text);
+    }
+    let mut x = canvas.put(1, y, &conns, styles.strong) + 1;
+    if let Some(pace) = pace(app).filter(|pace| x + cells(pace) + 1 < end) {
+        x = canvas.put(x, y, &pace, growth(app, &pace)) + 1;
+    }
+    if app.page == Tab::Leaks {
+        let (window, samples, rule) = (format::span(app.rule.window), app.report.samples, app.rule.brief());
+        // With the thresholds where there is room; all of them stand in the help.
+        let least = format!("{:.0}% rise, +{}", app.rule.rising * 100.0, app.rule.growth);
+        let words = [
+            format!(" window {window}, {samples} snapshots, {rule}"),
+            format!(" {window}, {samples} snapshots, {least}"),
+            format!(" window {window}, {samples} snapshots"),
+        ];
+        if let Some(words) = words.iter().find(|words| x + cells(words) + 2 < end) {
+            x = canvas.put(x, y, words, styles.dim) + 1;
+        }
+    }
+    if !app.filter_text.is_empty() {
+        filter(app, canvas, x + 1, y, end.saturating_sub(2));
+    }
+}

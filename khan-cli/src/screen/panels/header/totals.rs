@@ -1,0 +1,98 @@
+//! How many connections, how many of them are listed, and the filter.
+
+use ratatui::style::Style;
+
+use crate::screen::app::App;
+use crate::screen::format;
+use crate::screen::panels::canvas::{Canvas, cells};
+use crate::screen::tab::Tab;
+use crate::screen::text;
+
+/// `+312/min`, once there is something to compare.
+pub(super) fn pace(app: &App) -> Option<String> {
+    let change = app.projection.change?;
+    Some(format!("{}/min", format::rate(change.per_minute(), 9)))
+}
+
+pub(super) fn growth(app: &App, pace: &str) -> Style {
+    match pace.as_bytes().first() {
+        Some(b'+') => app.styles.warn,
+        Some(b'-') => app.styles.good,
+        _ => app.styles.text,
+    }
+}
+
+/// How much of everything the rows show.
+pub(super) fn share(app: &App, short: bool) -> String {
+    let (projection, rows) = (&app.projection, app.rows_are());
+    let matching = projection.matching;
+    let shown = projection.rows.len();
+    let rest = projection.rest.map_or(0, |rest| rest.connections);
+    let all = projection.total.connections + rest;
+    let covered = projection.total.connections - projection.hidden.connections;
+    let rows = if matches!(app.page, Tab::Leaks | Tab::Agents | Tab::Nodes) {
+        return match app.page {
+            Tab::Leaks => format!("{} suspects", app.report.leaks.len()),
+            page => format!("{} {}", app.items.len(), page.noun()),
+        };
+    } else {
+        rows
+    };
+    if shown == matching && rest == 0 {
+        return format!("{} {rows}", format::count(matching as u64));
+    }
+    if short {
+        let percent = format::percent(covered, all);
+        format!("{}/{} {rows} {percent}", format::count(shown as u64), format::count(matching as u64))
+    } else {
+        let percent = format::percent_tenths(covered, all);
+        format!("{} of {} {rows} = {percent} of conns", format::count(shown as u64), format::count(matching as u64))
+    }
+}
+
+pub(super) fn total(app: &App) -> u64 {
+    app.projection.total.connections + app.projection.rest.map_or(0, |rest| rest.connections)
+}
+
+pub(super) fn totals(app: &App, canvas: &mut Canvas<'_>) {
+    let (styles, y) = (&app.styles, 2);
+    let end = canvas.put_right(canvas.width().saturating_sub(1), y, &share(app, false), styles.text);
+    let states = &app.projection.total.states;
+    let mut words = vec![(format!("{} conns", format::count(total(app))), styles.strong, 2)];
+    if let Some(pace) = pace(app) {
+        let look = growth(app, &pace);
+        words.push((pace, look, 3));
+    }
+    let (established, told) = (states.established(), states.told());
+    if told > 0 {
+        let waiting = states.get(crate::model::State::Tcp(khan_api::TcpState::TimeWait));
+        words.push((format!("est {}", format::count(established)), styles.text, 2));
+        words.push((format!("time_wait {}", format::count(waiting)), styles.text, 2));
+        words.push((
+            format!("other {}", format::count(total(app).saturating_sub(established + waiting))),
+            styles.text,
+            2,
+        ));
+    }
+    let mut x = 1;
+    for (word, style, gap) in words {
+        if x + cells(&word) + 2 > end {
+            break;
+        }
+        x = canvas.put(x, y, &word, style) + gap;
+    }
+    if !app.filter_text.is_empty() {
+        filter(app, canvas, x, y, end.saturating_sub(2));
+    }
+}
+
+pub(super) fn filter(app: &App, canvas: &mut Canvas<'_>, x: u16, y: u16, end: u16) {
+    let room = end.saturating_sub(x);
+    if room < 6 {
+        return;
+    }
+    let sign = if app.base.inverted { "!" } else { "" };
+    let words = format!("{sign}/{}", app.filter_text);
+    let words = text::fit(&words, room.into(), app.setup.glyphs.ellipsis).into_owned();
+    canvas.put(x, y, &words, app.styles.accent);
+}

@@ -1,0 +1,347 @@
+//! The event loop: the only place that knows the terminal, the clock, the signals and the feed.
+//!
+//! One turn waits for something to happen, takes everything else that is ready too, and draws once if the screen must
+//! change. Two draws are at least 33 ms apart; nothing is drawn while nothing happens, except that ages tick.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use khan_api::Timestamp;
+use ratatui::crossterm::event::{Event, EventStream, MouseButton, MouseEventKind};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+use crate::feed::{Feed, News};
+use crate::model::View;
+
+use super::app::App;
+use super::background::{self, Latecomer};
+use super::clipboard;
+use super::export::export;
+use super::input::Key;
+use super::msg::{Effect, Exit, Msg};
+use super::panels;
+use super::signals::{Signal, Signals};
+use super::tab::Tab;
+use super::terminal::{self, Screen};
+use super::update::update;
+
+/// Two draws are at least so far apart.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Why the screen cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The terminal refused to be used.
+    #[error("cannot use the terminal: {0}")]
+    Terminal(#[from] io::Error),
+    /// An option is wrong.
+    #[error(transparent)]
+    Options(#[from] super::options::OptionsError),
+    /// A panic on another thread gave the terminal back.
+    #[error("stopped after an internal error; the message above says where")]
+    Panicked,
+}
+
+/// How the screen ended; as an exit code: 0, 130 for Ctrl-c, 128 plus the number of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As the user wished.
+    Quit,
+    /// Ctrl-c or SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+    /// SIGHUP, or the terminal is gone.
+    HungUp,
+    /// The program goes on: the source is to be opened again, and then the screen.
+    Reconnect,
+}
+
+impl Ending {
+    /// The process's exit code, where it ends.
+    pub const fn code(self) -> Option<u8> {
+        match self {
+            Self::Quit => Some(0),
+            Self::Interrupted => Some(130),
+            Self::Terminated => Some(143),
+            Self::HungUp => Some(129),
+            Self::Reconnect => None,
+        }
+    }
+}
+
+/// Shows the feed until the user, a signal or the terminal ends it. The state is handed back for another feed.
+///
+/// With `ask` the terminal's background chooses the theme.
+pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<(Ending, App), Error> {
+    terminal::install_panic_hook();
+    let signals = Signals::listen()?;
+    let screen = Screen::enter(app.mouse)?;
+    let (width, height) = ratatui::crossterm::terminal::size()?;
+    app.clock = Timestamp::now();
+    app.size = (width, height);
+    let (answers, answered) = mpsc::channel(16);
+    let mut turn = Turn {
+        app,
+        feed,
+        screen,
+        signals,
+        answers,
+        answered,
+        question: None,
+        drawn: None,
+        asked: HashSet::new(),
+        latecomer: None,
+    };
+    if ask && let Some(ending) = turn.choose_theme().await? {
+        return Ok((ending, turn.app));
+    }
+    let ending = turn.go().await;
+    let Turn { screen, question, app, .. } = turn;
+    if let Some(question) = question {
+        question.abort();
+    }
+    drop(screen);
+    Ok((ending?, app))
+}
+
+/// What the loop holds.
+struct Turn {
+    app: App,
+    feed: Feed,
+    screen: Screen,
+    signals: Signals,
+    answers: mpsc::Sender<Msg>,
+    answered: mpsc::Receiver<Msg>,
+    /// The question for single connections that is on its way.
+    question: Option<JoinHandle<()>>,
+    drawn: Option<Instant>,
+    /// What the source was told that is asked of its views.
+    asked: HashSet<u128>,
+    /// Watches for an answer about the terminal's background, while one may still come.
+    latecomer: Option<Latecomer>,
+}
+
+/// What woke the loop.
+enum Wake {
+    Event(Option<io::Result<Event>>),
+    View(Option<Arc<View>>),
+    News(Option<News>),
+    Answer(Msg),
+    Signal(Signal),
+    Clock,
+    Draw,
+    Panic,
+}
+
+impl Turn {
+    async fn go(&mut self) -> Result<Ending, Error> {
+        // Created only now: it reads whatever the terminal sends, answers to queries included.
+        let mut events = EventStream::new();
+        let mut clock = interval(Duration::from_secs(1));
+        clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (mut views_open, mut news_open) = (true, true);
+        self.feed.views.mark_changed();
+        loop {
+            let due = self.app.dirty.then(|| self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME));
+            let wake = tokio::select! {
+                () = terminal::panicked() => Wake::Panic,
+                signal = self.signals.next() => Wake::Signal(signal),
+                event = events.next() => Wake::Event(event),
+                Some(answer) = self.answered.recv() => Wake::Answer(answer),
+                changed = self.feed.views.changed(), if views_open => {
+                    Wake::View(changed.ok().map(|()| Arc::clone(&self.feed.views.borrow_and_update())))
+                }
+                news = self.feed.news.recv(), if news_open => Wake::News(news),
+                _ = clock.tick() => Wake::Clock,
+                () = async { sleep_until(due.unwrap_or_else(Instant::now).into()).await }, if due.is_some() => Wake::Draw,
+            };
+            let ended = match wake {
+                Wake::Panic => return Err(Error::Panicked),
+                Wake::Signal(signal) => self.signalled(signal).await?,
+                Wake::Event(event) => {
+                    let mut ended = self.event(event).await?;
+                    // A storm of resizes, or a pasted text typed by hand, costs one draw.
+                    while let (None, Poll::Ready(event)) = (&ended, futures::poll!(events.next())) {
+                        ended = self.event(event).await?;
+                    }
+                    ended
+                }
+                Wake::Answer(msg) => self.tell(msg).await?,
+                Wake::View(Some(view)) => self.tell(Msg::View(view)).await?,
+                Wake::View(None) => {
+                    views_open = false;
+                    self.tell(Msg::SourceGone).await?
+                }
+                Wake::News(Some(news)) => self.tell(Msg::News(news)).await?,
+                Wake::News(None) => {
+                    news_open = false;
+                    None
+                }
+                Wake::Clock if !terminal::alive() => Some(Ending::HungUp),
+                Wake::Clock => self.tell(Msg::Tick(Timestamp::now())).await?,
+                Wake::Draw => {
+                    self.draw()?;
+                    None
+                }
+            };
+            if let Some(ending) = ended {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Asks the terminal for its background before anybody else reads what it sends.
+    async fn choose_theme(&mut self) -> Result<Option<Ending>, Error> {
+        let answer = background::ask()?;
+        if let Some(theme) = answer.theme {
+            self.app.wear(theme);
+        }
+        if !answer.complete {
+            self.latecomer = Some(Latecomer::expect(Instant::now()));
+        }
+        for key in answer.typed {
+            if let Some(ending) = self.tell(Msg::Key(key)).await? {
+                return Ok(Some(ending));
+            }
+        }
+        Ok(None)
+    }
+
+    fn draw(&mut self) -> Result<(), Error> {
+        let (width, height) = ratatui::crossterm::terminal::size()?;
+        update(&mut self.app, Msg::Resize(width, height), Instant::now());
+        self.app.dirty = false;
+        self.drawn = Some(Instant::now());
+        self.ask();
+        let app = &self.app;
+        match self.screen.draw(|frame| panels::draw(app, frame)) {
+            Ok(()) => Ok(()),
+            // The clock notices within a second whether it is gone.
+            Err(_) if !terminal::alive() => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells the source what is asked of its views now, so that one that sums on a server sums finely enough.
+    fn ask(&mut self) {
+        let leaks = (self.app.page == Tab::Leaks).then(|| self.app.leak_query().by_pod());
+        for query in self.app.history.tracked().chain(leaks.as_ref()) {
+            if self.asked.insert(query.shape()) {
+                self.feed.handle.ask(query);
+            }
+        }
+    }
+
+    async fn event(&mut self, event: Option<io::Result<Event>>) -> Result<Option<Ending>, Error> {
+        let msg = match event {
+            None => return Ok(Some(Ending::HungUp)),
+            Some(Err(_)) if !terminal::alive() => return Ok(Some(Ending::HungUp)),
+            Some(Err(error)) => return Err(error.into()),
+            Some(Ok(event)) => match event {
+                Event::Key(key) => Key::from_event(key).filter(|key| !self.is_late(*key)).map(Msg::Key),
+                Event::Paste(text) => Some(Msg::Paste(text)),
+                Event::Resize(width, height) => Some(Msg::Resize(width, height)),
+                Event::Mouse(mouse) => match mouse.kind {
+                    MouseEventKind::ScrollDown => Some(Msg::Wheel(1)),
+                    MouseEventKind::ScrollUp => Some(Msg::Wheel(-1)),
+                    MouseEventKind::Down(MouseButton::Left) => Some(Msg::Click(mouse.column, mouse.row)),
+                    _ => None,
+                },
+                Event::FocusGained | Event::FocusLost => None,
+            },
+        };
+        match msg {
+            Some(msg) => self.tell(msg).await,
+            None => Ok(None),
+        }
+    }
+
+    fn is_late(&mut self, key: Key) -> bool {
+        self.latecomer.as_mut().is_some_and(|latecomer| latecomer.takes(key, Instant::now()))
+    }
+
+    async fn signalled(&mut self, signal: Signal) -> Result<Option<Ending>, Error> {
+        match signal {
+            Signal::Interrupt => Ok(Some(Ending::Interrupted)),
+            Signal::Terminate => Ok(Some(Ending::Terminated)),
+            Signal::HangUp => Ok(Some(Ending::HungUp)),
+            Signal::Stop => {
+                self.suspend().await?;
+                Ok(None)
+            }
+            Signal::Continue => {
+                self.screen.reenter()?;
+                self.app.dirty = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Gives the terminal back, stops, and takes it again when somebody says so.
+    async fn suspend(&mut self) -> Result<(), Error> {
+        terminal::restore(&[]);
+        self.signals.stop().await;
+        self.screen.reenter()?;
+        self.app.dirty = true;
+        Ok(())
+    }
+
+    async fn tell(&mut self, msg: Msg) -> Result<Option<Ending>, Error> {
+        for effect in update(&mut self.app, msg, Instant::now()) {
+            match effect {
+                Effect::Quit(Exit::Quit) => return Ok(Some(Ending::Quit)),
+                Effect::Quit(Exit::Interrupt) => return Ok(Some(Ending::Interrupted)),
+                Effect::Quit(Exit::Reconnect) => return Ok(Some(Ending::Reconnect)),
+                Effect::Quit(Exit::Keep) => {
+                    let app = &self.app;
+                    let lines = self.screen.lines(|frame| panels::draw(app, frame))?;
+                    terminal::restore(&lines);
+                    return Ok(Some(Ending::Quit));
+                }
+                Effect::Suspend => self.suspend().await?,
+                Effect::Repaint => self.screen.repaint()?,
+                Effect::Mouse(on) => self.screen.set_mouse(on)?,
+                Effect::Copy(text) => {
+                    self.screen.write(&terminal::clipboard(&text))?;
+                    clipboard::feed(text);
+                }
+                Effect::Write(extension, text) => self.write(extension, text),
+                Effect::Refresh => self.feed.handle.refresh(),
+                Effect::Interval(interval) => self.feed.handle.set_interval(interval),
+                Effect::Cancel => self.cancel(),
+                Effect::Sample(number, request) => {
+                    self.cancel();
+                    let (handle, answers) = (self.feed.handle.clone(), self.answers.clone());
+                    self.question = Some(tokio::spawn(async move {
+                        let answer = handle.sample(request).await;
+                        let _ = answers.send(Msg::Sample(number, answer.map_err(|error| error.to_string()))).await;
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn cancel(&mut self) {
+        if let Some(question) = self.question.take() {
+            question.abort();
+        }
+    }
+
+    fn write(&self, extension: &'static str, text: String) {
+        let (answers, directory) = (self.answers.clone(), self.app.setup.directory.clone());
+        let stamp = self.app.clock;
+        tokio::spawn(async move {
+            let written = tokio::task::spawn_blocking(move || export(&directory, stamp, extension, &text)).await;
+            let written = written.unwrap_or_else(|error| Err(error.to_string()));
+            let _ = answers.send(Msg::Written(written)).await;
+        });
+    }
+}
