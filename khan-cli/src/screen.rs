@@ -6,7 +6,7 @@
 //!                                           view(&App, &mut Frame)        once per turn, if something changed
 //! ```
 //!
-//! [`update is the only place where [`app::App`] changes, [`panels only reads it, and [`mod@run`] is the only file that
+//! [`update`] is the only place where [`app::App`] changes, [`panels`] only reads it, and [`mod@run`] is the only file that
 //! knows a terminal, a clock or a channel.
 
 pub mod input;

@@ -21,13 +21,13 @@ use tracing::info;
 
 use crate::arguments::Arguments;
 use crate::auth::Authenticator;
-use crate::directory::Directory;
 use crate::index::{Index, Settings};
+use crate::kubernetes::Resource;
 use crate::metrics::Metrics;
-use crate::objects::Resource;
 use crate::reload::ReloadedFile;
-use crate::watch::{self, Heard, WatchSettings};
-use crate::{external, file, resolve};
+use crate::shared_index::SharedIndex;
+use crate::watch::{self, LastResponse, WatchSettings};
+use crate::{api, external, from_file};
 
 /// How often previous owners are looked through for those whose time is over.
 const EXPIRY_PERIOD: Duration = Duration::from_mins(1);
@@ -39,32 +39,37 @@ pub const THREADS: usize = 2;
 pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shutdown) -> Result<Bound, Failure> {
     let web = arguments.web_config.as_deref().map(WebConfig::open).transpose().map_err(Failure::configuration)?;
     let settings = Settings { app_labels: app_labels(arguments)?, ..Settings::default() };
-    let directory = Arc::new(Directory::new(Index::new(settings, epoch())));
+    let index = Arc::new(SharedIndex::new(Index::new(settings, epoch())));
     let metrics = Arc::new(Metrics::new());
     let readiness = Readiness::new();
 
     if let Some(path) = &arguments.external_names {
-        reload("--external-names", path, &directory, &metrics, external::load)?;
+        reload("--external-names", path, &index, &metrics, external::load)?;
     }
     if let Some(reason) = audience_conflict(arguments, web.as_ref()) {
         return Err(Failure::configuration(reason));
     }
-    let (mut heard, mut authenticator) = (None, None);
+    let (mut last_response, mut authenticator) = (None, None);
     if let Some(path) = &arguments.from_file {
-        reload("--from-file", path, &directory, &metrics, file::load)?;
+        reload("--from-file", path, &index, &metrics, from_file::load)?;
     } else {
         let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
         info!(url = connection.url, "Watches a cluster");
-        watch::start(&connection, &directory, &metrics, watching, &readiness);
+        watch::start(&connection, &index, &metrics, watching, &readiness);
         authenticator = arguments.require_token_audience.clone().map(|audience| {
             Authenticator::new(connection.client, audience, arguments.token_review_ttl, Arc::clone(&metrics))
         });
-        heard = Some(connection.heard);
+        last_response = Some(connection.last_response);
     }
-    tokio::spawn(expire(Arc::clone(&directory)));
+    tokio::spawn(expire(Arc::clone(&index)));
 
-    let router = resolve::routes(Arc::clone(&directory), Arc::clone(&metrics), readiness.clone(), authenticator)
-        .route(routes::METRICS, get(async move || page(&directory, &metrics, heard.as_deref())))
+    let api = api::routes(Arc::clone(&index), Arc::clone(&metrics), readiness.clone());
+    let router = match authenticator {
+        Some(authenticator) => authenticator.guard(api),
+        None => api,
+    };
+    let router = router
+        .route(routes::METRICS, get(async move || page(&index, &metrics, last_response.as_deref())))
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
     let listener = listen::bind("--listen", arguments.listen).await?;
     // Every agent keeps a connection, and there are up to 5,000.
@@ -101,31 +106,31 @@ fn audience_conflict(arguments: &Arguments, web: Option<&WebConfig>) -> Option<&
 fn reload<E: Error + Send + Sync + 'static>(
     flag: &'static str,
     path: &Path,
-    directory: &Arc<Directory>,
+    index: &Arc<SharedIndex>,
     metrics: &Arc<Metrics>,
-    load: fn(&[u8], &Directory) -> Result<(), E>,
+    load: fn(&[u8], &SharedIndex) -> Result<(), E>,
 ) -> Result<(), Failure> {
-    let directory = Arc::clone(directory);
-    let file = ReloadedFile::open(flag, path, Arc::clone(metrics), move |bytes| load(bytes, &directory));
+    let index = Arc::clone(index);
+    let file = ReloadedFile::open(flag, path, Arc::clone(metrics), move |bytes| load(bytes, &index));
     tokio::spawn(file.map_err(Failure::configuration)?.follow());
     Ok(())
 }
 
-async fn expire(directory: Arc<Directory>) {
+async fn expire(index: Arc<SharedIndex>) {
     loop {
         tokio::time::sleep(EXPIRY_PERIOD).await;
-        directory.write().expire(Timestamp::now());
+        index.write().expire(Timestamp::now());
     }
 }
 
-fn page(directory: &Directory, metrics: &Metrics, heard: Option<&Heard>) -> impl IntoResponse + use<> {
-    if let Some(heard) = heard {
+fn page(index: &SharedIndex, metrics: &Metrics, last_response: Option<&LastResponse>) -> impl IntoResponse + use<> {
+    if let Some(last_response) = last_response {
         for resource in Resource::ALL {
-            if let Some(age) = heard.age(resource) {
+            if let Some(age) = last_response.age(resource) {
                 metrics.watch_age(resource, age);
             }
         }
     }
-    let page = metrics.page(&directory.read());
+    let page = metrics.page(&index.read());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }

@@ -6,9 +6,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
 use khan_serve::exchange::Exchange;
@@ -19,8 +20,8 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tracing::{info, warn};
 
+use crate::api::Refusal;
 use crate::metrics::Metrics;
-use crate::resolve::Refusal;
 
 /// How long the API server's word is good unless `--token-review-ttl` says otherwise, and the most that it may say: a
 /// revoked token is believed for so long.
@@ -93,6 +94,11 @@ impl Authenticator {
             questions,
             failing: Mutex::new(false),
         }
+    }
+
+    /// Lets in only callers whose token the API server accepts.
+    pub fn guard(self, router: Router) -> Router {
+        router.layer(from_fn_with_state(Arc::new(self), require))
     }
 
     async fn admit(&self, exchange: &Exchange, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -205,7 +211,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Lets a request pass, or refuses it with the reason.
-pub(crate) async fn require(
+async fn require(
     State(authenticator): State<Arc<Authenticator>>,
     exchange: Exchange,
     request: Request,

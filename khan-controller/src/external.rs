@@ -7,7 +7,7 @@ use khan_api::ExternalNames;
 use khan_api::external::ExternalNamesError;
 use tracing::info;
 
-use crate::directory::Directory;
+use crate::shared_index::SharedIndex;
 
 /// Why the text cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +20,10 @@ pub enum ExternalError {
     Line(#[from] ExternalNamesError),
 }
 
-/// Replaces the names that `directory` had before.
-pub fn load(bytes: &[u8], directory: &Directory) -> Result<(), ExternalError> {
+/// Replaces the names that `index` had before.
+pub fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ExternalError> {
     let names = ExternalNames::parse(std::str::from_utf8(bytes)?)?;
     info!(ranges = names.ranges().count(), "Read the external names");
-    directory.write().name_externals(Arc::new(names));
+    index.write().name_externals(Arc::new(names));
     Ok(())
 }

@@ -9,14 +9,14 @@
 //! than they spare.
 
 mod address;
-mod claim;
-mod entry;
-mod history;
 mod holdings;
-mod ports;
 mod ranges;
 mod recent;
 mod record;
+mod claim;
+mod history;
+mod entry;
+mod ports;
 mod view;
 
 use std::collections::HashMap;
@@ -26,19 +26,18 @@ use std::time::Duration;
 
 use khan_api::{Cursor, ExternalNames, Timestamp};
 
-use crate::objects::{Object, Resource, Uid};
+use crate::kubernetes::{Object, Resource, Role, Uid};
 
 use address::Address;
 use claim::Claim;
 use entry::Entry;
-use history::Graveyard;
+use history::History;
 use holdings::Holdings;
 use ports::NodePorts;
 use ranges::Ranges;
 use recent::Recent;
 use record::{Draft, Names, Record, Records, Seconds};
 
-pub use claim::Role;
 pub use view::{IdentityView, PreviousView};
 
 /// What an index does not learn from objects.
@@ -79,7 +78,7 @@ pub struct Index {
     recent: Recent,
     ranges: Ranges,
     node_ports: NodePorts,
-    graveyard: Graveyard,
+    history: History,
     external: Arc<ExternalNames>,
     rounds: [u32; Resource::ALL.len()],
     counts: Counts,
@@ -102,7 +101,7 @@ impl Index {
     /// An empty index. No two processes may use the same `epoch`.
     pub fn new(settings: Settings, epoch: u64) -> Self {
         Self {
-            graveyard: Graveyard::new(settings.remember, settings.tombstones),
+            history: History::new(settings.remember, settings.tombstones),
             settings,
             epoch,
             revision: 0,
@@ -128,7 +127,7 @@ impl Index {
 
     /// Sizes.
     pub fn counts(&self) -> Counts {
-        Counts { tombstones: self.graveyard.len(), ..self.counts }
+        Counts { tombstones: self.history.len(), ..self.counts }
     }
 
     /// Distinct workloads and node names that are held.
@@ -212,7 +211,7 @@ impl Index {
 
     /// Forgets previous owners whose time is over.
     pub fn expire(&mut self, now: Timestamp) {
-        while let Some((address, number)) = self.graveyard.expired(now) {
+        while let Some((address, number)) = self.history.expired(now) {
             self.bury(address, number);
         }
     }
@@ -327,7 +326,7 @@ impl Index {
             && let Some(lost) = before
         {
             let until = after.map(|claim| claim.since).filter(|since| *since > lost.since).unwrap_or(now.into());
-            let tombstone = self.graveyard.dig(address, self.records.get(lost.slot), lost, until, now);
+            let tombstone = self.history.dig(address, self.records.get(lost.slot), lost, until, now);
             if let Some(oldest) = entry.remember(tombstone) {
                 self.names.release(oldest.group, oldest.node);
             }

@@ -1,22 +1,28 @@
-//! `khan-controller`: watches pods, services and nodes, and answers "whose are these addresses?".
+//! `khan-controller`: watches pods, services, nodes and service ranges, and answers "which objects own these addresses?".
 //!
-//! Data flows one way: Kubernetes JSON -> [`objects`] -> [`index`] -> [`resolve`]. [`watch`] and [`mod@file`] feed the index,
-//! [`app`] wires everything and owns the order in which it starts and stops.
+//! ```text
+//! API server -> watch -----+
+//!                          +-> kubernetes -> index -> api -> agents
+//! file -> from_file -------+                           |
+//!                                                    auth -> API server (TokenReview)
+//! ```
+//!
+//! [`kubernetes`] turns JSON and YAML into validated objects, [`index`] knows which object has which address, [`api`] answers
+//! from it. [`app`] wires everything and owns the order in which it starts and stops.
 
-pub mod objects;
+pub mod kubernetes;
 
 pub mod index;
-
-pub mod directory;
+pub mod shared_index;
 pub mod metrics;
 
-pub mod external;
-pub mod file;
-pub mod reload;
 pub mod watch;
+pub mod reload;
+pub mod from_file;
+pub mod external;
 
+pub mod api;
 pub mod auth;
-pub mod resolve;
 
-pub mod app;
 pub mod arguments;
+pub mod app;

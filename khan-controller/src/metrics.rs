@@ -9,8 +9,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::index::{Index, Role};
-use crate::objects::Resource;
+use crate::index::Index;
+use crate::kubernetes::{Resource, Role};
 
 /// Every `khan_controller_*` series.
 #[derive(Debug)]

@@ -4,25 +4,25 @@
 //! read page by page, whatever the server answers to the attempt; it is never asked for whole (`resourceVersion=0` would
 //! make the server ignore the page size).
 
+mod last_response;
 mod connect;
-mod follow;
-mod heard;
-mod listing;
 mod reason;
-mod slim;
+mod listing;
+mod watched_object;
 mod trouble;
+mod follow;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use connect::{ConnectError, Connection, connect};
-pub use heard::Heard;
+pub use last_response::LastResponse;
 
 use khan_serve::readiness::Readiness;
 
-use crate::directory::Directory;
+use crate::kubernetes::Resource;
 use crate::metrics::Metrics;
-use crate::objects::Resource;
+use crate::shared_index::SharedIndex;
 
 /// Sizes and deadlines of watches.
 #[derive(Clone, Copy, Debug)]
@@ -57,15 +57,15 @@ impl Default for WatchSettings {
 /// Starts watching every resource. `readiness` waits for the first complete list of each.
 pub fn start(
     connection: &Connection,
-    directory: &Arc<Directory>,
+    index: &Arc<SharedIndex>,
     metrics: &Arc<Metrics>,
     settings: WatchSettings,
     readiness: &Readiness,
 ) {
     for resource in Resource::ALL {
         metrics.synced(resource, false);
-        let (directory, metrics) = (Arc::clone(directory), Arc::clone(metrics));
-        let follower = follow::Follower::new(resource, connection, directory, metrics, settings, readiness.clone());
+        let (index, metrics) = (Arc::clone(index), Arc::clone(metrics));
+        let follower = follow::Follower::new(resource, connection, index, metrics, settings, readiness.clone());
         tokio::spawn(follower.run());
     }
 }

@@ -2,7 +2,7 @@
 
 use khan_api::Timestamp;
 use khan_controller::index::{Index, Settings};
-use khan_controller::objects::{Object, Resource};
+use khan_controller::kubernetes::{Object, Resource};
 
 #[path = "../benches/cluster/generate.rs"]
 #[allow(dead_code, reason = "the benchmark uses the rest")]

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::claim::{Claim, Role};
-use super::history::Tombstone;
+use super::claim::Claim;
+use super::history::PreviousRecord;
 use super::record::Records;
+use crate::kubernetes::Role;
 
 /// Previous owners that are kept of one address.
 pub(super) const MOST_PREVIOUS: usize = 8;
@@ -22,7 +23,7 @@ pub(super) struct Entry {
 struct Rest {
     losers: Vec<Claim>,
     // Latest first.
-    previous: VecDeque<Tombstone>,
+    previous: VecDeque<PreviousRecord>,
 }
 
 impl Entry {
@@ -35,8 +36,8 @@ impl Entry {
     }
 
     /// Previous owners, latest first.
-    pub(super) fn previous(&self) -> impl ExactSizeIterator<Item = &Tombstone> + Clone {
-        static NONE: VecDeque<Tombstone> = VecDeque::new();
+    pub(super) fn previous(&self) -> impl ExactSizeIterator<Item = &PreviousRecord> + Clone {
+        static NONE: VecDeque<PreviousRecord> = VecDeque::new();
         self.rest.as_ref().map_or(NONE.iter(), |rest| rest.previous.iter())
     }
 
@@ -88,14 +89,14 @@ impl Entry {
     }
 
     /// Puts a previous owner in front. Gives back the oldest when there are too many.
-    pub(super) fn remember(&mut self, tombstone: Tombstone) -> Option<Tombstone> {
+    pub(super) fn remember(&mut self, tombstone: PreviousRecord) -> Option<PreviousRecord> {
         let previous = &mut self.rest.get_or_insert_default().previous;
         previous.push_front(tombstone);
         if previous.len() > MOST_PREVIOUS { previous.pop_back() } else { None }
     }
 
     /// Takes a tombstone out by its number; `None` when it has gone already.
-    pub(super) fn forget(&mut self, number: u64) -> Option<Tombstone> {
+    pub(super) fn forget(&mut self, number: u64) -> Option<PreviousRecord> {
         let previous = &mut self.rest.as_mut()?.previous;
         let position = previous.iter().position(|tombstone| tombstone.number == number)?;
         let tombstone = previous.remove(position);

@@ -7,12 +7,13 @@ use std::time::Duration;
 use khan_api::Timestamp;
 
 use super::address::Address;
-use super::claim::{Claim, Role};
+use super::claim::Claim;
 use super::record::{Group, Record, Seconds};
+use crate::kubernetes::Role;
 
 /// Who had an address, and until when.
 #[derive(Debug)]
-pub(super) struct Tombstone {
+pub(super) struct PreviousRecord {
     pub(super) number: u64,
     pub(super) group: Arc<Group>,
     pub(super) node: Arc<str>,
@@ -24,21 +25,21 @@ pub(super) struct Tombstone {
 
 /// All tombstones in the order in which they were made; the tombstones themselves stand with their addresses.
 #[derive(Debug)]
-pub(super) struct Graveyard {
+pub(super) struct History {
     remember: Duration,
     most: usize,
     next: u64,
-    order: VecDeque<Grave>,
+    order: VecDeque<Change>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Grave {
+struct Change {
     address: Address,
     number: u64,
     made: Timestamp,
 }
 
-impl Graveyard {
+impl History {
     pub(super) fn new(remember: Duration, most: usize) -> Self {
         Self { remember, most, next: 0, order: VecDeque::new() }
     }
@@ -51,10 +52,10 @@ impl Graveyard {
         lost: Claim,
         until: Seconds,
         now: Timestamp,
-    ) -> Tombstone {
+    ) -> PreviousRecord {
         self.next += 1;
-        self.order.push_back(Grave { address, number: self.next, made: now });
-        Tombstone {
+        self.order.push_back(Change { address, number: self.next, made: now });
+        PreviousRecord {
             number: self.next,
             group: Arc::clone(&record.group),
             node: Arc::clone(&record.node),

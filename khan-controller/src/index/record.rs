@@ -7,9 +7,8 @@ use std::sync::Arc;
 use khan_api::Timestamp;
 
 use super::address::Address;
-use super::claim::Role;
 use super::holdings::Holdings;
-use crate::objects::{Meta, Object, PodRange, Resource, Uid};
+use crate::kubernetes::{Meta, Object, PodRange, Resource, Role, Uid};
 
 /// Seconds since the Unix epoch, from 1970 to 2106; 0 is "not known". Kubernetes' own times have no fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

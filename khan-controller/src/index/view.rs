@@ -6,12 +6,13 @@ use std::sync::Arc;
 use khan_api::{Identity, Kind, PreviousOwner, Timestamp};
 use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 
+use super::Index;
 use super::address::Address;
-use super::claim::{Claim, Role};
+use super::claim::Claim;
 use super::entry::Entry;
-use super::history::Tombstone;
+use super::history::PreviousRecord;
 use super::record::{Record, Seconds};
-use super::{Index, Resource};
+use crate::kubernetes::{Resource, Role};
 
 /// What is known of one address; serialises as [`khan_api::Identity`] does.
 #[derive(Clone, Copy, Debug)]
@@ -132,12 +133,12 @@ impl Serialize for Seconds {
 
 /// A previous owner; serialises as [`khan_api::PreviousOwner`] does.
 #[derive(Clone, Copy, Debug)]
-pub struct PreviousView<'a>(&'a Tombstone);
+pub struct PreviousView<'a>(&'a PreviousRecord);
 
 impl PreviousView<'_> {
     /// As the contract has it.
     pub fn to_previous(&self) -> PreviousOwner {
-        let Tombstone { group, node, name, since, until, role, .. } = self.0;
+        let PreviousRecord { group, node, name, since, until, role, .. } = self.0;
         PreviousOwner {
             kind: role.kind(),
             ns: (*group.namespace).into(),
@@ -153,7 +154,7 @@ impl PreviousView<'_> {
 
 impl Serialize for PreviousView<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Tombstone { group, node, name, since, until, role, .. } = self.0;
+        let PreviousRecord { group, node, name, since, until, role, .. } = self.0;
         let mut object = serializer.serialize_struct("PreviousOwner", 8)?;
         object.serialize_field("type", role.kind().as_str())?;
         object.serialize_field("ns", &*group.namespace)?;

@@ -7,7 +7,7 @@ use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::heard::{Heard, HeardLayer};
+use super::last_response::{LastResponse, LastResponseLayer};
 
 /// Why there is no API server to talk to.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +28,13 @@ pub enum ConnectError {
     Client(#[source] kube::Error),
 }
 
-/// A client and its ear.
+/// A client, and when the server last responded to it.
 #[derive(Clone)]
 pub struct Connection {
     /// For requests.
     pub client: Client,
-    /// When the server was last heard of.
-    pub heard: Arc<Heard>,
+    /// When something last came from the server.
+    pub last_response: Arc<LastResponse>,
     /// The server's URL, for messages.
     pub url: String,
 }
@@ -56,8 +56,8 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectErr
     // Failures have to be seen here to be told and counted; kube would try for minutes without a word.
     config.default_retry = false;
     let url = config.cluster_url.to_string();
-    let heard = Heard::new();
+    let last_response = LastResponse::new();
     let builder = ClientBuilder::try_from(config).map_err(ConnectError::Client)?;
-    let client = builder.with_layer(&HeardLayer(Arc::clone(&heard))).build();
-    Ok(Connection { client, heard, url })
+    let client = builder.with_layer(&LastResponseLayer(Arc::clone(&last_response))).build();
+    Ok(Connection { client, last_response, url })
 }

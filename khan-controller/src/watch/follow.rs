@@ -15,14 +15,14 @@ use tracing::{info, warn};
 
 use super::WatchSettings;
 use super::connect::Connection;
-use super::heard::Heard;
+use super::last_response::LastResponse;
 use super::listing::{Listing, Streaming};
 use super::reason::Failure;
-use super::slim::{Slim, Version};
 use super::trouble::Trouble;
-use crate::directory::Directory;
+use super::watched_object::{Version, WatchedObject};
+use crate::kubernetes::{Manifest, Object, Resource};
 use crate::metrics::Metrics;
-use crate::objects::{Manifest, Object, Resource};
+use crate::shared_index::SharedIndex;
 
 /// How often it is looked at whether a failure has passed.
 const HEARING_PERIOD: Duration = Duration::from_millis(500);
@@ -39,8 +39,8 @@ enum End {
 pub(super) struct Follower {
     resource: Resource,
     client: Client,
-    heard: Arc<Heard>,
-    directory: Arc<Directory>,
+    last_response: Arc<LastResponse>,
+    index: Arc<SharedIndex>,
     metrics: Arc<Metrics>,
     settings: WatchSettings,
     readiness: Readiness,
@@ -60,7 +60,7 @@ impl Follower {
     pub(super) fn new(
         resource: Resource,
         connection: &Connection,
-        directory: Arc<Directory>,
+        index: Arc<SharedIndex>,
         metrics: Arc<Metrics>,
         settings: WatchSettings,
         readiness: Readiness,
@@ -68,8 +68,8 @@ impl Follower {
         Self {
             resource,
             client: connection.client.clone(),
-            heard: Arc::clone(&connection.heard),
-            directory,
+            last_response: Arc::clone(&connection.last_response),
+            index,
             metrics,
             settings,
             backoff: Backoff::new(settings.pause),
@@ -90,7 +90,7 @@ impl Follower {
     pub(super) async fn run(mut self) {
         loop {
             let version = Version { resource: self.resource, version: self.resource.versions()[self.version] };
-            let api: Api<Slim> = Api::all_with(self.client.clone(), &version);
+            let api: Api<WatchedObject> = Api::all_with(self.client.clone(), &version);
             let listing = self.streaming.listing(Instant::now().into_std());
             let events = watcher(api, self.config(listing));
             match self.follow(pin!(events), listing).await {
@@ -120,7 +120,7 @@ impl Follower {
     /// Takes one list and what is watched from there on.
     async fn follow(
         &mut self,
-        mut events: impl Stream<Item = watcher::Result<Event<Slim>>> + Unpin,
+        mut events: impl Stream<Item = watcher::Result<Event<WatchedObject>>> + Unpin,
         listing: Listing,
     ) -> End {
         // While the list is being read: when it must be complete.
@@ -132,7 +132,7 @@ impl Follower {
                     event = events.next() => event,
                     // kube reconnects without an event, so a quiet resource would look lost for as long as it is quiet.
                     () = sleep(HEARING_PERIOD), if self.trouble.is_some() => {
-                        if self.trouble.as_ref().is_some_and(|t| self.heard.age(self.resource).is_some_and(|age| age < t.at.elapsed())) {
+                        if self.trouble.as_ref().is_some_and(|t| self.last_response.age(self.resource).is_some_and(|age| age < t.at.elapsed())) {
                             self.works();
                         }
                         continue;
@@ -181,25 +181,25 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, event: Event<Slim>) {
+    fn take(&mut self, event: Event<WatchedObject>) {
         let now = Timestamp::now();
         match event {
             Event::Init => {
-                self.directory.write().reset(self.resource);
+                self.index.write().reset(self.resource);
                 return;
             }
-            Event::InitApply(slim) | Event::Apply(slim) => self.apply(slim.manifest, now),
+            Event::InitApply(object) | Event::Apply(object) => self.apply(object.manifest, now),
             Event::InitDone => {
-                self.directory.write().settle(self.resource, now);
+                self.index.write().settle(self.resource, now);
                 self.metrics.synced(self.resource, true);
                 if self.pending.take().is_some() {
                     info!(resource = %self.resource, "Read the first complete list");
                 }
             }
-            Event::Delete(slim) => {
+            Event::Delete(object) => {
                 // Whatever is wrong with the rest of it, its uid says what is gone.
-                if let Some(uid) = slim.manifest.uid(self.resource) {
-                    self.directory.write().delete(uid, now);
+                if let Some(uid) = object.manifest.uid(self.resource) {
+                    self.index.write().delete(uid, now);
                 }
             }
         }
@@ -209,14 +209,14 @@ impl Follower {
     fn apply(&mut self, manifest: Manifest, now: Timestamp) {
         let (uid, title) = (manifest.uid(self.resource), manifest.title());
         match Object::read(self.resource, manifest) {
-            Ok(object) => self.directory.write().apply(object, now),
+            Ok(object) => self.index.write().apply(object, now),
             Err(error) => {
                 self.metrics.refused(self.resource);
                 if self.refused.is_news(&title) {
                     warn!(resource = %self.resource, object = title, %error, "Skipped an object");
                 }
                 if let Some(uid) = uid {
-                    self.directory.write().keep(uid);
+                    self.index.write().keep(uid);
                 }
             }
         }
@@ -237,11 +237,11 @@ impl Follower {
         }
         self.absent = 0;
         {
-            let mut index = self.directory.write();
+            let mut index = self.index.write();
             index.reset(self.resource);
             index.settle(self.resource, Timestamp::now());
         }
-        self.heard.absent(self.resource);
+        self.last_response.absent(self.resource);
         self.metrics.absent(self.resource);
         self.trouble = None;
         self.backoff.reset();

@@ -3,7 +3,7 @@
 use kube::core::Status;
 use kube::runtime::watcher;
 
-use crate::objects::Resource;
+use crate::kubernetes::Resource;
 
 /// A failure of the watcher, understood.
 #[derive(Debug)]

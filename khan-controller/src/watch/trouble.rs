@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::reason::Failure;
-use crate::objects::Resource;
+use crate::kubernetes::Resource;
 
 /// Causes of one trouble that are told apart; a server that invents more is only reminded of.
 const MOST_CAUSES: usize = 8;

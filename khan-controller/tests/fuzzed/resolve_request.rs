@@ -1,7 +1,7 @@
 //! What must hold of a resolve request, whatever its body is. Shared with the fuzz target.
 
 use khan_api::ResolveRequest;
-use khan_controller::resolve::read_request;
+use khan_controller::api::read_request;
 
 /// It is read alike however it is cut into pieces, and as serde reads it wherever both take it.
 pub(crate) fn check(bytes: &[u8]) {

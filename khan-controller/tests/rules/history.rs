@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use khan_api::Kind;
 use khan_controller::index::Settings;
-use khan_controller::objects::Resource;
+use khan_controller::kubernetes::Resource;
 use serde_json::json;
 
 use crate::manifests::{node, pod};

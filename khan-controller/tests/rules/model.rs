@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use khan_api::{Cursor, Timestamp};
-use khan_controller::index::{Index, Role, Settings};
-use khan_controller::objects::{Object, Resource, Uid};
+use khan_controller::index::{Index, Settings};
+use khan_controller::kubernetes::{Object, Resource, Role, Uid};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -124,7 +124,7 @@ struct Slow {
 
 impl Slow {
     fn apply(&mut self, object: Object, now: Timestamp) {
-        let app = |meta: &khan_controller::objects::Meta| meta.label("app").to_owned();
+        let app = |meta: &khan_controller::kubernetes::Meta| meta.label("app").to_owned();
         let (uid, mut known, addresses) = match object {
             Object::Pod(pod) => (
                 pod.meta.uid,

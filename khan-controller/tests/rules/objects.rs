@@ -2,7 +2,7 @@
 
 use khan_api::{NodePort, Protocol};
 use khan_controller::index::Settings;
-use khan_controller::objects::{Object, ObjectError};
+use khan_controller::kubernetes::{Object, ObjectError};
 use serde_json::{Value, json};
 
 use crate::manifests::{node, pod, service};
@@ -221,6 +221,6 @@ fn any_json_at_all_is_read_without_an_error() {
     {
         let value: Value = serde_json::from_str(text).unwrap();
         let manifest = manifest(&value);
-        assert!(Object::read(khan_controller::objects::Resource::Pods, manifest).is_err(), "{text}");
+        assert!(Object::read(khan_controller::kubernetes::Resource::Pods, manifest).is_err(), "{text}");
     }
 }

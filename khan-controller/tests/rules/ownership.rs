@@ -1,8 +1,7 @@
 //! Who owns an address, whatever the order of events.
 
 use khan_api::Kind;
-use khan_controller::index::Role;
-use khan_controller::objects::Resource;
+use khan_controller::kubernetes::{Resource, Role};
 use serde_json::{Value, json};
 
 use crate::manifests::{node, pod, service, uid};

@@ -2,7 +2,7 @@
 
 use khan_api::{Identity, Timestamp};
 use khan_controller::index::{Index, Settings};
-use khan_controller::objects::{Manifest, Object, Resource};
+use khan_controller::kubernetes::{Manifest, Object, Resource};
 use serde_json::Value;
 
 pub(crate) struct World {

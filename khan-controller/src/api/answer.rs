@@ -56,7 +56,7 @@ enum Stage {
 
 impl Answer {
     pub(super) fn new(api: Api, asked: Asked, pass: Pass, begun: Instant) -> Self {
-        let since = asked.cursor.filter(|cursor| !api.directory.read().is_too_old(*cursor));
+        let since = asked.cursor.filter(|cursor| !api.index.read().is_too_old(*cursor));
         Self { api, asked, since, next: 0, identities: 0, node_ports: 0, stage: Stage::Head, begun, _pass: pass }
     }
 
@@ -73,7 +73,7 @@ impl Answer {
     /// Appends about a [`CHUNK`], less at the end.
     fn write(&mut self, chunk: &mut Vec<u8>) {
         let api = self.api.clone();
-        let index = api.directory.read();
+        let index = api.index.read();
         if self.stage == Stage::Head {
             self.stage = Stage::Identities;
             // The cursor is that of the beginning: what changes while later chunks are written is told again next time.

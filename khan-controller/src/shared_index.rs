@@ -9,9 +9,9 @@ use crate::index::Index;
 /// Locks are held for microseconds (one object, or one chunk of an answer) and never across an await. A panic while
 /// writing leaves an index that is at worst stale in one address, so poisoning is ignored.
 #[derive(Debug)]
-pub struct Directory(RwLock<Index>);
+pub struct SharedIndex(RwLock<Index>);
 
-impl Directory {
+impl SharedIndex {
     /// Shares `index`.
     pub fn new(index: Index) -> Self {
         Self(RwLock::new(index))

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Deserializer};
 
-use crate::objects::{Manifest, Resource};
+use crate::kubernetes::{Manifest, Resource};
 
 /// A resource in one of the versions in which servers have it.
 #[derive(Clone, Copy, Debug)]
@@ -16,12 +16,12 @@ pub(super) struct Version {
 
 /// A manifest with just enough metadata for kube to follow a watch.
 #[derive(Clone, Debug)]
-pub(super) struct Slim {
+pub(super) struct WatchedObject {
     pub(super) manifest: Manifest,
     meta: ObjectMeta,
 }
 
-impl<'de> Deserialize<'de> for Slim {
+impl<'de> Deserialize<'de> for WatchedObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let manifest = Manifest::deserialize(deserializer)?;
         let resource_version = manifest.resource_version().map(str::to_owned);
@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for Slim {
     }
 }
 
-impl kube::Resource for Slim {
+impl kube::Resource for WatchedObject {
     type DynamicType = Version;
     type Scope = kube::core::DynamicResourceScope;
 

@@ -48,7 +48,7 @@ pub(super) async fn cache(State(api): State<Api>, exchange: Exchange) -> Respons
         Ok(pass) => pass,
         Err(shed) => return Refusal::from(shed).into_response(),
     };
-    let nodes: HashMap<Arc<str>, IpAddr> = api.directory.read().node_addresses().collect();
+    let nodes: HashMap<Arc<str>, IpAddr> = api.index.read().node_addresses().collect();
     if let Err(shed) = pass.hold(super::answer::size(nodes.capacity() * size_of::<(Arc<str>, IpAddr)>())) {
         return Refusal::from(shed).into_response();
     }
@@ -62,7 +62,7 @@ pub(super) async fn cache(State(api): State<Api>, exchange: Exchange) -> Respons
 impl Map {
     fn chunk(&mut self) -> Option<Bytes> {
         let api = self.api.clone();
-        let index = api.directory.read();
+        let index = api.index.read();
         let mut chunk = Vec::with_capacity(OBJECTS_A_CHUNK * 160);
         // Of many objects in a row none may own an address, and an empty chunk would end nothing.
         while chunk.is_empty() {

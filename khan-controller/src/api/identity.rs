@@ -37,7 +37,7 @@ pub(super) async fn identity(State(api): State<Api>, Path(ip): Path<String>) -> 
     if let Err(refusal) = api.check_ready() {
         return refusal.into_response();
     }
-    let index = api.directory.read();
+    let index = api.index.read();
     let claimants = index
         .claimants(ip)
         .into_iter()

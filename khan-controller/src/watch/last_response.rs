@@ -1,5 +1,5 @@
-//! When the API server was last heard of, by resource. kube's `watcher` keeps bookmarks and quiet reconnections to itself,
-//! so this listens below it, to the bytes of every list and watch.
+//! When the API server last responded, by resource. kube's `watcher` keeps bookmarks and quiet reconnections to itself, so this
+//! records the bytes of every list and watch below it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,30 +12,30 @@ use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
 
-use crate::objects::Resource;
+use crate::kubernetes::Resource;
 
 const ABSENT: u64 = u64::MAX;
 
-/// Times at which something came from the API server.
+/// When something last came from the API server.
 #[derive(Debug)]
-pub struct Heard {
+pub struct LastResponse {
     base: Instant,
-    // Milliseconds after `base`, and one; 0 is never, [`ABSENT`] that there is nothing to hear of.
+    // Milliseconds after `base`, plus one; 0 means never, [`ABSENT`] that the server does not have the resource.
     times: [AtomicU64; Resource::ALL.len()],
 }
 
-impl Heard {
-    /// Nothing was heard yet.
+impl LastResponse {
+    /// Nothing has come yet.
     pub fn new() -> Arc<Self> {
         Arc::new(Self { base: Instant::now(), times: Default::default() })
     }
 
-    /// How long ago something about `resource` came; since the start when nothing ever did. `None` when the server does not
-    /// have it.
+    /// How long ago something about `resource` last came; since the start when nothing ever did. `None` when the server does
+    /// not have it.
     pub fn age(&self, resource: Resource) -> Option<Duration> {
-        let heard = self.times[resource as usize].load(Ordering::Relaxed);
-        let age = || self.base.elapsed().saturating_sub(Duration::from_millis(heard.saturating_sub(1)));
-        (heard != ABSENT).then(age)
+        let time = self.times[resource as usize].load(Ordering::Relaxed);
+        let age = || self.base.elapsed().saturating_sub(Duration::from_millis(time.saturating_sub(1)));
+        (time != ABSENT).then(age)
     }
 
     /// The server does not have `resource`.
@@ -49,31 +49,31 @@ impl Heard {
     }
 }
 
-/// Puts an ear on a client.
+/// Tower layer that records when the API server last responded.
 #[derive(Clone, Debug)]
-pub(super) struct HeardLayer(pub(super) Arc<Heard>);
+pub(super) struct LastResponseLayer(pub(super) Arc<LastResponse>);
 
-impl<S> Layer<S> for HeardLayer {
-    type Service = HeardService<S>;
+impl<S> Layer<S> for LastResponseLayer {
+    type Service = LastResponseService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        HeardService { inner, heard: Arc::clone(&self.0) }
+        LastResponseService { inner, last_response: Arc::clone(&self.0) }
     }
 }
 
-/// A client whose answers are listened to.
+/// A client whose responses are recorded.
 #[derive(Debug)]
-pub(super) struct HeardService<S> {
+pub(super) struct LastResponseService<S> {
     inner: S,
-    heard: Arc<Heard>,
+    last_response: Arc<LastResponse>,
 }
 
-impl<S, B, C> Service<Request<B>> for HeardService<S>
+impl<S, B, C> Service<Request<B>> for LastResponseService<S>
 where
     S: Service<Request<B>, Response = Response<C>>,
     S::Future: Send + 'static,
 {
-    type Response = Response<HeardBody<C>>;
+    type Response = Response<LastResponseBody<C>>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
@@ -84,28 +84,28 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
         let resource = Resource::ALL.into_iter().find(|resource| path.ends_with(resource.as_str()));
-        let heard = Arc::clone(&self.heard);
+        let last_response = Arc::clone(&self.last_response);
         let response = self.inner.call(request);
         Box::pin(async move {
             let response = response.await?;
             let resource = resource.filter(|_| response.status().is_success());
             if let Some(resource) = resource {
-                heard.now(resource);
+                last_response.now(resource);
             }
-            Ok(response.map(|body| HeardBody { body, resource, heard }))
+            Ok(response.map(|body| LastResponseBody { body, resource, last_response }))
         })
     }
 }
 
-/// A body whose every frame is noted.
+/// A body whose every frame is recorded.
 #[derive(Debug)]
-pub(super) struct HeardBody<B> {
+pub(super) struct LastResponseBody<B> {
     body: B,
     resource: Option<Resource>,
-    heard: Arc<Heard>,
+    last_response: Arc<LastResponse>,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for HeardBody<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for LastResponseBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -113,7 +113,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for HeardBody<B> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.body).poll_frame(cx);
         if let (Poll::Ready(Some(Ok(_))), Some(resource)) = (&frame, this.resource) {
-            this.heard.now(resource);
+            this.last_response.now(resource);
         }
         frame
     }

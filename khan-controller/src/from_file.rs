@@ -5,16 +5,16 @@ mod parse;
 use khan_api::Timestamp;
 use tracing::info;
 
-use crate::directory::Directory;
-use crate::objects::Resource;
+use crate::kubernetes::Resource;
+use crate::shared_index::SharedIndex;
 
 pub use parse::{ParseError, parse};
 
-/// Replaces everything that `directory` knew of the cluster.
-pub fn load(bytes: &[u8], directory: &Directory) -> Result<(), ParseError> {
+/// Replaces everything that `index` knew of the cluster.
+pub fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ParseError> {
     let objects = parse(bytes)?;
     let (count, now) = (objects.len(), Timestamp::now());
-    let mut index = directory.write();
+    let mut index = index.write();
     for resource in Resource::ALL {
         index.reset(resource);
     }

@@ -7,10 +7,11 @@
 mod field;
 mod manifest;
 mod node;
-mod pod;
+mod role;
 mod service;
 mod service_cidr;
 mod workload;
+mod pod;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -22,6 +23,7 @@ pub use field::Field;
 pub use manifest::Manifest;
 pub use node::{Node, PodRange};
 pub use pod::Pod;
+pub use role::Role;
 pub use service::Service;
 pub use service_cidr::ServiceCidr;
 

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::objects::{Field, Manifest, Object, ObjectError, Resource};
+use crate::kubernetes::{Field, Manifest, Object, ObjectError, Resource};
 
 /// What is wrong with the text, and where.
 #[derive(Debug, thiserror::Error)]

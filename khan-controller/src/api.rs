@@ -5,7 +5,7 @@ mod parse;
 
 mod answer;
 mod identity;
-mod original;
+mod legacy_cache;
 mod request;
 
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use khan_api::routes;
@@ -23,9 +22,8 @@ use khan_serve::shed::Shed;
 
 pub use parse::{ParseError, read_request};
 
-use crate::auth::{self, Authenticator};
-use crate::directory::Directory;
 use crate::metrics::Metrics;
+use crate::shared_index::SharedIndex;
 
 /// What all requests and answers in the making hold together, in bytes. An agent's usual request takes [`answer::LEAST`], so
 /// some 400 are served at the same time; a peer that does not send or read keeps its share until others want it.
@@ -39,7 +37,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// What handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct Api {
-    directory: Arc<Directory>,
+    index: Arc<SharedIndex>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
     gate: Gate,
@@ -60,14 +58,7 @@ impl Api {
 
 /// `POST /v1/resolve`, `GET /v1/identities/{ip}`, `GET /cache`; 503 to all of them until `readiness` says that everything is
 /// known.
-///
-/// With an `authenticator`, only to callers that it lets in.
-pub fn routes(
-    directory: Arc<Directory>,
-    metrics: Arc<Metrics>,
-    readiness: Readiness,
-    authenticator: Option<Authenticator>,
-) -> Router {
+pub fn routes(index: Arc<SharedIndex>, metrics: Arc<Metrics>, readiness: Readiness) -> Router {
     let gate = Gate::new(Bounds {
         name: "requests",
         capacity: MOST_HELD,
@@ -76,16 +67,12 @@ pub fn routes(
         patience: PATIENCE,
         grace: Some(GRACE),
     });
-    let api = Api { directory, metrics, readiness, gate };
-    let router = Router::new()
+    let api = Api { index, metrics, readiness, gate };
+    Router::new()
         .route(routes::RESOLVE, post(request::resolve))
         .route(routes::IDENTITY, get(identity::identity))
-        .route(routes::CACHE, get(original::cache))
-        .with_state(api);
-    match authenticator {
-        Some(authenticator) => router.layer(from_fn_with_state(Arc::new(authenticator), auth::require)),
-        None => router,
-    }
+        .route(routes::CACHE, get(legacy_cache::cache))
+        .with_state(api)
 }
 
 /// A refusal that says why, as `{"error": "..."}`.

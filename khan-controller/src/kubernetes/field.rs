@@ -129,7 +129,7 @@ impl<'de> Shape<'de> for Labels {
 /// Makes a struct of fields a [`Shape`] of its own.
 macro_rules! object_shape {
     ($($name:ident),*) => {
-        $(impl<'de> $crate::objects::field::Shape<'de> for $name {
+        $(impl<'de> $crate::kubernetes::field::Shape<'de> for $name {
             const EXPECTED: &'static str = "an object";
 
             fn object<A: serde::de::MapAccess<'de>>(object: A) -> Result<Option<Self>, A::Error> {
