@@ -43,6 +43,7 @@ pub mod format;
 pub mod glyphs;
 pub mod styles;
 pub mod text;
+mod widgets;
 pub mod panels;
 
 pub mod options;

@@ -6,8 +6,8 @@ use crate::model::groups::past::{Point, Trend};
 use crate::screen::app::App;
 use crate::screen::format;
 
-use super::canvas::{Canvas, cells};
 use super::spark::stretch;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Cells for the scale's numbers.
 const SCALE: u16 = 5;

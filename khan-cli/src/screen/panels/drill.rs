@@ -10,10 +10,9 @@ use crate::screen::app::App;
 use crate::screen::drill::{Drill, Sample};
 use crate::screen::format;
 
-use super::canvas::{Canvas, cells};
+use super::cells::{growth, idle};
 use super::chart;
-use super::row;
-use super::table::idle;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Where the parts of the screen are, in lines of its body.
 struct Parts {
@@ -86,7 +85,7 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     };
     let mut words = vec![(format!("{} conns", format::count(row.sum.connections)), styles.strong)];
     if let Some(change) = row.change {
-        let style = row::sign(app, change.delta);
+        let style = growth(app, change.delta);
         words.push((format!("{} in {}", format::signed(change.delta), format::age(change.over)), style));
         words.push((format!("{}/min", format::rate(change.per_minute(), 9)), style));
     }

@@ -6,7 +6,7 @@ use crate::screen::format;
 use crate::screen::tab::Tab;
 use crate::screen::text;
 
-use super::canvas::{Canvas, cells};
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws the message, if there is one to draw instead of the list.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) -> bool {

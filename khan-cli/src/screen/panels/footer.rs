@@ -9,8 +9,8 @@ use crate::screen::tab::Tab;
 use crate::screen::text;
 use crate::screen::update::context;
 
-use super::canvas::{Canvas, cells};
 use super::frame::{Areas, SMALLEST};
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws rule, status and hints.
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {

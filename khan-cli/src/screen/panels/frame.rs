@@ -8,8 +8,8 @@ use crate::screen::app::App;
 use crate::screen::overlay::Overlay;
 use crate::screen::tab::Tab;
 
-use super::canvas::Canvas;
-use super::{agents, drill, empty_state, footer, header, leaks, menu, nodes, reader, table, too_small};
+use super::{agents, connections, drill, empty_state, footer, header, leaks, menu, nodes, reader, too_small};
+use crate::screen::widgets::canvas::Canvas;
 
 /// Below this only a summary is drawn.
 pub const SMALLEST: (u16, u16) = (40, 10);
@@ -86,14 +86,14 @@ pub fn paint(app: &App, buffer: &mut Buffer, area: Rect) {
             Tab::Leaks => leaks::draw(app, &mut canvas),
             Tab::Nodes => nodes::draw(app, &mut canvas),
             Tab::Agents => agents::draw(app, &mut canvas),
-            Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => table::draw(app, &mut canvas),
+            Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => connections::draw(app, &mut canvas),
         }
     }
     let mut canvas = Canvas::new(buffer, areas.details);
     if canvas.height() > 0 {
         match app.page {
             Tab::Leaks => leaks::draw_fill(app, &mut canvas),
-            _ => table::draw_details(app, &mut canvas),
+            _ => connections::draw_details(app, &mut canvas),
         }
     }
     footer::draw(app, &areas, &mut Canvas::new(buffer, areas.footer));

@@ -13,8 +13,8 @@ use crate::screen::format;
 use crate::screen::tab::Tab;
 use crate::screen::text;
 
-use super::canvas::{Canvas, cells};
 use super::frame::Areas;
+use crate::screen::widgets::canvas::{Canvas, cells};
 use fresh::{age_style, coverage, flow, snapshot_age};
 pub use tabs::tab_at;
 use tabs::tabs;

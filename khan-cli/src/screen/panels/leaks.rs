@@ -1,20 +1,21 @@
 //! What keeps growing, why it is suspected, and when the tables that it fills are full.
 
+use ratatui::text::Span;
+
 use crate::model::Verdict;
 use crate::model::leak::Leak;
 use crate::screen::app::App;
 use crate::screen::format;
 use crate::screen::table::What;
 use crate::screen::text;
+use crate::screen::widgets::canvas::Canvas;
+use crate::screen::widgets::table::{Column, Row, Table};
 
-use super::canvas::Canvas;
-use super::grid::{Align, Col, Slot, solve};
-use super::nodes::{LIMIT, time_to_full};
+use super::cells::{NEARLY_FULL, change, count, end, is_selected, name, sign, time_to_full};
 use super::spark::sparkline;
-use super::table::{LEAD, mark, put};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Column {
+#[derive(Clone, Copy)]
+enum Field {
     Source,
     Destination,
     Port,
@@ -27,107 +28,88 @@ enum Column {
     Verdict,
 }
 
-const fn col(id: Column, width: u16, needs: u16, rank: u8, align: Align) -> Col<Column> {
-    Col { id, width, needs, rank, align }
+fn columns(app: &App) -> [Column<Field>; 10] {
+    // However long the window is, its steps are written out.
+    let steps = app.report.leaks.iter().map(|leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX));
+    [
+        Column::names(Field::Source, "SOURCE"),
+        Column::names(Field::Destination, "DESTINATION").or_short("DEST"),
+        Column::right(Field::Port, "PORT", 5).leaves(15, 2),
+        Column::right(Field::Now, "NOW", 7),
+        Column::right(Field::Base, "BASE", 7).leaves(15, 4),
+        Column::right(Field::Growth, "GROWTH", 8).leaves(9, 1),
+        Column::right(Field::Rate, "/MIN", 6).leaves(15, 3),
+        Column::right(Field::Rising, "RISING", steps.fold(6, u16::max)).leaves(15, 5),
+        Column::left(Field::Trend, "TREND", 12).leaves(20, 6),
+        Column::left(Field::Verdict, "VERDICT", 7),
+    ]
 }
-
-const COLUMNS: [Col<Column>; 10] = [
-    col(Column::Source, 0, 0, 0, Align::Left),
-    col(Column::Destination, 0, 0, 0, Align::Left),
-    col(Column::Port, 5, 15, 2, Align::Right),
-    col(Column::Now, 7, 0, 0, Align::Right),
-    col(Column::Base, 7, 15, 4, Align::Right),
-    col(Column::Growth, 8, 9, 1, Align::Right),
-    col(Column::Rate, 6, 15, 3, Align::Right),
-    col(Column::Rising, 6, 15, 5, Align::Right),
-    col(Column::Trend, 12, 20, 6, Align::Left),
-    col(Column::Verdict, 7, 0, 0, Align::Left),
-];
 
 /// Nodes whose tables are listed below.
 const FILLS: usize = 5;
 
-/// Draws the suspects.
+/// Draws the suspects, each with its reasons below it.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let mut columns = COLUMNS;
-    let steps = |leak: &Leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX);
-    if let Some(column) = columns.iter_mut().find(|column| column.id == Column::Rising) {
-        column.width = app.report.leaks.iter().map(steps).fold(column.width, u16::max);
-    }
-    let slots = solve(&columns, canvas.width(), LEAD);
-    for slot in &slots {
-        let head = match slot.id {
-            Column::Source => "SOURCE",
-            Column::Destination if slot.width < 11 => "DEST",
-            Column::Destination => "DESTINATION",
-            Column::Port => "PORT",
-            Column::Now => "NOW",
-            Column::Base => "BASE",
-            Column::Growth => "GROWTH",
-            Column::Rate => "/MIN",
-            Column::Rising => "RISING",
-            Column::Trend => "TREND",
-            Column::Verdict => "VERDICT",
-        };
-        put(canvas, slot, 0, head, app.styles.head);
-    }
-    let cursor = app.list().cursor;
-    let height = usize::from(canvas.height()).saturating_sub(1);
-    for (y, item) in (1..).zip(app.items.iter().skip(cursor.offset).take(height)) {
-        match item.what {
+    let room = canvas.width().saturating_sub(6);
+    let rows = app.list().cursor.offset..app.items.len();
+    let table = Table::new(&app.styles, columns(app), rows, |at, slots| {
+        let item = &app.items[at];
+        let row = match item.what {
             What::Leak(at) => {
-                canvas.put(0, y, mark(app, item, false), app.styles.accent);
-                for slot in &slots {
-                    let (text, style) = cell(app, &app.report.leaks[at], *slot);
-                    put(canvas, slot, y, &text, style);
-                }
+                let leak = &app.report.leaks[at];
+                Row::new(slots.iter().map(|slot| cell(app, leak, slot.id(), slot.width))).sign(sign(app, item, false))
             }
             What::Reason(at, reason) => {
                 let reason = app.report.leaks[at].reasons.get(reason).map_or("", String::as_str);
-                let room = usize::from(canvas.width()).saturating_sub(6);
-                canvas.put(5, y, &text::fit(reason, room, app.setup.glyphs.ellipsis), app.styles.dim);
+                Row::across(3, name(app, reason, room, app.styles.dim))
             }
-            _ => {}
-        }
-        if cursor.key == Some(item.key) {
-            canvas.style(0, y, canvas.width(), app.styles.selected);
-        }
-    }
+            _ => Row::default(),
+        };
+        row.selected(is_selected(app, item))
+    });
+    table.draw(canvas);
 }
 
 fn rising(leak: &Leak) -> String {
     format!("{}/{}", leak.row.growth.rising(), leak.row.growth.steps())
 }
 
-fn cell(app: &App, leak: &Leak, slot: Slot<Column>) -> (String, ratatui::style::Style) {
-    let (styles, cells, row) = (&app.styles, usize::from(slot.width), &leak.row);
-    let growth = &row.growth;
-    // Both are of the nodes that are heard, like the number that they belong to.
-    let grown = growth.last.cast_signed().saturating_sub(growth.first.cast_signed());
-    let added = app.history.baseline_at().and(row.change).map_or(grown, |change| change.delta);
-    let base = row.sum.connections.saturating_add_signed(added.saturating_neg());
-    match slot.id {
-        Column::Source => (super::row::party(row.src.as_ref(), cells, app.setup.glyphs.ellipsis), styles.text),
-        Column::Destination => (super::row::party(row.dst.as_ref(), cells, app.setup.glyphs.ellipsis), styles.text),
-        Column::Port => (row.port.map_or("-".into(), |port| port.to_string()), styles.text),
-        Column::Now => (format::count_in(row.sum.connections, cells), styles.strong),
-        Column::Base => (format::count_in(base, cells), styles.text),
-        Column::Growth => (format::signed_in(added, cells), super::row::sign(app, added)),
-        Column::Rate => {
-            let rate = row.change.map(|change| format::rate(change.per_minute(), cells));
-            (rate.unwrap_or_else(|| "-".into()), styles.text)
+fn cell(app: &App, leak: &Leak, field: Field, cells: u16) -> Span<'static> {
+    let (styles, row) = (&app.styles, &leak.row);
+    let plain = |text: String| Span::styled(text, styles.text);
+    match field {
+        Field::Source => end(app, row.src.as_ref(), cells),
+        Field::Destination => end(app, row.dst.as_ref(), cells),
+        Field::Port => plain(row.port.map_or("-".into(), |port| port.to_string())),
+        Field::Now => count(row.sum.connections, cells, styles.strong),
+        Field::Base => {
+            let base = row.sum.connections.saturating_add_signed(added(app, leak).saturating_neg());
+            count(base, cells, styles.text)
         }
-        Column::Rising => (rising(leak), styles.text),
-        Column::Trend => (sparkline(&row.trend, cells, app.setup.glyphs), styles.text),
-        Column::Verdict => {
+        Field::Growth => change(app, added(app, leak), cells),
+        Field::Rate => {
+            let rate = row.change.map(|change| format::rate(change.per_minute(), cells.into()));
+            plain(rate.unwrap_or_else(|| "-".into()))
+        }
+        Field::Rising => plain(rising(leak)),
+        Field::Trend => plain(sparkline(&row.trend, cells.into(), app.setup.glyphs)),
+        Field::Verdict => {
             let style = match leak.verdict {
                 Verdict::Likely => styles.bad,
                 Verdict::Watch => styles.warn,
                 Verdict::TooNew => styles.dim,
             };
-            (leak.verdict.as_str().to_owned(), style)
+            Span::styled(leak.verdict.as_str(), style)
         }
     }
+}
+
+/// What a suspect has grown by: since the baseline, else in the window. Either counts only nodes that answer, like the
+/// number of connections next to it.
+fn added(app: &App, leak: &Leak) -> i64 {
+    let growth = &leak.row.growth;
+    let grown = growth.last.cast_signed().saturating_sub(growth.first.cast_signed());
+    app.history.baseline_at().and(leak.row.change).map_or(grown, |change| change.delta)
 }
 
 /// Nodes with the fullest tables, by index, fullest first.
@@ -161,7 +143,7 @@ pub(super) fn draw_fill(app: &App, canvas: &mut Canvas<'_>) {
     for (y, at) in (2..).zip(fullest(app)) {
         let node = &app.shown.nodes[at];
         let Some(table) = &node.table else { continue };
-        let full = node.fill().unwrap_or(0.0) >= LIMIT;
+        let full = node.fill().unwrap_or(0.0) >= NEARLY_FULL;
         let style = if full { styles.bad } else { styles.text };
         canvas.put_in(3, y, 16, &text::fit(&node.node, 16, app.setup.glyphs.ellipsis), styles.text);
         let cells = [

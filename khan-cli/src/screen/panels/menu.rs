@@ -3,8 +3,8 @@
 use crate::screen::app::App;
 use crate::screen::overlay::Menu;
 
-use super::canvas::{Canvas, cells};
 use super::footer;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws it in the middle.
 pub(super) fn draw(app: &App, menu: Menu, canvas: &mut Canvas<'_>) {

@@ -4,8 +4,8 @@ use crate::screen::app::App;
 use crate::screen::overlay::{Overlay, Text};
 use crate::screen::reader::{Tone, extent, lines, title};
 
-use super::canvas::Canvas;
 use super::footer;
+use crate::screen::widgets::canvas::Canvas;
 
 /// Draws it over everything.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {

@@ -6,8 +6,8 @@ use crate::screen::drill::title;
 use crate::screen::format;
 use crate::screen::text;
 
-use super::canvas::Canvas;
 use super::frame::SMALLEST;
+use crate::screen::widgets::canvas::Canvas;
 
 /// Draws the summary.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {

@@ -1,21 +1,20 @@
 //! What an opened row consists of.
 
 use khan_api::Kind;
-use ratatui::style::Style;
+use ratatui::text::Span;
 
-use crate::model::{GroupEnd, Row};
+use crate::model::{GroupEnd, Projection, Row as Group};
 use crate::screen::app::App;
 use crate::screen::cursor::Cursor;
 use crate::screen::drill::Drill;
-use crate::screen::format;
-use crate::screen::panels::canvas::Canvas;
-use crate::screen::panels::grid::{Align, Col, solve};
-use crate::screen::panels::row;
-use crate::screen::panels::table::{LEAD, put};
+use crate::screen::panels::cells::{change, count, dash, delta_head, end, name};
+use crate::screen::tab::Grouping;
 use crate::screen::text;
+use crate::screen::widgets::canvas::Canvas;
+use crate::screen::widgets::table::{Column, Row, Slot, Table};
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Column {
+#[derive(Clone, Copy)]
+enum Field {
     Name,
     Port,
     Conns,
@@ -24,97 +23,87 @@ enum Column {
     Node,
 }
 
-const fn col(id: Column, width: u16, needs: u16, rank: u8, align: Align) -> Col<Column> {
-    Col { id, width, needs, rank, align }
-}
-
-pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
-    let index = drill.pane.min(drill.panes.len().saturating_sub(1));
-    let Some((grouping, rows)) = drill.panes.get(index) else { return };
-    let mut columns = vec![col(Column::Name, 0, 0, 0, Align::Left)];
+fn columns(app: &App, grouping: &Grouping, focused: bool) -> Vec<Column<Field>> {
+    let name = Column::names(Field::Name, format!("by {}", grouping.name));
+    let mut columns = vec![if focused { name.head_style(app.styles.accent) } else { name }];
     if grouping.by.port {
-        columns.push(col(Column::Port, 5, 14, 2, Align::Right));
+        columns.push(Column::right(Field::Port, "PORT", 5).leaves(14, 2));
     }
     columns.extend([
-        col(Column::Conns, 7, 0, 0, Align::Right),
-        col(Column::Delta, 7, 14, 1, Align::Right),
-        col(Column::Est, 5, 18, 3, Align::Right),
-        col(Column::Node, 12, 22, 4, Align::Left),
+        Column::right(Field::Conns, "CONNS", 7),
+        Column::right(Field::Delta, delta_head(app), 7).leaves(14, 1),
+        Column::right(Field::Est, "EST%", 5).leaves(18, 3),
+        Column::left(Field::Node, "NODE", 12).leaves(22, 4),
     ]);
-    let slots = solve(&columns, canvas.width().saturating_sub(2), LEAD);
-    for slot in &slots {
-        let head = match slot.id {
-            Column::Name => format!("by {}", grouping.name),
-            Column::Port => "PORT".into(),
-            Column::Conns => "CONNS".into(),
-            Column::Delta => row::head(app, crate::screen::columns::Column::Delta),
-            Column::Est => "EST%".into(),
-            Column::Node => "NODE".into(),
-        };
-        let style = if drill.pane == index && slot.id == Column::Name { styles.accent } else { styles.head };
-        put(canvas, slot, 0, &head, style);
-    }
-    let ns = |row: &Row| end(row).map(|party| std::sync::Arc::clone(&party.ns));
-    let bare = rows.rows.windows(2).all(|pair| ns(&pair[0]) == ns(&pair[1]));
-    let cursor = if drill.pane == index { drill.cursors[index] } else { Cursor::default() };
+    columns
+}
+
+/// Draws the list that has the cursor, or the last that had it.
+pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
+    let index = drill.pane.min(drill.panes.len().saturating_sub(1));
+    let Some((grouping, rows)) = drill.panes.get(index) else { return };
+    let focused = drill.pane == index;
+    let cursor = if focused { drill.cursors[index] } else { Cursor::default() };
     let height = usize::from(canvas.height()).saturating_sub(1);
     let all = rows.rows.len();
-    let listed = if all > cursor.offset + height && height > 1 && cursor.key.is_none() { height - 1 } else { height };
-    for (y, row) in (1..).zip(rows.rows.iter().skip(cursor.offset).take(listed)) {
-        let selected = cursor.key == Some(row.key);
-        canvas.put(0, y, if selected { ">" } else { "" }, styles.accent);
-        for slot in &slots {
-            let (text, style) = cell(app, row, slot.id, bare, slot.width.into());
-            put(canvas, slot, y, &text, style);
+    // Without a cursor that leads on, the last line says how many more there are.
+    let cut = all > cursor.offset + height && height > 1 && cursor.key.is_none();
+    let after = if cut { cursor.offset + height - 1 } else { all };
+    let bare = rows.rows.windows(2).all(|pair| namespace(&pair[0]) == namespace(&pair[1]));
+    let table = Table::new(&app.styles, columns(app, grouping, focused), cursor.offset..all, |at, slots| {
+        if at == after {
+            return more(app, rows, after, slots);
         }
-        if selected {
-            canvas.style(0, y, canvas.width().saturating_sub(1), styles.selected);
-        }
-    }
-    let after = cursor.offset + listed;
-    if listed < height && all > after {
-        let left: u64 = rows.rows[after..].iter().map(|row| row.sum.connections).sum::<u64>() + rows.hidden.connections;
-        let y = u16::try_from(listed + 1).unwrap_or(0);
-        for slot in &slots {
-            match slot.id {
-                Column::Name => put(canvas, slot, y, &format!("... {} more", rows.matching - after), styles.dim),
-                Column::Conns => put(canvas, slot, y, &format::count_in(left, slot.width.into()), styles.dim),
-                _ => {}
-            }
-        }
-    }
+        let group = &rows.rows[at];
+        let selected = cursor.key == Some(group.key);
+        let cells = slots.iter().map(|slot| cell(app, group, slot.id(), bare, slot.width));
+        Row::new(cells).sign(if selected { ">" } else { "" }).selected(selected)
+    });
+    let width = canvas.width().saturating_sub(1);
+    table.padding(0, 1).draw(&mut canvas.part(0, 0, width, canvas.height()));
 }
 
-fn cell(app: &App, row: &Row, column: Column, bare: bool, cells: usize) -> (String, Style) {
-    let styles = &app.styles;
-    let dash = || ("-".to_owned(), styles.dim);
-    match column {
-        Column::Name => (name(app, row, bare, cells), styles.text),
-        Column::Port => row.port.map_or_else(dash, |port| (port.to_string(), styles.text)),
-        Column::Conns => (format::count_in(row.sum.connections, cells), styles.strong),
-        Column::Delta => row
-            .change
-            .map_or_else(dash, |change| (format::signed_in(change.delta, cells), row::sign(app, change.delta))),
-        Column::Est => row.sum.states.established_percent().map_or_else(dash, |share| (share.to_string(), styles.text)),
-        Column::Node => {
-            let node = end(row).map(|party| &*party.node).filter(|node| !node.is_empty());
-            node.map_or_else(dash, |node| (text::fit(node, cells, app.setup.glyphs.ellipsis).into_owned(), styles.text))
-        }
-    }
+/// How many rows are not on the screen, and their connections.
+fn more(app: &App, rows: &Projection, after: usize, slots: &[Slot<'_, Field>]) -> Row<'static> {
+    let left = rows.rows[after..].iter().map(|row| row.sum.connections).sum::<u64>() + rows.hidden.connections;
+    Row::new(slots.iter().map(|slot| match slot.id() {
+        Field::Name => Span::styled(format!("... {} more", rows.matching - after), app.styles.dim),
+        Field::Conns => count(left, slot.width, app.styles.dim),
+        _ => Span::default(),
+    }))
 }
 
-fn end(row: &Row) -> Option<&GroupEnd> {
-    row.src.as_ref().or(row.dst.as_ref())
+fn cell(app: &App, group: &Group, field: Field, bare: bool, cells: u16) -> Span<'static> {
+    let text = app.styles.text;
+    let known = match field {
+        Field::Name => Some(told_apart(app, group, bare, cells)),
+        Field::Port => group.port.map(|port| Span::styled(port.to_string(), text)),
+        Field::Conns => Some(count(group.sum.connections, cells, app.styles.strong)),
+        Field::Delta => group.change.map(|by| change(app, by.delta, cells)),
+        Field::Est => group.sum.states.established_percent().map(|share| Span::styled(share.to_string(), text)),
+        Field::Node => {
+            let node = only_end(group).map(|end| &*end.node).filter(|node| !node.is_empty());
+            node.map(|node| name(app, node, cells, text))
+        }
+    };
+    known.unwrap_or_else(|| dash(app))
 }
 
-/// The end that a pane tells apart: objects without their namespace where all have the same.
-fn name(app: &App, row: &Row, bare: bool, cells: usize) -> String {
-    let ellipsis = app.setup.glyphs.ellipsis;
-    match end(row) {
-        Some(party) if bare && matches!(party.kind, Kind::Pod | Kind::Service) && !party.name.is_empty() => {
-            text::fit_middle(&party.name, cells, ellipsis).into_owned()
+fn only_end(group: &Group) -> Option<&GroupEnd> {
+    group.src.as_ref().or(group.dst.as_ref())
+}
+
+fn namespace(group: &Group) -> Option<&str> {
+    only_end(group).map(|end| &*end.ns)
+}
+
+/// The end that a list tells apart: objects without their namespace where all have the same.
+fn told_apart(app: &App, group: &Group, bare: bool, cells: u16) -> Span<'static> {
+    match only_end(group) {
+        Some(end) if bare && matches!(end.kind, Kind::Pod | Kind::Service) && !end.name.is_empty() => {
+            let name = text::fit_middle(&end.name, cells.into(), app.setup.glyphs.ellipsis);
+            Span::styled(name.into_owned(), app.styles.text)
         }
-        party => row::party(party, cells, ellipsis),
+        other => end(app, other, cells),
     }
 }

@@ -8,8 +8,8 @@ use crate::feed::Samples;
 use crate::screen::app::App;
 use crate::screen::drill::{Drill, SAMPLE_LIMIT, Sample};
 use crate::screen::format;
-use crate::screen::panels::canvas::Canvas;
 use crate::screen::text;
+use crate::screen::widgets::canvas::Canvas;
 
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let styles = &app.styles;

@@ -3,8 +3,8 @@
 use crate::model::SourceKind;
 use crate::screen::app::App;
 use crate::screen::format;
-use crate::screen::panels::canvas::{Canvas, cells};
 use crate::screen::tab::Tab;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 use super::fresh::{age_style, coverage, snapshot_age};
 use super::totals::{filter, growth, pace, share, total};

@@ -2,9 +2,9 @@
 
 use crate::model::Verdict;
 use crate::screen::app::App;
-use crate::screen::panels::canvas::{Canvas, cells};
 use crate::screen::panels::frame::layout;
 use crate::screen::tab::Tab;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// The views with their keys, and where each stands.
 fn tab_texts(app: &App) -> Vec<(Tab, u16, String)> {

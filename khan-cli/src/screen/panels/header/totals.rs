@@ -4,9 +4,9 @@ use ratatui::style::Style;
 
 use crate::screen::app::App;
 use crate::screen::format;
-use crate::screen::panels::canvas::{Canvas, cells};
 use crate::screen::tab::Tab;
 use crate::screen::text;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// `+312/min`, once there is something to compare.
 pub(super) fn pace(app: &App) -> Option<String> {

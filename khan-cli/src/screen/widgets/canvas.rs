@@ -6,30 +6,30 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 /// A rectangle of the frame. Coordinates are relative to its corner; what lies outside is not written.
-pub(super) struct Canvas<'a> {
+pub(in crate::screen) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
 }
 
 impl<'a> Canvas<'a> {
     /// The part of the buffer inside `area`.
-    pub(super) fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
+    pub(in crate::screen) fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
         let area = area.intersection(buffer.area);
         Self { buffer, area }
     }
 
     /// Cells across.
-    pub(super) fn width(&self) -> u16 {
+    pub(in crate::screen) fn width(&self) -> u16 {
         self.area.width
     }
 
     /// Lines.
-    pub(super) fn height(&self) -> u16 {
+    pub(in crate::screen) fn height(&self) -> u16 {
         self.area.height
     }
 
     /// A part of this part.
-    pub(super) fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'_> {
+    pub(in crate::screen) fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'_> {
         let (x, y) = (x.min(self.area.width), y.min(self.area.height));
         let area = Rect {
             x: self.area.x + x,
@@ -41,12 +41,12 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes `text` and returns the column after it.
-    pub(super) fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+    pub(in crate::screen) fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         self.put_in(x, y, self.area.width.saturating_sub(x), text, style)
     }
 
     /// Writes `text` into at most `width` cells and returns the column after it.
-    pub(super) fn put_in(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+    pub(in crate::screen) fn put_in(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         if y >= self.area.height || x >= self.area.width {
             return x;
         }
@@ -56,7 +56,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes `text` so that it ends before column `end`, cut on its left if it must be, and returns where it begins.
-    pub(super) fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
+    pub(in crate::screen) fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
         let end = end.min(self.area.width);
         let start = end.saturating_sub(cells(text));
         self.put_in(start, y, end - start, text, style);
@@ -64,20 +64,20 @@ impl<'a> Canvas<'a> {
     }
 
     /// Adds a style to cells.
-    pub(super) fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
+    pub(in crate::screen) fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
         let part = self.part(x, y, width, 1);
         part.buffer.set_style(part.area, style);
     }
 
     /// A rule across a line.
-    pub(super) fn rule(&mut self, y: u16, glyph: &str, style: Style) {
+    pub(in crate::screen) fn rule(&mut self, y: u16, glyph: &str, style: Style) {
         for x in 0..self.area.width {
             self.put_in(x, y, 1, glyph, style);
         }
     }
 
     /// Blanks everything.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::screen) fn clear(&mut self) {
         for y in self.area.top()..self.area.bottom() {
             for x in self.area.left()..self.area.right() {
                 self.buffer[(x, y)].reset();
@@ -87,7 +87,7 @@ impl<'a> Canvas<'a> {
 }
 
 /// Cells that a text of our own takes.
-pub(super) fn cells(text: &str) -> u16 {
+pub(in crate::screen) fn cells(text: &str) -> u16 {
     u16::try_from(crate::screen::text::width(text)).unwrap_or(u16::MAX)
 }
 

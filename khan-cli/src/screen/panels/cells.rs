@@ -1,0 +1,124 @@
+//! Cells, heads and signs that more than one table has.
+
+use khan_api::Kind;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use crate::model::{GroupEnd, NodeState, SortBy};
+use crate::screen::app::App;
+use crate::screen::format;
+use crate::screen::state::Delta;
+use crate::screen::table::Item;
+use crate::screen::text;
+use crate::screen::widgets::table::Order;
+
+/// Share from which a connection table is about to be full.
+pub(super) const NEARLY_FULL: f64 = 0.9;
+
+/// What is not known.
+pub(super) fn dash(app: &App) -> Span<'static> {
+    Span::styled("-", app.styles.dim)
+}
+
+/// A name in its cells, cut at its end.
+pub(super) fn name(app: &App, name: &str, cells: u16, style: Style) -> Span<'static> {
+    Span::styled(text::fit(name, cells.into(), app.setup.glyphs.ellipsis).into_owned(), style)
+}
+
+/// An end of connections, with how many addresses of the outside it stands for.
+pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static> {
+    let Some(end) = end else { return Span::default() };
+    let (cells, ellipsis) = (usize::from(cells), app.setup.glyphs.ellipsis);
+    let words = if end.kind == Kind::External && end.addresses > 1 {
+        let count = format!(" ({} addrs)", format::count(end.addresses.into()));
+        let name = text::fit(&end.text, cells.saturating_sub(count.len()), ellipsis);
+        text::fit(&format!("{name}{count}"), cells, ellipsis).into_owned()
+    } else if end.name.is_empty() {
+        text::fit(&end.text, cells, ellipsis).into_owned()
+    } else {
+        text::fit_middle(&end.text, cells, ellipsis).into_owned()
+    };
+    Span::styled(words, app.styles.text)
+}
+
+/// A number of connections, a change of it.
+pub(super) fn count(n: u64, cells: u16, style: Style) -> Span<'static> {
+    Span::styled(format::count_in(n, cells.into()), style)
+}
+
+/// A change of a number of connections.
+pub(super) fn change(app: &App, delta: i64, cells: u16) -> Span<'static> {
+    Span::styled(format::signed_in(delta, cells.into()), growth(app, delta))
+}
+
+/// Growth warns, its opposite does not; small changes say nothing.
+pub(super) fn growth(app: &App, delta: i64) -> Style {
+    match delta {
+        20.. => app.styles.warn,
+        ..=-20 => app.styles.good,
+        0 => app.styles.dim,
+        _ => app.styles.text,
+    }
+}
+
+/// The state of an agent.
+pub(super) fn state(app: &App, state: NodeState) -> Span<'static> {
+    let style = match state {
+        NodeState::Ok => app.styles.good,
+        NodeState::Stale => app.styles.warn,
+        NodeState::Failed => app.styles.bad,
+        NodeState::Waiting => app.styles.dim,
+    };
+    Span::styled(state.as_str(), style)
+}
+
+/// When a node's table would be full: `in 1h50m`, `> 24h`, or that it does not grow.
+pub(super) fn time_to_full(app: &App, at: usize) -> String {
+    let Some(node) = app.shown.nodes.get(at) else { return String::new() };
+    let Some(table) = &node.table else { return "-".into() };
+    match app.fill.time_to_full(&node.node, table.limit, app.rule.window) {
+        Some(left) if left.as_secs() > 86_400 => "> 24h".into(),
+        Some(left) => format!("in {}", format::age(left)),
+        None => "-".into(),
+    }
+}
+
+/// Established connections by time since the last packet.
+pub(super) fn idle(buckets: &[u64; 5]) -> String {
+    let words = ["<1m", "<10m", "<1h", "<6h", ">6h"];
+    let parts = words.iter().zip(buckets).map(|(word, n)| format!("{word} {}", format::count(*n)));
+    parts.collect::<Vec<_>>().join("  ")
+}
+
+/// The head of the column with changes: since when, or per what.
+pub(super) fn delta_head(app: &App) -> String {
+    match app.delta {
+        Delta::Window => format!("D {}", format::span(app.base.window)),
+        Delta::Baseline => "D base".into(),
+        Delta::Rate => "D /MIN".into(),
+    }
+}
+
+/// Which way the list is sorted by this, if it is.
+pub(super) fn order(app: &App, by: SortBy) -> Option<Order> {
+    let sort = app.list().sort;
+    let order = if sort.reverse == by.ascends() { Order::Descending } else { Order::Ascending };
+    (sort.by == by).then_some(order)
+}
+
+/// Whether a line is the one under the cursor.
+pub(super) fn is_selected(app: &App, item: &Item) -> bool {
+    app.list().cursor.key == Some(item.key)
+}
+
+/// The sign before a line. A `bundle` can be expanded.
+pub(super) fn sign(app: &App, item: &Item, bundle: bool) -> &'static str {
+    match (is_selected(app, item), app.pins.contains(&item.key)) {
+        (true, true) => ">*",
+        (true, false) => ">",
+        (false, true) => "*",
+        (false, false) if app.expanded.contains(&item.key) => "-",
+        (false, false) if bundle => "+",
+        (false, false) => "",
+    }
+}

@@ -1,0 +1,115 @@
+//! The lists of connections, and more about the row under the cursor.
+
+mod cell;
+
+use ratatui::text::Span;
+
+use crate::model::Row as Group;
+use crate::screen::app::App;
+use crate::screen::columns::Column as Id;
+use crate::screen::drill::title;
+use crate::screen::format;
+use crate::screen::table::{Item, What, is_bundle};
+use crate::screen::widgets::canvas::Canvas;
+use crate::screen::widgets::table::{Row, Slot, Table};
+
+use super::cells::{count, idle, is_selected, sign};
+use cell::{cell, columns};
+
+/// Cells by which the names of an expanded row's parts are indented.
+const INDENT: u16 = 2;
+
+/// Draws heads and visible rows.
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
+    let list = app.list();
+    let rows = list.cursor.offset..app.items.len();
+    let columns = columns(app, canvas.width());
+    let table = Table::new(&app.styles, columns, rows, |at, slots| row(app, &app.items[at], slots));
+    table.shift(list.shift).draw(canvas);
+}
+
+fn row(app: &App, item: &Item, slots: &[Slot<'_, Id>]) -> Row<'static> {
+    let row = match item.what {
+        What::Other => other(app, slots),
+        What::More(parent) => app.children.get(parent).map_or_else(Row::default, |(_, parts)| {
+            let words = format!("  ... {} more", format::count(parts.hidden_groups() as u64));
+            sum(app, &words, parts.hidden.connections, slots)
+        }),
+        _ => match app.row(item) {
+            Some(group) => group_row(app, item, group, slots),
+            None => Row::default(),
+        },
+    };
+    row.selected(is_selected(app, item))
+}
+
+fn group_row(app: &App, item: &Item, group: &Group, slots: &[Slot<'_, Id>]) -> Row<'static> {
+    let part = matches!(item.what, What::Child(..));
+    let all_old = group.sum.stale == group.sum.connections || app.outdated().is_some();
+    let cells = slots.iter().map(|slot| {
+        let mut cell = if part && is_name(slot) && slot.width > 2 * INDENT {
+            let cell = cell(app, group, slot.id(), slot.width - INDENT);
+            Span::styled(format!("{:1$}{2}", "", usize::from(INDENT), cell.content), cell.style)
+        } else {
+            cell(app, group, slot.id(), slot.width)
+        };
+        if all_old && slot.id() != Id::Flags {
+            cell.style = app.styles.dim;
+        }
+        cell
+    });
+    Row::new(cells).sign(sign(app, item, !part && is_bundle(group)))
+}
+
+fn is_name(slot: &Slot<'_, Id>) -> bool {
+    slot.is_left() && !matches!(slot.id(), Id::Trend | Id::Flags)
+}
+
+/// The sum of what is not listed, so that the column adds up to the total.
+fn other(app: &App, slots: &[Slot<'_, Id>]) -> Row<'static> {
+    let projection = &app.projection;
+    let rest = projection.rest.unwrap_or_default();
+    let groups = projection.hidden_groups() as u64;
+    let more = if rest.rows > 0 { " and more" } else { "" };
+    let words = format!("(other: {}{more})", format::count(groups));
+    sum(app, &words, projection.hidden.connections + rest.connections, slots)
+}
+
+/// A row with a name in the first column of names, and connections.
+fn sum(app: &App, words: &str, connections: u64, slots: &[Slot<'_, Id>]) -> Row<'static> {
+    let named = slots.iter().position(is_name);
+    Row::new(slots.iter().enumerate().map(|(at, slot)| match slot.id() {
+        _ if named == Some(at) => Span::styled(words.to_owned(), app.styles.dim),
+        Id::Conns => count(connections, slot.width, app.styles.dim),
+        _ => Span::default(),
+    }))
+}
+
+/// Draws more about the row under the cursor.
+pub(super) fn draw_details(app: &App, canvas: &mut Canvas<'_>) {
+    canvas.rule(0, app.setup.glyphs.rule, app.styles.dim);
+    let Some(group) = app.current().or(app.items.first()).and_then(|item| app.row(item)) else { return };
+    canvas.put(1, 1, &title(group), app.styles.strong);
+    for (y, line) in (2..).zip(details(group)) {
+        canvas.put(1, y, &line, app.styles.text);
+    }
+}
+
+fn details(group: &Group) -> Vec<String> {
+    let sum = &group.sum;
+    let states: Vec<_> =
+        sum.states.ranked().iter().map(|(state, n)| format!("{state} {}", format::count(*n))).collect();
+    let mut lines = vec![format!("{} conns   {}", format::count(sum.connections), states.join("  "))];
+    lines.push(format!("last packet {}", idle(&sum.idle)));
+    if sum.half_closed() > 0 {
+        lines.push(format!(
+            "half-closed: {} wait for the client to close, {} for the server",
+            format::count(sum.client_unclosed),
+            format::count(sum.server_unclosed)
+        ));
+    }
+    if sum.ghosts > 0 {
+        lines.push(format!("{} outlived the owner of an address", format::count(sum.ghosts)));
+    }
+    lines
+}

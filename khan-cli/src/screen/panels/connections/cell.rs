@@ -1,0 +1,113 @@
+//! The columns of the lists of connections as the screen places them, and their cells.
+
+use ratatui::text::Span;
+
+use crate::model::Row;
+use crate::model::filter::Flag;
+use crate::report::Cell;
+use crate::screen::app::App;
+use crate::screen::columns::Column as Id;
+use crate::screen::format;
+use crate::screen::panels::cells::{change, count, dash, delta_head, end, growth, name, order};
+use crate::screen::panels::spark::sparkline;
+use crate::screen::state::Delta;
+use crate::screen::widgets::table::Column;
+
+/// The columns that were chosen. Names share what is left; the rest leaves in the order of TREND, EST%, /MIN, PORT, D as
+/// the names would get too narrow, except the column that the list is sorted by.
+pub(super) fn columns(app: &App, width: u16) -> Vec<Column<Id>> {
+    let column = |id: Id| {
+        let (head, place) = (&id.entry().head, &id.entry().place);
+        let cells = match id {
+            Id::Delta if width < 100 => place.width - 1,
+            Id::Flags => match width {
+                0..72 => 5,
+                72..100 => 10,
+                100..120 => 9,
+                _ => place.width,
+            },
+            _ => place.width,
+        };
+        let column = if head.right { Column::right } else { Column::left };
+        let column = column(id, self::head(app, id), cells).leaves(place.needs, place.rank);
+        let column = if id == Id::Destination { column.or_short("DEST") } else { column };
+        match id.sort().and_then(|by| order(app, by)) {
+            order @ Some(_) => column.sorted(order).leaves(0, place.rank),
+            None => column,
+        }
+    };
+    app.columns.of(&app.group_by()).into_iter().map(column).collect()
+}
+
+fn head(app: &App, id: Id) -> String {
+    match id {
+        Id::Delta => delta_head(app),
+        Id::Trend => format!("TREND {}", format::span(app.base.trend)),
+        id => id.entry().head.header.into(),
+    }
+}
+
+/// A cell and how it looks.
+pub(super) fn cell(app: &App, row: &Row, id: Id, cells: u16) -> Span<'static> {
+    let plain = |text: String| Span::styled(text, app.styles.text);
+    let fitted = |text: &str| name(app, text, cells, app.styles.text);
+    match id {
+        Id::Source => end(app, row.src.as_ref(), cells),
+        Id::Destination if row.fan => fitted(row.destination()),
+        Id::Destination => end(app, row.dst.as_ref(), cells),
+        Id::Backend => end(app, row.behind.as_ref(), cells),
+        Id::Node => fitted(row.node.as_deref().unwrap_or("-")),
+        Id::Conns => count(row.sum.connections, cells, app.styles.strong),
+        Id::Delta if app.delta == Delta::Rate => rate(app, row, cells),
+        Id::Delta => match row.change {
+            None => dash(app),
+            Some(by) if is_old(app, row) => {
+                let number = format::signed_in(by.delta, usize::from(cells).saturating_sub(2));
+                Span::styled(format!("~ {number}"), growth(app, by.delta))
+            }
+            Some(by) => change(app, by.delta, cells),
+        },
+        Id::Rate => rate(app, row, cells),
+        Id::Trend => plain(sparkline(&row.trend, cells.into(), app.setup.glyphs)),
+        Id::Flags => flags(app, row, cells.into()),
+        Id::Plain(_) => match id.entry().cell(row) {
+            Cell::Count(0) => Span::styled("0", app.styles.dim),
+            Cell::Count(n) => count(n, cells, app.styles.text),
+            Cell::Missing => dash(app),
+            cell => fitted(&cell.show(true)),
+        },
+    }
+}
+
+/// Whether some of its connections are from old data, or all data is.
+fn is_old(app: &App, row: &Row) -> bool {
+    row.sum.stale > 0 || app.outdated().is_some()
+}
+
+fn rate(app: &App, row: &Row, cells: u16) -> Span<'static> {
+    match row.change {
+        None => dash(app),
+        Some(_) if row.has(Flag::New) => Span::styled("new", app.styles.warn),
+        Some(_) if is_old(app, row) => Span::styled("~", app.styles.dim),
+        // The baseline was set just now.
+        Some(by) if by.over.is_zero() => dash(app),
+        Some(by) => Span::styled(format::rate(by.per_minute(), cells.into()), growth(app, by.delta)),
+    }
+}
+
+/// Whole words where they fit, else their first letters.
+fn flags(app: &App, row: &Row, cells: usize) -> Span<'static> {
+    let words: Vec<_> = row.flags().map(Flag::as_str).collect();
+    let style = match row.flags().next() {
+        Some(Flag::Rising) => app.styles.bad,
+        Some(Flag::New | Flag::Unknown) => app.styles.warn,
+        Some(Flag::Stale | Flag::Ghost) => app.styles.dim,
+        None => app.styles.text,
+    };
+    let full = words.join(" ");
+    if full.len() <= cells && cells > 5 {
+        return Span::styled(full, style);
+    }
+    let letters: Vec<_> = words.iter().map(|word| &word[..1]).collect();
+    Span::styled(letters.join(if cells > 5 { " " } else { "" }), style)
+}
