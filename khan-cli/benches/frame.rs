@@ -21,25 +21,27 @@ const SIZE: (u16, u16) = (120, 40);
 
 fn main() {
     let mut stage = Stage::new(SIZE.0, SIZE.1, false);
-    stage.app.base.limit = 0;
+    stage.command("limit 0");
     stage.show(&[wide()], 0);
-    assert_eq!(stage.app.projection.rows.len(), ROWS);
+    assert_eq!(stage.app.answers.projection().rows.len(), ROWS);
     let mut terminal = Terminal::new(TestBackend::new(SIZE.0, SIZE.1)).expect("a terminal in memory");
-    let mut page = 0;
     let ours = median(40, || {
         // Another part of the list each time, so that the whole screen changes.
-        page += 1;
-        stage.app.lists[0].cursor.offset = page * 1_000;
+        stage.press("PgDn PgDn");
+        let start = Instant::now();
         terminal.draw(|frame| draw(&stage.app, frame)).expect("a terminal in memory");
+        start.elapsed()
     });
-    let rows = &stage.app.projection.rows;
+    let rows = &stage.app.answers.projection().rows;
     let theirs = median(5, || {
         let row = |row: &khan_cli::model::Row| {
             Row::new([row.source().to_owned(), row.destination().to_owned(), row.sum.connections.to_string()])
         };
         let widths = [Constraint::Fill(1), Constraint::Fill(1), Constraint::Length(9)];
+        let start = Instant::now();
         let table = Table::new(rows.iter().map(row), widths);
         terminal.draw(|frame| frame.render_widget(table, frame.area())).expect("a terminal in memory");
+        start.elapsed()
     });
     let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
     println!(
@@ -67,14 +69,8 @@ fn wide() -> khan_api::Snapshot {
     snapshot
 }
 
-fn median(times: usize, mut work: impl FnMut()) -> Duration {
-    let mut taken: Vec<_> = (0..times)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed()
-        })
-        .collect();
+fn median(times: usize, work: impl FnMut() -> Duration) -> Duration {
+    let mut taken: Vec<_> = std::iter::repeat_with(work).take(times).collect();
     taken.sort();
     taken[times / 2]
 }

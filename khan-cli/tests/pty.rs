@@ -9,6 +9,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use khan_cli::screen::{self, Connection, terminal};
 use khan_lab::until;
 use portable_pty::CommandBuilder;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -381,7 +382,7 @@ fn an_error_restores_the_terminal_before_it_is_told() {
 #[test]
 #[ignore = "a program for an_error_restores_the_terminal_before_it_is_told"]
 fn returns_an_error() -> Result<(), String> {
-    let _screen = khan_cli::screen::terminal::Screen::enter(true).expect("a terminal");
+    let _screen = terminal::Screen::enter(true).expect("a terminal");
     Err("on purpose".into())
 }
 
@@ -397,7 +398,9 @@ fn panics_in_a_task() {
             signal.recv().await;
             panic!("on purpose");
         });
-        khan_cli::screen::Options::default().show(feed, Vec::new()).await
+        let app = screen::Options::default().app().expect("the usual options");
+        let connection = Connection { feed, contexts: Vec::new(), labels: None };
+        screen::run(app, connection).await
     });
     panic!("{ended:?}");
 }
@@ -405,8 +408,8 @@ fn panics_in_a_task() {
 #[test]
 #[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
 fn panics_on_the_screens_own_thread() {
-    khan_cli::screen::terminal::install_panic_hook();
-    let _screen = khan_cli::screen::terminal::Screen::enter(true).expect("a terminal");
+    terminal::install_panic_hook();
+    let _screen = terminal::Screen::enter(true).expect("a terminal");
     panic!("on purpose");
 }
 

@@ -121,10 +121,10 @@ fn expired_credentials_are_one_key_away() {
     stage.press("?");
     assert_eq!(stage.press("Enter"), [], "a text is open");
     stage.press("q 2");
-    assert_eq!(stage.press("Enter"), [Effect::Quit(Exit::Reconnect)]);
-    stage.app.forget_source();
+    assert_eq!(stage.press("Enter"), [Effect::Quit(Exit::Reconnect(None))]);
+    stage.tell(Msg::Connected(Vec::new(), None));
     assert!(!stage.frame().contains("credentials"), "{}", stage.frame());
-    assert_eq!((stage.app.page, stage.app.filter_text.as_str()), (Tab::Sources, "shop"));
+    assert_eq!((stage.app.lists.tab(), stage.app.question.filter_text()), (Tab::Sources, "shop"));
     stage.play(2..3);
     assert!(matches!(stage.press("Enter")[..], [Effect::Sample(..)]));
 }
@@ -147,7 +147,7 @@ fn fan_outs_old_data_and_pins_beyond_the_limit() {
     stage.press("G k k");
     insta::assert_snapshot!("fan_out_expanded_end", stage.frame());
     stage.press("g j Left j j Space");
-    stage.app.base.limit = 1;
+    stage.command("limit 1");
     stage.press("g");
     stage.show(&[scraping(4)], 4);
     insta::assert_snapshot!("pinned_beyond_the_limit", stage.frame());

@@ -21,15 +21,15 @@ const KEYS: &str = "j k g G h l n t f x Ctrl-d Ctrl-u Ctrl-f PgDn PgUp Enter Esc
                     @click @paste @wheel @sample @failed @tick @sleep @away";
 
 fn happens(stage: &mut Stage, what: &str, step: i64) {
-    let (width, height) = stage.app.size;
+    let (width, height) = stage.app.size();
     let msg = match what {
         "@click" => Msg::Click(width / 3, height / 2),
         "@paste" => Msg::Paste("src:a\x1b[2J\nport:\u{6f22}".into()),
         "@wheel" => Msg::Wheel(1),
-        "@sample" => Msg::Sample(stage.app.asked, Ok(samples())),
-        "@failed" => Msg::Sample(stage.app.asked, Err("no agent answered: \u{9b}31m timeout".into())),
-        "@tick" => Msg::Tick(Timestamp::from_seconds(stage.app.clock.seconds() + 1)),
-        "@sleep" => Msg::Tick(Timestamp::from_seconds(stage.app.clock.seconds() + 9_000)),
+        "@sample" => Msg::Sample(stage.app.drills.asked(), Ok(samples())),
+        "@failed" => Msg::Sample(stage.app.drills.asked(), Err("no agent answered: \u{9b}31m timeout".into())),
+        "@tick" => Msg::Tick(Timestamp::from_seconds(stage.app.data.clock().seconds() + 1)),
+        "@sleep" => Msg::Tick(Timestamp::from_seconds(stage.app.data.clock().seconds() + 9_000)),
         "@away" => {
             stage.fail_all(step);
             return;
@@ -105,8 +105,8 @@ proptest! {
             let (width, height) = sizes[i % sizes.len()];
             stage.resize(width, height);
             stage.frame();
-            if let Some(key) = stage.app.list().cursor.key {
-                prop_assert!(stage.app.items.iter().any(|item| item.key == key), "the cursor is on a row that is not listed");
+            if let Some(key) = stage.app.lists.cursor().key {
+                prop_assert!(stage.app.answers.items().iter().any(|item| item.key == key), "the cursor is on a row that is not listed");
             }
         }
     }
@@ -169,21 +169,26 @@ fn shop() -> Stage {
     stage
 }
 
+/// The row that was opened from the list.
+fn opened(stage: &Stage) -> Option<RowKey> {
+    stage.app.drills.first().map(|drill| drill.from)
+}
+
 fn cursor(stage: &Stage) -> Option<RowKey> {
-    stage.app.list().cursor.key
+    stage.app.lists.cursor().key
 }
 
 #[test]
 fn escape_closes_clears_and_goes_back_but_never_quits() {
     let mut stage = shop();
     stage.press("/ c a r t Enter j Enter ?");
-    assert!(stage.app.overlay.is_some() && stage.app.drills.len() == 1);
+    assert!(stage.app.overlays.open().is_some() && stage.app.drills.len() == 1);
     stage.press("Esc");
-    assert!(stage.app.overlay.is_none() && stage.app.drills.len() == 1);
+    assert!(stage.app.overlays.open().is_none() && stage.app.drills.len() == 1);
     assert_eq!(stage.press("Esc"), [Effect::Cancel]);
-    assert_eq!((stage.app.drills.len(), &*stage.app.filter_text), (0, "cart"));
+    assert_eq!((stage.app.drills.len(), stage.app.question.filter_text()), (0, "cart"));
     stage.press("Esc");
-    assert_eq!(stage.app.filter_text, "");
+    assert_eq!(stage.app.question.filter_text(), "");
     for _ in 0..5 {
         assert_eq!(stage.press("Esc"), []);
     }
@@ -200,7 +205,7 @@ fn the_cursor_follows_its_row_through_order_filter_and_data() {
     stage.show(&shop::snapshots(20), 20);
     assert_eq!(cursor(&stage), key);
     stage.press("/ d s t : i n g r e s s Enter");
-    assert_eq!((cursor(&stage), stage.app.list().cursor.at), (key, 0));
+    assert_eq!((cursor(&stage), stage.app.lists.cursor().at), (key, 0));
     stage.press("Esc g");
     assert_eq!(cursor(&stage), None);
 }
@@ -208,7 +213,7 @@ fn the_cursor_follows_its_row_through_order_filter_and_data() {
 #[test]
 fn a_pause_keeps_the_screen_and_loses_no_sample() {
     let mut stage = shop();
-    let samples = stage.app.history.len();
+    let samples = stage.app.data.history().len();
     stage.press("p");
     // The age of what is shown goes on.
     let rows = |stage: &mut Stage| stage.frame().lines().skip(1).collect::<Vec<_>>().join("\n");
@@ -217,7 +222,7 @@ fn a_pause_keeps_the_screen_and_loses_no_sample() {
     stage.show(&shop::snapshots(11), 11);
     assert_eq!(rows(&mut stage), before);
     stage.press("p");
-    assert_eq!(stage.app.history.len(), samples + 2);
+    assert_eq!(stage.app.data.history().len(), samples + 2);
     assert_ne!(rows(&mut stage), before);
 }
 
@@ -226,27 +231,27 @@ fn a_baseline_counts_from_now() {
     let mut stage = shop();
     stage.press("b");
     stage.show(&shop::snapshots(12), 12);
-    let first = stage.app.projection.rows[0].change.expect("a change");
+    let first = stage.app.answers.projection().rows[0].change.expect("a change");
     assert_eq!(first.delta, 3 * 92 + 2, "three steps of the leak, and two pods that hover");
     stage.press("B");
-    assert_eq!(stage.app.history.baseline_at(), None);
+    assert_eq!(stage.app.data.history().baseline_at(), None);
 }
 
 #[test]
 fn pins_stay_on_top_and_enter_opens_what_the_cursor_is_on() {
     let mut stage = shop();
     stage.press("G Space g");
-    let pinned = stage.app.items[0].key;
-    assert_eq!(stage.app.pins, [pinned]);
+    let pinned = stage.app.answers.items()[0].key;
+    assert_eq!(stage.app.lists.pins(), [pinned]);
     let effects = stage.press("j Enter");
     assert!(
         matches!(&effects[..], [Effect::Sample(1, request)] if request.nodes == ["node-03"] && !request.src.is_empty())
     );
-    assert_eq!(stage.app.drills[0].from, pinned);
+    assert_eq!(opened(&stage), Some(pinned));
     stage.tell(Msg::Sample(1, Err("agent timeout".into())));
     assert!(stage.frame().contains("agent timeout"));
     stage.press("n");
-    assert_ne!(stage.app.drills[0].from, pinned);
+    assert_ne!(opened(&stage), Some(pinned));
 }
 
 #[test]
@@ -264,17 +269,13 @@ fn what_is_exported_is_what_is_shown() {
 #[test]
 fn commands_have_names_and_say_what_is_wrong() {
     let mut stage = shop();
-    let run = |stage: &mut Stage, line: &str| {
-        let keys: Vec<_> = line.chars().map(|c| if c == ' ' { "Space".to_owned() } else { c.to_string() }).collect();
-        stage.press(&format!(": {} Enter", keys.join(" ")))
-    };
-    run(&mut stage, "sort -conns");
-    assert!(stage.app.list().sort.reverse);
-    run(&mut stage, "group node");
-    assert_eq!(stage.app.items.len(), 2);
-    run(&mut stage, "warp");
-    assert!(stage.app.notice.as_ref().is_some_and(|notice| notice.text.contains("\"warp\"")));
-    assert_eq!(run(&mut stage, "q"), [Effect::Quit(Exit::Quit)]);
+    stage.command("sort -conns");
+    assert!(stage.app.lists.list().sort.reverse);
+    stage.command("group node");
+    assert_eq!(stage.app.answers.items().len(), 2);
+    stage.command("warp");
+    assert!(stage.app.overlays.notice().is_some_and(|notice| notice.contains("\"warp\"")));
+    assert_eq!(stage.command("q"), [Effect::Quit(Exit::Quit)]);
 }
 
 #[test]
@@ -291,27 +292,28 @@ fn an_agent_that_fails_takes_nothing_from_rows_of_the_others() {
     use khan_cli::model::filter::Flag;
     let mut stage = Stage::new(120, 30, false);
     stage.play(0..30);
-    let before = stage.app.suspects();
+    let before = stage.app.answers.suspects();
     for step in 30..36 {
         stage.show(&shop::snapshots(step)[..1], step);
     }
-    let row = &stage.app.projection.rows[0];
+    let row = &stage.app.answers.projection().rows[0];
     assert_eq!((row.source(), row.has(Flag::Rising)), ("shop/checkout", true));
     let change = row.change.expect("a change");
     assert!((change.per_minute() - 184.0).abs() < 2.0, "{change:?}");
     // The suspects of the silent node are in no table any more; those of the other are all still suspected.
-    let (likely, watched) = stage.app.suspects();
+    let (likely, watched) = stage.app.answers.suspects();
     assert!(likely >= 1 && likely + watched >= 2, "{before:?} became {likely} likely, {watched} watched");
 }
 
 #[test]
-fn rising_follows_the_threshold_of_the_leaks_view() {
+fn rising_follows_the_rule_and_the_threshold_of_the_leaks_view() {
+    use khan_cli::model::LeakRule;
     use khan_cli::model::filter::Flag;
-    let mut stage = shop();
-    let rising = |stage: &Stage| stage.app.projection.rows.iter().filter(|row| row.has(Flag::Rising)).count();
-    let usual = rising(&stage);
-    stage.app.rule.growth = 200;
-    stage.press("6 t 1");
-    assert!((stage.app.query().rule.rising - 0.9).abs() < 1e-9);
-    assert!(rising(&stage) < usual, "{usual} rows rise by 20, fewer by 200");
+    let rising = |stage: &Stage| stage.app.answers.projection().rows.iter().filter(|row| row.has(Flag::Rising)).count();
+    let usual = rising(&shop());
+    let mut strict = Stage::with_rule(120, 30, false, LeakRule { growth: 200, ..LeakRule::default() });
+    strict.play(0..10);
+    strict.press("6 t 1");
+    assert!((strict.app.query().rule.rising - 0.9).abs() < 1e-9);
+    assert!(rising(&strict) < usual, "{usual} rows rise by 20, fewer by 200");
 }

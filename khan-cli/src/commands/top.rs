@@ -14,9 +14,11 @@ use crate::connect;
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::history::Limits;
+use crate::model::label_selection::LabelSelection;
 use crate::model::{History, Query, SourceKind, project};
 use crate::report::connections;
-use crate::screen;
+use crate::screen::state::App;
+use crate::screen::{self, Ending};
 use crate::sources::cluster;
 use crate::stderr;
 
@@ -61,27 +63,23 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
         columns: output.columns.clone(),
         keys: cli.keys.clone(),
     };
-    let feed = connect::start(cli, &options.query).await?;
-    let offered = contexts(cli, &feed);
-    let mut shown = options.show(feed, offered).await;
+    let mut app = options.app().map_err(Failure::usage)?;
+    let mut feed = connect::start(cli, app.question.base()).await?;
+    let mut labels = app.question.base().labels.clone();
     let mut cli = cli.clone();
     loop {
-        let (ending, mut app) = shown.map_err(|error| match error {
-            screen::Error::Options(_) => Failure::usage(error),
-            error => Failure::runtime(error),
-        })?;
+        let contexts = contexts(&cli, &feed);
+        let connection = screen::Connection { feed, contexts, labels };
+        let (ending, left) = screen::run(app, connection).await.map_err(Failure::runtime)?;
         if let Some(code) = ending.code() {
             return Ok(ExitCode::from(code));
         }
-        app.forget_source();
-        let feed = match again(&mut cli, args, &mut app).await? {
-            Ok(feed) => feed,
+        app = left;
+        (feed, labels) = match again(&mut cli, args, &app, ending).await? {
+            Ok(again) => again,
             Err(code) => return Ok(code),
         };
-        feed.handle.set_interval(app.interval);
-        app.contexts = contexts(&cli, &feed);
-        // The terminal has said its background already, and the user may have chosen since.
-        shown = screen::run(app, feed, false).await;
+        feed.handle.set_interval(app.settings.interval());
     }
 }
 
@@ -94,7 +92,12 @@ fn contexts(cli: &Cli, feed: &Feed) -> Vec<String> {
 
 /// Connects as at the start, on the ordinary screen. `Err` inside is how a signal ends the program meanwhile: the screen
 /// has listened to signals, so they do not end it by themselves any more.
-async fn again(cli: &mut Cli, args: &TopArgs, app: &mut screen::app::App) -> Result<Result<Feed, ExitCode>, Failure> {
+async fn again(
+    cli: &mut Cli,
+    args: &TopArgs,
+    app: &App,
+    ending: Ending,
+) -> Result<Result<(Feed, Option<LabelSelection>), ExitCode>, Failure> {
     if let Some(file) = cli.source.record.take() {
         // Opened again, the file would begin anew and lose what it holds.
         stderr::line(format_args!(
@@ -102,7 +105,7 @@ async fn again(cli: &mut Cli, args: &TopArgs, app: &mut screen::app::App) -> Res
             file.display()
         ));
     }
-    if let Some(context) = app.wanted.take() {
+    if let Ending::Reconnect(Some(context)) = ending {
         stderr::line(format_args!("khan: connecting to context {context:?}"));
         cli.kube.leave_for(context);
     } else {
@@ -112,14 +115,15 @@ async fn again(cli: &mut Cli, args: &TopArgs, app: &mut screen::app::App) -> Res
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
     let connected = async {
-        app.base.labels = query(cli, args).await?.labels;
-        connect::start(cli, &app.base).await
+        let labels = query(cli, args).await?.labels;
+        let feed = connect::start(cli, &Query { labels: labels.clone(), ..app.question.base().clone() }).await?;
+        Ok((feed, labels))
     };
     let ending = tokio::select! {
-        feed = connected => return feed.map(Ok),
-        _ = tokio::signal::ctrl_c() => screen::Ending::Interrupted,
-        _ = terminated.recv() => screen::Ending::Terminated,
-        _ = hung_up.recv() => screen::Ending::HungUp,
+        again = connected => return again.map(Ok),
+        _ = tokio::signal::ctrl_c() => Ending::Interrupted,
+        _ = terminated.recv() => Ending::Terminated,
+        _ = hung_up.recv() => Ending::HungUp,
     };
     Ok(Err(ending.code().map_or(ExitCode::FAILURE, ExitCode::from)))
 }

@@ -7,6 +7,8 @@ use crate::model::{GroupBy, SortBy};
 use crate::report::column::UnknownColumn;
 use crate::report::connections::{self, COLUMNS};
 
+use super::tab::Tab;
+
 /// A column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the registry says what each shows")]
@@ -80,6 +82,16 @@ impl Column {
     fn usual(self) -> bool {
         self.entry().place.usual
     }
+}
+
+/// What the rows of a view can be ordered by, in the order of its columns.
+pub fn orders(tab: Tab, by: GroupBy) -> impl Iterator<Item = SortBy> {
+    let all = Column::all().filter(move |column| column.applies(&by)).filter_map(Column::sort);
+    all.filter(move |order| match tab {
+        Tab::Nodes => matches!(order, SortBy::Node | SortBy::Connections | SortBy::Delta),
+        Tab::Agents | Tab::Leaks => false,
+        Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => true,
+    })
 }
 
 /// What the user has chosen.

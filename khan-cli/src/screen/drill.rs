@@ -8,6 +8,7 @@ use crate::feed::{SampleRequest, Samples};
 use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, State, View, project};
 
 use super::cursor::Cursor;
+use super::layout::drill::{Contents, height};
 use super::tab::{Grouping, panes};
 
 /// Connections that a sample lists at most.
@@ -109,6 +110,20 @@ impl Drill {
         }
     }
 
+    /// Whether its single connections are still on their way.
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.sample, Sample::Asked)
+    }
+
+    /// How much there is to show.
+    pub fn contents(&self) -> Contents {
+        Contents {
+            rows: self.panes.get(self.pane).or(self.panes.first()).map_or(0, |(_, rows)| rows.rows.len()),
+            sample: self.connections(),
+            on_sample: self.pane >= self.panes.len(),
+        }
+    }
+
     /// The row under the cursor.
     pub fn current(&self) -> Option<&Row> {
         let (_, rows) = self.panes.get(self.pane)?;
@@ -118,13 +133,13 @@ impl Drill {
 
     /// Moves the cursor of the list that has it.
     pub fn step(&mut self, by: isize, size: (u16, u16)) {
-        let (keys, height) = (self.keys(), super::panels::drill::list_height(size, self));
+        let (keys, height) = (self.keys(), height(size, self.contents()));
         self.cursors[self.pane].step(by, &keys, height);
     }
 
     /// Binds the cursors to the rows that there are now.
     pub fn settle(&mut self, size: (u16, u16)) {
-        let (keys, height) = (self.keys(), super::panels::drill::list_height(size, self));
+        let (keys, height) = (self.keys(), height(size, self.contents()));
         self.cursors[self.pane].settle(&keys, height);
     }
 

@@ -1,9 +1,9 @@
-//! Keys to actions: the defaults of [`ACTIONS`] with what the configuration changes.
+//! Keys to actions: the defaults of [`BINDINGS`] with what the configuration changes.
 
 use std::collections::HashMap;
 
 use super::input::{Key, ParseKeyError};
-use super::keys::{ACTIONS, Action, Context, Id};
+use super::keys::{Action, BINDINGS, Binding, Context};
 
 /// Why configured bindings cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,52 +34,55 @@ pub enum KeymapError {
 /// The bindings in force.
 #[derive(Debug)]
 pub struct Keymap {
-    actions: HashMap<(Context, Key), &'static Action>,
-    keys: Vec<(&'static Action, Vec<Key>)>,
+    /// What a key does in a context.
+    actions: HashMap<(Context, Key), Action>,
+    /// The table with the keys in force.
+    bindings: Vec<(&'static Binding, Vec<Key>)>,
 }
 
 impl Keymap {
     /// The defaults, with the keys of the named actions replaced.
     pub fn new<'a>(overrides: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) -> Result<Self, KeymapError> {
-        let mut keys: Vec<(&'static Action, Vec<Key>)> = ACTIONS.iter().map(|a| (a, a.keys.to_vec())).collect();
+        let mut bindings: Vec<_> = BINDINGS.iter().map(|binding| (binding, binding.keys.to_vec())).collect();
         for (name, texts) in overrides {
-            let slot = keys.iter_mut().find(|(action, _)| action.name == name);
+            let slot = bindings.iter_mut().find(|(binding, _)| binding.name == name);
             let (_, slot) = slot.ok_or_else(|| KeymapError::UnknownAction(name.to_owned()))?;
             let parsed: Result<Vec<Key>, _> = texts.into_iter().map(str::parse).collect();
             *slot = parsed.map_err(|source| KeymapError::BadKey { action: name.to_owned(), source })?;
         }
-        let mut actions = HashMap::new();
-        for (action, keys) in &keys {
-            for (key, context) in keys.iter().flat_map(|key| action.contexts.iter().map(move |c| (*key, *c))) {
-                if let Some(first) = actions.insert((context, key), *action) {
-                    return Err(KeymapError::Duplicate { key, first: first.name, second: action.name });
+        let mut owners: HashMap<(Context, Key), &Binding> = HashMap::new();
+        for (binding, keys) in &bindings {
+            for (key, context) in keys.iter().flat_map(|key| binding.contexts.iter().map(move |c| (*key, *c))) {
+                if let Some(first) = owners.insert((context, key), binding) {
+                    return Err(KeymapError::Duplicate { key, first: first.name, second: binding.name });
                 }
             }
         }
-        Ok(Self { actions, keys })
+        let actions = owners.into_iter().map(|(place, binding)| (place, binding.action)).collect();
+        Ok(Self { actions, bindings })
     }
 
     /// What `key` does in `context`.
-    pub fn find(&self, context: Context, key: Key) -> Option<Id> {
-        self.actions.get(&(context, key)).map(|action| action.id)
+    pub fn find(&self, context: Context, key: Key) -> Option<Action> {
+        self.actions.get(&(context, key)).copied()
     }
 
-    /// The actions of a context with their keys, in the table's order.
-    pub fn listed(&self, context: Context) -> impl Iterator<Item = (&'static Action, &[Key])> {
-        let here = self.keys.iter().filter(move |(action, _)| action.contexts.contains(&context));
-        here.map(|(action, keys)| (*action, keys.as_slice()))
+    /// The bindings of a context with the keys in force, in the table's order.
+    pub fn listed(&self, context: Context) -> impl Iterator<Item = (&'static Binding, &[Key])> {
+        let here = self.bindings.iter().filter(move |(binding, _)| binding.contexts.contains(&context));
+        here.map(|(binding, keys)| (*binding, keys.as_slice()))
     }
 
     /// The first key of an action in a context and its hint.
-    pub fn first(&self, context: Context, id: Id) -> Option<(Key, &'static str)> {
-        let (action, keys) = self.listed(context).find(|(action, _)| action.id == id)?;
-        Some((*keys.first()?, action.hint))
+    pub fn first(&self, context: Context, action: Action) -> Option<(Key, &'static str)> {
+        let (binding, keys) = self.listed(context).find(|(binding, _)| binding.action == action)?;
+        Some((*keys.first()?, binding.hint))
     }
 }
 
 impl Default for Keymap {
     fn default() -> Self {
-        Self::new([]).expect("the table of actions has no duplicates: a test says so")
+        Self::new([]).expect("the table has no duplicates: a test says so")
     }
 }
 
@@ -101,16 +104,16 @@ mod tests {
     #[test]
     fn names_are_unique_and_every_hint_is_bound() {
         let map = Keymap::default();
-        for (i, action) in ACTIONS.iter().enumerate() {
-            assert!(ACTIONS[..i].iter().all(|other| other.name != action.name), "{}", action.name);
+        for (i, binding) in BINDINGS.iter().enumerate() {
+            assert!(BINDINGS[..i].iter().all(|other| other.name != binding.name), "{}", binding.name);
             // Two columns of help fit 80 cells.
-            assert!((1..=21).contains(&action.help.len()), "{}: {}", action.name, action.help);
-            assert!(!action.contexts.is_empty());
+            assert!((1..=21).contains(&binding.help.len()), "{}: {}", binding.name, binding.help);
+            assert!(!binding.contexts.is_empty());
         }
         for context in Context::ALL {
-            for (ids, _) in footer(context) {
-                assert!(ids.iter().all(|id| map.first(context, *id).is_some()), "{context:?} {ids:?}");
-                assert!(!map.first(context, ids[0]).unwrap().1.is_empty(), "{context:?} {ids:?}");
+            for (actions, _) in footer(context) {
+                assert!(actions.iter().all(|action| map.first(context, *action).is_some()), "{context:?} {actions:?}");
+                assert!(!map.first(context, actions[0]).unwrap().1.is_empty(), "{context:?} {actions:?}");
             }
         }
     }
@@ -119,17 +122,17 @@ mod tests {
     fn escape_never_quits_and_every_screen_can_be_left() {
         let map = Keymap::default();
         for context in Context::ALL {
-            assert_eq!(map.find(context, "Esc".parse().unwrap()), Some(Id::Back));
-            assert_eq!(map.find(context, Key::char('q')), Some(Id::Quit));
-            assert_eq!(map.find(context, Key::ctrl('c')), Some(Id::Interrupt));
-            assert_eq!(map.find(context, Key::char('?')), Some(Id::Help));
+            assert_eq!(map.find(context, "Esc".parse().unwrap()), Some(Action::Back));
+            assert_eq!(map.find(context, Key::char('q')), Some(Action::Quit));
+            assert_eq!(map.find(context, Key::ctrl('c')), Some(Action::Interrupt));
+            assert_eq!(map.find(context, Key::char('?')), Some(Action::Help));
         }
     }
 
     #[test]
     fn configured_keys_replace_the_defaults() {
         let map = Keymap::new([("pause", vec!["F5", "Ctrl-p"])]).unwrap();
-        assert_eq!(map.find(Context::Table, "F5".parse().unwrap()), Some(Id::Pause));
+        assert_eq!(map.find(Context::Table, "F5".parse().unwrap()), Some(Action::Pause));
         assert_eq!(map.find(Context::Table, Key::char('p')), None);
     }
 

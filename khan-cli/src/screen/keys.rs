@@ -4,6 +4,7 @@
 use ratatui::crossterm::event::KeyCode;
 
 use super::input::Key;
+use super::tab::Tab;
 
 /// Where keys are pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,8 +39,8 @@ impl Context {
 
 /// What a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each variant's entry in ACTIONS says what it does")]
-pub enum Id {
+#[expect(missing_docs, reason = "each variant's entry in BINDINGS says what it does")]
+pub enum Action {
     Down,
     Up,
     First,
@@ -54,13 +55,7 @@ pub enum Id {
     Back,
     NextEdge,
     NextPane,
-    View1,
-    View2,
-    View3,
-    View4,
-    View5,
-    View6,
-    View7,
+    View(Tab),
     NextGroup,
     PreviousGroup,
     SortLeft,
@@ -135,11 +130,11 @@ impl Group {
     }
 }
 
-/// An entry of [`ACTIONS`].
+/// An entry of [`BINDINGS`].
 #[derive(Debug)]
-pub struct Action {
+pub struct Binding {
     /// What it does.
-    pub id: Id,
+    pub action: Action,
     /// Its name on the command line and in the configuration.
     pub name: &'static str,
     /// The keys it has unless configured otherwise.
@@ -155,15 +150,15 @@ pub struct Action {
 }
 
 const fn entry(
-    id: Id,
+    action: Action,
     name: &'static str,
     keys: &'static [Key],
     contexts: &'static [Context],
     group: Group,
     help: &'static str,
     hint: &'static str,
-) -> Action {
-    Action { id, name, keys, contexts, help, group, hint }
+) -> Binding {
+    Binding { action, name, keys, contexts, help, group, hint }
 }
 
 const fn c(c: char) -> Key {
@@ -183,112 +178,117 @@ const LEAKS: &[Context] = &[Context::Leaks];
 const READER: &[Context] = &[Context::Reader];
 const MENU: &[Context] = &[Context::Menu];
 
-/// Every action. `T` is the next theme, so that sorting by target has `t`. Ctrl-s and Ctrl-q (flow control), Ctrl-a and Ctrl-b (multiplexers) and Ctrl-w, Ctrl-t and Ctrl-n
-/// (browsers) are left alone. Nothing here changes anything outside this program.
+/// Every action. `T` is the next theme, so that sorting by target has `t`. Ctrl-s and Ctrl-q (flow control), Ctrl-a and
+/// Ctrl-b (multiplexers) and Ctrl-w, Ctrl-t and Ctrl-n (browsers) are left alone. Nothing here changes anything outside
+/// this program.
 #[rustfmt::skip]
-pub static ACTIONS: &[Action] = &[
-    entry(Id::Down, "down", &[c('j'), k(KeyCode::Down)], ALL, Group::Move, "next row", "move"),
-    entry(Id::Up, "up", &[c('k'), k(KeyCode::Up)], ALL, Group::Move, "previous row", ""),
-    entry(Id::First, "first", &[c('g'), k(KeyCode::Home)], ALL, Group::Move, "first row, no cursor", ""),
-    entry(Id::Last, "last", &[c('G'), k(KeyCode::End)], ALL, Group::Move, "last row", ""),
-    entry(Id::HalfDown, "half-page-down", &[Key::ctrl('d')], ALL, Group::Move, "half a page down", ""),
-    entry(Id::HalfUp, "half-page-up", &[Key::ctrl('u')], ALL, Group::Move, "half a page up", ""),
-    entry(Id::PageDown, "page-down", &[k(KeyCode::PageDown), Key::ctrl('f')], ALL, Group::Move, "page down", ""),
-    entry(Id::PageUp, "page-up", &[k(KeyCode::PageUp)], ALL, Group::Move, "page up", ""),
-    entry(Id::Open, "open", &[k(KeyCode::Enter)], LISTS, Group::Views, "open the row", "drill"),
-    entry(Id::Back, "back", &[k(KeyCode::Esc), k(KeyCode::Backspace)], ALL, Group::Views, "close, clear, back", "back"),
-    entry(Id::NextPane, "next-pane", &[k(KeyCode::Tab)], DRILL, Group::Views, "next list here", "pane"),
-    entry(Id::NextEdge, "next-edge", &[c('n')], DRILL, Group::Views, "next row of the list", "next edge"),
-    entry(Id::Filter, "filter", &[c('/')], ROWS, Group::Rows, "filter (Enter keeps)", "filter"),
-    entry(Id::Invert, "invert", &[c('!')], ROWS, Group::Rows, "invert the filter", ""),
-    entry(Id::NextGroup, "group", &[k(KeyCode::Tab)], TABLE, Group::Views, "next grouping", "group"),
-    entry(Id::PreviousGroup, "group-back", &[k(KeyCode::BackTab)], TABLE, Group::Views, "previous grouping", ""),
-    entry(Id::View1, "edges", &[c('1')], LISTS, Group::Views, "source -> destination", ""),
-    entry(Id::View2, "sources", &[c('2')], LISTS, Group::Views, "by source", ""),
-    entry(Id::View3, "dests", &[c('3')], LISTS, Group::Views, "by destination", ""),
-    entry(Id::View4, "nodes", &[c('4')], LISTS, Group::Views, "by node, table fill", ""),
-    entry(Id::View5, "external", &[c('5')], LISTS, Group::Views, "outside the cluster", ""),
-    entry(Id::View6, "leaks", &[c('6')], LISTS, Group::Views, "what keeps growing", ""),
-    entry(Id::View7, "agents", &[c('7')], LISTS, Group::Views, "health of the agents", ""),
-    entry(Id::SortLeft, "sort-left", &[c('<')], TABLE, Group::Rows, "sort one column left", "sort"),
-    entry(Id::SortRight, "sort-right", &[c('>')], TABLE, Group::Rows, "sort one column right", ""),
-    entry(Id::Reverse, "reverse", &[c('R')], TABLE, Group::Rows, "reverse the order", "reverse"),
-    entry(Id::SortMenu, "sort", &[c('s')], TABLE, Group::Rows, "choose sort column", ""),
-    entry(Id::SortConns, "sort-conns", &[c('C')], TABLE, Group::Rows, "sort by connections", ""),
-    entry(Id::SortDelta, "sort-delta", &[c('D')], TABLE, Group::Rows, "sort by change", ""),
-    entry(Id::SortSource, "sort-source", &[c('S')], TABLE, Group::Rows, "sort by source", ""),
-    entry(Id::SortTarget, "sort-target", &[c('t')], TABLE, Group::Rows, "sort by target", ""),
-    entry(Id::Window, "window", &[c('w')], LEAKS, Group::Time, "length of the window", "window"),
-    entry(Id::Threshold, "threshold", &[c('t')], LEAKS, Group::Rows, "share of rising steps", "threshold"),
-    entry(Id::Pin, "pin", &[c(' ')], ROWS, Group::Rows, "pin or unpin the row", "pin"),
-    entry(Id::UnpinAll, "unpin", &[c('X')], ROWS, Group::Rows, "unpin all", ""),
-    entry(Id::Fold, "fold", &[c('f')], TABLE, Group::Rows, "fold fan-outs or not", ""),
-    entry(Id::Pause, "pause", &[c('p')], LISTS, Group::Time, "pause or resume", "pause"),
-    entry(Id::Baseline, "baseline", &[c('b')], LISTS, Group::Time, "baseline = now", "baseline"),
-    entry(Id::ClearBaseline, "clear-baseline", &[c('B')], LISTS, Group::Time, "clear the baseline", ""),
-    entry(Id::DeltaMode, "delta", &[c('a')], LISTS, Group::Time, "D: window, base, /min", ""),
-    entry(Id::Faster, "faster", &[c('+'), c('=')], LISTS, Group::Time, "refresh more often", ""),
-    entry(Id::Slower, "slower", &[c('-')], LISTS, Group::Time, "refresh less often", ""),
-    entry(Id::Refresh, "refresh", &[Key::ctrl('r')], LISTS, Group::Time, "refresh now", ""),
-    entry(Id::Expand, "expand", &[k(KeyCode::Right), c('l')], LISTS, Group::Rows, "expand, scroll right", ""),
-    entry(Id::Collapse, "collapse", &[k(KeyCode::Left), c('h')], LISTS, Group::Rows, "collapse, scroll left", ""),
-    entry(Id::Details, "details", &[c('d')], TABLE, Group::Rows, "details below", ""),
-    entry(Id::Wide, "wide", &[c('w')], TABLE, Group::Rows, "all columns on / off", ""),
-    entry(Id::Columns, "columns", &[c('c')], TABLE, Group::Rows, "choose columns", ""),
-    entry(Id::Copy, "copy", &[c('y')], &[Context::Table, Context::Leaks, Context::Drill, Context::Reader], Group::Output, "copy (OSC 52)", "copy"),
-    entry(Id::Export, "export", &[c('e')], LISTS, Group::Output, "export csv, json, md", "export"),
-    entry(Id::Promql, "promql", &[c('o')], LISTS, Group::Output, "the same in PromQL", "open PromQL"),
-    entry(Id::Kubectl, "kubectl", &[c('K')], LISTS, Group::Output, "the same with kubectl", "kubectl cmd"),
-    entry(Id::Toggle, "toggle", &[c(' ')], MENU, Group::Rows, "choose or unchoose", "choose"),
-    entry(Id::Open, "accept", &[k(KeyCode::Enter)], MENU, Group::Rows, "accept", "accept"),
-    entry(Id::Search, "search", &[c('/')], READER, Group::Rows, "search", "search"),
-    entry(Id::NextEdge, "search-next", &[c('n')], READER, Group::Rows, "next match", ""),
-    entry(Id::Mouse, "mouse", &[c('m')], LISTS, Group::Program, "mouse on / off", ""),
-    entry(Id::Theme, "theme", &[c('T')], LISTS, Group::Program, "next theme", ""),
-    entry(Id::Errors, "errors", &[c('E')], LISTS, Group::Program, "errors", ""),
-    entry(Id::Command, "command", &[c(':')], LISTS, Group::Program, "command line", ""),
-    entry(Id::Repaint, "repaint", &[Key::ctrl('l')], ALL, Group::Program, "paint all again", ""),
-    entry(Id::Help, "help", &[c('?'), k(KeyCode::F(1))], ALL, Group::Program, "help", "help"),
-    entry(Id::Quit, "quit", &[c('q')], ALL, Group::Program, "close, quit at top", "quit"),
-    entry(Id::QuitKeep, "quit-keep", &[c('Q')], ALL, Group::Program, "quit, keep screen", ""),
-    entry(Id::Interrupt, "interrupt", &[Key::ctrl('c')], ALL, Group::Program, "quit", ""),
-    entry(Id::Suspend, "suspend", &[Key::ctrl('z')], ALL, Group::Program, "suspend", ""),
+pub static BINDINGS: &[Binding] = &[
+    entry(Action::Down, "down", &[c('j'), k(KeyCode::Down)], ALL, Group::Move, "next row", "move"),
+    entry(Action::Up, "up", &[c('k'), k(KeyCode::Up)], ALL, Group::Move, "previous row", ""),
+    entry(Action::First, "first", &[c('g'), k(KeyCode::Home)], ALL, Group::Move, "first row, no cursor", ""),
+    entry(Action::Last, "last", &[c('G'), k(KeyCode::End)], ALL, Group::Move, "last row", ""),
+    entry(Action::HalfDown, "half-page-down", &[Key::ctrl('d')], ALL, Group::Move, "half a page down", ""),
+    entry(Action::HalfUp, "half-page-up", &[Key::ctrl('u')], ALL, Group::Move, "half a page up", ""),
+    entry(Action::PageDown, "page-down", &[k(KeyCode::PageDown), Key::ctrl('f')], ALL, Group::Move, "page down", ""),
+    entry(Action::PageUp, "page-up", &[k(KeyCode::PageUp)], ALL, Group::Move, "page up", ""),
+    entry(Action::Open, "open", &[k(KeyCode::Enter)], LISTS, Group::Views, "open the row", "drill"),
+    entry(Action::Back, "back", &[k(KeyCode::Esc), k(KeyCode::Backspace)], ALL, Group::Views, "close, clear, back", "back"),
+    entry(Action::NextPane, "next-pane", &[k(KeyCode::Tab)], DRILL, Group::Views, "next list here", "pane"),
+    entry(Action::NextEdge, "next-edge", &[c('n')], DRILL, Group::Views, "next row of the list", "next edge"),
+    entry(Action::Filter, "filter", &[c('/')], ROWS, Group::Rows, "filter (Enter keeps)", "filter"),
+    entry(Action::Invert, "invert", &[c('!')], ROWS, Group::Rows, "invert the filter", ""),
+    entry(Action::NextGroup, "group", &[k(KeyCode::Tab)], TABLE, Group::Views, "next grouping", "group"),
+    entry(Action::PreviousGroup, "group-back", &[k(KeyCode::BackTab)], TABLE, Group::Views, "previous grouping", ""),
+    entry(Action::View(Tab::Edges), "edges", &[c('1')], LISTS, Group::Views, "source -> destination", ""),
+    entry(Action::View(Tab::Sources), "sources", &[c('2')], LISTS, Group::Views, "by source", ""),
+    entry(Action::View(Tab::Dests), "dests", &[c('3')], LISTS, Group::Views, "by destination", ""),
+    entry(Action::View(Tab::Nodes), "nodes", &[c('4')], LISTS, Group::Views, "by node, table fill", ""),
+    entry(Action::View(Tab::External), "external", &[c('5')], LISTS, Group::Views, "outside the cluster", ""),
+    entry(Action::View(Tab::Leaks), "leaks", &[c('6')], LISTS, Group::Views, "what keeps growing", ""),
+    entry(Action::View(Tab::Agents), "agents", &[c('7')], LISTS, Group::Views, "health of the agents", ""),
+    entry(Action::SortLeft, "sort-left", &[c('<')], TABLE, Group::Rows, "sort one column left", "sort"),
+    entry(Action::SortRight, "sort-right", &[c('>')], TABLE, Group::Rows, "sort one column right", ""),
+    entry(Action::Reverse, "reverse", &[c('R')], TABLE, Group::Rows, "reverse the order", "reverse"),
+    entry(Action::SortMenu, "sort", &[c('s')], TABLE, Group::Rows, "choose sort column", ""),
+    entry(Action::SortConns, "sort-conns", &[c('C')], TABLE, Group::Rows, "sort by connections", ""),
+    entry(Action::SortDelta, "sort-delta", &[c('D')], TABLE, Group::Rows, "sort by change", ""),
+    entry(Action::SortSource, "sort-source", &[c('S')], TABLE, Group::Rows, "sort by source", ""),
+    entry(Action::SortTarget, "sort-target", &[c('t')], TABLE, Group::Rows, "sort by target", ""),
+    entry(Action::Window, "window", &[c('w')], LEAKS, Group::Time, "length of the window", "window"),
+    entry(Action::Threshold, "threshold", &[c('t')], LEAKS, Group::Rows, "share of rising steps", "threshold"),
+    entry(Action::Pin, "pin", &[c(' ')], ROWS, Group::Rows, "pin or unpin the row", "pin"),
+    entry(Action::UnpinAll, "unpin", &[c('X')], ROWS, Group::Rows, "unpin all", ""),
+    entry(Action::Fold, "fold", &[c('f')], TABLE, Group::Rows, "fold fan-outs or not", ""),
+    entry(Action::Pause, "pause", &[c('p')], LISTS, Group::Time, "pause or resume", "pause"),
+    entry(Action::Baseline, "baseline", &[c('b')], LISTS, Group::Time, "baseline = now", "baseline"),
+    entry(Action::ClearBaseline, "clear-baseline", &[c('B')], LISTS, Group::Time, "clear the baseline", ""),
+    entry(Action::DeltaMode, "delta", &[c('a')], LISTS, Group::Time, "D: window, base, /min", ""),
+    entry(Action::Faster, "faster", &[c('+'), c('=')], LISTS, Group::Time, "refresh more often", ""),
+    entry(Action::Slower, "slower", &[c('-')], LISTS, Group::Time, "refresh less often", ""),
+    entry(Action::Refresh, "refresh", &[Key::ctrl('r')], LISTS, Group::Time, "refresh now", ""),
+    entry(Action::Expand, "expand", &[k(KeyCode::Right), c('l')], LISTS, Group::Rows, "expand, scroll right", ""),
+    entry(Action::Collapse, "collapse", &[k(KeyCode::Left), c('h')], LISTS, Group::Rows, "collapse, scroll left", ""),
+    entry(Action::Details, "details", &[c('d')], TABLE, Group::Rows, "details below", ""),
+    entry(Action::Wide, "wide", &[c('w')], TABLE, Group::Rows, "all columns on / off", ""),
+    entry(Action::Columns, "columns", &[c('c')], TABLE, Group::Rows, "choose columns", ""),
+    entry(Action::Copy, "copy", &[c('y')], &[Context::Table, Context::Leaks, Context::Drill, Context::Reader], Group::Output, "copy (OSC 52)", "copy"),
+    entry(Action::Export, "export", &[c('e')], LISTS, Group::Output, "export csv, json, md", "export"),
+    entry(Action::Promql, "promql", &[c('o')], LISTS, Group::Output, "the same in PromQL", "open PromQL"),
+    entry(Action::Kubectl, "kubectl", &[c('K')], LISTS, Group::Output, "the same with kubectl", "kubectl cmd"),
+    entry(Action::Toggle, "toggle", &[c(' ')], MENU, Group::Rows, "choose or unchoose", "choose"),
+    entry(Action::Open, "accept", &[k(KeyCode::Enter)], MENU, Group::Rows, "accept", "accept"),
+    entry(Action::Search, "search", &[c('/')], READER, Group::Rows, "search", "search"),
+    entry(Action::NextEdge, "search-next", &[c('n')], READER, Group::Rows, "next match", ""),
+    entry(Action::Mouse, "mouse", &[c('m')], LISTS, Group::Program, "mouse on / off", ""),
+    entry(Action::Theme, "theme", &[c('T')], LISTS, Group::Program, "next theme", ""),
+    entry(Action::Errors, "errors", &[c('E')], LISTS, Group::Program, "errors", ""),
+    entry(Action::Command, "command", &[c(':')], LISTS, Group::Program, "command line", ""),
+    entry(Action::Repaint, "repaint", &[Key::ctrl('l')], ALL, Group::Program, "paint all again", ""),
+    entry(Action::Help, "help", &[c('?'), k(KeyCode::F(1))], ALL, Group::Program, "help", "help"),
+    entry(Action::Quit, "quit", &[c('q')], ALL, Group::Program, "close, quit at top", "quit"),
+    entry(Action::QuitKeep, "quit-keep", &[c('Q')], ALL, Group::Program, "quit, keep screen", ""),
+    entry(Action::Interrupt, "interrupt", &[Key::ctrl('c')], ALL, Group::Program, "quit", ""),
+    entry(Action::Suspend, "suspend", &[Key::ctrl('z')], ALL, Group::Program, "suspend", ""),
 ];
 
 /// The footer's hints in the order shown. Each names the actions whose first keys stand before the hint of the first of
 /// them, and a rank: where there is no room for all, those with the highest rank go first.
-pub const fn footer(context: Context) -> &'static [(&'static [Id], u8)] {
+pub const fn footer(context: Context) -> &'static [(&'static [Action], u8)] {
     match context {
         Context::Table => &[
-            (&[Id::Open], 1),
-            (&[Id::Filter], 2),
-            (&[Id::NextGroup], 3),
-            (&[Id::SortLeft, Id::SortRight], 4),
-            (&[Id::Reverse], 6),
-            (&[Id::Pin], 7),
-            (&[Id::Pause], 5),
-            (&[Id::Baseline], 8),
-            (&[Id::Export], 9),
+            (&[Action::Open], 1),
+            (&[Action::Filter], 2),
+            (&[Action::NextGroup], 3),
+            (&[Action::SortLeft, Action::SortRight], 4),
+            (&[Action::Reverse], 6),
+            (&[Action::Pin], 7),
+            (&[Action::Pause], 5),
+            (&[Action::Baseline], 8),
+            (&[Action::Export], 9),
         ],
         Context::Leaks => &[
-            (&[Id::Open], 1),
-            (&[Id::Filter], 5),
-            (&[Id::Window], 3),
-            (&[Id::Threshold], 4),
-            (&[Id::Baseline], 2),
-            (&[Id::Export], 6),
+            (&[Action::Open], 1),
+            (&[Action::Filter], 5),
+            (&[Action::Window], 3),
+            (&[Action::Threshold], 4),
+            (&[Action::Baseline], 2),
+            (&[Action::Export], 6),
         ],
         Context::Drill => &[
-            (&[Id::Back], 1),
-            (&[Id::Open], 2),
-            (&[Id::NextPane], 3),
-            (&[Id::NextEdge], 4),
-            (&[Id::Copy], 7),
-            (&[Id::Export], 8),
-            (&[Id::Promql], 5),
-            (&[Id::Kubectl], 6),
+            (&[Action::Back], 1),
+            (&[Action::Open], 2),
+            (&[Action::NextPane], 3),
+            (&[Action::NextEdge], 4),
+            (&[Action::Copy], 7),
+            (&[Action::Export], 8),
+            (&[Action::Promql], 5),
+            (&[Action::Kubectl], 6),
         ],
-        Context::Reader => &[(&[Id::Back], 1), (&[Id::Down, Id::Up], 3), (&[Id::Search], 2), (&[Id::Copy], 4)],
-        Context::Menu => &[(&[Id::Back], 1), (&[Id::Down, Id::Up], 4), (&[Id::Toggle], 3), (&[Id::Open], 2)],
+        Context::Reader => {
+            &[(&[Action::Back], 1), (&[Action::Down, Action::Up], 3), (&[Action::Search], 2), (&[Action::Copy], 4)]
+        }
+        Context::Menu => {
+            &[(&[Action::Back], 1), (&[Action::Down, Action::Up], 4), (&[Action::Toggle], 3), (&[Action::Open], 2)]
+        }
     }
 }

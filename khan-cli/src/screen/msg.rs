@@ -8,12 +8,23 @@ use khan_api::Timestamp;
 
 use crate::feed::{News, SampleRequest, Samples};
 use crate::model::View;
+use crate::model::label_selection::LabelSelection;
 
 use super::input::Key;
+use super::styles::Theme;
 
 /// Something that happened.
 #[derive(Debug)]
 pub enum Msg {
+    /// A source is connected, the first one or another: the contexts that can be chosen instead of its own, and the pods
+    /// that are selected there.
+    Connected(Vec<String>, Option<LabelSelection>),
+    /// The terminal was asked for its background: the theme that suits it, if it answered.
+    Background(Option<Theme>),
+    /// The screen is about to show the state.
+    Drawn,
+    /// The screen was lost, as by a suspend.
+    Lost,
     /// A key.
     Key(Key),
     /// Text pasted.
@@ -39,7 +50,7 @@ pub enum Msg {
 }
 
 /// How the program ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// As the user wished.
     Quit,
@@ -47,8 +58,9 @@ pub enum Exit {
     Keep,
     /// Ctrl-c.
     Interrupt,
-    /// As the user wished, to connect again: on the ordinary screen, where a login can ask.
-    Reconnect,
+    /// As the user wished, to connect again: on the ordinary screen, where a login can ask. To another context, if one is
+    /// named.
+    Reconnect(Option<String>),
 }
 
 /// Something to do.

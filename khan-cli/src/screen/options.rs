@@ -1,21 +1,19 @@
-//! From what the command line asks to a screen that runs.
+//! From what the command line asks to the state that the screen begins with.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::feed::Feed;
 use crate::model::{LeakRule, Query};
 use crate::report::column::UnknownColumn;
 
-use super::app::App;
 use super::columns::Choice;
 use super::depth::{ColorChoice, Depth};
 use super::glyphs::Glyphs;
 use super::keymap::{Keymap, KeymapError};
-use super::run::{Ending, Error, run};
-use super::state::Setup;
+use super::state::App;
+use super::state::settings::Setup;
 use super::styles::Theme;
 
 /// What the screen begins with.
@@ -63,22 +61,11 @@ impl Options {
             depth: Depth::detect(self.color, variable),
             zone: TimeZone::system(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            theme: self.theme,
+            columns: if self.columns.is_empty() { Choice::default() } else { Choice::only(&self.columns)? },
+            mouse: self.mouse,
+            interval: self.interval,
         };
-        let mut app = App::new(setup, self.query, self.rule, self.theme.unwrap_or_default(), self.interval);
-        app.mouse = self.mouse;
-        if !self.columns.is_empty() {
-            app.columns = Choice::only(&self.columns)?;
-        }
-        Ok(app)
-    }
-
-    /// Shows the feed until the user, a signal or the terminal ends it, and hands the state back. `contexts` are those that `:ctx` offers.
-    pub async fn show(self, feed: Feed, contexts: Vec<String>) -> Result<(Ending, App), Error> {
-        let chosen = self.theme.is_some();
-        let mut app = self.app()?;
-        app.contexts = contexts;
-        // With sixteen colours the terminal's own palette suits its own background.
-        let ask = !chosen && app.setup.depth >= Depth::Indexed;
-        run(app, feed, ask).await
+        Ok(App::new(setup, self.query, self.rule))
     }
 }

@@ -6,15 +6,15 @@ mod spark;
 mod agents;
 mod chart;
 mod connections;
-pub mod drill;
+mod drill;
 mod empty_state;
 mod footer;
-pub mod frame;
-pub mod header;
+mod header;
 mod leaks;
 mod menu;
 mod nodes;
 mod reader;
 mod too_small;
+mod frame;
 
 pub use frame::draw;

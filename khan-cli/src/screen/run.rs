@@ -18,8 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::feed::{Feed, News};
 use crate::model::View;
+use crate::model::label_selection::LabelSelection;
 
-use super::app::App;
 use super::background::{self, Latecomer};
 use super::clipboard;
 use super::export::export;
@@ -27,6 +27,7 @@ use super::input::Key;
 use super::msg::{Effect, Exit, Msg};
 use super::panels;
 use super::signals::{Signal, Signals};
+use super::state::App;
 use super::tab::Tab;
 use super::terminal::{self, Screen};
 use super::update::update;
@@ -40,16 +41,13 @@ pub enum Error {
     /// The terminal refused to be used.
     #[error("cannot use the terminal: {0}")]
     Terminal(#[from] io::Error),
-    /// An option is wrong.
-    #[error(transparent)]
-    Options(#[from] super::options::OptionsError),
     /// A panic on another thread gave the terminal back.
     #[error("stopped after an internal error; the message above says where")]
     Panicked,
 }
 
 /// How the screen ended; as an exit code: 0, 130 for Ctrl-c, 128 plus the number of a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// As the user wished.
     Quit,
@@ -59,37 +57,43 @@ pub enum Ending {
     Terminated,
     /// SIGHUP, or the terminal is gone.
     HungUp,
-    /// The program goes on: the source is to be opened again, and then the screen.
-    Reconnect,
+    /// The program goes on: the source is to be opened again, in another context if one is named, and then the screen.
+    Reconnect(Option<String>),
 }
 
 impl Ending {
     /// The process's exit code, where it ends.
-    pub const fn code(self) -> Option<u8> {
+    pub const fn code(&self) -> Option<u8> {
         match self {
             Self::Quit => Some(0),
             Self::Interrupted => Some(130),
             Self::Terminated => Some(143),
             Self::HungUp => Some(129),
-            Self::Reconnect => None,
+            Self::Reconnect(_) => None,
         }
     }
 }
 
-/// Shows the feed until the user, a signal or the terminal ends it. The state is handed back for another feed.
-///
-/// With `ask` the terminal's background chooses the theme.
-pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<(Ending, App), Error> {
+/// A source, connected.
+#[derive(Debug)]
+pub struct Connection {
+    /// What it yields.
+    pub feed: Feed,
+    /// Contexts that `:ctx` offers instead of its own.
+    pub contexts: Vec<String>,
+    /// The pods selected there.
+    pub labels: Option<LabelSelection>,
+}
+
+/// Shows what a source yields until the user, a signal or the terminal ends it. The state is handed back for another source.
+pub async fn run(app: App, connection: Connection) -> Result<(Ending, App), Error> {
     terminal::install_panic_hook();
     let signals = Signals::listen()?;
-    let screen = Screen::enter(app.mouse)?;
-    let (width, height) = ratatui::crossterm::terminal::size()?;
-    app.clock = Timestamp::now();
-    app.size = (width, height);
+    let screen = Screen::enter(app.settings.mouse())?;
     let (answers, answered) = mpsc::channel(16);
     let mut turn = Turn {
         app,
-        feed,
+        feed: connection.feed,
         screen,
         signals,
         answers,
@@ -99,7 +103,13 @@ pub async fn run(mut app: App, feed: Feed, ask: bool) -> Result<(Ending, App), E
         asked: HashSet::new(),
         latecomer: None,
     };
-    if ask && let Some(ending) = turn.choose_theme().await? {
+    let (width, height) = ratatui::crossterm::terminal::size()?;
+    turn.update(Msg::Connected(connection.contexts, connection.labels));
+    turn.update(Msg::Tick(Timestamp::now()));
+    turn.update(Msg::Resize(width, height));
+    if turn.app.settings.follows_background()
+        && let Some(ending) = turn.choose_theme().await?
+    {
         return Ok((ending, turn.app));
     }
     let ending = turn.go().await;
@@ -149,7 +159,7 @@ impl Turn {
         let (mut views_open, mut news_open) = (true, true);
         self.feed.views.mark_changed();
         loop {
-            let due = self.app.dirty.then(|| self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME));
+            let due = self.app.is_dirty().then(|| self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME));
             let wake = tokio::select! {
                 () = terminal::panicked() => Wake::Panic,
                 signal = self.signals.next() => Wake::Signal(signal),
@@ -200,9 +210,7 @@ impl Turn {
     /// Asks the terminal for its background before anybody else reads what it sends.
     async fn choose_theme(&mut self) -> Result<Option<Ending>, Error> {
         let answer = background::ask()?;
-        if let Some(theme) = answer.theme {
-            self.app.wear(theme);
-        }
+        self.update(Msg::Background(answer.theme));
         if !answer.complete {
             self.latecomer = Some(Latecomer::expect(Instant::now()));
         }
@@ -214,10 +222,15 @@ impl Turn {
         Ok(None)
     }
 
+    /// A message that has no effect outside of the state.
+    fn update(&mut self, msg: Msg) {
+        update(&mut self.app, msg, Instant::now());
+    }
+
     fn draw(&mut self) -> Result<(), Error> {
         let (width, height) = ratatui::crossterm::terminal::size()?;
-        update(&mut self.app, Msg::Resize(width, height), Instant::now());
-        self.app.dirty = false;
+        self.update(Msg::Resize(width, height));
+        self.update(Msg::Drawn);
         self.drawn = Some(Instant::now());
         self.ask();
         let app = &self.app;
@@ -231,8 +244,8 @@ impl Turn {
 
     /// Tells the source what is asked of its views now, so that one that sums on a server sums finely enough.
     fn ask(&mut self) {
-        let leaks = (self.app.page == Tab::Leaks).then(|| self.app.leak_query().by_pod());
-        for query in self.app.history.tracked().chain(leaks.as_ref()) {
+        let leaks = (self.app.lists.tab() == Tab::Leaks).then(|| self.app.question.leak_query().by_pod());
+        for query in self.app.data.history().tracked().chain(leaks.as_ref()) {
             if self.asked.insert(query.shape()) {
                 self.feed.handle.ask(query);
             }
@@ -278,7 +291,7 @@ impl Turn {
             }
             Signal::Continue => {
                 self.screen.reenter()?;
-                self.app.dirty = true;
+                self.update(Msg::Lost);
                 Ok(None)
             }
         }
@@ -289,7 +302,7 @@ impl Turn {
         terminal::restore(&[]);
         self.signals.stop().await;
         self.screen.reenter()?;
-        self.app.dirty = true;
+        self.update(Msg::Lost);
         Ok(())
     }
 
@@ -298,7 +311,7 @@ impl Turn {
             match effect {
                 Effect::Quit(Exit::Quit) => return Ok(Some(Ending::Quit)),
                 Effect::Quit(Exit::Interrupt) => return Ok(Some(Ending::Interrupted)),
-                Effect::Quit(Exit::Reconnect) => return Ok(Some(Ending::Reconnect)),
+                Effect::Quit(Exit::Reconnect(context)) => return Ok(Some(Ending::Reconnect(context))),
                 Effect::Quit(Exit::Keep) => {
                     let app = &self.app;
                     let lines = self.screen.lines(|frame| panels::draw(app, frame))?;
@@ -336,8 +349,8 @@ impl Turn {
     }
 
     fn write(&self, extension: &'static str, text: String) {
-        let (answers, directory) = (self.answers.clone(), self.app.setup.directory.clone());
-        let stamp = self.app.clock;
+        let (answers, directory) = (self.answers.clone(), self.app.settings.directory().to_owned());
+        let stamp = self.app.data.clock();
         tokio::spawn(async move {
             let written = tokio::task::spawn_blocking(move || export(&directory, stamp, extension, &text)).await;
             let written = written.unwrap_or_else(|error| Err(error.to_string()));

@@ -1,82 +1,224 @@
-//! Parts of the program's state.
+//! Everything that the screen shows, in parts. Anybody may read them; the verbs that change them are for
+//! [`update`](super::update) alone.
 
-use std::sync::Arc;
-use std::time::Instant;
+pub mod settings;
+pub mod data;
+pub mod lists;
+pub mod question;
+pub mod answers;
+pub mod drills;
+pub mod overlays;
+pub mod prompts;
 
-use jiff::tz::TimeZone;
-use khan_api::Timestamp;
+use std::time::{Duration, Instant};
 
-use crate::model::{GroupBy, History, Sort, View};
+use crate::feed::Link;
+use crate::model::leak::Leak;
+use crate::model::{LeakRule, Query, Row};
 
-use super::cursor::Cursor;
-use super::depth::Depth;
-use super::glyphs::Glyphs;
-use super::keymap::Keymap;
-use super::table_usage::TableUsage;
+use super::items::Item;
+use super::keys::{Action, Context};
+use super::layout::{Areas, Shown, layout};
+use super::menu::{Entry, MenuKind, Subject};
+use super::reader::{Line, Matter, Reader};
+use super::tab::Tab;
 
-/// What stays as it is while the program runs.
+use answers::Answers;
+use data::Data;
+use drills::Drills;
+use lists::Lists;
+use overlays::{Overlay, Overlays};
+use prompts::Prompts;
+use question::Question;
+use settings::{Settings, Setup};
+
+/// The state of the screen.
 #[derive(Debug)]
-pub struct Setup {
-    /// Keys.
-    pub keymap: Keymap,
-    /// Characters.
-    pub glyphs: &'static Glyphs,
-    /// Colours that the terminal has.
-    pub depth: Depth,
-    /// Zone of the wall clock on the screen.
-    pub zone: TimeZone,
-    /// Where exports go.
-    pub directory: std::path::PathBuf,
+pub struct App {
+    /// How things are shown.
+    pub settings: Settings,
+    /// What the source has said.
+    pub data: Data,
+    /// Which view is shown, and how its list stands.
+    pub lists: Lists,
+    /// What is asked of the data.
+    pub question: Question,
+    /// The answers.
+    pub answers: Answers,
+    /// Opened rows.
+    pub drills: Drills,
+    /// What lies over the screen.
+    pub overlays: Overlays,
+    /// The line being typed.
+    pub prompts: Prompts,
+    size: (u16, u16),
+    dirty: bool,
 }
 
-/// The present, while the screen shows an earlier moment.
-///
-/// The history goes on with numbers, so that a long pause takes no more memory than watching does, plus the rows of the
-/// moment shown.
-#[derive(Debug)]
-pub struct Pause {
-    /// When the pause began.
-    pub since: Timestamp,
-    /// The latest view; `None` before one has come.
-    pub view: Option<Arc<View>>,
-    /// The past up to the present.
-    pub history: History,
-    /// How full the nodes' tables were, up to the present.
-    pub fill: TableUsage,
-}
+impl App {
+    /// The state before the first view.
+    pub fn new(setup: Setup, query: Query, rule: LeakRule) -> Self {
+        Self {
+            settings: Settings::new(setup),
+            data: Data::new(),
+            lists: Lists::new(&query),
+            question: Question::new(query, rule),
+            answers: Answers::default(),
+            drills: Drills::default(),
+            overlays: Overlays::default(),
+            prompts: Prompts::default(),
+            size: (80, 24),
+            dirty: true,
+        }
+    }
 
-/// What the column after the connections shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delta {
-    /// The change over the window.
-    #[default]
-    Window,
-    /// The change since the baseline.
-    Baseline,
-    /// The change per minute.
-    Rate,
-}
+    /// Columns and lines of the terminal.
+    pub const fn size(&self) -> (u16, u16) {
+        self.size
+    }
 
-/// How one view stands.
-#[derive(Clone, Debug)]
-pub struct ListState {
-    /// Index into the view's groupings.
-    pub grouping: usize,
-    /// A grouping of the user's own instead.
-    pub own: Option<GroupBy>,
-    /// Order.
-    pub sort: Sort,
-    /// Cursor and scroll position.
-    pub cursor: Cursor,
-    /// Columns scrolled away on the left.
-    pub shift: usize,
-}
+    /// Whether the screen no longer shows the state.
+    pub const fn is_dirty(&self) -> bool {
+        self.dirty
+    }
 
-/// A line at the bottom that goes away by itself.
-#[derive(Clone, Debug)]
-pub struct Notice {
-    /// What it says.
-    pub text: String,
-    /// When it goes.
-    pub until: Instant,
+    /// Where the next key is pressed.
+    pub const fn context(&self) -> Context {
+        match (self.overlays.open(), self.drills.is_empty(), self.lists.tab()) {
+            (Some(Overlay::Reader(_)), ..) => Context::Reader,
+            (Some(Overlay::Menu(_)), ..) => Context::Menu,
+            (None, false, _) => Context::Drill,
+            (None, true, Tab::Leaks) => Context::Leaks,
+            (None, true, _) => Context::Table,
+        }
+    }
+
+    /// The key that logs in again, while the API server refuses the credentials.
+    pub fn login(&self) -> Option<String> {
+        let key = self.settings.keymap().first(self.context(), Action::Open).map(|(key, _)| key.to_string());
+        matches!(self.data.link(), Link::Credentials(_)).then(|| key.unwrap_or_else(|| ":open".into()))
+    }
+
+    /// How old the newest data is, when that is much older than it should be.
+    pub fn outdated(&self) -> Option<Duration> {
+        self.data.outdated(self.settings.interval())
+    }
+
+    /// What decides where the parts of the screen are.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            tab: self.lists.tab(),
+            opened: !self.drills.is_empty(),
+            details: self.settings.details(),
+            tables: self.data.view().nodes.iter().filter(|node| node.table.is_some()).count(),
+        }
+    }
+
+    /// Where the parts of the screen are.
+    pub fn areas(&self) -> Areas {
+        layout(self.size, self.shown())
+    }
+
+    /// Lines that the list has on the screen.
+    pub fn body_height(&self) -> usize {
+        usize::from(self.areas().body.height).saturating_sub(1)
+    }
+
+    /// What the view shown asks of the model.
+    pub fn query(&self) -> Query {
+        self.question.query(&self.lists)
+    }
+
+    /// The item under the cursor.
+    pub fn current(&self) -> Option<&Item> {
+        let key = self.lists.cursor().key?;
+        self.answers.items().iter().find(|item| item.key == key)
+    }
+
+    /// The item under the cursor, else the first one.
+    pub fn current_or_first(&self) -> Option<&Item> {
+        self.current().or(self.answers.items().first())
+    }
+
+    /// The model's row of an item.
+    pub fn row(&self, item: &Item) -> Option<&Row> {
+        self.answers.row(self.data.view(), item)
+    }
+
+    /// The leak of an item.
+    pub fn leak(&self, item: &Item) -> Option<&Leak> {
+        self.answers.leak(item)
+    }
+
+    /// The entries of a menu over the present list.
+    pub fn entries(&self, menu: MenuKind) -> Vec<Entry> {
+        menu.entries(Subject {
+            tab: self.lists.tab(),
+            group_by: self.lists.group_by(),
+            sort: self.lists.list().sort.by,
+            columns: self.settings.columns(),
+        })
+    }
+
+    /// What texts are written from.
+    fn matter(&self) -> Matter<'_> {
+        Matter {
+            tab: self.lists.tab(),
+            keymap: self.settings.keymap(),
+            rule: self.question.rule(),
+            errors: self.data.errors(),
+            zone: self.settings.zone(),
+        }
+    }
+
+    /// The title of a text that is open.
+    pub fn title(&self, reader: &Reader) -> String {
+        reader.text.title(self.matter())
+    }
+
+    /// The lines of a text that is open.
+    pub fn lines(&self, reader: &Reader) -> Vec<Line> {
+        reader.text.lines(self.matter(), usize::from(self.size.0).saturating_sub(4).max(8))
+    }
+
+    /// Lines of a text that the screen shows at once.
+    pub fn page_height(&self) -> usize {
+        usize::from(self.size.1).saturating_sub(4).max(1)
+    }
+
+    /// Takes the terminal's size. Says whether it is another one.
+    pub(super) fn resize(&mut self, size: (u16, u16)) -> bool {
+        std::mem::replace(&mut self.size, size) != size
+    }
+
+    /// The screen is to be drawn again.
+    pub(super) fn touch(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Shows a message for a while.
+    pub(super) fn say(&mut self, now: Instant, text: impl Into<String>) {
+        self.overlays.say(now, text);
+        self.dirty = true;
+    }
+
+    /// The screen shows the state.
+    pub(super) fn drawn(&mut self) {
+        self.dirty = false;
+    }
+
+    /// Answers the present questions again. Call after anything that changes an answer.
+    pub(super) fn refresh(&mut self, new_data: bool) {
+        self.answers.refresh(&mut self.data, &self.question, &self.lists, new_data);
+        self.drills.refresh(&mut self.data, *self.question.rule());
+        self.settle();
+    }
+
+    /// Binds cursors and scroll positions to the lines that there are now.
+    pub(super) fn settle(&mut self) {
+        let (keys, height) = (self.answers.keys(), self.body_height());
+        self.lists.settle(&keys, height);
+        self.drills.settle(self.size);
+        self.dirty = true;
+    }
 }

@@ -62,6 +62,11 @@ impl Tab {
         self as usize
     }
 
+    /// Whether the view has columns of its own that cannot be chosen.
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::Nodes | Self::Agents | Self::Leaks)
+    }
+
     /// The groupings that Tab goes through; the first is the view's own.
     pub const fn groupings(self) -> &'static [Grouping] {
         match self {
@@ -188,11 +193,11 @@ mod tests {
 
     #[test]
     fn every_view_begins_with_its_own_grouping() {
-        for (i, page) in Tab::ALL.into_iter().enumerate() {
-            assert_eq!(page.index(), i);
-            assert!(!page.groupings().is_empty());
-            for (j, grouping) in page.groupings().iter().enumerate() {
-                assert!(page.groupings()[..j].iter().all(|other| other.by != grouping.by), "{}", grouping.name);
+        for (i, tab) in Tab::ALL.into_iter().enumerate() {
+            assert_eq!(tab.index(), i);
+            assert!(!tab.groupings().is_empty());
+            for (j, grouping) in tab.groupings().iter().enumerate() {
+                assert!(tab.groupings()[..j].iter().all(|other| other.by != grouping.by), "{}", grouping.name);
             }
         }
     }

@@ -11,13 +11,14 @@ use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::News;
 use khan_cli::model::node::Failure;
 use khan_cli::model::{LeakRule, NodeInput, NodeState, NodeStatus, NodeTable, Pool, Query, SourceInfo, merge};
-use khan_cli::screen::app::App;
+use khan_cli::screen::columns::Choice;
 use khan_cli::screen::depth::Depth;
 use khan_cli::screen::glyphs::{ASCII, UTF8};
 use khan_cli::screen::keymap::Keymap;
 use khan_cli::screen::msg::{Effect, Msg};
 use khan_cli::screen::panels::draw;
-use khan_cli::screen::state::Setup;
+use khan_cli::screen::state::App;
+use khan_cli::screen::state::settings::Setup;
 use khan_cli::screen::styles::Theme;
 use khan_cli::screen::update::update;
 use ratatui::Terminal;
@@ -38,24 +39,33 @@ pub(crate) struct Stage {
 impl Stage {
     /// An empty screen.
     pub(crate) fn new(width: u16, height: u16, ascii: bool) -> Self {
+        Self::with_rule(width, height, ascii, LeakRule::default())
+    }
+
+    /// An empty screen that judges leaks by this rule.
+    pub(crate) fn with_rule(width: u16, height: u16, ascii: bool, rule: LeakRule) -> Self {
         let setup = Setup {
             keymap: Keymap::default(),
             glyphs: if ascii { &ASCII } else { &UTF8 },
             depth: Depth::True,
             zone: TimeZone::UTC,
             directory: ".".into(),
+            theme: Some(Theme::Ansi),
+            columns: Choice::default(),
+            mouse: false,
+            interval: Duration::from_secs(5),
         };
-        let query = Query { namespaces: Vec::new(), ..Query::default() };
-        let mut app = App::new(setup, query, LeakRule::default(), Theme::Ansi, Duration::from_secs(5));
-        app.clock = Timestamp::from_seconds(START);
-        app.size = (width, height);
+        let app = App::new(setup, Query::default(), rule);
         let terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory");
-        Self { app, terminal, pool: Pool::default(), latest: HashMap::new(), now: Instant::now() }
+        let mut stage = Self { app, terminal, pool: Pool::default(), latest: HashMap::new(), now: Instant::now() };
+        stage.tell(Msg::Tick(Timestamp::from_seconds(START)));
+        stage.tell(Msg::Resize(width, height));
+        stage
     }
 
     /// Draws with another theme.
     pub(crate) fn theme(&mut self, theme: Theme) {
-        self.app.wear(theme);
+        self.command(&format!("theme {}", theme.as_str()));
     }
 
     /// Takes a message.
@@ -67,6 +77,13 @@ impl Stage {
     pub(crate) fn press(&mut self, keys: &str) -> Vec<Effect> {
         let keys: Vec<_> = keys.split_whitespace().map(|key| key.parse().expect("a key")).collect();
         keys.into_iter().flat_map(|key| self.tell(Msg::Key(key))).collect()
+    }
+
+    /// Types a command after `:`.
+    pub(crate) fn command(&mut self, line: &str) -> Vec<Effect> {
+        self.press(":");
+        self.tell(Msg::Paste(line.into()));
+        self.press("Enter")
     }
 
     /// Changes the size of the terminal.

@@ -4,9 +4,9 @@ use khan_api::Timestamp;
 use ratatui::text::Span;
 
 use crate::model::NodeStatus;
-use crate::screen::app::App;
 use crate::screen::format;
-use crate::screen::table::What;
+use crate::screen::items::What;
+use crate::screen::state::App;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Column, Row, Table};
 
@@ -43,11 +43,11 @@ fn columns() -> [Column<Field>; 10] {
 
 /// Draws them.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let rows = app.list().cursor.offset..app.items.len();
-    let table = Table::new(&app.styles, columns(), rows, |at, slots| {
-        let item = &app.items[at];
+    let rows = app.lists.list().cursor.offset..app.answers.items().len();
+    let table = Table::new(app.settings.styles(), columns(), rows, |at, slots| {
+        let item = &app.answers.items()[at];
         let What::Agent(at) = item.what else { return Row::default() };
-        let Some(node) = app.shown.nodes.get(at) else { return Row::default() };
+        let Some(node) = app.data.view().nodes.get(at) else { return Row::default() };
         let cells = slots.iter().map(|slot| cell(app, node, slot.id(), slot.width));
         Row::new(cells).sign(sign(app, item, false)).selected(is_selected(app, item))
     });
@@ -55,23 +55,23 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
 }
 
 fn cell(app: &App, node: &NodeStatus, field: Field, cells: u16) -> Span<'static> {
-    let plain = |text: String| Some(Span::styled(text, app.styles.text));
-    let fitted = |text: &str| Some(name(app, text, cells, app.styles.text));
-    let clock = |time: Option<Timestamp>| time.and_then(|time| plain(format::clock(time, &app.setup.zone)));
+    let plain = |text: String| Some(Span::styled(text, app.settings.styles().text));
+    let fitted = |text: &str| Some(name(app, text, cells, app.settings.styles().text));
+    let clock = |time: Option<Timestamp>| time.and_then(|time| plain(format::clock(time, app.settings.zone())));
     let scanned = !node.interval.is_zero();
     let known = match field {
         Field::Node => fitted(if node.node.is_empty() { &node.agent } else { &node.node }),
         Field::State => Some(state(app, node.state)),
-        Field::Age => node.age(app.clock).and_then(|age| plain(format::age(age))),
+        Field::Age => node.age(app.data.clock()).and_then(|age| plain(format::age(age))),
         Field::Scan if scanned => plain(format!("{}ms", node.scan.as_millis())),
         Field::Interval if scanned => plain(format::age(node.interval)),
         Field::Scan | Field::Interval => None,
         Field::Version if node.version.is_empty() => None,
         Field::Version => fitted(&node.version),
-        Field::Unresolved => Some(count(node.names.unresolved, cells, app.styles.text)),
+        Field::Unresolved => Some(count(node.names.unresolved, cells, app.settings.styles().text)),
         Field::Answered => clock(node.answered),
         Field::Next => clock(node.failure.as_ref().and_then(|failure| failure.next)),
-        Field::Trouble => Some(name(app, trouble(node), cells, app.styles.warn)),
+        Field::Trouble => Some(name(app, trouble(node), cells, app.settings.styles().warn)),
     };
     known.unwrap_or_else(|| dash(app))
 }

@@ -5,10 +5,10 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use crate::model::{GroupEnd, NodeState, SortBy};
-use crate::screen::app::App;
 use crate::screen::format;
-use crate::screen::state::Delta;
-use crate::screen::table::Item;
+use crate::screen::items::Item;
+use crate::screen::state::App;
+use crate::screen::state::question::Delta;
 use crate::screen::text;
 use crate::screen::widgets::table::Order;
 
@@ -17,18 +17,18 @@ pub(super) const NEARLY_FULL: f64 = 0.9;
 
 /// What is not known.
 pub(super) fn dash(app: &App) -> Span<'static> {
-    Span::styled("-", app.styles.dim)
+    Span::styled("-", app.settings.styles().dim)
 }
 
 /// A name in its cells, cut at its end.
 pub(super) fn name(app: &App, name: &str, cells: u16, style: Style) -> Span<'static> {
-    Span::styled(text::fit(name, cells.into(), app.setup.glyphs.ellipsis).into_owned(), style)
+    Span::styled(text::fit(name, cells.into(), app.settings.glyphs().ellipsis).into_owned(), style)
 }
 
 /// An end of connections, with how many addresses of the outside it stands for.
 pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static> {
     let Some(end) = end else { return Span::default() };
-    let (cells, ellipsis) = (usize::from(cells), app.setup.glyphs.ellipsis);
+    let (cells, ellipsis) = (usize::from(cells), app.settings.glyphs().ellipsis);
     let words = if end.kind == Kind::External && end.addresses > 1 {
         let count = format!(" ({} addrs)", format::count(end.addresses.into()));
         let name = text::fit(&end.text, cells.saturating_sub(count.len()), ellipsis);
@@ -38,7 +38,7 @@ pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static
     } else {
         text::fit_middle(&end.text, cells, ellipsis).into_owned()
     };
-    Span::styled(words, app.styles.text)
+    Span::styled(words, app.settings.styles().text)
 }
 
 /// A number of connections, a change of it.
@@ -54,29 +54,29 @@ pub(super) fn change(app: &App, delta: i64, cells: u16) -> Span<'static> {
 /// Growth warns, its opposite does not; small changes say nothing.
 pub(super) fn growth(app: &App, delta: i64) -> Style {
     match delta {
-        20.. => app.styles.warn,
-        ..=-20 => app.styles.good,
-        0 => app.styles.dim,
-        _ => app.styles.text,
+        20.. => app.settings.styles().warn,
+        ..=-20 => app.settings.styles().good,
+        0 => app.settings.styles().dim,
+        _ => app.settings.styles().text,
     }
 }
 
 /// The state of an agent.
 pub(super) fn state(app: &App, state: NodeState) -> Span<'static> {
     let style = match state {
-        NodeState::Ok => app.styles.good,
-        NodeState::Stale => app.styles.warn,
-        NodeState::Failed => app.styles.bad,
-        NodeState::Waiting => app.styles.dim,
+        NodeState::Ok => app.settings.styles().good,
+        NodeState::Stale => app.settings.styles().warn,
+        NodeState::Failed => app.settings.styles().bad,
+        NodeState::Waiting => app.settings.styles().dim,
     };
     Span::styled(state.as_str(), style)
 }
 
 /// When a node's table would be full: `in 1h50m`, `> 24h`, or that it does not grow.
 pub(super) fn time_to_full(app: &App, at: usize) -> String {
-    let Some(node) = app.shown.nodes.get(at) else { return String::new() };
+    let Some(node) = app.data.view().nodes.get(at) else { return String::new() };
     let Some(table) = &node.table else { return "-".into() };
-    match app.fill.time_to_full(&node.node, table.limit, app.rule.window) {
+    match app.data.table_usage().time_to_full(&node.node, table.limit, app.question.rule().window) {
         Some(left) if left.as_secs() > 86_400 => "> 24h".into(),
         Some(left) => format!("in {}", format::age(left)),
         None => "-".into(),
@@ -92,8 +92,8 @@ pub(super) fn idle(buckets: &[u64; 5]) -> String {
 
 /// The head of the column with changes: since when, or per what.
 pub(super) fn delta_head(app: &App) -> String {
-    match app.delta {
-        Delta::Window => format!("D {}", format::span(app.base.window)),
+    match app.question.delta() {
+        Delta::Window => format!("D {}", format::span(app.question.base().window)),
         Delta::Baseline => "D base".into(),
         Delta::Rate => "D /MIN".into(),
     }
@@ -101,23 +101,23 @@ pub(super) fn delta_head(app: &App) -> String {
 
 /// Which way the list is sorted by this, if it is.
 pub(super) fn order(app: &App, by: SortBy) -> Option<Order> {
-    let sort = app.list().sort;
+    let sort = app.lists.list().sort;
     let order = if sort.reverse == by.ascends() { Order::Descending } else { Order::Ascending };
     (sort.by == by).then_some(order)
 }
 
 /// Whether a line is the one under the cursor.
 pub(super) fn is_selected(app: &App, item: &Item) -> bool {
-    app.list().cursor.key == Some(item.key)
+    app.lists.list().cursor.key == Some(item.key)
 }
 
 /// The sign before a line. A `bundle` can be expanded.
 pub(super) fn sign(app: &App, item: &Item, bundle: bool) -> &'static str {
-    match (is_selected(app, item), app.pins.contains(&item.key)) {
+    match (is_selected(app, item), app.lists.pins().contains(&item.key)) {
         (true, true) => ">*",
         (true, false) => ">",
         (false, true) => "*",
-        (false, false) if app.expanded.contains(&item.key) => "-",
+        (false, false) if app.lists.is_expanded(item.key) => "-",
         (false, false) if bundle => "+",
         (false, false) => "",
     }

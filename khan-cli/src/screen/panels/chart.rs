@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::model::groups::past::{Point, Trend};
-use crate::screen::app::App;
 use crate::screen::format;
+use crate::screen::state::App;
 
 use super::spark::stretch;
 use crate::screen::widgets::canvas::{Canvas, cells};
@@ -14,7 +14,7 @@ const SCALE: u16 = 5;
 
 /// Draws it: `height - 1` lines of blocks above one line of clock.
 pub(super) fn draw(app: &App, trend: &Trend, canvas: &mut Canvas<'_>) {
-    let (glyphs, styles) = (app.setup.glyphs, &app.styles);
+    let (glyphs, styles) = (app.settings.glyphs(), app.settings.styles());
     let rows = canvas.height().saturating_sub(1);
     let width = canvas.width().saturating_sub(SCALE + 3);
     if rows == 0 || width < 8 {
@@ -48,7 +48,7 @@ pub(super) fn draw(app: &App, trend: &Trend, canvas: &mut Canvas<'_>) {
 }
 
 fn clock(app: &App, trend: &Trend, drawn: usize, canvas: &mut Canvas<'_>, y: u16) {
-    let (glyphs, styles) = (app.setup.glyphs, &app.styles);
+    let (glyphs, styles) = (app.settings.glyphs(), app.settings.styles());
     canvas.put(SCALE + 1, y, glyphs.axis_corner, styles.dim);
     let mut x = SCALE + 2;
     while x < canvas.width().saturating_sub(1) {
@@ -70,7 +70,7 @@ fn clock(app: &App, trend: &Trend, drawn: usize, canvas: &mut Canvas<'_>, y: u16
     for i in 0..marks {
         let cell = i * drawn / marks;
         let at = (cell * trend.at.len() / drawn).min(trend.at.len() - 1);
-        let label = if brief { format::clock } else { format::clock_minutes }(trend.at[at], &app.setup.zone);
+        let label = if brief { format::clock } else { format::clock_minutes }(trend.at[at], app.settings.zone());
         let label = format!(" {label} ");
         let x = SCALE + 2 + u16::try_from(cell).unwrap_or(0);
         if x + cells(&label) < canvas.width() {

@@ -5,11 +5,11 @@ mod cell;
 use ratatui::text::Span;
 
 use crate::model::Row as Group;
-use crate::screen::app::App;
 use crate::screen::columns::Column as Id;
 use crate::screen::drill::title;
 use crate::screen::format;
-use crate::screen::table::{Item, What, is_bundle};
+use crate::screen::items::{Item, What, is_bundle};
+use crate::screen::state::App;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Row, Slot, Table};
 
@@ -21,17 +21,17 @@ const INDENT: u16 = 2;
 
 /// Draws heads and visible rows.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let list = app.list();
-    let rows = list.cursor.offset..app.items.len();
+    let list = app.lists.list();
+    let rows = list.cursor.offset..app.answers.items().len();
     let columns = columns(app, canvas.width());
-    let table = Table::new(&app.styles, columns, rows, |at, slots| row(app, &app.items[at], slots));
+    let table = Table::new(app.settings.styles(), columns, rows, |at, slots| row(app, &app.answers.items()[at], slots));
     table.shift(list.shift).draw(canvas);
 }
 
 fn row(app: &App, item: &Item, slots: &[Slot<'_, Id>]) -> Row<'static> {
     let row = match item.what {
         What::Other => other(app, slots),
-        What::More(parent) => app.children.get(parent).map_or_else(Row::default, |(_, parts)| {
+        What::More(parent) => app.answers.children().get(parent).map_or_else(Row::default, |(_, parts)| {
             let words = format!("  ... {} more", format::count(parts.hidden_groups() as u64));
             sum(app, &words, parts.hidden.connections, slots)
         }),
@@ -54,7 +54,7 @@ fn group_row(app: &App, item: &Item, group: &Group, slots: &[Slot<'_, Id>]) -> R
             cell(app, group, slot.id(), slot.width)
         };
         if all_old && slot.id() != Id::Flags {
-            cell.style = app.styles.dim;
+            cell.style = app.settings.styles().dim;
         }
         cell
     });
@@ -67,7 +67,7 @@ fn is_name(slot: &Slot<'_, Id>) -> bool {
 
 /// The sum of what is not listed, so that the column adds up to the total.
 fn other(app: &App, slots: &[Slot<'_, Id>]) -> Row<'static> {
-    let projection = &app.projection;
+    let projection = app.answers.projection();
     let rest = projection.rest.unwrap_or_default();
     let groups = projection.hidden_groups() as u64;
     let more = if rest.rows > 0 { " and more" } else { "" };
@@ -79,19 +79,19 @@ fn other(app: &App, slots: &[Slot<'_, Id>]) -> Row<'static> {
 fn sum(app: &App, words: &str, connections: u64, slots: &[Slot<'_, Id>]) -> Row<'static> {
     let named = slots.iter().position(is_name);
     Row::new(slots.iter().enumerate().map(|(at, slot)| match slot.id() {
-        _ if named == Some(at) => Span::styled(words.to_owned(), app.styles.dim),
-        Id::Conns => count(connections, slot.width, app.styles.dim),
+        _ if named == Some(at) => Span::styled(words.to_owned(), app.settings.styles().dim),
+        Id::Conns => count(connections, slot.width, app.settings.styles().dim),
         _ => Span::default(),
     }))
 }
 
 /// Draws more about the row under the cursor.
 pub(super) fn draw_details(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.rule(0, app.setup.glyphs.rule, app.styles.dim);
-    let Some(group) = app.current().or(app.items.first()).and_then(|item| app.row(item)) else { return };
-    canvas.put(1, 1, &title(group), app.styles.strong);
+    canvas.rule(0, app.settings.glyphs().rule, app.settings.styles().dim);
+    let Some(group) = app.current_or_first().and_then(|item| app.row(item)) else { return };
+    canvas.put(1, 1, &title(group), app.settings.styles().strong);
     for (y, line) in (2..).zip(details(group)) {
-        canvas.put(1, y, &line, app.styles.text);
+        canvas.put(1, y, &line, app.settings.styles().text);
     }
 }
 

@@ -6,64 +6,18 @@ mod sample;
 use ratatui::style::Style;
 
 use crate::model::filter::Flag;
-use crate::screen::app::App;
-use crate::screen::drill::{Drill, Sample};
+use crate::screen::drill::Drill;
 use crate::screen::format;
+use crate::screen::layout::drill::parts;
+use crate::screen::state::App;
 
 use super::cells::{growth, idle};
 use super::chart;
 use crate::screen::widgets::canvas::{Canvas, cells};
 
-/// Where the parts of the screen are, in lines of its body.
-struct Parts {
-    chart: u16,
-    list: (u16, u16),
-    sample: (u16, u16),
-}
-
-fn parts(height: u16, pane_rows: usize, sample_rows: usize, on_sample: bool) -> Parts {
-    let chart = match height {
-        0..14 => 0,
-        14..22 => 4,
-        _ => 6,
-    };
-    let left = height.saturating_sub(1 + chart);
-    let wanted = |rows: usize, least: u16| u16::try_from(rows + 1).unwrap_or(u16::MAX).max(least);
-    let half = left / 2;
-    // Each half takes what it needs; what one does not need the other may have.
-    let (list, sample) = if on_sample {
-        let list = wanted(pane_rows, 4).min(half);
-        (list.min(left), left - list.min(left))
-    } else {
-        let sample = wanted(sample_rows, 3).min(half);
-        (left - sample, sample)
-    };
-    Parts { chart, list: (1 + chart, list), sample: (1 + chart + list, sample) }
-}
-
-fn sample_rows(drill: &Drill) -> usize {
-    match &drill.sample {
-        Sample::Ready(samples) => samples.tables.iter().map(|table| table.connections.len()).sum::<usize>().max(1),
-        Sample::Asked | Sample::Failed(_) => 1,
-    }
-}
-
-fn arrange(height: u16, drill: &Drill) -> Parts {
-    let rows = drill.panes.get(drill.pane).or(drill.panes.first()).map_or(0, |(_, rows)| rows.rows.len());
-    parts(height, rows.max(7), sample_rows(drill), drill.pane >= drill.panes.len())
-}
-
-/// Lines of the list that has the cursor.
-pub fn list_height(size: (u16, u16), drill: &Drill) -> usize {
-    let head = if size.0 < 100 || size.1 < 20 { 1 } else { 2 };
-    let parts = arrange(size.1.saturating_sub(head + 3), drill);
-    let (_, height) = if drill.pane < drill.panes.len() { parts.list } else { parts.sample };
-    usize::from(height).saturating_sub(1)
-}
-
 /// Draws it.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
-    let parts = arrange(canvas.height(), drill);
+    let parts = parts(canvas.height(), drill.contents());
     let width = canvas.width();
     summary(app, drill, canvas);
     if parts.chart > 0 {
@@ -78,7 +32,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
 }
 
 fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
+    let styles = app.settings.styles();
     let Some(row) = drill.whole.rows.first() else {
         canvas.put(1, 0, "0 conns: nothing of this row is left", styles.strong);
         return;
@@ -122,7 +76,7 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
 
 /// States, idle times and the side that has yet to close.
 fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
+    let styles = app.settings.styles();
     let end = canvas.width().saturating_sub(1);
     let sum = &drill.whole.total;
     canvas.put(0, 0, "by state", styles.head);

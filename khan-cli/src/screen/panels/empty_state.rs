@@ -1,8 +1,8 @@
 //! What stands in place of the list while there is nothing to list, with the next step.
 
 use crate::model::{NodeState, SourceKind};
-use crate::screen::app::App;
 use crate::screen::format;
+use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text;
 
@@ -17,33 +17,33 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) -> bool {
     let x = canvas.width().saturating_sub(widest) / 2;
     let top = canvas.height().saturating_sub(u16::try_from(lines.len()).unwrap_or(0)) / 2;
     for (i, line) in (0..).zip(&lines) {
-        let style = if i == 0 { app.styles.strong } else { app.styles.text };
+        let style = if i == 0 { app.settings.styles().strong } else { app.settings.styles().text };
         canvas.put(x, top + i, line, style);
     }
     true
 }
 
 fn message(app: &App) -> Option<Vec<String>> {
-    let view = &app.shown;
+    let view = app.data.view();
     let said = |lines: &[&str]| Some(lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
-    if app.page == Tab::Agents {
+    if app.lists.tab() == Tab::Agents {
         return if view.nodes.is_empty() { absent(app) } else { None };
     }
-    if app.page == Tab::Leaks {
-        if !app.report.leaks.is_empty() {
+    if app.lists.tab() == Tab::Leaks {
+        if !app.answers.report().leaks.is_empty() {
             return None;
         }
-        let samples = app.report.samples;
+        let samples = app.answers.report().samples;
         let mut lines = vec!["Nothing keeps growing.".to_owned(), String::new()];
-        if samples < app.rule.samples {
-            lines[0] = format!("{samples} of {} snapshots that a judgement needs.", app.rule.samples);
+        if samples < app.question.rule().samples {
+            lines[0] = format!("{samples} of {} snapshots that a judgement needs.", app.question.rule().samples);
             lines.push("A new one is compared each time the agents scan; leave this running.".into());
         } else {
             lines.push(format!("{samples} snapshots compared; w changes the window, t the threshold."));
         }
         return Some(lines);
     }
-    if !app.items.is_empty() {
+    if !app.answers.items().is_empty() {
         return None;
     }
     if view.nodes.is_empty() {
@@ -63,23 +63,23 @@ fn message(app: &App) -> Option<Vec<String>> {
         lines.push("They are tried again by themselves; Ctrl-r tries now, 7 shows each, E the log.".into());
         return Some(lines);
     }
-    if !app.filter_text.is_empty() {
+    if !app.question.filter_text().is_empty() {
         let all = format::count(view.connections());
-        let sign = if app.base.inverted { "! " } else { "" };
+        let sign = if app.question.base().inverted { "! " } else { "" };
         return Some(vec![
-            format!("0 of {all} connections match {sign}{}", app.filter_text),
+            format!("0 of {all} connections match {sign}{}", app.question.filter_text()),
             String::new(),
             "Esc clears the filter.".into(),
         ]);
     }
-    if !app.base.namespaces.is_empty() {
+    if !app.question.base().namespaces.is_empty() {
         return Some(vec![
-            format!("No connections in namespace {}.", app.base.namespaces.join(", ")),
+            format!("No connections in namespace {}.", app.question.base().namespaces.join(", ")),
             String::new(),
             ":ns * shows all namespaces.".into(),
         ]);
     }
-    if app.page == Tab::External {
+    if app.lists.tab() == Tab::External {
         return said(&["No connection has an end outside the cluster.", "", "Tab shows the other direction."]);
     }
     said(&["No connections.", "", "The table holds no TCP, UDP or SCTP entry."])
@@ -87,16 +87,16 @@ fn message(app: &App) -> Option<Vec<String>> {
 
 /// No node is known: nothing was found, or nothing has answered yet.
 fn absent(app: &App) -> Option<Vec<String>> {
-    let lines: &[&str] = match app.shown.source.kind {
-        _ if app.errors.lasting().next().is_some() => {
-            let entry = app.errors.lasting().next()?;
+    let lines: &[&str] = match app.data.view().source.kind {
+        _ if app.data.errors().lasting().next().is_some() => {
+            let entry = app.data.errors().lasting().next()?;
             return Some(vec![
                 entry.message.clone(),
                 String::new(),
                 "It is tried again by itself; Ctrl-r tries now, E shows the log, q quits.".into(),
             ]);
         }
-        _ if !app.shown.settled => &["Connecting ...", "", "q quits."],
+        _ if !app.data.view().settled => &["Connecting ...", "", "q quits."],
         SourceKind::Agents => &[
             "No Khan agents found.",
             "",

@@ -1,15 +1,14 @@
 //! The bottom: what is wrong or being typed, and the keys that lead on.
 
 use crate::model::NodeState;
-use crate::screen::app::App;
 use crate::screen::drill::Sample;
 use crate::screen::format;
-use crate::screen::keys::{Context, Id, footer};
+use crate::screen::keys::{Action, Context, footer};
+use crate::screen::layout::{Areas, SMALLEST};
+use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text;
-use crate::screen::update::context;
 
-use super::frame::{Areas, SMALLEST};
 use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws rule, status and hints.
@@ -19,7 +18,7 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
         return;
     }
     if canvas.height() > 2 {
-        canvas.rule(0, app.setup.glyphs.rule, app.styles.dim);
+        canvas.rule(0, app.settings.glyphs().rule, app.settings.styles().dim);
     }
     if last > 0 {
         status(app, areas, canvas, last - 1);
@@ -29,7 +28,7 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
 
 /// Where the text cursor is, while a line is typed.
 pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
-    let prompt = app.prompt.as_ref()?;
+    let prompt = app.prompts.open()?;
     if width < SMALLEST.0 || height < SMALLEST.1 {
         return None;
     }
@@ -39,13 +38,13 @@ pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
 
 /// The line being typed, with what is wrong with it.
 pub(super) fn prompt(app: &App, canvas: &mut Canvas<'_>, y: u16) -> bool {
-    let Some(prompt) = &app.prompt else { return false };
-    let mut x = canvas.put(1, y, &prompt.purpose.sign().to_string(), app.styles.accent);
-    x = canvas.put(x, y, prompt.text(), app.styles.text);
-    if let Some(error) = &app.prompt_error {
+    let Some(prompt) = app.prompts.open() else { return false };
+    let mut x = canvas.put(1, y, &prompt.purpose.sign().to_string(), app.settings.styles().accent);
+    x = canvas.put(x, y, prompt.text(), app.settings.styles().text);
+    if let Some(error) = app.prompts.error() {
         let room = canvas.width().saturating_sub(x + 4);
-        let error = text::fit(error, room.into(), app.setup.glyphs.ellipsis).into_owned();
-        canvas.put_right(canvas.width().saturating_sub(1), y, &error, app.styles.bad);
+        let error = text::fit(error, room.into(), app.settings.glyphs().ellipsis).into_owned();
+        canvas.put_right(canvas.width().saturating_sub(1), y, &error, app.settings.styles().bad);
     }
     true
 }
@@ -54,18 +53,18 @@ fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
     if prompt(app, canvas, y) {
         return;
     }
-    let styles = &app.styles;
+    let styles = app.settings.styles();
     let mut end = canvas.width().saturating_sub(1);
     end = canvas.put_right(end, y, &place(app), styles.dim).saturating_sub(2);
-    if let Some(notice) = &app.notice {
-        let words = text::fit(&notice.text, end.saturating_sub(1).into(), app.setup.glyphs.ellipsis).into_owned();
+    if let Some(notice) = app.overlays.notice() {
+        let words = text::fit(notice, end.saturating_sub(1).into(), app.settings.glyphs().ellipsis).into_owned();
         canvas.put(1, y, &words, styles.accent);
         return;
     }
-    let errors = app.errors.lasting().count();
+    let errors = app.data.errors().lasting().count();
     let Some(trouble) = trouble(app, areas.compact) else {
-        if let Some(note) = app.shown.notes.first() {
-            let words = text::fit(note, end.saturating_sub(1).into(), app.setup.glyphs.ellipsis).into_owned();
+        if let Some(note) = app.data.view().notes.first() {
+            let words = text::fit(note, end.saturating_sub(1).into(), app.settings.glyphs().ellipsis).into_owned();
             canvas.put(1, y, &words, styles.dim);
         }
         return;
@@ -73,7 +72,7 @@ fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
     let more = if errors > 0 && !areas.compact { format!("   E errors({errors})") } else { String::new() };
     let room = end.saturating_sub(3 + cells(&more));
     let x = canvas.put(1, y, "! ", styles.bad);
-    let x = canvas.put(x, y, &text::fit(&trouble, room.into(), app.setup.glyphs.ellipsis), styles.warn);
+    let x = canvas.put(x, y, &text::fit(&trouble, room.into(), app.settings.glyphs().ellipsis), styles.warn);
     canvas.put(x, y, &more, styles.text);
 }
 
@@ -82,23 +81,24 @@ fn trouble(app: &App, short: bool) -> Option<String> {
     if let Some(key) = app.login() {
         return Some(format!("credentials expired: press {key} to log in again"));
     }
-    if let Some(entry) = app.errors.lasting().find(|entry| entry.node.is_empty()) {
+    if let Some(entry) = app.data.errors().lasting().find(|entry| entry.node.is_empty()) {
         return Some(entry.message.clone());
     }
     let away = |node: &&crate::model::NodeStatus| matches!(node.state, NodeState::Failed | NodeState::Stale);
     let worst = app
-        .shown
+        .data
+        .view()
         .nodes
         .iter()
         .filter(away)
-        .max_by_key(|node| (node.state == NodeState::Failed, node.age(app.clock)))?;
+        .max_by_key(|node| (node.state == NodeState::Failed, node.age(app.data.clock())))?;
     let name = if worst.node.is_empty() { &worst.agent } else { &worst.node };
     let reason = match worst.trouble() {
         Some((reason, tries)) if short || tries < 2 => reason.to_owned(),
         Some((reason, tries)) => format!("{reason} ({tries} tries)"),
         None => "its snapshot is old".to_owned(),
     };
-    let age = worst.age(app.clock).filter(|_| worst.counted).map(format::age);
+    let age = worst.age(app.data.clock()).filter(|_| worst.counted).map(format::age);
     let data = match (age, short) {
         (Some(age), true) => format!(", data {age} old"),
         (Some(age), false) => format!(", showing data {age} old"),
@@ -115,26 +115,27 @@ fn place(app: &App) -> String {
         }
         return String::new();
     }
-    let rows = app.items.len();
-    match app.list().cursor.key {
-        Some(_) => format!("row {}/{rows}", app.list().cursor.at + 1),
-        None if app.list().cursor.offset > 0 => format!("from row {}/{rows}", app.list().cursor.offset + 1),
+    let rows = app.answers.items().len();
+    match app.lists.list().cursor.key {
+        Some(_) => format!("row {}/{rows}", app.lists.list().cursor.at + 1),
+        None if app.lists.list().cursor.offset > 0 => format!("from row {}/{rows}", app.lists.list().cursor.offset + 1),
         None => String::new(),
     }
 }
 
 /// The keys of an action's hint.
-fn keys(app: &App, context: Context, ids: &[Id]) -> Option<(String, &'static str)> {
-    let found: Vec<_> = ids.iter().filter_map(|id| app.setup.keymap.first(context, *id)).collect();
+fn keys(app: &App, context: Context, actions: &[Action]) -> Option<(String, &'static str)> {
+    let found: Vec<_> = actions.iter().filter_map(|action| app.settings.keymap().first(context, *action)).collect();
     let (_, hint) = *found.first()?;
     Some((found.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(" "), hint))
 }
 
 /// Hints in their order, those that matter least left out where there is no room; help and quit always at the right.
 pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
-    let context = context(app);
-    let styles = &app.styles;
-    let fixed: Vec<_> = [Id::Help, Id::Quit].iter().filter_map(|id| keys(app, context, &[*id])).collect();
+    let context = app.context();
+    let styles = app.settings.styles();
+    let fixed: Vec<_> =
+        [Action::Help, Action::Quit].iter().filter_map(|action| keys(app, context, &[*action])).collect();
     let wide = |(keys, hint): &(String, &str)| cells(keys) + 1 + cells(hint);
     let needed: u16 = fixed.iter().map(|hint| wide(hint) + 2).sum();
     let mut end = canvas.width().saturating_sub(1);
@@ -143,15 +144,15 @@ pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
         end = canvas.put_right(end, y, keys, styles.accent).saturating_sub(2);
     }
     let room = canvas.width().saturating_sub(needed + 1);
-    let idle = |ids: &[Id]| match ids[0] {
-        Id::NextGroup => app.page.groupings().len() < 2,
-        Id::SortLeft | Id::Reverse | Id::Pin | Id::Baseline => app.page == Tab::Agents,
+    let idle = |actions: &[Action]| match actions[0] {
+        Action::NextGroup => app.lists.tab().groupings().len() < 2,
+        Action::SortLeft | Action::Reverse | Action::Pin | Action::Baseline => app.lists.tab() == Tab::Agents,
         _ => false,
     };
     let mut shown: Vec<_> = footer(context)
         .iter()
-        .filter(|(ids, _)| context != Context::Table || !idle(ids))
-        .filter_map(|(ids, rank)| Some((keys(app, context, ids)?, *rank)))
+        .filter(|(actions, _)| context != Context::Table || !idle(actions))
+        .filter_map(|(actions, rank)| Some((keys(app, context, actions)?, *rank)))
         .collect();
     while shown.iter().map(|(hint, _)| wide(hint) + 2).sum::<u16>() > room {
         let Some(last) = (0..shown.len()).max_by_key(|i| shown[*i].1) else { break };

@@ -4,9 +4,10 @@ use ratatui::text::Span;
 
 use crate::model::Verdict;
 use crate::model::leak::Leak;
-use crate::screen::app::App;
 use crate::screen::format;
-use crate::screen::table::What;
+use crate::screen::items::What;
+use crate::screen::layout::TABLES;
+use crate::screen::state::App;
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Column, Row, Table};
@@ -30,7 +31,7 @@ enum Field {
 
 fn columns(app: &App) -> [Column<Field>; 10] {
     // However long the window is, its steps are written out.
-    let steps = app.report.leaks.iter().map(|leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX));
+    let steps = app.answers.report().leaks.iter().map(|leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX));
     [
         Column::names(Field::Source, "SOURCE"),
         Column::names(Field::Destination, "DESTINATION").or_short("DEST"),
@@ -45,23 +46,20 @@ fn columns(app: &App) -> [Column<Field>; 10] {
     ]
 }
 
-/// Nodes whose tables are listed below.
-const FILLS: usize = 5;
-
 /// Draws the suspects, each with its reasons below it.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let room = canvas.width().saturating_sub(6);
-    let rows = app.list().cursor.offset..app.items.len();
-    let table = Table::new(&app.styles, columns(app), rows, |at, slots| {
-        let item = &app.items[at];
+    let rows = app.lists.list().cursor.offset..app.answers.items().len();
+    let table = Table::new(app.settings.styles(), columns(app), rows, |at, slots| {
+        let item = &app.answers.items()[at];
         let row = match item.what {
             What::Leak(at) => {
-                let leak = &app.report.leaks[at];
+                let leak = &app.answers.report().leaks[at];
                 Row::new(slots.iter().map(|slot| cell(app, leak, slot.id(), slot.width))).sign(sign(app, item, false))
             }
             What::Reason(at, reason) => {
-                let reason = app.report.leaks[at].reasons.get(reason).map_or("", String::as_str);
-                Row::across(3, name(app, reason, room, app.styles.dim))
+                let reason = app.answers.report().leaks[at].reasons.get(reason).map_or("", String::as_str);
+                Row::across(3, name(app, reason, room, app.settings.styles().dim))
             }
             _ => Row::default(),
         };
@@ -75,7 +73,7 @@ fn rising(leak: &Leak) -> String {
 }
 
 fn cell(app: &App, leak: &Leak, field: Field, cells: u16) -> Span<'static> {
-    let (styles, row) = (&app.styles, &leak.row);
+    let (styles, row) = (app.settings.styles(), &leak.row);
     let plain = |text: String| Span::styled(text, styles.text);
     match field {
         Field::Source => end(app, row.src.as_ref(), cells),
@@ -92,7 +90,7 @@ fn cell(app: &App, leak: &Leak, field: Field, cells: u16) -> Span<'static> {
             plain(rate.unwrap_or_else(|| "-".into()))
         }
         Field::Rising => plain(rising(leak)),
-        Field::Trend => plain(sparkline(&row.trend, cells.into(), app.setup.glyphs)),
+        Field::Trend => plain(sparkline(&row.trend, cells.into(), app.settings.glyphs())),
         Field::Verdict => {
             let style = match leak.verdict {
                 Verdict::Likely => styles.bad,
@@ -109,31 +107,22 @@ fn cell(app: &App, leak: &Leak, field: Field, cells: u16) -> Span<'static> {
 fn added(app: &App, leak: &Leak) -> i64 {
     let growth = &leak.row.growth;
     let grown = growth.last.cast_signed().saturating_sub(growth.first.cast_signed());
-    app.history.baseline_at().and(leak.row.change).map_or(grown, |change| change.delta)
+    app.data.history().baseline_at().and(leak.row.change).map_or(grown, |change| change.delta)
 }
 
 /// Nodes with the fullest tables, by index, fullest first.
 fn fullest(app: &App) -> Vec<usize> {
-    let mut nodes: Vec<_> = (0..app.shown.nodes.len()).filter(|at| app.shown.nodes[*at].table.is_some()).collect();
-    let fill = |at: usize| app.shown.nodes[at].fill().unwrap_or(0.0);
+    let mut nodes: Vec<_> =
+        (0..app.data.view().nodes.len()).filter(|at| app.data.view().nodes[*at].table.is_some()).collect();
+    let fill = |at: usize| app.data.view().nodes[at].fill().unwrap_or(0.0);
     nodes.sort_by(|a, b| fill(*b).total_cmp(&fill(*a)).then(a.cmp(b)));
-    nodes.truncate(FILLS);
+    nodes.truncate(TABLES);
     nodes
-}
-
-/// Lines that the tables' fill takes below the suspects: none where the suspects would have too few.
-pub(super) fn fill_height(app: &App, middle: u16) -> u16 {
-    let nodes = u16::try_from(fullest(app).len()).unwrap_or(0);
-    match nodes {
-        0 => 0,
-        _ if middle < 12 => 0,
-        nodes => (nodes + 2).min(middle / 2),
-    }
 }
 
 /// Draws the tables' fill.
 pub(super) fn draw_fill(app: &App, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
+    let styles = app.settings.styles();
     let ends = [canvas.width().min(29), canvas.width().min(42), canvas.width().min(50)];
     canvas.put(1, 1, "conntrack table", styles.head);
     for (end, head) in ends.into_iter().zip(["USED", "MAX", "FILL"]) {
@@ -141,11 +130,11 @@ pub(super) fn draw_fill(app: &App, canvas: &mut Canvas<'_>) {
     }
     canvas.put(ends[2] + 3, 1, "full at this rate", styles.head);
     for (y, at) in (2..).zip(fullest(app)) {
-        let node = &app.shown.nodes[at];
+        let node = &app.data.view().nodes[at];
         let Some(table) = &node.table else { continue };
         let full = node.fill().unwrap_or(0.0) >= NEARLY_FULL;
         let style = if full { styles.bad } else { styles.text };
-        canvas.put_in(3, y, 16, &text::fit(&node.node, 16, app.setup.glyphs.ellipsis), styles.text);
+        canvas.put_in(3, y, 16, &text::fit(&node.node, 16, app.settings.glyphs().ellipsis), styles.text);
         let cells = [
             format::count_in(table.entries, 9),
             format::count_in(table.limit, 9),

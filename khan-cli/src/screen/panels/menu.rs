@@ -1,16 +1,16 @@
 //! A short list over the screen.
 
-use crate::screen::app::App;
-use crate::screen::overlay::Menu;
+use crate::screen::menu::Menu;
+use crate::screen::state::App;
 
 use super::footer;
 use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws it in the middle.
 pub(super) fn draw(app: &App, menu: Menu, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
-    let glyphs = app.setup.glyphs;
-    let entries = menu.entries(app);
+    let styles = app.settings.styles();
+    let glyphs = app.settings.glyphs();
+    let entries = app.entries(menu.kind);
     let name = entries.iter().map(|entry| cells(entry.name)).max().unwrap_or(0);
     let meaning = entries.iter().map(|entry| cells(entry.meaning)).max().unwrap_or(0);
     let width = (name + meaning + 12).min(canvas.width().saturating_sub(4));
@@ -19,7 +19,7 @@ pub(super) fn draw(app: &App, menu: Menu, canvas: &mut Canvas<'_>) {
     let mut part = canvas.part(x, y, width, height);
     part.clear();
     part.rule(0, glyphs.rule, styles.dim);
-    part.put(2, 0, &format!(" {} ", menu.title()), styles.strong);
+    part.put(2, 0, &format!(" {} ", menu.kind.title()), styles.strong);
     let rows = usize::from(height.saturating_sub(2));
     let offset = (menu.at + 1).saturating_sub(rows);
     for (row, (i, entry)) in (1..).zip(entries.iter().enumerate().skip(offset).take(rows)) {

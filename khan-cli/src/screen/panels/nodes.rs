@@ -3,9 +3,9 @@
 use ratatui::text::Span;
 
 use crate::model::{NodeStatus, SortBy};
-use crate::screen::app::App;
 use crate::screen::format;
-use crate::screen::table::What;
+use crate::screen::items::What;
+use crate::screen::state::App;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Column, Row, Table};
 
@@ -40,11 +40,11 @@ fn columns(app: &App) -> [Column<Field>; 9] {
 
 /// Draws them.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let rows = app.list().cursor.offset..app.items.len();
-    let table = Table::new(&app.styles, columns(app), rows, |at, slots| {
-        let item = &app.items[at];
+    let rows = app.lists.list().cursor.offset..app.answers.items().len();
+    let table = Table::new(app.settings.styles(), columns(app), rows, |at, slots| {
+        let item = &app.answers.items()[at];
         let What::Node(at) = item.what else { return Row::default() };
-        let Some(node) = app.shown.nodes.get(at) else { return Row::default() };
+        let Some(node) = app.data.view().nodes.get(at) else { return Row::default() };
         let counts = app.row(item);
         let cells = slots.iter().map(|slot| cell(app, at, node, counts, slot.id(), slot.width));
         Row::new(cells).sign(sign(app, item, false)).selected(is_selected(app, item))
@@ -60,21 +60,21 @@ fn cell(
     field: Field,
     cells: u16,
 ) -> Span<'static> {
-    let text = app.styles.text;
+    let text = app.settings.styles().text;
     let table = node.table.as_ref();
     let known = match field {
         Field::Node => Some(name(app, &node.node, cells, text)),
         Field::State => Some(state(app, node.state)),
-        Field::Conns => counts.map(|row| count(row.sum.connections, cells, app.styles.strong)),
+        Field::Conns => counts.map(|row| count(row.sum.connections, cells, app.settings.styles().strong)),
         Field::Delta => counts.and_then(|row| row.change).map(|by| change(app, by.delta, cells)),
         Field::Entries => table.map(|table| count(table.entries, cells, text)),
         Field::Limit => table.map(|table| count(table.limit, cells, text)),
         Field::Fill => {
-            let style = if node.fill().unwrap_or(0.0) >= NEARLY_FULL { app.styles.bad } else { text };
+            let style = if node.fill().unwrap_or(0.0) >= NEARLY_FULL { app.settings.styles().bad } else { text };
             table.map(|table| Span::styled(format::percent(table.entries, table.limit), style))
         }
         Field::Full => Some(Span::styled(time_to_full(app, at), text)),
-        Field::Age => node.age(app.clock).map(|age| Span::styled(format::age(age), text)),
+        Field::Age => node.age(app.data.clock()).map(|age| Span::styled(format::age(age), text)),
     };
     known.unwrap_or_else(|| dash(app))
 }

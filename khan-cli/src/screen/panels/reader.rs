@@ -1,18 +1,17 @@
 //! A text over the screen: help, the error log, something to copy.
 
-use crate::screen::app::App;
-use crate::screen::overlay::{Overlay, Text};
-use crate::screen::reader::{Tone, extent, lines, title};
+use crate::screen::reader::{Text, Tone};
+use crate::screen::state::App;
 
 use super::footer;
 use crate::screen::widgets::canvas::Canvas;
 
 /// Draws it over everything.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let Some(Overlay::Reader(reader)) = &app.overlay else { return };
-    let styles = &app.styles;
-    let (all, page) = extent(app);
-    let lines = lines(app);
+    let Some(reader) = app.overlays.reader() else { return };
+    let styles = app.settings.styles();
+    let lines = app.lines(reader);
+    let (all, page) = (lines.len(), app.page_height());
     let offset = reader.offset.min(all.saturating_sub(1));
     let end = canvas.width().saturating_sub(1);
     let pages = all.div_ceil(page).max(1);
@@ -21,8 +20,8 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     if matches!(reader.text, Text::Help(_)) && canvas.width() >= 76 {
         end = canvas.put_right(end.saturating_sub(1), 0, "(keys shown are your effective bindings)", styles.dim);
     }
-    canvas.put_in(1, 0, end.saturating_sub(2), &title(app), styles.strong);
-    canvas.rule(1, app.setup.glyphs.rule, styles.dim);
+    canvas.put_in(1, 0, end.saturating_sub(2), &app.title(reader), styles.strong);
+    canvas.rule(1, app.settings.glyphs().rule, styles.dim);
     let bottom = canvas.height().saturating_sub(2);
     let wanted = reader.search.to_lowercase();
     for (y, line) in (2..bottom).zip(lines.iter().skip(offset)) {
@@ -41,9 +40,9 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
             canvas.style(1, y, x.saturating_sub(1), styles.selected);
         }
     }
-    canvas.rule(bottom, app.setup.glyphs.rule, styles.dim);
+    canvas.rule(bottom, app.settings.glyphs().rule, styles.dim);
     let last = canvas.height().saturating_sub(1);
-    if app.prompt.is_some() {
+    if app.prompts.open().is_some() {
         footer::prompt(app, canvas, bottom);
     }
     footer::hints(app, canvas, last);

@@ -1,19 +1,19 @@
 //! A terminal too small for the screen still gets the answer.
 
 use crate::model::NodeState;
-use crate::screen::app::App;
 use crate::screen::drill::title;
 use crate::screen::format;
+use crate::screen::layout::SMALLEST;
+use crate::screen::state::App;
 use crate::screen::text;
 
-use super::frame::SMALLEST;
 use crate::screen::widgets::canvas::Canvas;
 
 /// Draws the summary.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
-    let view = &app.shown;
-    let pace = app.projection.change.map(|change| format!(" {}/min", format::rate(change.per_minute(), 7)));
+    let view = app.data.view();
+    let pace = app.answers.projection().change.map(|change| format!(" {}/min", format::rate(change.per_minute(), 7)));
     let mut lines = [
         format!("Terminal {width}x{height}, need {}x{}", SMALLEST.0, SMALLEST.1),
         format!(
@@ -26,12 +26,12 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         String::new(),
         "q quit".into(),
     ];
-    if let Some(row) = app.projection.rows.first() {
+    if let Some(row) = app.answers.projection().rows.first() {
         let change = row.change.map_or(String::new(), |change| format!(" {}", format::signed_in(change.delta, 4)));
         let count = format!(" {}{change}", format::count_in(row.sum.connections, 7));
         let room = usize::from(width).saturating_sub(count.len());
         let ends = title(row).replace(" -> ", ">");
-        lines[2] = format!("{}{count}", text::fit(&ends, room, app.setup.glyphs.ellipsis));
+        lines[2] = format!("{}{count}", text::fit(&ends, room, app.settings.glyphs().ellipsis));
     }
     // What is said first matters most when not even four lines are there.
     let order: &[usize] = match height {
@@ -42,7 +42,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         _ => &[0, 1, 2, 3],
     };
     for (y, line) in order.iter().enumerate() {
-        let style = if *line == 1 { app.styles.strong } else { app.styles.text };
+        let style = if *line == 1 { app.settings.styles().strong } else { app.settings.styles().text };
         canvas.put(0, u16::try_from(y).unwrap_or(0), &lines[*line], style);
     }
 }

@@ -5,12 +5,12 @@ use ratatui::text::Span;
 use crate::model::Row;
 use crate::model::filter::Flag;
 use crate::report::Cell;
-use crate::screen::app::App;
 use crate::screen::columns::Column as Id;
 use crate::screen::format;
 use crate::screen::panels::cells::{change, count, dash, delta_head, end, growth, name, order};
 use crate::screen::panels::spark::sparkline;
-use crate::screen::state::Delta;
+use crate::screen::state::App;
+use crate::screen::state::question::Delta;
 use crate::screen::widgets::table::Column;
 
 /// The columns that were chosen. Names share what is left; the rest leaves in the order of TREND, EST%, /MIN, PORT, D as
@@ -36,29 +36,29 @@ pub(super) fn columns(app: &App, width: u16) -> Vec<Column<Id>> {
             None => column,
         }
     };
-    app.columns.of(&app.group_by()).into_iter().map(column).collect()
+    app.settings.columns().of(&app.lists.group_by()).into_iter().map(column).collect()
 }
 
 fn head(app: &App, id: Id) -> String {
     match id {
         Id::Delta => delta_head(app),
-        Id::Trend => format!("TREND {}", format::span(app.base.trend)),
+        Id::Trend => format!("TREND {}", format::span(app.question.base().trend)),
         id => id.entry().head.header.into(),
     }
 }
 
 /// A cell and how it looks.
 pub(super) fn cell(app: &App, row: &Row, id: Id, cells: u16) -> Span<'static> {
-    let plain = |text: String| Span::styled(text, app.styles.text);
-    let fitted = |text: &str| name(app, text, cells, app.styles.text);
+    let plain = |text: String| Span::styled(text, app.settings.styles().text);
+    let fitted = |text: &str| name(app, text, cells, app.settings.styles().text);
     match id {
         Id::Source => end(app, row.src.as_ref(), cells),
         Id::Destination if row.fan => fitted(row.destination()),
         Id::Destination => end(app, row.dst.as_ref(), cells),
         Id::Backend => end(app, row.behind.as_ref(), cells),
         Id::Node => fitted(row.node.as_deref().unwrap_or("-")),
-        Id::Conns => count(row.sum.connections, cells, app.styles.strong),
-        Id::Delta if app.delta == Delta::Rate => rate(app, row, cells),
+        Id::Conns => count(row.sum.connections, cells, app.settings.styles().strong),
+        Id::Delta if app.question.delta() == Delta::Rate => rate(app, row, cells),
         Id::Delta => match row.change {
             None => dash(app),
             Some(by) if is_old(app, row) => {
@@ -68,11 +68,11 @@ pub(super) fn cell(app: &App, row: &Row, id: Id, cells: u16) -> Span<'static> {
             Some(by) => change(app, by.delta, cells),
         },
         Id::Rate => rate(app, row, cells),
-        Id::Trend => plain(sparkline(&row.trend, cells.into(), app.setup.glyphs)),
+        Id::Trend => plain(sparkline(&row.trend, cells.into(), app.settings.glyphs())),
         Id::Flags => flags(app, row, cells.into()),
         Id::Plain(_) => match id.entry().cell(row) {
-            Cell::Count(0) => Span::styled("0", app.styles.dim),
-            Cell::Count(n) => count(n, cells, app.styles.text),
+            Cell::Count(0) => Span::styled("0", app.settings.styles().dim),
+            Cell::Count(n) => count(n, cells, app.settings.styles().text),
             Cell::Missing => dash(app),
             cell => fitted(&cell.show(true)),
         },
@@ -87,8 +87,8 @@ fn is_old(app: &App, row: &Row) -> bool {
 fn rate(app: &App, row: &Row, cells: u16) -> Span<'static> {
     match row.change {
         None => dash(app),
-        Some(_) if row.has(Flag::New) => Span::styled("new", app.styles.warn),
-        Some(_) if is_old(app, row) => Span::styled("~", app.styles.dim),
+        Some(_) if row.has(Flag::New) => Span::styled("new", app.settings.styles().warn),
+        Some(_) if is_old(app, row) => Span::styled("~", app.settings.styles().dim),
         // The baseline was set just now.
         Some(by) if by.over.is_zero() => dash(app),
         Some(by) => Span::styled(format::rate(by.per_minute(), cells.into()), growth(app, by.delta)),
@@ -99,10 +99,10 @@ fn rate(app: &App, row: &Row, cells: u16) -> Span<'static> {
 fn flags(app: &App, row: &Row, cells: usize) -> Span<'static> {
     let words: Vec<_> = row.flags().map(Flag::as_str).collect();
     let style = match row.flags().next() {
-        Some(Flag::Rising) => app.styles.bad,
-        Some(Flag::New | Flag::Unknown) => app.styles.warn,
-        Some(Flag::Stale | Flag::Ghost) => app.styles.dim,
-        None => app.styles.text,
+        Some(Flag::Rising) => app.settings.styles().bad,
+        Some(Flag::New | Flag::Unknown) => app.settings.styles().warn,
+        Some(Flag::Stale | Flag::Ghost) => app.settings.styles().dim,
+        None => app.settings.styles().text,
     };
     let full = words.join(" ");
     if full.len() <= cells && cells > 5 {

@@ -4,10 +4,10 @@ use khan_api::Kind;
 use ratatui::text::Span;
 
 use crate::model::{GroupEnd, Projection, Row as Group};
-use crate::screen::app::App;
 use crate::screen::cursor::Cursor;
 use crate::screen::drill::Drill;
 use crate::screen::panels::cells::{change, count, dash, delta_head, end, name};
+use crate::screen::state::App;
 use crate::screen::tab::Grouping;
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
@@ -25,7 +25,7 @@ enum Field {
 
 fn columns(app: &App, grouping: &Grouping, focused: bool) -> Vec<Column<Field>> {
     let name = Column::names(Field::Name, format!("by {}", grouping.name));
-    let mut columns = vec![if focused { name.head_style(app.styles.accent) } else { name }];
+    let mut columns = vec![if focused { name.head_style(app.settings.styles().accent) } else { name }];
     if grouping.by.port {
         columns.push(Column::right(Field::Port, "PORT", 5).leaves(14, 2));
     }
@@ -50,7 +50,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let cut = all > cursor.offset + height && height > 1 && cursor.key.is_none();
     let after = if cut { cursor.offset + height - 1 } else { all };
     let bare = rows.rows.windows(2).all(|pair| namespace(&pair[0]) == namespace(&pair[1]));
-    let table = Table::new(&app.styles, columns(app, grouping, focused), cursor.offset..all, |at, slots| {
+    let table = Table::new(app.settings.styles(), columns(app, grouping, focused), cursor.offset..all, |at, slots| {
         if at == after {
             return more(app, rows, after, slots);
         }
@@ -67,18 +67,18 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
 fn more(app: &App, rows: &Projection, after: usize, slots: &[Slot<'_, Field>]) -> Row<'static> {
     let left = rows.rows[after..].iter().map(|row| row.sum.connections).sum::<u64>() + rows.hidden.connections;
     Row::new(slots.iter().map(|slot| match slot.id() {
-        Field::Name => Span::styled(format!("... {} more", rows.matching - after), app.styles.dim),
-        Field::Conns => count(left, slot.width, app.styles.dim),
+        Field::Name => Span::styled(format!("... {} more", rows.matching - after), app.settings.styles().dim),
+        Field::Conns => count(left, slot.width, app.settings.styles().dim),
         _ => Span::default(),
     }))
 }
 
 fn cell(app: &App, group: &Group, field: Field, bare: bool, cells: u16) -> Span<'static> {
-    let text = app.styles.text;
+    let text = app.settings.styles().text;
     let known = match field {
         Field::Name => Some(told_apart(app, group, bare, cells)),
         Field::Port => group.port.map(|port| Span::styled(port.to_string(), text)),
-        Field::Conns => Some(count(group.sum.connections, cells, app.styles.strong)),
+        Field::Conns => Some(count(group.sum.connections, cells, app.settings.styles().strong)),
         Field::Delta => group.change.map(|by| change(app, by.delta, cells)),
         Field::Est => group.sum.states.established_percent().map(|share| Span::styled(share.to_string(), text)),
         Field::Node => {
@@ -101,8 +101,8 @@ fn namespace(group: &Group) -> Option<&str> {
 fn told_apart(app: &App, group: &Group, bare: bool, cells: u16) -> Span<'static> {
     match only_end(group) {
         Some(end) if bare && matches!(end.kind, Kind::Pod | Kind::Service) && !end.name.is_empty() => {
-            let name = text::fit_middle(&end.name, cells.into(), app.setup.glyphs.ellipsis);
-            Span::styled(name.into_owned(), app.styles.text)
+            let name = text::fit_middle(&end.name, cells.into(), app.settings.glyphs().ellipsis);
+            Span::styled(name.into_owned(), app.settings.styles().text)
         }
         other => end(app, other, cells),
     }

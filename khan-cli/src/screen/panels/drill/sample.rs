@@ -5,14 +5,14 @@ use std::fmt::Write as _;
 use khan_api::Connection;
 
 use crate::feed::Samples;
-use crate::screen::app::App;
 use crate::screen::drill::{Drill, SAMPLE_LIMIT, Sample};
 use crate::screen::format;
+use crate::screen::state::App;
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
 
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
+    let styles = app.settings.styles();
     let focused = drill.pane >= drill.panes.len();
     let head = if focused { styles.accent } else { styles.head };
     let end = canvas.width().saturating_sub(1);
@@ -40,7 +40,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let without: Vec<_> = missed.iter().map(|missed| missed.node.as_str()).collect();
     let without = if without.is_empty() { String::new() } else { format!(", WITHOUT {}", without.join(", ")) };
     let words = format!("table entries ({listed} of {} on {}{without})", format::count(matched), nodes.join(", "));
-    let ellipsis = app.setup.glyphs.ellipsis;
+    let ellipsis = app.settings.glyphs().ellipsis;
     let room = usize::from(end).saturating_sub(if canvas.width() >= 100 { 40 } else { 20 });
     canvas.put(1, 0, &text::fit(&words, room, ellipsis), head);
     let columns = connection_columns(canvas.width());

@@ -1,8 +1,8 @@
 //! Identity and totals on two lines, where there is little room.
 
 use crate::model::SourceKind;
-use crate::screen::app::App;
 use crate::screen::format;
+use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::widgets::canvas::{Canvas, cells};
 
@@ -11,7 +11,7 @@ use super::totals::{filter, growth, pace, share, total};
 use super::{right, scope, verdicts};
 
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let styles = &app.styles;
+    let styles = app.settings.styles();
     let mut end = right(app, canvas, 0).saturating_sub(2);
     if let Some(age) = snapshot_age(app) {
         let age = format!("{age} old");
@@ -20,15 +20,15 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         }
     }
     let (ok, all, stale, failed) = coverage(app);
-    let source = match app.shown.source.kind {
+    let source = match app.data.view().source.kind {
         SourceKind::Local => "local".to_owned(),
         kind if all == 0 => kind.as_str().to_owned(),
         SourceKind::Agents => format!("agents {ok}/{all}"),
         kind => format!("{} {ok}/{all}", kind.as_str()),
     };
     let mut words = vec![("khan top".to_owned(), styles.strong)];
-    if !app.shown.source.context.is_empty() {
-        words.push((app.shown.source.context.clone(), styles.text));
+    if !app.data.view().source.context.is_empty() {
+        words.push((app.data.view().source.context.clone(), styles.text));
     }
     words.push((format!("ns:{}", scope(app)), styles.text));
     words.push((source, styles.text));
@@ -47,7 +47,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     }
     let y = 1;
     let mut end = canvas.width().saturating_sub(1);
-    let share = if app.page == Tab::Leaks { verdicts(app) } else { share(app, true) };
+    let share = if app.lists.tab() == Tab::Leaks { verdicts(app) } else { share(app, true) };
     let conns = format!("{} conns", format::count(total(app)));
     if cells(&share) + cells(&conns) + 4 <= end {
         end = canvas.put_right(end, y, &share, styles.text);
@@ -56,10 +56,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     if let Some(pace) = pace(app).filter(|pace| x + cells(pace) + 1 < end) {
         x = canvas.put(x, y, &pace, growth(app, &pace)) + 1;
     }
-    if app.page == Tab::Leaks {
-        let (window, samples, rule) = (format::span(app.rule.window), app.report.samples, app.rule.brief());
+    if app.lists.tab() == Tab::Leaks {
+        let (window, samples, rule) =
+            (format::span(app.question.rule().window), app.answers.report().samples, app.question.rule().brief());
         // With the thresholds where there is room; all of them stand in the help.
-        let least = format!("{:.0}% rise, +{}", app.rule.rising * 100.0, app.rule.growth);
+        let least = format!("{:.0}% rise, +{}", app.question.rule().rising * 100.0, app.question.rule().growth);
         let words = [
             format!(" window {window}, {samples} snapshots, {rule}"),
             format!(" {window}, {samples} snapshots, {least}"),
@@ -69,7 +70,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
             x = canvas.put(x, y, words, styles.dim) + 1;
         }
     }
-    if !app.filter_text.is_empty() {
+    if !app.question.filter_text().is_empty() {
         filter(app, canvas, x + 1, y, end.saturating_sub(2));
     }
 }

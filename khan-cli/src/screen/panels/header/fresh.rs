@@ -4,46 +4,48 @@ use ratatui::style::Style;
 
 use crate::feed::Link;
 use crate::model::{NodeState, SourceKind};
-use crate::screen::app::App;
 use crate::screen::format;
+use crate::screen::state::App;
 
 /// Whether data flows: `LIVE 5s`, `PAUSED 14:17:03`, ... and how it looks.
 pub(super) fn flow(app: &App) -> (String, Style) {
-    let styles = &app.styles;
-    if let Some(since) = app.paused.as_ref().map(|pause| pause.since) {
-        let behind = app.clock.since(since);
+    let styles = app.settings.styles();
+    if let Some(since) = app.data.paused() {
+        let behind = app.data.clock().since(since);
         let late = if behind.as_secs() >= 600 { format!(" {} behind", format::age(behind)) } else { String::new() };
-        return (format!("PAUSED {}{late}", format::clock(since, &app.setup.zone)), styles.warn);
+        return (format!("PAUSED {}{late}", format::clock(since, app.settings.zone())), styles.warn);
     }
-    match &app.link {
+    match app.data.link() {
         Link::Retrying { attempt, next, .. } => {
-            let wait = next.since(app.clock).as_secs();
+            let wait = next.since(app.data.clock()).as_secs();
             (format!("RECONNECTING in {wait}s (attempt {attempt})"), styles.bad)
         }
         Link::Credentials(_) => ("WAITING FOR CREDENTIALS".into(), styles.warn),
-        Link::Up if app.ended => ("ENDED".into(), styles.warn),
-        Link::Up if app.shown.source.kind == SourceKind::Replay => ("REPLAY".into(), styles.good),
+        Link::Up if app.data.ended() => ("ENDED".into(), styles.warn),
+        Link::Up if app.data.view().source.kind == SourceKind::Replay => ("REPLAY".into(), styles.good),
         // The source hangs, or this computer slept: what is shown is not the present.
         Link::Up => match app.outdated() {
             Some(age) => (format!("STALE {}", format::age(age)), styles.warn),
-            None => (format!("LIVE {}", format::span(app.interval)), styles.good),
+            None => (format!("LIVE {}", format::span(app.settings.interval())), styles.good),
         },
     }
 }
 
 /// Nodes that answered, of how many, and how many not.
 pub(super) fn coverage(app: &App) -> (usize, usize, usize, usize) {
-    let view = &app.shown;
+    let view = app.data.view();
     let failed = view.count(NodeState::Failed);
     (view.count(NodeState::Ok), view.nodes.len(), view.count(NodeState::Stale), failed)
 }
 
 pub(super) fn snapshot_age(app: &App) -> Option<String> {
-    app.shown.newest.map(|newest| format::age(app.clock.since(newest)))
+    app.data.view().newest.map(|newest| format::age(app.data.clock().since(newest)))
 }
 
 /// Old data is said in colour too.
 pub(super) fn age_style(app: &App) -> Style {
-    let Some((newest, period)) = app.shown.newest.zip(app.period()) else { return app.styles.text };
-    if app.clock.since(newest) > period * 3 { app.styles.warn } else { app.styles.text }
+    let Some((newest, period)) = app.data.view().newest.zip(app.data.period()) else {
+        return app.settings.styles().text;
+    };
+    if app.data.clock().since(newest) > period * 3 { app.settings.styles().warn } else { app.settings.styles().text }
 }

@@ -2,38 +2,38 @@
 
 use ratatui::style::Style;
 
-use crate::screen::app::App;
 use crate::screen::format;
+use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text;
 use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// `+312/min`, once there is something to compare.
 pub(super) fn pace(app: &App) -> Option<String> {
-    let change = app.projection.change?;
+    let change = app.answers.projection().change?;
     Some(format!("{}/min", format::rate(change.per_minute(), 9)))
 }
 
 pub(super) fn growth(app: &App, pace: &str) -> Style {
     match pace.as_bytes().first() {
-        Some(b'+') => app.styles.warn,
-        Some(b'-') => app.styles.good,
-        _ => app.styles.text,
+        Some(b'+') => app.settings.styles().warn,
+        Some(b'-') => app.settings.styles().good,
+        _ => app.settings.styles().text,
     }
 }
 
 /// How much of everything the rows show.
 pub(super) fn share(app: &App, short: bool) -> String {
-    let (projection, rows) = (&app.projection, app.rows_are());
+    let (projection, rows) = (app.answers.projection(), app.lists.rows_are());
     let matching = projection.matching;
     let shown = projection.rows.len();
     let rest = projection.rest.map_or(0, |rest| rest.connections);
     let all = projection.total.connections + rest;
     let covered = projection.total.connections - projection.hidden.connections;
-    let rows = if matches!(app.page, Tab::Leaks | Tab::Agents | Tab::Nodes) {
-        return match app.page {
-            Tab::Leaks => format!("{} suspects", app.report.leaks.len()),
-            page => format!("{} {}", app.items.len(), page.noun()),
+    let rows = if matches!(app.lists.tab(), Tab::Leaks | Tab::Agents | Tab::Nodes) {
+        return match app.lists.tab() {
+            Tab::Leaks => format!("{} suspects", app.answers.report().leaks.len()),
+            page => format!("{} {}", app.answers.items().len(), page.noun()),
         };
     } else {
         rows
@@ -51,13 +51,13 @@ pub(super) fn share(app: &App, short: bool) -> String {
 }
 
 pub(super) fn total(app: &App) -> u64 {
-    app.projection.total.connections + app.projection.rest.map_or(0, |rest| rest.connections)
+    app.answers.projection().total.connections + app.answers.projection().rest.map_or(0, |rest| rest.connections)
 }
 
 pub(super) fn totals(app: &App, canvas: &mut Canvas<'_>) {
-    let (styles, y) = (&app.styles, 2);
+    let (styles, y) = (app.settings.styles(), 2);
     let end = canvas.put_right(canvas.width().saturating_sub(1), y, &share(app, false), styles.text);
-    let states = &app.projection.total.states;
+    let states = &app.answers.projection().total.states;
     let mut words = vec![(format!("{} conns", format::count(total(app))), styles.strong, 2)];
     if let Some(pace) = pace(app) {
         let look = growth(app, &pace);
@@ -81,7 +81,7 @@ pub(super) fn totals(app: &App, canvas: &mut Canvas<'_>) {
         }
         x = canvas.put(x, y, &word, style) + gap;
     }
-    if !app.filter_text.is_empty() {
+    if !app.question.filter_text().is_empty() {
         filter(app, canvas, x, y, end.saturating_sub(2));
     }
 }
@@ -91,8 +91,8 @@ pub(super) fn filter(app: &App, canvas: &mut Canvas<'_>, x: u16, y: u16, end: u1
     if room < 6 {
         return;
     }
-    let sign = if app.base.inverted { "!" } else { "" };
-    let words = format!("{sign}/{}", app.filter_text);
-    let words = text::fit(&words, room.into(), app.setup.glyphs.ellipsis).into_owned();
-    canvas.put(x, y, &words, app.styles.accent);
+    let sign = if app.question.base().inverted { "!" } else { "" };
+    let words = format!("{sign}/{}", app.question.filter_text());
+    let words = text::fit(&words, room.into(), app.settings.glyphs().ellipsis).into_owned();
+    canvas.put(x, y, &words, app.settings.styles().accent);
 }

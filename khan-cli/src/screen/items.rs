@@ -1,14 +1,12 @@
-//! The lines of the lists: rows in their order, pinned ones first, expanded ones with their parts, the rest as a sum.
+//! The items of the lists, one a line: rows in order, pinned ones first, expanded ones with parts, the rest as a sum.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use khan_api::Kind;
 
 use crate::model::group_end::Grain;
-use crate::model::{GroupBy, GroupEnd, Row, RowKey};
-
-use super::app::App;
-use super::tab::Tab;
+use crate::model::leak::Leak;
+use crate::model::{GroupBy, GroupEnd, NodeStatus, Projection, Row, RowKey};
 
 /// The line that sums up what is not listed.
 pub const OTHER: RowKey = RowKey(u128::MAX);
@@ -43,30 +41,13 @@ pub enum What {
     Reason(usize, usize),
 }
 
-/// The lines of the present view.
-pub fn items(app: &App) -> Vec<Item> {
-    match app.page {
-        Tab::Leaks => leak_items(app),
-        Tab::Agents => {
-            let mut order: Vec<_> = (0..app.shown.nodes.len()).collect();
-            order.sort_by_key(|at| std::cmp::Reverse(app.shown.nodes[*at].state));
-            order
-                .into_iter()
-                .map(|at| Item { key: name_key(&app.shown.nodes[at].agent), what: What::Agent(at) })
-                .collect()
-        }
-        Tab::Nodes => node_items(app),
-        Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => row_items(app),
-    }
-}
-
-fn row_items(app: &App) -> Vec<Item> {
-    let rows = &app.projection.rows;
-    let mut items = Vec::with_capacity(rows.len() + 1);
+/// Rows of connections, pinned ones first, each followed by its parts where `children` has them, and the sum of the rest.
+pub fn rows(projection: &Projection, children: &[(RowKey, Projection)], pins: &[RowKey]) -> Vec<Item> {
+    let mut items = Vec::with_capacity(projection.rows.len() + 1);
     let mut put = |at: usize, row: &Row| {
         items.push(Item { key: row.key, what: What::Row(at) });
-        if let Some(parent) = app.children.iter().position(|(key, _)| *key == row.key) {
-            let parts = &app.children[parent].1;
+        if let Some(parent) = children.iter().position(|(key, _)| *key == row.key) {
+            let parts = &children[parent].1;
             let part =
                 |(i, part): (usize, &Row)| Item { key: part_key(row.key, part.key), what: What::Child(parent, i) };
             items.extend(parts.rows.iter().enumerate().map(part));
@@ -75,39 +56,49 @@ fn row_items(app: &App) -> Vec<Item> {
             }
         }
     };
-    let pinned = |row: &Row| app.pins.contains(&row.key);
-    if !app.pins.is_empty() {
-        rows.iter().enumerate().filter(|(_, row)| pinned(row)).for_each(|(at, row)| put(at, row));
+    let rows = || projection.rows.iter().enumerate();
+    let pinned = |row: &Row| pins.contains(&row.key);
+    if !pins.is_empty() {
+        rows().filter(|(_, row)| pinned(row)).for_each(|(at, row)| put(at, row));
     }
-    rows.iter().enumerate().filter(|(_, row)| !pinned(row)).for_each(|(at, row)| put(at, row));
-    if app.projection.hidden_groups() > 0 || app.projection.rest.is_some() {
+    rows().filter(|(_, row)| !pinned(row)).for_each(|(at, row)| put(at, row));
+    if projection.hidden_groups() > 0 || projection.rest.is_some() {
         items.push(Item { key: OTHER, what: What::Other });
     }
     items
 }
 
-fn node_items(app: &App) -> Vec<Item> {
-    let mut items: Vec<_> = (0..app.shown.nodes.len())
-        .filter(|at| !app.shown.nodes[*at].node.is_empty())
-        .map(|at| Item { key: name_key(&app.shown.nodes[at].node), what: What::Node(at) })
+/// Nodes in the order of their rows, pinned ones first, those without a row last.
+pub fn nodes(nodes: &[NodeStatus], projection: &Projection, pins: &[RowKey]) -> Vec<Item> {
+    let mut items: Vec<_> = (0..nodes.len())
+        .filter(|at| !nodes[*at].node.is_empty())
+        .map(|at| Item { key: name_key(&nodes[at].node), what: What::Node(at) })
         .collect();
     let place = |item: &Item| match item.what {
         What::Node(at) => {
-            let name = app.shown.nodes[at].node.as_str();
-            app.projection.rows.iter().position(|row| row.node.as_deref() == Some(name)).unwrap_or(usize::MAX)
+            let name = nodes[at].node.as_str();
+            projection.rows.iter().position(|row| row.node.as_deref() == Some(name)).unwrap_or(usize::MAX)
         }
         _ => usize::MAX,
     };
-    items.sort_by_cached_key(|item| (!app.pins.contains(&item.key), place(item)));
+    items.sort_by_cached_key(|item| (!pins.contains(&item.key), place(item)));
     items
 }
 
-fn leak_items(app: &App) -> Vec<Item> {
+/// Agents, those in trouble first.
+pub fn agents(nodes: &[NodeStatus]) -> Vec<Item> {
+    let mut order: Vec<_> = (0..nodes.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(nodes[*at].state));
+    order.into_iter().map(|at| Item { key: name_key(&nodes[at].agent), what: What::Agent(at) }).collect()
+}
+
+/// Suspects, pinned ones first, each followed by its reasons.
+pub fn leaks(leaks: &[Leak], pins: &[RowKey]) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut order: Vec<_> = (0..app.report.leaks.len()).collect();
-    order.sort_by_key(|at| !app.pins.contains(&app.report.leaks[*at].row.key));
+    let mut order: Vec<_> = (0..leaks.len()).collect();
+    order.sort_by_key(|at| !pins.contains(&leaks[*at].row.key));
     for at in order {
-        let leak = &app.report.leaks[at];
+        let leak = &leaks[at];
         items.push(Item { key: leak.row.key, what: What::Leak(at) });
         for (i, _) in leak.reasons.iter().enumerate() {
             let reason = RowKey(i as u128 + 1);

@@ -1,20 +1,21 @@
 //! The command line behind `:`. Every action has its name here; some commands take an argument.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::model::{GroupBy, Sort};
+use crate::screen::columns::Choice;
+use crate::screen::keys::{BINDINGS, Binding};
+use crate::screen::msg::{Effect, Exit};
+use crate::screen::state::App;
+use crate::screen::styles::Theme;
 
 use super::actions::{perform, sort_by};
-use super::app::App;
-use super::columns::Choice;
-use super::keys::ACTIONS;
-use super::msg::{Effect, Exit};
-use super::prompt::Prompt;
-use super::styles::Theme;
-use super::update::{context, set_filter};
+use super::filter::set_filter;
 
 /// Commands with an argument, and an example of it.
-pub const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 10] = [
     ("filter", "src:shop/* port:5432"),
     ("ns", "shop,data"),
     ("ctx", "prod"),
@@ -28,7 +29,7 @@ pub const COMMANDS: [(&str, &str); 10] = [
 ];
 
 /// Runs a line.
-pub fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
+pub(super) fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
     let (name, argument) = line.split_once(' ').unwrap_or((line, ""));
     let argument = argument.trim();
     if name.is_empty() {
@@ -43,12 +44,12 @@ pub fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
         }
         return Vec::new();
     }
-    let here = context(app);
-    let named = |action: &&super::keys::Action| action.name == name || (name == "q" && action.name == "quit");
-    match ACTIONS.iter().filter(named).max_by_key(|action| action.contexts.contains(&here)) {
-        Some(action) if action.contexts.contains(&here) => perform(app, action.id, now),
-        Some(action) => {
-            app.say(now, format!(":{} does nothing here", action.name));
+    let here = app.context();
+    let named = |binding: &&Binding| binding.name == name || (name == "q" && binding.name == "quit");
+    match BINDINGS.iter().filter(named).max_by_key(|binding| binding.contexts.contains(&here)) {
+        Some(binding) if binding.contexts.contains(&here) => perform(app, binding.action, now),
+        Some(binding) => {
+            app.say(now, format!(":{} does nothing here", binding.name));
             Vec::new()
         }
         None => {
@@ -69,64 +70,68 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
     match name {
         "filter" => {
             set_filter(app, argument);
-            return app.prompt_error.take().map_or(Ok(Vec::new()), Err);
+            return app.prompts.take_error().map_or(Ok(Vec::new()), Err);
         }
         "ns" => {
             let all = matches!(argument, "" | "*" | "all");
             let names = argument.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
-            app.base.namespaces = if all { Vec::new() } else { names.collect() };
+            app.question.set_namespaces(if all { Vec::new() } else { names.collect() });
             app.refresh(true);
         }
         "ctx" => return context_named(app, argument),
         "group" => {
-            let by: GroupBy =
-                argument.parse().map_err(|error: crate::model::group_by::GroupByError| error.to_string())?;
-            app.list_mut().own = Some(by);
-            app.list_mut().cursor.release();
+            let by: GroupBy = parse(argument)?;
+            app.lists.group(by);
             app.refresh(false);
         }
         "sort" => {
-            let sort: Sort = argument.parse().map_err(|error: crate::model::query::SortError| error.to_string())?;
+            let sort: Sort = parse(argument)?;
             sort_by(app, sort);
         }
         "limit" => {
-            app.base.limit = argument.parse().map_err(|_| format!("{argument:?} is not a number of rows"))?;
+            app.question.set_limit(argument.parse().map_err(|_| format!("{argument:?} is not a number of rows"))?);
             app.refresh(false);
         }
         "span" => {
-            app.base.window = duration(argument)?;
+            app.question.set_window(duration(argument)?);
             app.refresh(false);
         }
         "interval" => {
-            app.interval = duration(argument)?;
-            return Ok(vec![Effect::Interval(app.interval)]);
+            let interval = duration(argument)?;
+            app.settings.set_interval(interval);
+            return Ok(vec![Effect::Interval(interval)]);
         }
         "theme" => {
-            let names = Theme::ALL.map(Theme::as_str).join(", ");
-            app.wear(Theme::from_name(argument).ok_or_else(|| format!("no theme is called {argument:?}: {names}"))?);
+            let names = || Theme::ALL.map(Theme::as_str).join(", ");
+            let theme = Theme::from_name(argument);
+            app.settings.wear(theme.ok_or_else(|| format!("no theme is called {argument:?}: {}", names()))?);
         }
         _ => {
             let names: Vec<_> = argument.split(',').map(|name| name.trim().to_owned()).collect();
-            app.columns = Choice::only(&names).map_err(|error| error.to_string())?;
+            app.settings.choose_columns(Choice::only(&names).map_err(|error| error.to_string())?);
         }
     }
     Ok(Vec::new())
 }
 
+fn parse<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
 /// Leaves for another context; what cannot be left for is said together with the contexts that there are.
-fn context_named(app: &mut App, name: &str) -> Result<Vec<Effect>, String> {
-    let names = app.contexts.join(", ");
+fn context_named(app: &App, name: &str) -> Result<Vec<Effect>, String> {
+    let contexts = app.data.contexts();
+    let names = contexts.join(", ");
     if names.is_empty() {
         return Err("no context of a kubeconfig leads to this source".into());
     }
     if name.is_empty() {
-        return Err(format!("context {}, of {names}", app.shown.source.context));
+        return Err(format!("context {}, of {names}", app.data.view().source.context));
     }
-    if !app.contexts.iter().any(|context| context == name) {
+    if !contexts.iter().any(|context| context == name) {
         return Err(format!("no context is called {name:?}: {names}"));
     }
-    app.wanted = Some(name.to_owned());
-    Ok(vec![Effect::Quit(Exit::Reconnect)])
+    Ok(vec![Effect::Quit(Exit::Reconnect(Some(name.to_owned())))])
 }
 
 /// As flags take it, or a bare number of seconds: `90`, `90s`, `5m`, `1h30m`.
@@ -138,44 +143,37 @@ fn duration(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| format!("{text:?} is no time; write for example 30s, 5m, 1h30m"))
 }
 
-/// Completes a command's name as far as it is certain.
-pub fn complete(prompt: &mut Prompt) {
-    let head = prompt.text().to_owned();
+/// A command's name, completed as far as it is certain; `None` where there is nothing to complete.
+pub(super) fn complete(head: &str) -> Option<String> {
     if head.contains(' ') {
-        return;
+        return None;
     }
-    let names = COMMANDS.iter().map(|(name, _)| *name).chain(ACTIONS.iter().map(|action| action.name));
-    let mut fitting: Vec<_> = names.filter(|name| name.starts_with(&head)).collect();
+    let names = COMMANDS.iter().map(|(name, _)| *name).chain(BINDINGS.iter().map(|binding| binding.name));
+    let mut fitting: Vec<_> = names.filter(|name| name.starts_with(head)).collect();
     fitting.sort_unstable();
     fitting.dedup();
-    let Some(first) = fitting.first() else { return };
+    let first = fitting.first()?;
     let common = (0..=first.len()).rev().find(|end| fitting.iter().all(|name| name.starts_with(&first[..*end])));
     let mut completed = first[..common.unwrap_or(0)].to_owned();
-    let known = |name: &str| ACTIONS.iter().any(|action| action.name == name);
+    let known = |name: &str| BINDINGS.iter().any(|binding| binding.name == name);
     if fitting.len() == 1 && COMMANDS.iter().any(|(name, _)| *name == completed) && !known(&completed) {
         completed.push(' ');
     }
-    prompt.set(completed);
+    Some(completed)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::prompt::Purpose;
     use super::*;
 
     #[test]
     fn names_complete_as_far_as_they_are_certain() {
-        let completed = |text: &str| {
-            let mut prompt = Prompt::new(Purpose::Command, text);
-            complete(&mut prompt);
-            prompt.text().to_owned()
-        };
-        assert_eq!(completed("colu"), "columns");
-        assert_eq!(completed("fil"), "filter");
-        assert_eq!(completed("interv"), "interval ");
-        assert_eq!(completed("bas"), "baseline");
-        assert_eq!(completed("zz"), "zz");
-        assert_eq!(completed("filter s"), "filter s");
+        assert_eq!(complete("colu").as_deref(), Some("columns"));
+        assert_eq!(complete("fil").as_deref(), Some("filter"));
+        assert_eq!(complete("interv").as_deref(), Some("interval "));
+        assert_eq!(complete("bas").as_deref(), Some("baseline"));
+        assert_eq!(complete("zz"), None);
+        assert_eq!(complete("filter s"), None);
     }
 
     #[test]

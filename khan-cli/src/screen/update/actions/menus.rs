@@ -1,41 +1,39 @@
 //! Short lists to choose from.
 
 use crate::model::Sort;
-use crate::screen::app::App;
 use crate::screen::columns::Column;
-use crate::screen::copy_export;
+use crate::screen::menu::{EXPORTS, MenuKind};
 use crate::screen::msg::Effect;
-use crate::screen::overlay::{EXPORTS, Menu, MenuKind, Overlay};
+use crate::screen::state::App;
+use crate::screen::update::copy_export;
 
 use super::rows::sort_by;
 
+/// Opens a menu on what is chosen now.
 pub(super) fn menu(app: &mut App, kind: MenuKind) {
-    app.overlay = Some(Overlay::Menu(Menu { kind, at: 0 }));
-    if let Some(Overlay::Menu(menu)) = app.overlay {
-        let at = menu.entries(app).iter().position(|entry| entry.chosen == Some(true)).unwrap_or(0);
-        app.overlay = Some(Overlay::Menu(Menu { at, ..menu }));
-    }
+    let at = app.entries(kind).iter().position(|entry| entry.chosen == Some(true)).unwrap_or(0);
+    app.overlays.choose(kind, at);
 }
 
 /// Enter or Space in a menu. Enter closes it.
 pub(super) fn choose(app: &mut App, close: bool) -> Vec<Effect> {
-    let Some(Overlay::Menu(menu)) = app.overlay else { return Vec::new() };
-    let entries = menu.entries(app);
+    let Some(menu) = app.overlays.menu() else { return Vec::new() };
+    let entries = app.entries(menu.kind);
     let Some(entry) = entries.get(menu.at) else { return Vec::new() };
     let column = Column::from_name(entry.name);
     if close || menu.kind == MenuKind::Export {
-        app.overlay = None;
+        app.overlays.close();
     }
     match menu.kind {
         MenuKind::Sort => {
             if let Some(by) = column.and_then(Column::sort) {
-                let sort = app.list().sort;
+                let sort = app.lists.list().sort;
                 sort_by(app, Sort { by, reverse: sort.by == by && !sort.reverse && !close });
             }
         }
         MenuKind::Columns => {
             if let (Some(column), false) = (column, close) {
-                app.columns.turn(column);
+                app.settings.turn_column(column);
             }
         }
         MenuKind::Export => {

@@ -11,46 +11,55 @@ use crate::output::shell::quote;
 use crate::output::{self, Format, Layout};
 use crate::report::{Report, connections, leaks, nodes};
 
-use super::app::App;
-use super::drill::{Sample, title};
-use super::format;
-use super::msg::Effect;
-use super::overlay::{Overlay, Text};
-use super::tab::Tab;
-use super::table::{Item, What};
+use crate::screen::drill::{Drill, Sample, title};
+use crate::screen::items::{Item, What};
+use crate::screen::msg::Effect;
+use crate::screen::reader::{Line, Text};
+use crate::screen::state::App;
+use crate::screen::tab::Tab;
+use crate::screen::{format, text};
 
-/// Puts the row under the cursor, or the text that is open, on the clipboard.
-pub fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
-    let text = if let Some(Overlay::Reader(reader)) = &app.overlay {
-        match &reader.text {
+/// Puts the text that is open, or the row under the cursor, on the clipboard.
+pub(super) fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
+    let copied = match (app.overlays.reader(), app.drills.last()) {
+        (Some(reader), _) => match &reader.text {
             Text::Lines(_, lines) => lines.join("\n"),
-            _ => super::reader::lines(app).iter().map(super::reader::Line::text).collect::<Vec<_>>().join("\n"),
-        }
-    } else if let Some(drill) = app.drills.last() {
-        match (drill.current(), &drill.sample) {
-            (Some(row), _) => line(row),
-            (None, Sample::Ready(samples)) if drill.pane == drill.panes.len() => {
-                let at = drill.cursors[drill.pane].key.map_or(0, |key| usize::try_from(key.0).unwrap_or(0));
-                let connection = samples.tables.iter().flat_map(|table| &table.connections).nth(at);
-                connection.map_or_else(
-                    || drill.title.clone(),
-                    |c| format!("{} {} {}:{} -> {}:{}", c.protocol, c.state, c.src, c.src_port, c.dst, c.dst_port),
-                )
-            }
-            _ => drill.title.clone(),
-        }
-    } else {
-        let Some(item) = app.current().or(app.items.first()) else { return Vec::new() };
-        match (item.what, app.row(item)) {
-            (_, Some(row)) => line(row),
-            (What::Agent(at) | What::Node(at), None) => agent(&app.shown.nodes[at]),
-            (What::Reason(leak, reason), None) => app.report.leaks[leak].reasons[reason].clone(),
-            _ => return Vec::new(),
-        }
+            _ => app.lines(reader).iter().map(Line::text).collect::<Vec<_>>().join("\n"),
+        },
+        (None, Some(drill)) => opened(drill),
+        (None, None) => match app.current_or_first().and_then(|item| listed(app, item)) {
+            Some(copied) => copied,
+            None => return Vec::new(),
+        },
     };
-    app.say(now, format!("copied: {}", super::text::fit(&text.replace('\n', " "), 48, "..")));
+    app.say(now, format!("copied: {}", text::fit(&copied.replace('\n', " "), 48, "..")));
     // It is pasted into shells.
-    vec![Effect::Copy(printable_lines(&text).into_owned())]
+    vec![Effect::Copy(printable_lines(&copied).into_owned())]
+}
+
+/// What the cursor of an opened row is on, else its title.
+fn opened(drill: &Drill) -> String {
+    match (drill.current(), &drill.sample) {
+        (Some(row), _) => line(row),
+        (None, Sample::Ready(samples)) if drill.pane == drill.panes.len() => {
+            let at = drill.cursors[drill.pane].key.map_or(0, |key| usize::try_from(key.0).unwrap_or(0));
+            let connection = samples.tables.iter().flat_map(|table| &table.connections).nth(at);
+            connection.map_or_else(
+                || drill.title.clone(),
+                |c| format!("{} {} {}:{} -> {}:{}", c.protocol, c.state, c.src, c.src_port, c.dst, c.dst_port),
+            )
+        }
+        _ => drill.title.clone(),
+    }
+}
+
+fn listed(app: &App, item: &Item) -> Option<String> {
+    match (item.what, app.row(item)) {
+        (_, Some(row)) => Some(line(row)),
+        (What::Agent(at) | What::Node(at), None) => Some(agent(&app.data.view().nodes[at])),
+        (What::Reason(_, reason), None) => app.leak(item).map(|leak| leak.reasons[reason].clone()),
+        _ => None,
+    }
 }
 
 fn agent(node: &NodeStatus) -> String {
@@ -70,7 +79,7 @@ fn line(row: &Row) -> String {
 }
 
 /// Writes what is shown into a file, as the commands print it.
-pub fn export(app: &mut App, form: &'static str) -> Vec<Effect> {
+pub(super) fn export(app: &App, form: &'static str) -> Vec<Effect> {
     let format = match form {
         "csv" => Format::Csv,
         "json" => Format::Json,
@@ -87,7 +96,7 @@ pub fn export(app: &mut App, form: &'static str) -> Vec<Effect> {
 
 /// What is shown as a report: the list of the innermost opened row, else the view's.
 fn report(app: &App) -> Report {
-    let view = &app.shown;
+    let view = app.data.view();
     if let Some(drill) = app.drills.last() {
         let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
         return match drill.panes.get(pane) {
@@ -95,14 +104,15 @@ fn report(app: &App) -> Report {
             None => connections::report(view, &drill.query, &drill.whole),
         };
     }
-    match app.page {
-        Tab::Leaks => leaks::report(&app.report, &app.leak_query(), &app.rule, view.gaps()),
-        Tab::Agents => nodes::report(view, app.clock),
-        Tab::Nodes => connections::report(view, &app.query(), &app.projection),
+    let (question, answers) = (&app.question, &app.answers);
+    match app.lists.tab() {
+        Tab::Leaks => leaks::report(answers.report(), &question.leak_query(), question.rule(), view.gaps()),
+        Tab::Agents => nodes::report(view, app.data.clock()),
+        Tab::Nodes => connections::report(view, &app.query(), answers.projection()),
         _ => {
             let row = |item: &Item| if let What::Child(..) = item.what { None } else { app.row(item).cloned() };
-            let rows = app.items.iter().filter_map(row).collect();
-            connections::report(view, &app.query(), &Projection { rows, ..app.projection.clone() })
+            let rows = answers.items().iter().filter_map(row).collect();
+            connections::report(view, &app.query(), &Projection { rows, ..answers.projection().clone() })
         }
     }
 }
@@ -111,15 +121,15 @@ fn report(app: &App) -> Report {
 fn subject(app: &App) -> Option<&Row> {
     match app.drills.last() {
         Some(drill) => drill.current().or_else(|| {
-            let outer = app.items.iter().filter_map(|item| app.row(item));
+            let outer = app.answers.items().iter().filter_map(|item| app.row(item));
             outer.into_iter().find(|row| row.key == drill.from)
         }),
-        None => app.current().or(app.items.first()).and_then(|item| app.row(item)),
+        None => app.current_or_first().and_then(|item| app.row(item)),
     }
 }
 
 /// The same question in PromQL.
-pub fn promql(app: &App) -> Text {
+pub(super) fn promql(app: &App) -> Text {
     let mut labels = Vec::new();
     let mut by = Vec::new();
     if let Some(row) = subject(app) {
@@ -136,7 +146,7 @@ pub fn promql(app: &App) -> Text {
     }
     labels.push("side=\"client\"".to_owned());
     let selector = format!("khan_connection{{{}}}", labels.join(", "));
-    let window = format::span(app.base.window);
+    let window = format::span(app.question.base().window);
     let by = if by.is_empty() { String::new() } else { format!(" by ({})", by.join(", ")) };
     Text::Lines(
         "PromQL · y copies".into(),
@@ -164,7 +174,7 @@ fn matchers(side: &str, party: &GroupEnd) -> Vec<String> {
 }
 
 /// Commands that lead on from the row.
-pub fn kubectl(app: &App) -> Text {
+pub(super) fn kubectl(app: &App) -> Text {
     let mut lines = Vec::new();
     if let Some(row) = subject(app) {
         for party in [&row.src, &row.dst].into_iter().flatten() {

@@ -1,0 +1,84 @@
+//! Short lists to choose from: the order, the columns, the form of an export.
+
+use crate::model::{GroupBy, SortBy};
+
+use super::columns::{Choice, Column, orders};
+use super::tab::Tab;
+
+/// A list to choose from.
+#[derive(Clone, Copy, Debug)]
+pub struct Menu {
+    /// Of what.
+    pub kind: MenuKind,
+    /// The entry under the cursor.
+    pub at: usize,
+}
+
+/// What is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MenuKind {
+    /// The order.
+    Sort,
+    /// The columns.
+    Columns,
+    /// The form of an export.
+    Export,
+}
+
+/// Forms of an export: extension and meaning.
+pub const EXPORTS: [(&str, &str); 3] =
+    [("csv", "comma-separated, raw numbers"), ("json", "as `khan top -o json`"), ("md", "a Markdown table")];
+
+/// One entry of a menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Whether it is chosen; `None` where entries are only accepted.
+    pub chosen: Option<bool>,
+}
+
+/// The list whose order and columns are chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its view.
+    pub tab: Tab,
+    /// What makes its rows.
+    pub group_by: GroupBy,
+    /// Its present order.
+    pub sort: SortBy,
+    /// The columns shown now.
+    pub columns: &'a Choice,
+}
+
+impl MenuKind {
+    /// The menu's heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Sort => "Sort by",
+            Self::Columns => "Columns",
+            Self::Export => "Export what is shown",
+        }
+    }
+
+    /// The menu's entries.
+    pub fn entries(self, subject: Subject<'_>) -> Vec<Entry> {
+        let columns = || Column::all().filter(|column| column.applies(&subject.group_by));
+        let entry = |column: Column, chosen| Entry {
+            name: column.name(),
+            meaning: column.entry().meaning,
+            chosen: Some(chosen),
+        };
+        match self {
+            Self::Sort => columns()
+                .filter_map(|column| Some((column, column.sort()?)))
+                .filter(|(_, sort)| orders(subject.tab, subject.group_by).any(|order| order == *sort))
+                .map(|(column, sort)| entry(column, subject.sort == sort))
+                .collect(),
+            Self::Columns => columns().map(|column| entry(column, subject.columns.shows(column))).collect(),
+            Self::Export => EXPORTS.iter().map(|(name, meaning)| Entry { name, meaning, chosen: None }).collect(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What each action does.
+
+mod motion;
+mod rows;
+mod menus;
+mod opening;
+
+use std::time::{Duration, Instant};
+
+use crate::model::{LeakRule, Sort, SortBy};
+use crate::screen::keys::Action;
+use crate::screen::menu::MenuKind;
+use crate::screen::msg::{Effect, Exit};
+use crate::screen::prompt::Purpose;
+use crate::screen::reader::Text;
+use crate::screen::state::App;
+use crate::screen::state::question::Delta;
+use crate::screen::tab::Tab;
+
+use super::copy_export;
+
+use menus::{choose, menu};
+use motion::go;
+pub(super) use motion::search;
+use opening::{back, next, open, turn_to};
+pub(super) use rows::sort_by;
+use rows::{delta, expand, invert, pin, regroup, sort_at, sort_beside};
+
+/// Refresh intervals that `+` and `-` go through, in seconds.
+const INTERVALS: [u64; 8] = [1, 2, 5, 10, 15, 30, 60, 300];
+/// Windows of the leak rule, in minutes.
+const WINDOWS: [u64; 5] = [5, 15, 30, 60, 120];
+/// Shares of rising steps of the leak rule, in percent.
+const SHARES: [f64; 4] = [0.7, 0.8, 0.9, 1.0];
+
+/// What keys that change columns and order say in views that have none to change.
+const FIXED: &str = "the columns and the order of this view are fixed";
+
+/// Does it.
+pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
+    app.touch();
+    match action {
+        Action::Down
+        | Action::Up
+        | Action::First
+        | Action::Last
+        | Action::HalfDown
+        | Action::HalfUp
+        | Action::PageDown
+        | Action::PageUp => {
+            go(app, action);
+        }
+        Action::Open if app.overlays.open().is_none() && app.login().is_some() => {
+            return vec![Effect::Quit(Exit::Reconnect(None))];
+        }
+        Action::Open => return open(app, now),
+        Action::Back => return back(app),
+        Action::NextEdge => return next(app),
+        Action::NextPane => {
+            app.drills.next_pane();
+            app.settle();
+        }
+        Action::View(tab) => return turn_to(app, tab),
+        Action::NextGroup => regroup(app, 1),
+        Action::PreviousGroup => regroup(app, -1),
+        Action::SortLeft => sort_beside(app, -1),
+        Action::SortRight => sort_beside(app, 1),
+        Action::Reverse => {
+            let sort = app.lists.list().sort;
+            sort_by(app, Sort { reverse: !sort.reverse, ..sort });
+        }
+        Action::SortConns => sort_at(app, SortBy::Connections, now),
+        Action::SortDelta => sort_at(app, SortBy::Delta, now),
+        Action::SortSource => sort_at(app, SortBy::Source, now),
+        Action::SortTarget => sort_at(app, SortBy::Destination, now),
+        Action::SortMenu if app.lists.tab() == Tab::Agents => app.say(now, FIXED),
+        Action::SortMenu => menu(app, MenuKind::Sort),
+        Action::Columns | Action::Wide | Action::Details if app.lists.tab().is_fixed() => app.say(now, FIXED),
+        Action::Columns => menu(app, MenuKind::Columns),
+        Action::Export => menu(app, MenuKind::Export),
+        Action::Toggle => return choose(app, false),
+        Action::Filter => {
+            app.prompts.hold(app.lists.cursor());
+            app.prompts.begin(Purpose::Filter, app.question.filter_text());
+        }
+        Action::Search => app.prompts.begin(Purpose::Search, ""),
+        Action::Command => app.prompts.begin(Purpose::Command, ""),
+        Action::Help => app.overlays.read(Text::Help(app.context())),
+        Action::Errors => app.overlays.read(Text::Errors),
+        Action::Repaint => return vec![Effect::Repaint],
+        Action::Quit => {
+            if app.overlays.open().is_some() || !app.drills.is_empty() {
+                return back(app);
+            }
+            return vec![Effect::Quit(Exit::Quit)];
+        }
+        Action::QuitKeep => return vec![Effect::Quit(Exit::Keep)],
+        Action::Interrupt => return vec![Effect::Quit(Exit::Interrupt)],
+        Action::Suspend => return vec![Effect::Suspend],
+        action => return change(app, action, now),
+    }
+    Vec::new()
+}
+
+/// What changes the rows, the time, or what is taken away.
+fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
+    match action {
+        Action::Invert => invert(app, now),
+        Action::Pin => pin(app, now),
+        Action::UnpinAll => {
+            app.lists.unpin_all();
+            app.refresh(false);
+        }
+        Action::Expand => expand(app, true),
+        Action::Collapse => expand(app, false),
+        Action::Pause if app.data.paused().is_none() => app.data.pause(),
+        Action::Pause => {
+            app.data.resume();
+            app.refresh(true);
+        }
+        Action::Baseline => {
+            app.data.set_baseline();
+            app.question.set_delta(Delta::Baseline);
+            app.refresh(false);
+            app.say(now, "baseline set: changes count from now; B clears it");
+        }
+        Action::ClearBaseline => {
+            app.data.clear_baseline();
+            app.question.set_delta(Delta::Window);
+            app.refresh(false);
+        }
+        Action::DeltaMode => delta(app, now),
+        Action::Faster => return pace(app, -1),
+        Action::Slower => return pace(app, 1),
+        Action::Refresh => {
+            app.say(now, "asking for new data");
+            return vec![Effect::Refresh];
+        }
+        Action::Window => {
+            let rule = *app.question.rule();
+            let minutes = rule.window.as_secs() / 60;
+            let next = WINDOWS.into_iter().find(|w| *w > minutes).unwrap_or(WINDOWS[0]);
+            judge(app, LeakRule { window: Duration::from_mins(next), ..rule });
+        }
+        Action::Threshold => {
+            let rule = *app.question.rule();
+            let next = SHARES.into_iter().find(|share| *share > rule.rising + 0.001).unwrap_or(SHARES[0]);
+            judge(app, LeakRule { rising: next, ..rule });
+        }
+        Action::Details => {
+            app.settings.turn_details();
+            app.settle();
+        }
+        Action::Fold => {
+            app.question.turn_fold();
+            app.say(now, if app.question.folds() { "fan-outs are one row each" } else { "every edge is a row" });
+            app.refresh(false);
+        }
+        Action::Wide => app.settings.turn_wide(),
+        Action::Copy => return copy_export::copy(app, now),
+        Action::Promql => app.overlays.read(copy_export::promql(app)),
+        Action::Kubectl => app.overlays.read(copy_export::kubectl(app)),
+        Action::Mouse => {
+            app.settings.turn_mouse();
+            let on = app.settings.mouse();
+            app.say(now, if on { "mouse on: Shift selects text" } else { "mouse off" });
+            return vec![Effect::Mouse(on)];
+        }
+        Action::Theme => {
+            app.settings.wear(app.settings.theme().next());
+            app.say(now, format!("theme {}", app.settings.theme().as_str()));
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn judge(app: &mut App, rule: LeakRule) {
+    app.question.set_rule(rule);
+    app.refresh(true);
+}
+
+fn pace(app: &mut App, by: isize) -> Vec<Effect> {
+    let seconds = app.settings.interval().as_secs();
+    let at = INTERVALS.iter().position(|s| *s >= seconds).unwrap_or(INTERVALS.len() - 1);
+    let at = at.saturating_add_signed(by).min(INTERVALS.len() - 1);
+    let interval = Duration::from_secs(INTERVALS[at]);
+    app.settings.set_interval(interval);
+    vec![Effect::Interval(interval)]
+}
