@@ -4,4 +4,6 @@
 //! nothing a peer sent reaches the terminal raw. The widgets know texts, styles and cells, and nothing of connections.
 
 pub(super) mod canvas;
+pub(super) mod choice;
 pub(super) mod table;
+pub(super) mod tabs;

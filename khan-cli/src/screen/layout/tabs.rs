@@ -7,6 +7,12 @@ use crate::screen::text;
 /// The line of the screen that the views stand on.
 pub const LINE: u16 = 1;
 
+/// The column of the first view.
+pub const START: u16 = 1;
+
+/// What stands between two views.
+pub const GAP: &str = "  ";
+
 /// A view's place on the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
@@ -20,11 +26,11 @@ pub struct Label {
 
 /// Every view in order; `likely` is the number of likely leaks.
 pub fn labels(likely: usize) -> Vec<Label> {
-    let mut x = 1;
+    let mut x = START;
     let place = |(i, tab): (usize, Tab)| {
         let mark = if tab == Tab::Leaks && likely > 0 { format!("({likely})") } else { String::new() };
         let label = Label { tab, x, text: format!("{} {}{mark}", i + 1, tab.title()) };
-        x += cells(&label) + 2;
+        x += cells(&label.text) + cells(GAP);
         label
     };
     Tab::ALL.into_iter().enumerate().map(place).collect()
@@ -35,12 +41,12 @@ pub fn tab_at(size: (u16, u16), shown: Shown, likely: usize, (x, y): (u16, u16))
     if y != LINE || is_compact(size) || shown.tab == Tab::Leaks {
         return None;
     }
-    let at = |label: &Label| (label.x..label.x + cells(label)).contains(&x);
+    let at = |label: &Label| (label.x..label.x + cells(&label.text)).contains(&x);
     labels(likely).into_iter().find(at).map(|label| label.tab)
 }
 
-fn cells(label: &Label) -> u16 {
-    u16::try_from(text::width(&label.text)).unwrap_or(u16::MAX)
+fn cells(text: &str) -> u16 {
+    u16::try_from(text::width(text)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -52,7 +58,7 @@ mod tests {
         let shown = Shown { tab: Tab::Edges, opened: false, details: false, tables: 0 };
         let at = |x| tab_at((120, 30), shown, 3, (x, LINE));
         for label in labels(3) {
-            assert_eq!((at(label.x), at(label.x + cells(&label) - 1)), (Some(label.tab), Some(label.tab)));
+            assert_eq!((at(label.x), at(label.x + cells(&label.text) - 1)), (Some(label.tab), Some(label.tab)));
         }
         assert_eq!((at(0), at(119)), (None, None));
         assert_eq!(tab_at((80, 24), shown, 3, (2, LINE)), None, "there is no such line on a small screen");

@@ -5,14 +5,16 @@ use std::time::Duration;
 use crate::model::groups::past::{Point, Trend};
 use crate::screen::format;
 use crate::screen::state::App;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 use super::spark::stretch;
-use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Cells for the scale's numbers.
 const SCALE: u16 = 5;
 
 /// Draws it: `height - 1` lines of blocks above one line of clock.
+///
+/// Not ratatui's `Sparkline`, which fills the whole height where a sample is missing, nor its `Chart`, which has no bars.
 pub(super) fn draw(app: &App, trend: &Trend, canvas: &mut Canvas<'_>) {
     let (glyphs, styles) = (app.settings.glyphs(), app.settings.styles());
     let rows = canvas.height().saturating_sub(1);

@@ -10,10 +10,10 @@ use crate::screen::drill::Drill;
 use crate::screen::format;
 use crate::screen::layout::drill::parts;
 use crate::screen::state::App;
+use crate::screen::widgets::canvas::{Canvas, cells};
 
 use super::cells::{growth, idle};
 use super::chart;
-use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws it.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {

@@ -1,25 +1,27 @@
 //! What stands in place of the list while there is nothing to list, with the next step.
 
+use ratatui::text::Line;
+
 use crate::model::{NodeState, SourceKind};
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text;
-
 use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws the message, if there is one to draw instead of the list.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) -> bool {
     let Some(lines) = message(app) else { return false };
     let width = canvas.width().saturating_sub(4).clamp(1, 76);
+    // Not by ratatui, which neither indents the lines that follow nor says how many there will be.
     let lines: Vec<_> = lines.iter().flat_map(|line| text::wrap(line, width.into())).collect();
     let widest = lines.iter().map(|line| cells(line)).max().unwrap_or(0);
-    let x = canvas.width().saturating_sub(widest) / 2;
-    let top = canvas.height().saturating_sub(u16::try_from(lines.len()).unwrap_or(0)) / 2;
-    for (i, line) in (0..).zip(&lines) {
-        let style = if i == 0 { app.settings.styles().strong } else { app.settings.styles().text };
-        canvas.put(x, top + i, line, style);
-    }
+    let height = u16::try_from(lines.len()).unwrap_or(0);
+    let (x, y) = (canvas.width().saturating_sub(widest) / 2, canvas.height().saturating_sub(height) / 2);
+    let styles = app.settings.styles();
+    let style = |i| if i == 0 { styles.strong } else { styles.text };
+    let lines = lines.into_iter().enumerate().map(|(i, line)| Line::styled(line, style(i)));
+    canvas.part(x, y, widest, height).lines(lines);
     true
 }
 

@@ -8,7 +8,6 @@ use crate::screen::layout::{Areas, SMALLEST};
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text;
-
 use crate::screen::widgets::canvas::{Canvas, cells};
 
 /// Draws rule, status and hints.

@@ -7,9 +7,9 @@ use ratatui::layout::Rect;
 use crate::screen::layout::{SMALLEST, layout};
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
+use crate::screen::widgets::canvas::Canvas;
 
 use super::{agents, connections, drill, empty_state, footer, header, leaks, menu, nodes, reader, too_small};
-use crate::screen::widgets::canvas::Canvas;
 
 /// Draws everything.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {

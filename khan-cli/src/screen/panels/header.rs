@@ -13,8 +13,8 @@ use crate::screen::layout::Areas;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text;
-
 use crate::screen::widgets::canvas::{Canvas, cells};
+
 use fresh::{age_style, coverage, flow, snapshot_age};
 use tabs::tabs;
 use totals::{filter, totals};

@@ -1,10 +1,13 @@
 //! A text over the screen: help, the error log, something to copy.
 
-use crate::screen::reader::{Text, Tone};
+use ratatui::text::{Line, Span};
+
+use crate::screen::reader::{self, Text, Tone};
 use crate::screen::state::App;
+use crate::screen::styles::Styles;
+use crate::screen::widgets::canvas::Canvas;
 
 use super::footer;
-use crate::screen::widgets::canvas::Canvas;
 
 /// Draws it over everything.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
@@ -24,26 +27,28 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     canvas.rule(1, app.settings.glyphs().rule, styles.dim);
     let bottom = canvas.height().saturating_sub(2);
     let wanted = reader.search.to_lowercase();
-    for (y, line) in (2..bottom).zip(lines.iter().skip(offset)) {
-        let mut x = 1;
-        for (piece, tone) in &line.0 {
-            let style = match tone {
-                Tone::Plain => styles.text,
-                Tone::Strong => styles.strong,
-                Tone::Accent => styles.accent,
-                Tone::Dim => styles.dim,
-                Tone::Bad => styles.bad,
-            };
-            x = canvas.put(x, y, piece, style);
-        }
-        if !wanted.is_empty() && line.text().to_lowercase().contains(&wanted) {
-            canvas.style(1, y, x.saturating_sub(1), styles.selected);
-        }
-    }
+    let found = |line: &reader::Line| !wanted.is_empty() && line.text().to_lowercase().contains(&wanted);
+    let shown = lines.iter().skip(offset).map(|line| styled(line, found(line), styles));
+    canvas.part(1, 2, canvas.width(), bottom.saturating_sub(2)).lines(shown);
     canvas.rule(bottom, app.settings.glyphs().rule, styles.dim);
     let last = canvas.height().saturating_sub(1);
     if app.prompts.open().is_some() {
         footer::prompt(app, canvas, bottom);
     }
     footer::hints(app, canvas, last);
+}
+
+/// A line with the looks of its pieces; as a bar where it holds what is searched for.
+fn styled<'a>(line: &'a reader::Line, found: bool, styles: &Styles) -> Line<'a> {
+    let piece = |(piece, tone): &'a (String, Tone)| {
+        let style = match tone {
+            Tone::Plain => styles.text,
+            Tone::Strong => styles.strong,
+            Tone::Accent => styles.accent,
+            Tone::Dim => styles.dim,
+            Tone::Bad => styles.bad,
+        };
+        Span::styled(piece.as_str(), if found { style.patch(styles.selected) } else { style })
+    };
+    line.0.iter().map(piece).collect()
 }

@@ -9,7 +9,8 @@ const PARTS: u128 = 64;
 /// The last `cells` samples, newest at the right: a bar per sample, a dot where a sample is missing, blank before the
 /// row was first seen.
 ///
-/// The scale spans the values shown, but never less than a fifth of the largest: ripples stay ripples.
+/// Not ratatui's `Sparkline`, whose scale starts at zero and which has one glyph for all that is absent. This scale spans
+/// the values shown, but never less than a fifth of the largest: ripples stay ripples.
 pub(super) fn sparkline(trend: &Trend, cells: usize, glyphs: &Glyphs) -> String {
     let points = squeeze(&trend.points, cells);
     let values = || points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });

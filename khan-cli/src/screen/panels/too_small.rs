@@ -1,12 +1,13 @@
 //! A terminal too small for the screen still gets the answer.
 
+use ratatui::text::Line;
+
 use crate::model::NodeState;
 use crate::screen::drill::title;
 use crate::screen::format;
 use crate::screen::layout::SMALLEST;
 use crate::screen::state::App;
 use crate::screen::text;
-
 use crate::screen::widgets::canvas::Canvas;
 
 /// Draws the summary.
@@ -41,8 +42,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         3 => &[1, 2, 3],
         _ => &[0, 1, 2, 3],
     };
-    for (y, line) in order.iter().enumerate() {
-        let style = if *line == 1 { app.settings.styles().strong } else { app.settings.styles().text };
-        canvas.put(0, u16::try_from(y).unwrap_or(0), &lines[*line], style);
-    }
+    let styles = app.settings.styles();
+    let style = |line| if line == 1 { styles.strong } else { styles.text };
+    canvas.lines(order.iter().map(|line| Line::styled(lines[*line].as_str(), style(*line))));
 }

@@ -1,11 +1,16 @@
 //! Writing into a part of the frame and never outside of it.
 
+use std::borrow::Cow;
+
 use khan_api::text::printable;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::widgets::{Clear, Paragraph, Widget};
 
-/// A rectangle of the frame. Coordinates are relative to its corner; what lies outside is not written.
+/// A rectangle of the frame. Coordinates are relative to its corner; what lies outside is not written, and characters that
+/// a terminal must not see are written as U+FFFD.
 pub(in crate::screen) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
@@ -55,12 +60,19 @@ impl<'a> Canvas<'a> {
         end - self.area.x
     }
 
-    /// Writes `text` so that it ends before column `end`, cut on its left if it must be, and returns where it begins.
+    /// Writes `text` so that it ends before column `end`, and returns where it begins. Without room for all of it, its end
+    /// is cut off.
     pub(in crate::screen) fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
         let end = end.min(self.area.width);
         let start = end.saturating_sub(cells(text));
         self.put_in(start, y, end - start, text, style);
         start
+    }
+
+    /// Writes lines from the top.
+    pub(in crate::screen) fn lines<'l>(&mut self, lines: impl IntoIterator<Item = Line<'l>>) {
+        let lines: Vec<_> = lines.into_iter().take(self.area.height.into()).map(clean).collect();
+        self.render(Paragraph::new(lines));
     }
 
     /// Adds a style to cells.
@@ -71,19 +83,28 @@ impl<'a> Canvas<'a> {
 
     /// A rule across a line.
     pub(in crate::screen) fn rule(&mut self, y: u16, glyph: &str, style: Style) {
-        for x in 0..self.area.width {
-            self.put_in(x, y, 1, glyph, style);
-        }
+        self.put(0, y, &glyph.repeat(self.area.width.into()), style);
     }
 
     /// Blanks everything.
     pub(in crate::screen) fn clear(&mut self) {
-        for y in self.area.top()..self.area.bottom() {
-            for x in self.area.left()..self.area.right() {
-                self.buffer[(x, y)].reset();
-            }
+        self.render(Clear);
+    }
+
+    /// Draws one of ratatui's widgets. The widgets of this room do so with lines that are [`clean`]; panels cannot.
+    pub(super) fn render(&mut self, widget: impl Widget) {
+        widget.render(self.area, self.buffer);
+    }
+}
+
+/// A line with every character in sight.
+pub(super) fn clean(mut line: Line<'_>) -> Line<'_> {
+    for span in &mut line.spans {
+        if let Cow::Owned(clean) = printable(&span.content) {
+            span.content = clean.into();
         }
     }
+    line
 }
 
 /// Cells that a text of our own takes.
@@ -106,5 +127,14 @@ mod tests {
         canvas.style(0, 7, 50, Style::new());
         let _ = canvas.part(8, 8, 9, 9).put(0, 0, "q", Style::new());
         assert_eq!(buffer, Buffer::with_lines(["          ", "  longe   ", "          "]));
+    }
+
+    #[test]
+    fn characters_that_act_on_a_terminal_are_shown_instead() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 3));
+        let mut canvas = Canvas::new(&mut buffer, Rect::new(0, 0, 12, 3));
+        canvas.put(0, 0, "a\u{1b}[2J", Style::new());
+        canvas.part(0, 1, 12, 2).lines([Line::raw("pay\u{202e}roll"), Line::raw(String::from("a\u{200b}b"))]);
+        assert_eq!(buffer, Buffer::with_lines(["a\u{fffd}[2J       ", "pay\u{fffd}roll    ", "a\u{fffd}b         "]));
     }
 }

@@ -3,94 +3,106 @@
 use std::fmt::Write as _;
 
 use khan_api::Connection;
+use ratatui::text::{Line, Span};
 
 use crate::feed::Samples;
-use crate::screen::drill::{Drill, SAMPLE_LIMIT, Sample};
+use crate::screen::drill::{Drill, Sample};
 use crate::screen::format;
+use crate::screen::panels::cells::name;
 use crate::screen::state::App;
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
+use crate::screen::widgets::table::{Column, Row, Table};
 
+#[derive(Clone, Copy)]
+enum Field {
+    Ends,
+    Age,
+    Idle,
+    Timeout,
+    Bytes,
+}
+
+fn columns(width: u16) -> Vec<Column<Field>> {
+    // The head of the first says what is listed, and is drawn over the line.
+    let ends = Column::names(Field::Ends, "");
+    match width {
+        0..60 => vec![ends],
+        60..100 => vec![ends, Column::right(Field::Idle, "idle", 8), Column::right(Field::Timeout, "timeout", 8)],
+        _ => vec![
+            ends,
+            Column::right(Field::Age, "age", 8),
+            Column::right(Field::Idle, "idle", 8),
+            Column::right(Field::Timeout, "timeout", 9),
+            Column::right(Field::Bytes, "bytes tx/rx", 13),
+        ],
+    }
+}
+
+/// Draws the sample, or what became of the question for it.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let focused = drill.pane >= drill.panes.len();
     let head = if focused { styles.accent } else { styles.head };
-    let end = canvas.width().saturating_sub(1);
-    let answers = match &drill.sample {
+    match &drill.sample {
         Sample::Asked => {
             canvas.put(1, 0, "sample of connections", head);
             canvas.put(3, 1, "asking the nodes that hold them ...", styles.dim);
-            return;
         }
         Sample::Failed(reason) => {
             canvas.put(1, 0, "sample of connections", head);
-            let room = usize::from(end).saturating_sub(4);
-            for (y, line) in (1..).zip(text::wrap(reason, room)) {
-                canvas.put(3, y, &line, styles.warn);
+            let room = usize::from(canvas.width()).saturating_sub(5);
+            let lines = text::wrap(reason, room).into_iter().map(|line| Line::styled(line, styles.warn));
+            canvas.part(3, 1, canvas.width(), canvas.height()).lines(lines);
+        }
+        Sample::Ready(samples) => {
+            let listed = entries(app, drill, samples, focused, canvas);
+            let room = canvas.width().saturating_sub(if canvas.width() >= 100 { 41 } else { 21 });
+            let title = name(app, &title(samples, listed), room, head);
+            canvas.put(1, 0, &title.content, title.style);
+            if listed == 0 {
+                canvas.put(3, 1, "none is left: they closed since the snapshot", styles.dim);
             }
-            return;
         }
-        Sample::Ready(samples) => samples,
-    };
-    let Samples { tables: answers, missed } = answers;
-    let matched: u64 = answers.iter().map(|answer| answer.matched).sum();
-    let nodes: Vec<_> = answers.iter().map(|answer| answer.node.as_str()).collect();
-    let listed: usize = answers.iter().map(|answer| answer.connections.len()).sum();
-    // A connection across nodes stands in the tables of both, so these are entries, not connections.
-    let without: Vec<_> = missed.iter().map(|missed| missed.node.as_str()).collect();
-    let without = if without.is_empty() { String::new() } else { format!(", WITHOUT {}", without.join(", ")) };
-    let words = format!("table entries ({listed} of {} on {}{without})", format::count(matched), nodes.join(", "));
-    let ellipsis = app.settings.glyphs().ellipsis;
-    let room = usize::from(end).saturating_sub(if canvas.width() >= 100 { 40 } else { 20 });
-    canvas.put(1, 0, &text::fit(&words, room, ellipsis), head);
-    let columns = connection_columns(canvas.width());
-    for (end, head, _) in &columns {
-        canvas.put_right(*end, 0, head, styles.head);
-    }
-    let cursor = drill.cursors[drill.panes.len()];
-    let height = usize::from(canvas.height()).saturating_sub(1);
-    let connections = answers.iter().flat_map(|answer| &answer.connections).enumerate();
-    for (y, (i, connection)) in (1..).zip(connections.skip(cursor.offset).take(height.min(SAMPLE_LIMIT * 4))) {
-        let left = columns.first().map_or(end, |(end, ..)| end.saturating_sub(9));
-        let room = left.saturating_sub(3);
-        canvas.put_in(3, y, room, &text::fit(&tuple(connection), room.into(), ellipsis), styles.text);
-        for (end, _, value) in &columns {
-            canvas.put_right(*end, y, &value(connection), styles.text);
-        }
-        if focused && cursor.key.is_some_and(|key| key.0 == i as u128) {
-            canvas.put(1, y, ">", styles.accent);
-            canvas.style(0, y, canvas.width(), styles.selected);
-        }
-    }
-    if listed == 0 && canvas.height() > 1 {
-        canvas.put(3, 1, "none is left: they closed since the snapshot", styles.dim);
     }
 }
 
-type Value = fn(&Connection) -> String;
+/// How many entries of which tables are listed. A connection between two nodes stands in the tables of both, so these are
+/// entries, not connections.
+fn title(samples: &Samples, listed: usize) -> String {
+    let matched: u64 = samples.tables.iter().map(|table| table.matched).sum();
+    let nodes: Vec<_> = samples.tables.iter().map(|table| table.node.as_str()).collect();
+    let missed: Vec<_> = samples.missed.iter().map(|missed| missed.node.as_str()).collect();
+    let without = if missed.is_empty() { String::new() } else { format!(", WITHOUT {}", missed.join(", ")) };
+    format!("table entries ({listed} of {} on {}{without})", format::count(matched), nodes.join(", "))
+}
 
-/// Ends, heads and values of the columns at the right.
-fn connection_columns(width: u16) -> Vec<(u16, &'static str, Value)> {
-    let end = width.saturating_sub(1);
-    let age: Value = |c| seconds(c.age_seconds);
-    let idle: Value = |c| seconds(c.idle_seconds.map(u64::from));
-    let timeout: Value = |c| seconds(c.timeout_seconds.map(u64::from));
-    let bytes: Value = |c| match (c.bytes_sent, c.bytes_received) {
-        (Some(sent), Some(received)) => format!("{}/{}", format::bytes(sent), format::bytes(received)),
-        _ => "-".into(),
+/// Draws the entries and returns how many there are.
+fn entries(app: &App, drill: &Drill, samples: &Samples, focused: bool, canvas: &mut Canvas<'_>) -> usize {
+    let entries: Vec<_> = samples.tables.iter().flat_map(|table| &table.connections).collect();
+    let cursor = drill.cursors[drill.panes.len()];
+    let table =
+        Table::new(app.settings.styles(), columns(canvas.width()), cursor.offset..entries.len(), |at, slots| {
+            let selected = focused && cursor.key.is_some_and(|key| key.0 == at as u128);
+            let cells = slots.iter().map(|slot| cell(app, entries[at], slot.id(), slot.width));
+            Row::new(cells).sign(if selected { ">" } else { "" }).selected(selected)
+        });
+    table.padding(1, 1).draw(canvas);
+    entries.len()
+}
+
+fn cell(app: &App, connection: &Connection, field: Field, cells: u16) -> Span<'static> {
+    let text = match field {
+        Field::Ends => return name(app, &tuple(connection), cells, app.settings.styles().text),
+        Field::Age => seconds(connection.age_seconds),
+        Field::Idle => seconds(connection.idle_seconds.map(u64::from)),
+        Field::Timeout => seconds(connection.timeout_seconds.map(u64::from)),
+        Field::Bytes => match (connection.bytes_sent, connection.bytes_received) {
+            (Some(sent), Some(received)) => format!("{}/{}", format::bytes(sent), format::bytes(received)),
+            _ => "-".into(),
+        },
     };
-    if width >= 100 {
-        vec![
-            (end.saturating_sub(33), "age", age),
-            (end.saturating_sub(24), "idle", idle),
-            (end.saturating_sub(14), "timeout", timeout),
-            (end, "bytes tx/rx", bytes),
-        ]
-    } else if width >= 60 {
-        vec![(end.saturating_sub(9), "idle", idle), (end, "timeout", timeout)]
-    } else {
-        Vec::new()
-    }
+    Span::styled(text, app.settings.styles().text)
 }
 
 fn seconds(seconds: Option<u64>) -> String {
