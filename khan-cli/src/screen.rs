@@ -10,9 +10,7 @@
 //! change them, [`panels`] only reads, and [`mod@run`] is the only file that knows a terminal, a clock or a channel.
 
 pub mod tab;
-pub mod input;
 pub mod keys;
-pub mod keymap;
 
 pub mod depth;
 pub mod styles;
@@ -25,7 +23,6 @@ pub mod items;
 pub mod layout;
 
 pub mod errors;
-pub mod table_usage;
 pub mod cursor;
 pub mod drill;
 pub mod menu;
@@ -41,10 +38,6 @@ pub mod panels;
 
 pub mod options;
 
-pub mod background;
-mod clipboard;
-mod export;
-pub mod signals;
 pub mod terminal;
 pub mod run;
 

@@ -1,4 +1,4 @@
-//! An opened row: the same connections told apart more finely, their past, and a sample of single ones.
+//! An opened row: the same connections split more finely, their past, and a sample of single ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -59,7 +59,7 @@ impl Drill {
         let by = query.group_by;
         let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
         let mut panes: Vec<_> = panes(&by).into_iter().map(|pane| (pane, Projection::default())).collect();
-        if !tells_backends(view, &within) {
+        if !knows_backends(view, &within) {
             panes.retain(|(pane, _)| !pane.by.takes_backend() || by.takes_backend());
         }
         if row.fan {
@@ -143,7 +143,7 @@ impl Drill {
         self.cursors[self.pane].settle(&keys, height);
     }
 
-    /// Which connections to read, and from whom.
+    /// Which connections to read, and from which nodes.
     pub fn request(&self, view: &View) -> SampleRequest {
         let (mut src, mut dst) = (BTreeMap::new(), BTreeMap::new());
         let mut nodes: HashMap<u32, u64> = HashMap::new();
@@ -176,11 +176,11 @@ impl Drill {
     }
 }
 
-/// Whether any of these connections is known by who answers: Prometheus has what was dialled only.
-fn tells_backends(view: &View, query: &Query) -> bool {
-    let mut tells = false;
-    crate::model::groups::select(view, query, |row, _, _| tells |= row.row.backend_port > 0 || row.backend != row.dst);
-    tells
+/// Whether the answering end of any of these connections is known: Prometheus has only what was dialled.
+fn knows_backends(view: &View, query: &Query) -> bool {
+    let mut known = false;
+    crate::model::groups::select(view, query, |row, _, _| known |= row.row.backend_port > 0 || row.backend != row.dst);
+    known
 }
 
 fn largest(ends: BTreeMap<IpAddr, u64>) -> Vec<IpAddr> {

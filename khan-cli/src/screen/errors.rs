@@ -17,7 +17,7 @@ pub struct Entry {
     pub message: String,
     /// When it ended.
     pub over: Option<Timestamp>,
-    /// How often it was told.
+    /// How often it was reported.
     pub times: u32,
 }
 
@@ -28,7 +28,7 @@ pub struct ErrorLog {
 }
 
 impl ErrorLog {
-    /// A trouble began, or is told again.
+    /// A trouble began, or is reported again.
     pub fn begin(&mut self, at: Timestamp, node: &str, message: &str) {
         let same = |e: &&mut Entry| e.over.is_none() && e.node == node && e.message == message;
         if let Some(entry) = self.entries.iter_mut().rev().find(same) {

@@ -129,7 +129,7 @@ pub fn is_bundle(row: &Row) -> bool {
     row.fan || many(&row.src) || many(&row.dst)
 }
 
-/// What an expanded row is told apart by: its sources where there are several, else its destinations.
+/// How an expanded row is split: by its sources where there are several, else by its destinations.
 pub fn finer(row: &Row, by: &GroupBy) -> GroupBy {
     let many = |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.addresses > 1);
     if many(&row.src) || !many(&row.dst) && row.src.is_some() {

@@ -1,10 +1,15 @@
 //! The one table of what a key can do. Dispatch, the help screen, the footer's hints, the command line's names and the
 //! check of configured bindings are all derived from it.
 
+mod key;
+mod keymap;
+
 use ratatui::crossterm::event::KeyCode;
 
-use super::input::Key;
 use super::tab::Tab;
+
+pub use key::{Key, ParseKeyError};
+pub use keymap::{Keymap, KeymapError};
 
 /// Where keys are pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

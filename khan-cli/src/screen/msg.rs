@@ -10,7 +10,7 @@ use crate::feed::{News, SampleRequest, Samples};
 use crate::model::View;
 use crate::model::label_selection::LabelSelection;
 
-use super::input::Key;
+use super::keys::Key;
 use super::styles::Theme;
 
 /// Something that happened.

@@ -11,7 +11,7 @@ use crate::report::column::UnknownColumn;
 use super::columns::Choice;
 use super::depth::{ColorChoice, Depth};
 use super::glyphs::Glyphs;
-use super::keymap::{Keymap, KeymapError};
+use super::keys::{Keymap, KeymapError};
 use super::state::App;
 use super::state::settings::Setup;
 use super::styles::Theme;
@@ -23,7 +23,7 @@ pub struct Options {
     pub query: Query,
     /// What counts as a leak.
     pub rule: LeakRule,
-    /// Colours; without a choice those that suit the terminal's background, where it tells it.
+    /// Colours; `None` for those that suit the terminal's background.
     pub theme: Option<Theme>,
     /// Whether colours may be used.
     pub color: ColorChoice,

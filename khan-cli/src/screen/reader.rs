@@ -1,20 +1,23 @@
 //! The texts that can be read over a screen, line by line: help, the error log, something to copy.
 
-mod agent;
-mod errors;
 mod help;
+mod errors;
+mod agent;
+mod promql;
+mod kubectl;
 
 use jiff::tz::TimeZone;
 
 use crate::model::LeakRule;
 
 use super::errors::ErrorLog;
-use super::keymap::Keymap;
-use super::keys::Context;
+use super::keys::{Context, Keymap};
 use super::tab::Tab;
 use super::text;
 
 pub use agent::agent;
+pub use kubectl::kubectl;
+pub use promql::promql;
 
 /// A text that scrolls.
 #[derive(Clone, Debug)]

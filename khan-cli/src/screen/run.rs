@@ -3,6 +3,9 @@
 //! One turn waits for something to happen, takes everything else that is ready too, and draws once if the screen must
 //! change. Two draws are at least 33 ms apart; nothing is drawn while nothing happens, except that ages tick.
 
+mod export;
+mod effects;
+
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
@@ -20,19 +23,17 @@ use crate::feed::{Feed, News};
 use crate::model::View;
 use crate::model::label_selection::LabelSelection;
 
-use super::background::{self, Latecomer};
-use super::clipboard;
-use super::export::export;
-use super::input::Key;
-use super::msg::{Effect, Exit, Msg};
+use super::keys::Key;
+use super::msg::Msg;
 use super::panels;
-use super::signals::{Signal, Signals};
 use super::state::App;
 use super::tab::Tab;
+use super::terminal::background::{self, Latecomer};
+use super::terminal::signals::{Signal, Signals};
 use super::terminal::{self, Screen};
 use super::update::update;
 
-/// Two draws are at least so far apart.
+/// The least time between two draws.
 const FRAME: Duration = Duration::from_millis(33);
 
 /// Why the screen cannot go on.
@@ -99,7 +100,7 @@ pub async fn run(app: App, connection: Connection) -> Result<(Ending, App), Erro
         answers,
         answered,
         question: None,
-        drawn: None,
+        next_draw: Instant::now(),
         asked: HashSet::new(),
         latecomer: None,
     };
@@ -131,8 +132,9 @@ struct Turn {
     answered: mpsc::Receiver<Msg>,
     /// The question for single connections that is on its way.
     question: Option<JoinHandle<()>>,
-    drawn: Option<Instant>,
-    /// What the source was told that is asked of its views.
+    /// The next draw is not before this.
+    next_draw: Instant,
+    /// Shapes of the queries that the source knows about.
     asked: HashSet<u128>,
     /// Watches for an answer about the terminal's background, while one may still come.
     latecomer: Option<Latecomer>,
@@ -146,7 +148,6 @@ enum Wake {
     Answer(Msg),
     Signal(Signal),
     Clock,
-    Draw,
     Panic,
 }
 
@@ -159,7 +160,12 @@ impl Turn {
         let (mut views_open, mut news_open) = (true, true);
         self.feed.views.mark_changed();
         loop {
-            let due = self.app.is_dirty().then(|| self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME));
+            // Before anything else, so that a source that never pauses still leaves time for frames.
+            let dirty = self.app.is_dirty();
+            if dirty && self.next_draw <= Instant::now() {
+                self.draw()?;
+                continue;
+            }
             let wake = tokio::select! {
                 () = terminal::panicked() => Wake::Panic,
                 signal = self.signals.next() => Wake::Signal(signal),
@@ -170,7 +176,7 @@ impl Turn {
                 }
                 news = self.feed.news.recv(), if news_open => Wake::News(news),
                 _ = clock.tick() => Wake::Clock,
-                () = async { sleep_until(due.unwrap_or_else(Instant::now).into()).await }, if due.is_some() => Wake::Draw,
+                () = sleep_until(self.next_draw.into()), if dirty => continue,
             };
             let ended = match wake {
                 Wake::Panic => return Err(Error::Panicked),
@@ -183,23 +189,19 @@ impl Turn {
                     }
                     ended
                 }
-                Wake::Answer(msg) => self.tell(msg).await?,
-                Wake::View(Some(view)) => self.tell(Msg::View(view)).await?,
+                Wake::Answer(msg) => self.react(msg).await?,
+                Wake::View(Some(view)) => self.react(Msg::View(view)).await?,
                 Wake::View(None) => {
                     views_open = false;
-                    self.tell(Msg::SourceGone).await?
+                    self.react(Msg::SourceGone).await?
                 }
-                Wake::News(Some(news)) => self.tell(Msg::News(news)).await?,
+                Wake::News(Some(news)) => self.react(Msg::News(news)).await?,
                 Wake::News(None) => {
                     news_open = false;
                     None
                 }
                 Wake::Clock if !terminal::alive() => Some(Ending::HungUp),
-                Wake::Clock => self.tell(Msg::Tick(Timestamp::now())).await?,
-                Wake::Draw => {
-                    self.draw()?;
-                    None
-                }
+                Wake::Clock => self.react(Msg::Tick(Timestamp::now())).await?,
             };
             if let Some(ending) = ended {
                 return Ok(ending);
@@ -215,7 +217,7 @@ impl Turn {
             self.latecomer = Some(Latecomer::expect(Instant::now()));
         }
         for key in answer.typed {
-            if let Some(ending) = self.tell(Msg::Key(key)).await? {
+            if let Some(ending) = self.react(Msg::Key(key)).await? {
                 return Ok(Some(ending));
             }
         }
@@ -231,7 +233,7 @@ impl Turn {
         let (width, height) = ratatui::crossterm::terminal::size()?;
         self.update(Msg::Resize(width, height));
         self.update(Msg::Drawn);
-        self.drawn = Some(Instant::now());
+        self.next_draw = Instant::now() + FRAME;
         self.ask();
         let app = &self.app;
         match self.screen.draw(|frame| panels::draw(app, frame)) {
@@ -242,7 +244,7 @@ impl Turn {
         }
     }
 
-    /// Tells the source what is asked of its views now, so that one that sums on a server sums finely enough.
+    /// Lets the source know what is asked of its views now, so that one that sums on a server sums finely enough.
     fn ask(&mut self) {
         let leaks = (self.app.lists.tab() == Tab::Leaks).then(|| self.app.question.leak_query().by_pod());
         for query in self.app.data.history().tracked().chain(leaks.as_ref()) {
@@ -271,90 +273,12 @@ impl Turn {
             },
         };
         match msg {
-            Some(msg) => self.tell(msg).await,
+            Some(msg) => self.react(msg).await,
             None => Ok(None),
         }
     }
 
     fn is_late(&mut self, key: Key) -> bool {
         self.latecomer.as_mut().is_some_and(|latecomer| latecomer.takes(key, Instant::now()))
-    }
-
-    async fn signalled(&mut self, signal: Signal) -> Result<Option<Ending>, Error> {
-        match signal {
-            Signal::Interrupt => Ok(Some(Ending::Interrupted)),
-            Signal::Terminate => Ok(Some(Ending::Terminated)),
-            Signal::HangUp => Ok(Some(Ending::HungUp)),
-            Signal::Stop => {
-                self.suspend().await?;
-                Ok(None)
-            }
-            Signal::Continue => {
-                self.screen.reenter()?;
-                self.update(Msg::Lost);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Gives the terminal back, stops, and takes it again when somebody says so.
-    async fn suspend(&mut self) -> Result<(), Error> {
-        terminal::restore(&[]);
-        self.signals.stop().await;
-        self.screen.reenter()?;
-        self.update(Msg::Lost);
-        Ok(())
-    }
-
-    async fn tell(&mut self, msg: Msg) -> Result<Option<Ending>, Error> {
-        for effect in update(&mut self.app, msg, Instant::now()) {
-            match effect {
-                Effect::Quit(Exit::Quit) => return Ok(Some(Ending::Quit)),
-                Effect::Quit(Exit::Interrupt) => return Ok(Some(Ending::Interrupted)),
-                Effect::Quit(Exit::Reconnect(context)) => return Ok(Some(Ending::Reconnect(context))),
-                Effect::Quit(Exit::Keep) => {
-                    let app = &self.app;
-                    let lines = self.screen.lines(|frame| panels::draw(app, frame))?;
-                    terminal::restore(&lines);
-                    return Ok(Some(Ending::Quit));
-                }
-                Effect::Suspend => self.suspend().await?,
-                Effect::Repaint => self.screen.repaint()?,
-                Effect::Mouse(on) => self.screen.set_mouse(on)?,
-                Effect::Copy(text) => {
-                    self.screen.write(&terminal::clipboard(&text))?;
-                    clipboard::feed(text);
-                }
-                Effect::Write(extension, text) => self.write(extension, text),
-                Effect::Refresh => self.feed.handle.refresh(),
-                Effect::Interval(interval) => self.feed.handle.set_interval(interval),
-                Effect::Cancel => self.cancel(),
-                Effect::Sample(number, request) => {
-                    self.cancel();
-                    let (handle, answers) = (self.feed.handle.clone(), self.answers.clone());
-                    self.question = Some(tokio::spawn(async move {
-                        let answer = handle.sample(request).await;
-                        let _ = answers.send(Msg::Sample(number, answer.map_err(|error| error.to_string()))).await;
-                    }));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn cancel(&mut self) {
-        if let Some(question) = self.question.take() {
-            question.abort();
-        }
-    }
-
-    fn write(&self, extension: &'static str, text: String) {
-        let (answers, directory) = (self.answers.clone(), self.app.settings.directory().to_owned());
-        let stamp = self.app.data.clock();
-        tokio::spawn(async move {
-            let written = tokio::task::spawn_blocking(move || export(&directory, stamp, extension, &text)).await;
-            let written = written.unwrap_or_else(|error| Err(error.to_string()));
-            let _ = answers.send(Msg::Written(written)).await;
-        });
     }
 }

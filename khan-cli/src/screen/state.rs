@@ -2,6 +2,7 @@
 //! [`update`](super::update) alone.
 
 pub mod settings;
+pub mod table_usage;
 pub mod data;
 pub mod lists;
 pub mod question;

@@ -17,7 +17,7 @@ pub enum Theme {
     Light,
     /// For dark backgrounds.
     Dark,
-    /// Colours that colour-blind people tell apart (Okabe and Ito), on any background.
+    /// Colours that colour-blind people can distinguish (Okabe and Ito), on any background.
     Cvd,
     /// No colours.
     Mono,

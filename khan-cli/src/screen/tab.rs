@@ -102,7 +102,7 @@ pub enum End {
 }
 
 impl Grouping {
-    /// The term that its rows must pass beside the user's filter.
+    /// The term that its rows must pass besides the user's filter.
     pub fn restriction(&self) -> Option<Filter> {
         let outside = || vec![Selector::Kind(Kind::External), Selector::Kind(Kind::Unknown)];
         let term = match self.outside? {
@@ -165,7 +165,7 @@ const EXTERNAL: &[Grouping] = &[
     Grouping { name: "outside pairs", by: GroupBy::EDGES, outside: Some(End::Any) },
 ];
 
-/// The lists that the details of a row show: the row's connections told apart more finely.
+/// The lists that the details of a row show: the row's connections split more finely.
 pub fn panes(row: &GroupBy) -> Vec<Grouping> {
     let fine = |grain: Option<Grain>| matches!(grain, Some(Grain::Name | Grain::Address));
     let mut panes = Vec::new();

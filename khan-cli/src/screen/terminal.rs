@@ -4,6 +4,10 @@
 //! error, a panic on any thread, a signal or a suspend: it is idempotent, and every step is tried even if one before it
 //! failed.
 
+pub mod background;
+pub mod clipboard;
+pub mod signals;
+
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -30,7 +34,7 @@ const MOUSE: u8 = 8;
 /// What is switched on now.
 static MODES: AtomicU8 = AtomicU8::new(0);
 
-/// Told when a panic on any thread has given the terminal back, so that the event loop ends instead of drawing on.
+/// Notified when a panic on any thread has given the terminal back, so that the event loop ends instead of drawing on.
 static PANICKED: Notify = Notify::const_new();
 
 /// Ends when some thread has panicked.
@@ -174,11 +178,4 @@ impl Drop for Screen {
 /// spins for ever on an input that is always "ready".
 pub fn alive() -> bool {
     io::stdout().is_terminal()
-}
-
-/// The request that puts `text` on the clipboard (OSC 52), which also works through ssh.
-pub fn clipboard(text: &str) -> Vec<u8> {
-    use base64::Engine as _;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
-    format!("\x1b]52;c;{encoded}\x07").into_bytes()
 }

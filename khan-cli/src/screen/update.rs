@@ -8,8 +8,7 @@ mod typing;
 
 use std::time::Instant;
 
-use super::input::Key;
-use super::keys::Action;
+use super::keys::{Action, Key};
 use super::layout::tabs::tab_at;
 use super::msg::{Effect, Exit, Msg};
 use super::state::App;
@@ -38,13 +37,13 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
             app.refresh(true);
         }
         Msg::View(view) => {
-            if app.data.take(view) {
+            if app.data.take_view(view) {
                 app.refresh(true);
             }
         }
         Msg::News(news) => {
             app.touch();
-            if app.data.hear(news) {
+            if app.data.take_news(news) {
                 app.refresh(true);
             }
         }
@@ -60,7 +59,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         Msg::Written(Ok(path)) => app.say(now, format!("written: {}", path.display())),
         Msg::Written(Err(reason)) => app.say(now, format!("not written: {reason}")),
         Msg::Tick(clock) => {
-            // The header tells ages, so every second shows.
+            // The header shows ages, so every second counts.
             app.data.tick(clock);
             app.overlays.tick(now);
             app.touch();

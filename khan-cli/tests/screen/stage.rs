@@ -14,7 +14,7 @@ use khan_cli::model::{LeakRule, NodeInput, NodeState, NodeStatus, NodeTable, Poo
 use khan_cli::screen::columns::Choice;
 use khan_cli::screen::depth::Depth;
 use khan_cli::screen::glyphs::{ASCII, UTF8};
-use khan_cli::screen::keymap::Keymap;
+use khan_cli::screen::keys::Keymap;
 use khan_cli::screen::msg::{Effect, Msg};
 use khan_cli::screen::panels::draw;
 use khan_cli::screen::state::App;

@@ -58,7 +58,7 @@ pub(super) fn lines(context: Context, matter: Matter<'_>, width: usize) -> Vec<L
     lines
 }
 
-/// A term with its meaning beside it.
+/// A term and its meaning, side by side.
 fn explained(term: &str, meaning: &str, width: usize) -> Vec<Line> {
     let meaning = text::wrap(meaning, width.saturating_sub(16).max(8));
     let line = |(i, part): (usize, String)| {

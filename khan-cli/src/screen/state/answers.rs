@@ -9,7 +9,7 @@ use super::data::Data;
 use super::lists::Lists;
 use super::question::Question;
 
-/// See the module.
+/// The answers to what is asked now. [`Answers::items`] is the list that they make.
 #[derive(Debug, Default)]
 pub struct Answers {
     projection: Projection,

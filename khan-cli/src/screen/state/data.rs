@@ -9,9 +9,10 @@ use crate::feed::{Link, News};
 use crate::model::leak::LeakReport;
 use crate::model::{History, LeakRule, Projection, Query, SourceKind, View, leaks, project};
 use crate::screen::errors::ErrorLog;
-use crate::screen::table_usage::TableUsage;
 
-/// See the module.
+use super::table_usage::TableUsage;
+
+/// What the source has said so far, and whether it goes on.
 #[derive(Debug)]
 pub struct Data {
     clock: Timestamp,
@@ -123,7 +124,7 @@ impl Data {
     }
 
     /// Takes a view. Says whether it is the one on the screen now.
-    pub(in crate::screen) fn take(&mut self, view: Arc<View>) -> bool {
+    pub(in crate::screen) fn take_view(&mut self, view: Arc<View>) -> bool {
         self.clock = self.clock.max(view.assembled);
         if let Some(pause) = &mut self.paused {
             pause.history.push(Arc::clone(&view));
@@ -138,7 +139,7 @@ impl Data {
     }
 
     /// Takes news. Says whether the past has changed.
-    pub(in crate::screen) fn hear(&mut self, news: News) -> bool {
+    pub(in crate::screen) fn take_news(&mut self, news: News) -> bool {
         match news {
             News::Error { at, node, message } => self.errors.begin(at, &node, &message),
             News::Recovered { at, node } => self.errors.end(at, &node),

@@ -6,7 +6,7 @@ use crate::screen::drill::{Drill, Sample};
 
 use super::data::Data;
 
-/// See the module.
+/// Opened rows; the last one is on the screen.
 #[derive(Debug, Default)]
 pub struct Drills {
     stack: Vec<Drill>,

@@ -23,7 +23,7 @@ pub struct ListState {
     pub shift: usize,
 }
 
-/// See the module.
+/// Which view is shown, and how the list of each stands.
 #[derive(Debug)]
 pub struct Lists {
     tab: Tab,

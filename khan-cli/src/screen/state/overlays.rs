@@ -17,7 +17,7 @@ pub enum Overlay {
     Menu(Menu),
 }
 
-/// See the module.
+/// At most one text or menu, and at most one message.
 #[derive(Debug, Default)]
 pub struct Overlays {
     open: Option<Overlay>,

@@ -1,13 +1,13 @@
 //! The line being typed, and lines typed before.
 
 use crate::screen::cursor::Cursor;
-use crate::screen::input::Key;
+use crate::screen::keys::Key;
 use crate::screen::prompt::{Outcome, Prompt, Purpose};
 
 /// Lines typed before that are remembered.
 const RECENT: usize = 50;
 
-/// See the module.
+/// The line being typed, if any, with what belongs to it.
 #[derive(Debug, Default)]
 pub struct Prompts {
     open: Option<Prompt>,

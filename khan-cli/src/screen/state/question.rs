@@ -25,7 +25,7 @@ pub enum Delta {
     Rate,
 }
 
-/// See the module.
+/// What is asked, apart from what each list asks for itself.
 #[derive(Debug)]
 pub struct Question {
     base: Query,
@@ -136,12 +136,12 @@ impl Question {
         }
     }
 
-    /// Lists at most so many rows; 0 for all.
+    /// Lists at most `limit` rows; 0 for all.
     pub(in crate::screen) fn set_limit(&mut self, limit: usize) {
         self.base.limit = limit;
     }
 
-    /// Compares with what was so long ago.
+    /// Looks back this far for changes.
     pub(in crate::screen) fn set_window(&mut self, window: Duration) {
         self.base.window = window;
     }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::screen::columns::{Choice, Column};
 use crate::screen::depth::Depth;
 use crate::screen::glyphs::Glyphs;
-use crate::screen::keymap::Keymap;
+use crate::screen::keys::Keymap;
 use crate::screen::styles::{Styles, Theme};
 
 /// What the screen starts with.

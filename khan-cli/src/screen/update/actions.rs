@@ -12,12 +12,12 @@ use crate::screen::keys::Action;
 use crate::screen::menu::MenuKind;
 use crate::screen::msg::{Effect, Exit};
 use crate::screen::prompt::Purpose;
-use crate::screen::reader::Text;
+use crate::screen::reader::{Text, kubectl, promql};
 use crate::screen::state::App;
 use crate::screen::state::question::Delta;
 use crate::screen::tab::Tab;
 
-use super::copy_export;
+use super::copy_export::{copy, subject};
 
 use menus::{choose, menu};
 use motion::go;
@@ -157,9 +157,9 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
             app.refresh(false);
         }
         Action::Wide => app.settings.turn_wide(),
-        Action::Copy => return copy_export::copy(app, now),
-        Action::Promql => app.overlays.read(copy_export::promql(app)),
-        Action::Kubectl => app.overlays.read(copy_export::kubectl(app)),
+        Action::Copy => return copy(app, now),
+        Action::Promql => app.overlays.read(promql(subject(app), app.question.base().window)),
+        Action::Kubectl => app.overlays.read(kubectl(subject(app))),
         Action::Mouse => {
             app.settings.turn_mouse();
             let on = app.settings.mouse();

@@ -1,13 +1,11 @@
-//! What can be taken away from the screen: a row on the clipboard, the list in a file, the same question elsewhere.
+//! What can be taken away from the screen: a row on the clipboard, the list in a file.
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use khan_api::Kind;
 use khan_api::text::printable_lines;
 
-use crate::model::{GroupEnd, NodeStatus, Projection, Row};
-use crate::output::shell::quote;
+use crate::model::{NodeStatus, Projection, Row};
 use crate::output::{self, Format, Layout};
 use crate::report::{Report, connections, leaks, nodes};
 
@@ -117,127 +115,13 @@ fn report(app: &App) -> Report {
     }
 }
 
-/// The row whose question is asked elsewhere: the opened one, or the one under the cursor, or the first.
-fn subject(app: &App) -> Option<&Row> {
+/// The row to go on with elsewhere: the opened one, or the one under the cursor, or the first.
+pub(super) fn subject(app: &App) -> Option<&Row> {
     match app.drills.last() {
         Some(drill) => drill.current().or_else(|| {
             let outer = app.answers.items().iter().filter_map(|item| app.row(item));
             outer.into_iter().find(|row| row.key == drill.from)
         }),
         None => app.current_or_first().and_then(|item| app.row(item)),
-    }
-}
-
-/// The same question in PromQL.
-pub(super) fn promql(app: &App) -> Text {
-    let mut labels = Vec::new();
-    let mut by = Vec::new();
-    if let Some(row) = subject(app) {
-        for (side, party) in [("src", &row.src), ("dst", &row.dst)] {
-            let Some(party) = party.as_ref().filter(|_| side == "src" || !row.fan) else { continue };
-            labels.extend(matchers(side, party));
-            by.push(format!("{side}_ns"));
-            by.push(format!("{side}_app"));
-        }
-        if let Some(node) = &row.node {
-            labels.push(format!("node={node:?}"));
-            by.push("node".to_owned());
-        }
-    }
-    labels.push("side=\"client\"".to_owned());
-    let selector = format!("khan_connection{{{}}}", labels.join(", "));
-    let window = format::span(app.question.base().window);
-    let by = if by.is_empty() { String::new() } else { format!(" by ({})", by.join(", ")) };
-    Text::Lines(
-        "PromQL · y copies".into(),
-        vec![
-            "# connections now".into(),
-            format!("sum{by} ({selector})"),
-            String::new(),
-            format!("# change over {window}"),
-            format!("sum{by} (delta({selector}[{window}]))"),
-            String::new(),
-            "# the ten largest pairs".into(),
-            "topk(10, sum by (src_ns, src_app, dst_ns, dst_app) (khan_connection{side=\"client\"}))".into(),
-        ],
-    )
-}
-
-fn matchers(side: &str, party: &GroupEnd) -> Vec<String> {
-    let mut labels = vec![format!("{side}_type=\"{}\"", party.kind)];
-    let fields = [("ns", &party.ns), ("app", &party.app), ("name", &party.name)];
-    labels.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, v)| format!("{side}_{name}={v:?}")));
-    if let Some(ip) = party.ip {
-        labels.push(format!("{side}_ip=\"{ip}\""));
-    }
-    labels
-}
-
-/// Commands that lead on from the row.
-pub(super) fn kubectl(app: &App) -> Text {
-    let mut lines = Vec::new();
-    if let Some(row) = subject(app) {
-        for party in [&row.src, &row.dst].into_iter().flatten() {
-            lines.extend(commands(party));
-        }
-        if let Some(node) = &row.node {
-            lines.push(format!("kubectl describe {}", quote(&format!("node/{node}"))));
-            let selector = format!("spec.nodeName={node}");
-            lines.push(format!("kubectl get pods -A -o wide --field-selector {}", quote(&selector)));
-        }
-    }
-    if lines.is_empty() {
-        lines.push("kubectl get pods -A -o wide".into());
-    }
-    Text::Lines("kubectl · y copies".into(), lines)
-}
-
-/// Names come from peers: each is one word for the shell, and none can be taken for a flag.
-fn commands(party: &GroupEnd) -> Vec<String> {
-    let namespace = quote(&party.ns);
-    let object = |kind: &str, name: &str| quote(&format!("{kind}/{name}")).into_owned();
-    match (party.kind, party.ip) {
-        (Kind::Pod, _) if !party.name.is_empty() => {
-            let pod = object("pod", &party.name);
-            vec![
-                format!("kubectl -n {namespace} describe {pod}"),
-                format!("kubectl -n {namespace} logs {pod} --tail=100"),
-            ]
-        }
-        (Kind::Pod, _) if !party.app.is_empty() => {
-            vec![format!("kubectl -n {namespace} get pods -o wide -l {}", quote(&format!("app={}", party.app)))]
-        }
-        (Kind::Service, _) if !party.app.is_empty() => {
-            let app = quote(&party.app);
-            vec![format!("kubectl -n {namespace} get services,endpointslices -o wide | grep -w -e {app}")]
-        }
-        (Kind::Node, _) => vec![format!("kubectl describe {}", object("node", &party.node))],
-        (_, Some(ip)) => vec![format!("kubectl get pods,services,nodes -A -o wide | grep -w {ip}")],
-        _ => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_one_word_whatever_it_holds() {
-        let party = |kind, ns: &str, name: &str, app: &str| GroupEnd {
-            kind,
-            ns: ns.into(),
-            app: app.into(),
-            name: name.into(),
-            node: "$(id)".into(),
-            ip: None,
-            text: "".into(),
-            addresses: 1,
-        };
-        assert_eq!(
-            commands(&party(Kind::Pod, "a;reboot", "--kubeconfig=x", ""))[0],
-            "kubectl -n 'a;reboot' describe pod/--kubeconfig=x"
-        );
-        assert_eq!(commands(&party(Kind::Pod, "a", "", "`id`")), ["kubectl -n a get pods -o wide -l 'app=`id`'"]);
-        assert_eq!(commands(&party(Kind::Node, "", "", "")), ["kubectl describe 'node/$(id)'"]);
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ratatui::crossterm::event::KeyCode;
 
-use crate::screen::input::Key;
+use crate::screen::keys::Key;
 use crate::screen::msg::Effect;
 use crate::screen::prompt::{Outcome, Prompt, Purpose};
 use crate::screen::state::App;

@@ -5,7 +5,7 @@ use crate::screen::layout::drill::height;
 use crate::screen::state::App;
 use crate::screen::state::overlays::Overlay;
 
-/// Steps of a movement: by so many lines, or to an end.
+/// Lines that a movement goes by; further than any list is long for one to an end.
 fn distance(action: Action, page: usize) -> isize {
     let page = isize::try_from(page.max(1)).unwrap_or(isize::MAX);
     match action {

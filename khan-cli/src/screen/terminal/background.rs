@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use ratatui::crossterm::event::KeyCode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::input::Key;
-use super::styles::Theme;
+use crate::screen::keys::Key;
+use crate::screen::styles::Theme;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(100);

@@ -1,5 +1,5 @@
-//! Files that are written on the user's wish, never over others. They tell who talks to whom, as recordings do, so nobody
-//! else can read them either, whatever the umask says.
+//! Files that the user exports, never written over others. Like recordings they show which apps talk to each other, so they
+//! are readable by their owner alone, whatever the umask says.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -1,4 +1,4 @@
-//! Text to the clipboard of this computer, beside the terminal's own (OSC 52), which not every terminal has.
+//! Text to the clipboard: through the terminal, and through a program of this computer, because not every terminal can.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -21,8 +21,16 @@ fn programs(macos: bool, has: impl Fn(&str) -> bool) -> Vec<&'static [&'static s
     programs
 }
 
-/// Feeds the text to the first of them that is there. Nobody waits for it and nobody is told: OSC 52 has been sent anyway.
-pub(super) fn feed(text: String) {
+/// The request that makes the terminal put `text` on the clipboard (OSC 52), which also works through ssh.
+pub fn request(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+    format!("\x1b]52;c;{encoded}\x07").into_bytes()
+}
+
+/// Feeds the text to the first program that is there. Nobody waits for it, and a failure is silent: the terminal was asked
+/// as well.
+pub fn feed(text: String) {
     let has = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let programs = programs(cfg!(target_os = "macos"), has);
     if programs.is_empty() {

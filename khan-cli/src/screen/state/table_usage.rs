@@ -16,7 +16,7 @@ pub struct TableUsage {
 }
 
 impl TableUsage {
-    /// Takes what a view tells.
+    /// Takes the entries of each node's table from a view.
     pub fn push(&mut self, view: &View) {
         self.nodes.retain(|name, _| view.nodes.iter().any(|node| node.node == *name));
         for node in &view.nodes {
@@ -53,15 +53,15 @@ mod tests {
 
     #[test]
     fn a_growing_table_fills_in_time() {
-        let mut fill = TableUsage::default();
+        let mut usage = TableUsage::default();
         for step in 0..4 {
             let mut agent = Agent::new("n1", 60 * step);
             agent.snapshot.table.entries = 1000 + 100 * u64::try_from(step).unwrap();
             agent.snapshot.table.limit = 2000;
-            fill.push(&view(&[agent]));
+            usage.push(&view(&[agent]));
         }
-        assert_eq!(fill.time_to_full("n1", 2000, Duration::from_mins(15)), Some(Duration::from_mins(7)));
-        assert_eq!(fill.time_to_full("n1", 1300, Duration::from_mins(15)), Some(Duration::ZERO));
-        assert_eq!(fill.time_to_full("n2", 2000, Duration::from_mins(15)), None);
+        assert_eq!(usage.time_to_full("n1", 2000, Duration::from_mins(15)), Some(Duration::from_mins(7)));
+        assert_eq!(usage.time_to_full("n1", 1300, Duration::from_mins(15)), Some(Duration::ZERO));
+        assert_eq!(usage.time_to_full("n2", 2000, Duration::from_mins(15)), None);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::input::{Key, ParseKeyError};
-use super::keys::{Action, BINDINGS, Binding, Context};
+use super::{Action, BINDINGS, Binding, Context, Key, ParseKeyError};
 
 /// Why configured bindings cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,8 +87,8 @@ impl Default for Keymap {
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::footer;
     use super::*;
+    use crate::screen::keys::footer;
 
     #[test]
     fn the_table_binds_no_key_twice_and_leaves_reserved_keys_alone() {
