@@ -7,6 +7,7 @@ mod shop;
 mod stage;
 
 use khan_api::snapshot::Snapshot;
+use khan_api::text::is_printable;
 use khan_api::{Connection, ConnectionSample, Timestamp};
 use khan_cli::feed::{Missed, Samples};
 use khan_cli::model::RowKey;
@@ -27,7 +28,7 @@ fn happens(stage: &mut Stage, what: &str, step: i64) {
         "@paste" => Msg::Paste("src:a\x1b[2J\nport:\u{6f22}".into()),
         "@wheel" => Msg::Wheel(1),
         "@sample" => Msg::Sample(stage.app.drills.asked(), Ok(samples())),
-        "@failed" => Msg::Sample(stage.app.drills.asked(), Err("no agent answered: \u{9b}31m timeout".into())),
+        "@failed" => Msg::Sample(stage.app.drills.asked(), Err("no agent answered: \u{9b}31m \u{115f}timeout".into())),
         "@tick" => Msg::Tick(Timestamp::from_seconds(stage.app.data.clock().seconds() + 1)),
         "@sleep" => Msg::Tick(Timestamp::from_seconds(stage.app.data.clock().seconds() + 9_000)),
         "@away" => {
@@ -60,6 +61,11 @@ fn connections() -> ConnectionSample {
         matched: 90,
         connections: vec![connection; 50],
     }
+}
+
+/// Whether every character of a frame is one that a terminal may see.
+fn is_clean(frame: &str) -> bool {
+    frame.lines().all(|line| line.chars().all(is_printable))
 }
 
 /// Names as a hostile cluster could have them.
@@ -104,7 +110,7 @@ proptest! {
             happens(&mut stage, key, 40);
             let (width, height) = sizes[i % sizes.len()];
             stage.resize(width, height);
-            stage.frame();
+            prop_assert!(is_clean(&stage.frame()), "a text reached the terminal raw");
             if let Some(key) = stage.app.lists.cursor().key {
                 prop_assert!(stage.app.answers.items().iter().any(|item| item.key == key), "the cursor is on a row that is not listed");
             }
@@ -157,7 +163,9 @@ fn every_small_size_has_a_frame() {
         for width in (1..=9).chain([15, 24, 33]).chain(38..=44).chain([59, 60, 71, 72, 79, 99, 100, 120, 300]) {
             for height in [1, 2, 3, 5, 9, 10, 11, 13, 20, 24, 100] {
                 stage.resize(width, height);
-                assert_eq!(stage.frame().lines().count(), usize::from(height));
+                let frame = stage.frame();
+                assert_eq!(frame.lines().count(), usize::from(height));
+                assert!(is_clean(&frame), "a text reached the terminal raw after {keys:?}: {frame}");
             }
         }
     }

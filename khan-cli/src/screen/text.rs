@@ -10,6 +10,11 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
+/// Cells that `text` takes, as ratatui counts them.
+pub fn cells(text: &str) -> u16 {
+    u16::try_from(text.width()).unwrap_or(u16::MAX)
+}
+
 /// `text` in at most `cells` cells, ending in `ellipsis` where it was cut.
 pub fn fit<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
     let clean = printable(text);

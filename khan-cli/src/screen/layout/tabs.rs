@@ -2,7 +2,7 @@
 
 use super::{Shown, is_compact};
 use crate::screen::tab::Tab;
-use crate::screen::text;
+use crate::screen::text::cells;
 
 /// The line of the screen that the views stand on.
 pub const LINE: u16 = 1;
@@ -43,10 +43,6 @@ pub fn tab_at(size: (u16, u16), shown: Shown, likely: usize, (x, y): (u16, u16))
     }
     let at = |label: &Label| (label.x..label.x + cells(&label.text)).contains(&x);
     labels(likely).into_iter().find(at).map(|label| label.tab)
-}
-
-fn cells(text: &str) -> u16 {
-    u16::try_from(text::width(text)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

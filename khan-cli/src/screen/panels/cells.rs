@@ -41,12 +41,12 @@ pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static
     Span::styled(words, app.settings.styles().text)
 }
 
-/// A number of connections, a change of it.
+/// A number, shortened where it does not fit.
 pub(super) fn count(n: u64, cells: u16, style: Style) -> Span<'static> {
     Span::styled(format::count_in(n, cells.into()), style)
 }
 
-/// A change of a number of connections.
+/// A change, coloured by what it means.
 pub(super) fn change(app: &App, delta: i64, cells: u16) -> Span<'static> {
     Span::styled(format::signed_in(delta, cells.into()), growth(app, delta))
 }

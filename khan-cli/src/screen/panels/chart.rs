@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::model::groups::past::{Point, Trend};
 use crate::screen::format;
 use crate::screen::state::App;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::cells;
+use crate::screen::widgets::canvas::Canvas;
 
 use super::spark::stretch;
 

@@ -10,12 +10,13 @@ use crate::screen::drill::Drill;
 use crate::screen::format;
 use crate::screen::layout::drill::parts;
 use crate::screen::state::App;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::cells;
+use crate::screen::widgets::canvas::Canvas;
 
 use super::cells::{growth, idle};
 use super::chart;
 
-/// Draws it.
+/// Draws its parts.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let parts = parts(canvas.height(), drill.contents());
     let width = canvas.width();
@@ -23,10 +24,10 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     if parts.chart > 0 {
         chart::draw(app, &drill.whole.trend, &mut canvas.part(0, 1, width, parts.chart));
     }
-    let beside = if width >= 72 { 34.min(width / 3) } else { 0 };
-    pane::draw(app, drill, &mut canvas.part(0, parts.list.0, width - beside, parts.list.1));
-    if beside > 0 {
-        states(app, drill, &mut canvas.part(width - beside, parts.list.0, beside, parts.list.1));
+    let side = if width >= 72 { 34.min(width / 3) } else { 0 };
+    pane::draw(app, drill, &mut canvas.part(0, parts.list.0, width - side, parts.list.1));
+    if side > 0 {
+        states(app, drill, &mut canvas.part(width - side, parts.list.0, side, parts.list.1));
     }
     sample::draw(app, drill, &mut canvas.part(0, parts.sample.0, width, parts.sample.1));
 }
@@ -89,9 +90,9 @@ fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
         ("ghosts", sum.ghosts, styles.dim),
     ];
     lines.extend(oddities.into_iter().filter(|(_, n, _)| *n > 0));
-    let told = sum.idle.iter().any(|n| *n > 0);
+    let known = sum.idle.iter().any(|n| *n > 0);
     let room = usize::from(canvas.height()) >= lines.len() + 1 + sum.idle.len();
-    if told && room {
+    if known && room {
         let words = ["idle < 1m", "idle < 10m", "idle < 1h", "idle < 6h", "idle > 6h"];
         let look = |n| if n == 0 { styles.dim } else { styles.text };
         lines.extend(words.into_iter().zip(sum.idle).map(|(word, n)| (word, n, look(n))));
@@ -100,7 +101,7 @@ fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
         canvas.put(1, y, name, *style);
         canvas.put_right(end, y, &format::count(*n), *style);
     }
-    if told && !room {
+    if known && !room {
         canvas.put(1, u16::try_from(lines.len() + 1).unwrap_or(0), &idle(&sum.idle), styles.dim);
     }
 }

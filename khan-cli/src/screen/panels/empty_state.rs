@@ -6,8 +6,8 @@ use crate::model::{NodeState, SourceKind};
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
-use crate::screen::text;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::{self, cells};
+use crate::screen::widgets::canvas::Canvas;
 
 /// Draws the message, if there is one to draw instead of the list.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) -> bool {

@@ -7,8 +7,8 @@ use crate::screen::keys::{Action, Context, footer};
 use crate::screen::layout::{Areas, SMALLEST};
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
-use crate::screen::text;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::{self, cells};
+use crate::screen::widgets::canvas::Canvas;
 
 /// Draws rule, status and hints.
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
@@ -52,26 +52,24 @@ fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
     if prompt(app, canvas, y) {
         return;
     }
-    let styles = app.settings.styles();
-    let mut end = canvas.width().saturating_sub(1);
-    end = canvas.put_right(end, y, &place(app), styles.dim).saturating_sub(2);
+    let (styles, ellipsis) = (app.settings.styles(), app.settings.glyphs().ellipsis);
+    let end = canvas.width().saturating_sub(1);
+    let end = canvas.put_right(end, y, &place(app), styles.dim).saturating_sub(2);
     if let Some(notice) = app.overlays.notice() {
-        let words = text::fit(notice, end.saturating_sub(1).into(), app.settings.glyphs().ellipsis).into_owned();
-        canvas.put(1, y, &words, styles.accent);
+        canvas.put_fit(1, y, end.saturating_sub(1), notice, ellipsis, styles.accent);
         return;
     }
     let errors = app.data.errors().lasting().count();
     let Some(trouble) = trouble(app, areas.compact) else {
         if let Some(note) = app.data.view().notes.first() {
-            let words = text::fit(note, end.saturating_sub(1).into(), app.settings.glyphs().ellipsis).into_owned();
-            canvas.put(1, y, &words, styles.dim);
+            canvas.put_fit(1, y, end.saturating_sub(1), note, ellipsis, styles.dim);
         }
         return;
     };
     let more = if errors > 0 && !areas.compact { format!("   E errors({errors})") } else { String::new() };
     let room = end.saturating_sub(3 + cells(&more));
     let x = canvas.put(1, y, "! ", styles.bad);
-    let x = canvas.put(x, y, &text::fit(&trouble, room.into(), app.settings.glyphs().ellipsis), styles.warn);
+    let x = canvas.put_fit(x, y, room, &trouble, ellipsis, styles.warn);
     canvas.put(x, y, &more, styles.text);
 }
 

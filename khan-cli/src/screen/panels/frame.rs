@@ -46,7 +46,7 @@ fn paint(app: &App, buffer: &mut Buffer, area: Rect) {
     let mut canvas = Canvas::new(buffer, areas.details);
     if canvas.height() > 0 {
         match app.lists.tab() {
-            Tab::Leaks => leaks::draw_fill(app, &mut canvas),
+            Tab::Leaks => leaks::draw_tables(app, &mut canvas),
             _ => connections::draw_details(app, &mut canvas),
         }
     }

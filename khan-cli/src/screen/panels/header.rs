@@ -12,8 +12,8 @@ use crate::screen::format;
 use crate::screen::layout::Areas;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
-use crate::screen::text;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::{self, cells};
+use crate::screen::widgets::canvas::Canvas;
 
 use fresh::{age_style, coverage, flow, snapshot_age};
 use tabs::tabs;

@@ -8,7 +8,6 @@ use crate::screen::format;
 use crate::screen::items::What;
 use crate::screen::layout::TABLES;
 use crate::screen::state::App;
-use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Column, Row, Table};
 
@@ -120,8 +119,8 @@ fn fullest(app: &App) -> Vec<usize> {
     nodes
 }
 
-/// Draws the tables' fill.
-pub(super) fn draw_fill(app: &App, canvas: &mut Canvas<'_>) {
+/// Draws how full the tables are.
+pub(super) fn draw_tables(app: &App, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let ends = [canvas.width().min(29), canvas.width().min(42), canvas.width().min(50)];
     canvas.put(1, 1, "conntrack table", styles.head);
@@ -134,7 +133,7 @@ pub(super) fn draw_fill(app: &App, canvas: &mut Canvas<'_>) {
         let Some(table) = &node.table else { continue };
         let full = node.fill().unwrap_or(0.0) >= NEARLY_FULL;
         let style = if full { styles.bad } else { styles.text };
-        canvas.put_in(3, y, 16, &text::fit(&node.node, 16, app.settings.glyphs().ellipsis), styles.text);
+        canvas.put_fit(3, y, 16, &node.node, app.settings.glyphs().ellipsis, styles.text);
         let cells = [
             format::count_in(table.entries, 9),
             format::count_in(table.limit, 9),

@@ -4,7 +4,8 @@ use ratatui::text::{Line, Span};
 
 use crate::screen::menu::{Entry, Menu};
 use crate::screen::state::App;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::cells;
+use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::choice;
 
 use super::footer;

@@ -9,32 +9,34 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Paragraph, Widget};
 
+use crate::screen::text::{cells, fit};
+
 /// A rectangle of the frame. Coordinates are relative to its corner; what lies outside is not written, and characters that
 /// a terminal must not see are written as U+FFFD.
-pub(in crate::screen) struct Canvas<'a> {
+pub(crate) struct Canvas<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
 }
 
 impl<'a> Canvas<'a> {
     /// The part of the buffer inside `area`.
-    pub(in crate::screen) fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
+    pub(crate) fn new(buffer: &'a mut Buffer, area: Rect) -> Self {
         let area = area.intersection(buffer.area);
         Self { buffer, area }
     }
 
     /// Cells across.
-    pub(in crate::screen) fn width(&self) -> u16 {
+    pub(crate) fn width(&self) -> u16 {
         self.area.width
     }
 
     /// Lines.
-    pub(in crate::screen) fn height(&self) -> u16 {
+    pub(crate) fn height(&self) -> u16 {
         self.area.height
     }
 
     /// A part of this part.
-    pub(in crate::screen) fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'_> {
+    pub(crate) fn part(&mut self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'_> {
         let (x, y) = (x.min(self.area.width), y.min(self.area.height));
         let area = Rect {
             x: self.area.x + x,
@@ -46,12 +48,12 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes `text` and returns the column after it.
-    pub(in crate::screen) fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
+    pub(crate) fn put(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         self.put_in(x, y, self.area.width.saturating_sub(x), text, style)
     }
 
     /// Writes `text` into at most `width` cells and returns the column after it.
-    pub(in crate::screen) fn put_in(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
+    pub(crate) fn put_in(&mut self, x: u16, y: u16, width: u16, text: &str, style: Style) -> u16 {
         if y >= self.area.height || x >= self.area.width {
             return x;
         }
@@ -60,9 +62,14 @@ impl<'a> Canvas<'a> {
         end - self.area.x
     }
 
+    /// Writes `text` into at most `width` cells, ending in `ellipsis` where it was cut, and returns the column after it.
+    pub(crate) fn put_fit(&mut self, x: u16, y: u16, width: u16, text: &str, ellipsis: &str, style: Style) -> u16 {
+        self.put_in(x, y, width, &fit(text, width.into(), ellipsis), style)
+    }
+
     /// Writes `text` so that it ends before column `end`, and returns where it begins. Without room for all of it, its end
     /// is cut off.
-    pub(in crate::screen) fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
+    pub(crate) fn put_right(&mut self, end: u16, y: u16, text: &str, style: Style) -> u16 {
         let end = end.min(self.area.width);
         let start = end.saturating_sub(cells(text));
         self.put_in(start, y, end - start, text, style);
@@ -70,24 +77,24 @@ impl<'a> Canvas<'a> {
     }
 
     /// Writes lines from the top.
-    pub(in crate::screen) fn lines<'l>(&mut self, lines: impl IntoIterator<Item = Line<'l>>) {
+    pub(crate) fn lines<'l>(&mut self, lines: impl IntoIterator<Item = Line<'l>>) {
         let lines: Vec<_> = lines.into_iter().take(self.area.height.into()).map(clean).collect();
         self.render(Paragraph::new(lines));
     }
 
     /// Adds a style to cells.
-    pub(in crate::screen) fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
+    pub(crate) fn style(&mut self, x: u16, y: u16, width: u16, style: Style) {
         let part = self.part(x, y, width, 1);
         part.buffer.set_style(part.area, style);
     }
 
     /// A rule across a line.
-    pub(in crate::screen) fn rule(&mut self, y: u16, glyph: &str, style: Style) {
+    pub(crate) fn rule(&mut self, y: u16, glyph: &str, style: Style) {
         self.put(0, y, &glyph.repeat(self.area.width.into()), style);
     }
 
     /// Blanks everything.
-    pub(in crate::screen) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.render(Clear);
     }
 
@@ -105,11 +112,6 @@ pub(super) fn clean(mut line: Line<'_>) -> Line<'_> {
         }
     }
     line
-}
-
-/// Cells that a text of our own takes.
-pub(in crate::screen) fn cells(text: &str) -> u16 {
-    u16::try_from(crate::screen::text::width(text)).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]

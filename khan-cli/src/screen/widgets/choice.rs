@@ -9,7 +9,7 @@ use crate::screen::styles::Styles;
 use super::canvas::{Canvas, clean};
 
 /// Draws the entries between two rules, with a title on the first; `at` is under the cursor and always in sight.
-pub(in crate::screen) fn draw<'a>(
+pub(crate) fn draw<'a>(
     title: &str,
     entries: impl IntoIterator<Item = Line<'a>>,
     at: usize,
@@ -45,5 +45,34 @@ struct Selected<'a> {
 impl Widget for Selected<'_> {
     fn render(self, area: ratatui::layout::Rect, buffer: &mut ratatui::buffer::Buffer) {
         StatefulWidget::render(self.list, area, buffer, &mut ListState::default().with_selected(Some(self.at)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
+
+    use super::*;
+    use crate::screen::depth::Depth;
+    use crate::screen::styles::Theme;
+
+    #[test]
+    fn the_entry_under_the_cursor_is_in_sight() {
+        let area = Rect::new(0, 0, 12, 4);
+        let styles = Styles::new(Theme::Ansi, Depth::None);
+        let drawn = |at| {
+            let mut buffer = Buffer::filled(area, ratatui::buffer::Cell::new("x"));
+            let entries = ["one", "t\u{1b}wo", "three"].map(Line::raw);
+            draw("Pick", entries, at, "-", &styles, &mut Canvas::new(&mut buffer, area));
+            let lines: Vec<String> = buffer
+                .content
+                .chunks(12)
+                .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect())
+                .collect();
+            lines
+        };
+        assert_eq!(drawn(0), ["-- Pick ----", " > one      ", "   t\u{fffd}wo     ", "------------"]);
+        assert_eq!(drawn(2), ["-- Pick ----", "   t\u{fffd}wo     ", " > three    ", "------------"]);
     }
 }

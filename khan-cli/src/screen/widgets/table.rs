@@ -14,13 +14,13 @@ use crate::screen::styles::Styles;
 
 use super::canvas::Canvas;
 use column::place;
-pub(in crate::screen) use column::{Column, Order, Slot};
+pub(crate) use column::{Column, Order, Slot};
 
 /// Cells before the first column, for the sign of a row.
 const LEAD: u16 = 2;
 
 /// Columns, and a function that makes a row when it comes on the screen.
-pub(in crate::screen) struct Table<'a, C, F> {
+pub(crate) struct Table<'a, C, F> {
     columns: Vec<Column<C>>,
     rows: Range<usize>,
     row: F,
@@ -31,7 +31,7 @@ pub(in crate::screen) struct Table<'a, C, F> {
 
 /// What a row shows.
 #[derive(Clone, Debug, Default)]
-pub(in crate::screen) struct Row<'a> {
+pub(crate) struct Row<'a> {
     sign: &'static str,
     selected: bool,
     content: Content<'a>,
@@ -53,22 +53,22 @@ impl Default for Content<'_> {
 
 impl<'a> Row<'a> {
     /// A row with a text per column, in the order of the slots that it is made for.
-    pub(in crate::screen) fn new(cells: impl IntoIterator<Item = Span<'a>>) -> Self {
+    pub(crate) fn new(cells: impl IntoIterator<Item = Span<'a>>) -> Self {
         Self { content: Content::Cells(cells.into_iter().collect()), ..Self::default() }
     }
 
     /// A row with one text across all columns, `indent` cells further in.
-    pub(in crate::screen) fn across(indent: u16, text: Span<'a>) -> Self {
+    pub(crate) fn across(indent: u16, text: Span<'a>) -> Self {
         Self { content: Content::Across(indent, text), ..Self::default() }
     }
 
     /// Puts a sign of at most two cells before it.
-    pub(in crate::screen) fn sign(self, sign: &'static str) -> Self {
+    pub(crate) fn sign(self, sign: &'static str) -> Self {
         Self { sign, ..self }
     }
 
     /// Draws it as the row under the cursor.
-    pub(in crate::screen) fn selected(self, selected: bool) -> Self {
+    pub(crate) fn selected(self, selected: bool) -> Self {
         Self { selected, ..self }
     }
 }
@@ -77,29 +77,24 @@ impl<'a, C, F> Table<'a, C, F>
 where
     F: FnMut(usize, &[Slot<'_, C>]) -> Row<'a>,
 {
-    /// A table of `rows`, which begin with the first on the screen. `row` is asked only for those that fit, by index and
-    /// with the columns that are shown.
-    pub(in crate::screen) fn new(
-        styles: &'a Styles,
-        columns: impl Into<Vec<Column<C>>>,
-        rows: Range<usize>,
-        row: F,
-    ) -> Self {
+    /// A table of `rows`, which begin with the first on the screen. `row` is called only for those that fit, with the
+    /// index and the columns that are shown.
+    pub(crate) fn new(styles: &'a Styles, columns: impl Into<Vec<Column<C>>>, rows: Range<usize>, row: F) -> Self {
         Self { columns: columns.into(), rows, row, styles, shift: 0, padding: (0, 0) }
     }
 
     /// Scrolls the first columns away. One always stays.
-    pub(in crate::screen) fn shift(self, shift: usize) -> Self {
+    pub(crate) fn shift(self, shift: usize) -> Self {
         Self { shift, ..self }
     }
 
     /// Leaves cells at the left and at the right, which only the bar of the selected row covers.
-    pub(in crate::screen) fn padding(self, left: u16, right: u16) -> Self {
+    pub(crate) fn padding(self, left: u16, right: u16) -> Self {
         Self { padding: (left, right), ..self }
     }
 
     /// Draws heads on the first line and rows on the others.
-    pub(in crate::screen) fn draw(mut self, canvas: &mut Canvas<'_>) {
+    pub(crate) fn draw(mut self, canvas: &mut Canvas<'_>) {
         let (left, right) = self.padding;
         let shift = self.shift.min(self.columns.len().saturating_sub(1));
         let lead = left + LEAD;

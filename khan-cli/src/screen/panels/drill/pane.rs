@@ -76,7 +76,7 @@ fn more(app: &App, rows: &Projection, after: usize, slots: &[Slot<'_, Field>]) -
 fn cell(app: &App, group: &Group, field: Field, bare: bool, cells: u16) -> Span<'static> {
     let text = app.settings.styles().text;
     let known = match field {
-        Field::Name => Some(told_apart(app, group, bare, cells)),
+        Field::Name => Some(name_in_list(app, group, bare, cells)),
         Field::Port => group.port.map(|port| Span::styled(port.to_string(), text)),
         Field::Conns => Some(count(group.sum.connections, cells, app.settings.styles().strong)),
         Field::Delta => group.change.map(|by| change(app, by.delta, cells)),
@@ -97,8 +97,8 @@ fn namespace(group: &Group) -> Option<&str> {
     only_end(group).map(|end| &*end.ns)
 }
 
-/// The end that a list tells apart: objects without their namespace where all have the same.
-fn told_apart(app: &App, group: &Group, bare: bool, cells: u16) -> Span<'static> {
+/// The end that a list distinguishes by; objects without their namespace where all share one.
+fn name_in_list(app: &App, group: &Group, bare: bool, cells: u16) -> Span<'static> {
     match only_end(group) {
         Some(end) if bare && matches!(end.kind, Kind::Pod | Kind::Service) && !end.name.is_empty() => {
             let name = text::fit_middle(&end.name, cells.into(), app.settings.glyphs().ellipsis);

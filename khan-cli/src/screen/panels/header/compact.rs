@@ -4,7 +4,8 @@ use crate::model::SourceKind;
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::cells;
+use crate::screen::widgets::canvas::Canvas;
 
 use super::fresh::{age_style, coverage, snapshot_age};
 use super::totals::{filter, growth, pace, share, total};

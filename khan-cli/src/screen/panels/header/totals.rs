@@ -5,8 +5,8 @@ use ratatui::style::Style;
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
-use crate::screen::text;
-use crate::screen::widgets::canvas::{Canvas, cells};
+use crate::screen::text::cells;
+use crate::screen::widgets::canvas::Canvas;
 
 /// `+312/min`, once there is something to compare.
 pub(super) fn pace(app: &App) -> Option<String> {
@@ -63,8 +63,8 @@ pub(super) fn totals(app: &App, canvas: &mut Canvas<'_>) {
         let look = growth(app, &pace);
         words.push((pace, look, 3));
     }
-    let (established, told) = (states.established(), states.told());
-    if told > 0 {
+    let (established, known) = (states.established(), states.told());
+    if known > 0 {
         let waiting = states.get(crate::model::State::Tcp(khan_api::TcpState::TimeWait));
         words.push((format!("est {}", format::count(established)), styles.text, 2));
         words.push((format!("time_wait {}", format::count(waiting)), styles.text, 2));
@@ -93,6 +93,5 @@ pub(super) fn filter(app: &App, canvas: &mut Canvas<'_>, x: u16, y: u16, end: u1
     }
     let sign = if app.question.base().inverted { "!" } else { "" };
     let words = format!("{sign}/{}", app.question.filter_text());
-    let words = text::fit(&words, room.into(), app.settings.glyphs().ellipsis).into_owned();
-    canvas.put(x, y, &words, app.settings.styles().accent);
+    canvas.put_fit(x, y, room, &words, app.settings.glyphs().ellipsis, app.settings.styles().accent);
 }

@@ -7,85 +7,85 @@ use ratatui::style::Style;
 
 /// Which way the values of a sorted column run down the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::screen) enum Order {
+pub(crate) enum Order {
     Ascending,
     Descending,
 }
 
 /// A column that could be shown.
 #[derive(Clone, Debug)]
-pub(in crate::screen) struct Column<C> {
+pub(crate) struct Column<C> {
     /// What it shows.
-    pub(in crate::screen) id: C,
+    pub(super) id: C,
     /// Its head.
-    pub(in crate::screen) head: Cow<'static, str>,
+    pub(super) head: Cow<'static, str>,
     /// Its head where it has fewer cells than the usual one takes.
-    pub(in crate::screen) short: Option<&'static str>,
+    pub(super) short: Option<&'static str>,
     /// How its head looks, where not as heads do.
-    pub(in crate::screen) head_style: Option<Style>,
+    pub(super) head_style: Option<Style>,
     /// Set when the rows are sorted by it.
-    pub(in crate::screen) order: Option<Order>,
+    pub(super) order: Option<Order>,
     /// Cells; 0 for a column of names, which share what the others leave.
-    pub(in crate::screen) width: u16,
+    pub(super) width: u16,
     /// It leaves when the columns of names would have fewer cells than this each; 0 for one that stays.
-    pub(in crate::screen) needs: u16,
+    pub(super) needs: u16,
     /// Of the columns that may leave, the one with the highest rank leaves first.
-    pub(in crate::screen) rank: u8,
+    pub(super) rank: u8,
     /// On which side its texts stand.
-    pub(in crate::screen) align: Alignment,
+    pub(super) align: Alignment,
 }
 
 impl<C> Column<C> {
     /// A column of names.
-    pub(in crate::screen) fn names(id: C, head: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn names(id: C, head: impl Into<Cow<'static, str>>) -> Self {
         Self::left(id, head, 0)
     }
 
     /// A column of words.
-    pub(in crate::screen) fn left(id: C, head: impl Into<Cow<'static, str>>, width: u16) -> Self {
+    pub(crate) fn left(id: C, head: impl Into<Cow<'static, str>>, width: u16) -> Self {
         let align = Alignment::Left;
         Self { id, head: head.into(), short: None, head_style: None, order: None, width, needs: 0, rank: 0, align }
     }
 
     /// A column of numbers.
-    pub(in crate::screen) fn right(id: C, head: impl Into<Cow<'static, str>>, width: u16) -> Self {
+    pub(crate) fn right(id: C, head: impl Into<Cow<'static, str>>, width: u16) -> Self {
         Self { align: Alignment::Right, ..Self::left(id, head, width) }
     }
 
     /// Lets it leave: see [`Column::needs`] and [`Column::rank`].
-    pub(in crate::screen) fn leaves(self, needs: u16, rank: u8) -> Self {
+    pub(crate) fn leaves(self, needs: u16, rank: u8) -> Self {
         Self { needs, rank, ..self }
     }
 
     /// Gives it a head for few cells.
-    pub(in crate::screen) fn or_short(self, short: &'static str) -> Self {
+    pub(crate) fn or_short(self, short: &'static str) -> Self {
         Self { short: Some(short), ..self }
     }
 
     /// Gives its head another look.
-    pub(in crate::screen) fn head_style(self, style: Style) -> Self {
+    pub(crate) fn head_style(self, style: Style) -> Self {
         Self { head_style: Some(style), ..self }
     }
 
     /// Marks it as the one that the rows are sorted by.
-    pub(in crate::screen) fn sorted(self, order: Option<Order>) -> Self {
+    pub(crate) fn sorted(self, order: Option<Order>) -> Self {
         Self { order, ..self }
     }
 }
 
 /// A column that is shown, with its place.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::screen) struct Slot<'a, C> {
-    pub(in crate::screen) column: &'a Column<C>,
+pub(crate) struct Slot<'a, C> {
+    pub(super) column: &'a Column<C>,
     /// First cell.
     pub(super) x: u16,
     /// Cells.
-    pub(in crate::screen) width: u16,
+    pub(crate) width: u16,
 }
 
 impl<C> Slot<'_, C> {
     /// What it shows.
-    pub(in crate::screen) fn id(&self) -> C
+    pub(crate) fn id(&self) -> C
     where
         C: Copy,
     {
@@ -93,7 +93,7 @@ impl<C> Slot<'_, C> {
     }
 
     /// Whether its texts stand at the left, as names and words do.
-    pub(in crate::screen) fn is_left(&self) -> bool {
+    pub(crate) fn is_left(&self) -> bool {
         self.column.align == Alignment::Left
     }
 }
