@@ -9,12 +9,12 @@ use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Duration;
 
-use khan_agent::identities::{Endpoint, Owner};
+use khan_agent::identities::Endpoint;
 use khan_agent::metrics_page::fold::Folder;
 use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::snapshot::{Origin, Row, Snapshot};
 use khan_agent::table::Class;
-use khan_api::{Kind, Protocol};
+use khan_api::{Kind, Owner, Protocol};
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 use support::clock::{cpu, median, nanos_each};
 
@@ -127,9 +127,9 @@ fn snapshot(series: u32) -> Snapshot {
             workload: format!("application-{}", number % 500).into(),
             name: format!("application-{}-6d4cf56db6-{number:05}", number % 500).into(),
             node: format!("ip-10-0-{}.eu-central-1.compute.internal", number % 100).into(),
-            gone: false,
         }
         .into(),
+        previous: false,
     };
     let endpoints = (0..clients).map(|n| pod(n, 10)).chain((0..2000).map(|n| pod(n, 11))).collect();
     let class = Class::of(&khan_agent::flows::Flow::default(), Protocol::Udp, None, 600, [false; 3]);

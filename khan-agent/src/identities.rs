@@ -17,13 +17,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::snapshot::Names;
-use khan_api::{Cursor, Identity, Kind, NodePort, ResolveAnswer, Sentence, ServicePort, Timestamp};
+use khan_api::{Cursor, Identity, Kind, NodePort, Owner, ResolveAnswer, Sentence, ServicePort, Timestamp};
 
 use crate::flows::Address;
 use crate::local_routes::{LocalRoutes, LocalRoutesError};
 use crate::table::{Homes, OwnershipAges};
 
-pub use endpoint::{Endpoint, Owner};
+pub use endpoint::Endpoint;
 pub use external::ExternalNames;
 pub use held::Held;
 pub use homes::KnownHomes;
@@ -69,9 +69,13 @@ struct Known {
 }
 
 impl From<Identity> for Known {
-    fn from(mut identity: Identity) -> Self {
-        let previous = (!identity.previous.is_empty()).then(|| Arc::new(identity.previous.swap_remove(0).into()));
-        Self { since: identity.since, owner: Arc::new(identity.into()), previous }
+    fn from(identity: Identity) -> Self {
+        let previous = identity.previous.into_iter().next();
+        Self {
+            since: identity.since,
+            owner: Arc::new(identity.owner),
+            previous: previous.map(|previous| Arc::new(previous.owner)),
+        }
     }
 }
 
@@ -113,7 +117,8 @@ impl Identities {
 
     /// The ports among these that were dialled at an address of a node, and so may be a service's; each once.
     pub fn node_ports_to_ask(&self, held: &Held) -> Vec<NodePort> {
-        let at_a_node = held.translated.iter().filter(|(address, _)| self.owner(*address, false).kind == Kind::Node);
+        let at_a_node =
+            held.translated.iter().filter(|(address, _)| self.endpoint(*address, false).owner.kind == Kind::Node);
         let mut ports: Vec<NodePort> = at_a_node.map(|(_, port)| *port).collect();
         ports.sort_unstable();
         ports.dedup();
@@ -217,46 +222,45 @@ impl Identities {
         let mut found: Vec<Endpoint> = Vec::new();
         for address in addresses {
             let endpoint = self.endpoint(address, changed(&address));
-            if endpoint.owner.gone && !found.contains(&endpoint) {
+            if endpoint.previous && !found.contains(&endpoint) {
                 found.push(endpoint);
             }
         }
         found
     }
 
-    /// Who has the address; with `gone`, who had it before its present owner.
-    pub fn endpoint(&self, address: Address, gone: bool) -> Endpoint {
-        Endpoint { ip: Some(address.ip()), owner: self.owner(address, gone) }
+    /// Who has the address, as the controller says; else as the address itself shows. With `before`, who had it before its
+    /// present owner.
+    pub fn endpoint(&self, address: Address, before: bool) -> Endpoint {
+        let (owner, is_previous) = match self.known.get(&address).and_then(Option::as_ref) {
+            None => (Arc::clone(self.stranger(address)), false),
+            Some(known) => {
+                let nobody = known.owner.kind == Kind::Unknown;
+                match &known.previous {
+                    // Nobody has the address now, so what is left of its connections is the previous owner's.
+                    Some(previous) if before || nobody => (Arc::clone(previous), true),
+                    _ if before => (Arc::new(Owner { node: known.owner.node.clone(), ..Owner::default() }), true),
+                    _ if nobody && known.owner.node.is_empty() => (Arc::clone(self.unowned(address)), false),
+                    _ => (Arc::clone(&known.owner), false),
+                }
+            }
+        };
+        Endpoint { ip: Some(address.ip()), owner, previous: is_previous }
     }
 
     /// The homes of addresses by what is known when each is asked for; [`many`](Self::many) tells what the numbers mean.
     pub fn homes(of: &Arc<Mutex<Self>>) -> Homes {
         let of = Arc::clone(of);
-        Homes::new(move |address, gone| {
+        Homes::new(move |address, before| {
             let mut identities = of.lock().unwrap_or_else(PoisonError::into_inner);
-            let owner = identities.owner(address, gone);
+            let owner = identities.endpoint(address, before).owner;
             identities.homes.number(&owner)
         })
     }
 
     /// The endpoint that stands for many clients of one [home](Homes).
     pub fn many(&self, home: u32) -> Endpoint {
-        Endpoint { ip: None, owner: self.homes.owner(home).into() }
-    }
-
-    /// The owner, as the controller tells it; else what the address itself tells.
-    fn owner(&self, address: Address, gone: bool) -> Arc<Owner> {
-        let Some(Known { owner, previous, .. }) = self.known.get(&address).and_then(Option::as_ref) else {
-            return Arc::clone(self.stranger(address));
-        };
-        let nobody = owner.kind == Kind::Unknown;
-        match previous {
-            // Nobody has the address now, so what is left of its connections is the previous owner's.
-            Some(previous) if gone || nobody => Arc::clone(previous),
-            _ if gone => Arc::new(Owner { node: owner.node.clone(), gone: true, ..Owner::default() }),
-            _ if nobody && owner.node.is_empty() => Arc::clone(self.unowned(address)),
-            _ => Arc::clone(owner),
-        }
+        Endpoint::many(self.homes.owner(home))
     }
 
     /// Whoever has an address of which the controller says nothing.

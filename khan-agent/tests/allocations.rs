@@ -2,12 +2,12 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use khan_agent::flows::{Address, Flow, Sink, Status, Tcp, Tuple};
-use khan_agent::identities::{Endpoint, Owner};
+use khan_agent::identities::{Endpoint, answer};
 use khan_agent::metrics_page::fold::Folder;
 use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::snapshot::{Row, Snapshot};
 use khan_agent::table::{self, Class, Table};
-use khan_api::{Kind, Protocol, TcpState};
+use khan_api::{Kind, Owner, Protocol, ResolveRequest, TcpState};
 
 /// The `n`th of the entries between `pairs` clients and a server.
 fn flow(n: u32, pairs: u32, address: fn(u32) -> Address) -> Flow {
@@ -65,9 +65,9 @@ fn snapshot(rows: u32) -> Snapshot {
             workload: "an-application".into(),
             name: format!("an-application-{n}-6d4cf56db6-abcde").into(),
             node: "a-node".into(),
-            gone: false,
         }
         .into(),
+        previous: false,
     };
     let class = Class::of(&flow(0, 1, Address::from_v4), Protocol::Tcp, Some(700), 600, [false; 3]);
     let row = |n: u32| Row {
@@ -136,4 +136,21 @@ fn a_snapshot_as_json_needs_little() {
     let written = serde_json::to_value(snapshot.to_wire(20_000)).expect("written");
     assert_eq!(written, serde_json::to_value(snapshot.to_api(20_000)).expect("written"));
     assert_eq!((written["rows"].as_array().map(Vec::len), &written["rest"]["rows"]), (Some(20_000), &80_000.into()));
+}
+
+/// An owner's name is bounded while it is decoded, wherever the owner stands.
+#[test]
+fn a_name_of_a_hundred_megabytes_costs_no_memory() {
+    let name = "x".repeat(100_000_000);
+    let request = ResolveRequest { new: vec!["10.0.0.1".parse().expect("an address")], ..ResolveRequest::default() };
+    let asked = answer::Asked::of(&request);
+    let owner = format!(r#"{{"type":"pod","name":"{name}"}}"#);
+    for identity in [owner.clone(), format!(r#"{{"type":"pod","previous":[{owner}]}}"#)] {
+        let body = format!(r#"{{"cursor":"1-1","identities":{{"10.0.0.1":{identity}}}}}"#);
+        let info = measure(|| assert!(answer::read(body.as_bytes(), &asked).is_ok()));
+        assert!(info.bytes_max < 16 << 10, "{} bytes for an identity", info.bytes_max);
+    }
+    let endpoint = owner.replacen('{', r#"{"ip":"10.0.0.1","#, 1);
+    let info = measure(|| assert!(serde_json::from_str::<khan_api::snapshot::Endpoint>(&endpoint).is_ok()));
+    assert!(info.bytes_max < 16 << 10, "{} bytes for an endpoint", info.bytes_max);
 }

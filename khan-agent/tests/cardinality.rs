@@ -14,7 +14,7 @@ use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::scan::Scan;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table::{self, Table};
-use khan_api::{Identity, Kind, ResolveAnswer, TcpState};
+use khan_api::{Identity, Kind, Owner, ResolveAnswer, TcpState};
 
 /// A million pairs; a fifth of them where the compiler does not optimise, which takes as long.
 const CLIENTS: u32 = if cfg!(debug_assertions) { 200 } else { 1000 };
@@ -32,15 +32,15 @@ fn server(n: u32) -> Address {
 /// Everybody is one of twenty apps.
 fn identities() -> Identities {
     let pod = |address: Address, n: u32| {
-        let identity = Identity {
+        let owner = Owner {
             kind: Kind::Pod,
             ns: "shop".into(),
             app: format!("app-{}", n % 20).into(),
             name: format!("app-{}-{n}", n % 20).into(),
             node: ["n1", "n2"][n as usize % 2].into(),
-            ..Identity::default()
+            ..Owner::default()
         };
-        (address.ip(), identity)
+        (address.ip(), Identity { owner, ..Identity::default() })
     };
     let known = (0..SERVERS).flat_map(|n| [pod(client(n), n), pod(server(n), n)]).collect();
     let mut identities = Identities::new("n1", "", ExternalNames::default());

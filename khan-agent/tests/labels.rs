@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use khan_agent::flows::{Address, Flow, Status, Tcp, Tuple};
-use khan_agent::identities::{Endpoint, Owner};
+use khan_agent::identities::Endpoint;
 use khan_agent::metrics_page::fold::Folder;
 use khan_agent::metrics_page::{Destination, ExtraLabel, Page, Settings};
 use khan_agent::snapshot::{OTHER, Origin, Row, Snapshot};
 use khan_agent::table::Class;
-use khan_api::{Kind, Protocol, TcpState};
+use khan_api::{Kind, Owner, Protocol, TcpState};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -39,9 +39,9 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     // An app's text that reads like the end of a label and the start of the next.
     let ns = select(vec!["", "shop", "\",src_app=\"b"]);
     let unprinted = (select(vec!["", "postgres"]), select(vec!["", "n1", "n2"]), any::<bool>());
-    (ip, kind, ns, app, name, unprinted).prop_map(|(ip, kind, ns, app, name, (workload, node, gone))| {
+    (ip, kind, ns, app, name, unprinted).prop_map(|(ip, kind, ns, app, name, (workload, node, previous))| {
         let (ns, app, workload, name, node) = (ns.into(), app.into(), workload.into(), name.into(), node.into());
-        Endpoint { ip, owner: Owner { kind, ns, app, workload, name, node, gone }.into() }
+        Endpoint { ip, owner: Owner { kind, ns, app, workload, name, node }.into(), previous }
     })
 }
 
@@ -114,7 +114,7 @@ fn labels_of(snapshot: &Snapshot, settings: &Settings, row: &Row) -> Labels {
     add("node", &snapshot.origin.node);
     add("side", snapshot.side(row.src).as_str());
     for (end, index) in [("src", row.src), ("dst", if backend { row.backend } else { row.dst })] {
-        let Endpoint { ip, owner } = &snapshot.endpoints[index as usize];
+        let Endpoint { ip, owner, .. } = &snapshot.endpoints[index as usize];
         let many = ip.is_none() && owner.app == OTHER;
         add(&format!("{end}_type"), if many { "" } else { owner.kind.as_str() });
         add(&format!("{end}_ip"), &ip.map(|ip| ip.to_string()).unwrap_or_default());
@@ -126,7 +126,7 @@ fn labels_of(snapshot: &Snapshot, settings: &Settings, row: &Row) -> Labels {
         }
     }
     let short = |index: u32| {
-        let Endpoint { ip, owner } = &snapshot.endpoints[index as usize];
+        let Endpoint { ip, owner, .. } = &snapshot.endpoints[index as usize];
         match (owner.ns.as_str(), owner.name.as_str()) {
             (_, "") => ip.map(|ip| ip.to_string()).unwrap_or_default(),
             ("", name) => name.to_owned(),

@@ -30,7 +30,30 @@ pub fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(d
     d.deserialize_seq(Visitor::<T, MOST>(PhantomData))
 }
 
-/// A map of at most `MOST` keys, likewise.
+/// The first `MOST` items of a list; the rest is skipped as it is read.
+pub fn first<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MOST: usize>(d: D) -> Result<Vec<T>, D::Error> {
+    struct Visitor<T, const MOST: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MOST: usize> de::Visitor<'de> for Visitor<T, MOST> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while list.len() < MOST {
+                let Some(item) = seq.next_element()? else { return Ok(list) };
+                list.push(item);
+            }
+            while seq.next_element::<de::IgnoredAny>()?.is_some() {}
+            Ok(list)
+        }
+    }
+    d.deserialize_seq(Visitor::<T, MOST>(PhantomData))
+}
+
+/// A map of at most `MOST` keys, refused like a [`list`] when it is longer.
 pub fn map<'de, D, K, V, const MOST: usize>(d: D) -> Result<BTreeMap<K, V>, D::Error>
 where
     D: Deserializer<'de>,

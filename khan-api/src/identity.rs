@@ -1,155 +1,55 @@
-//! Who an address belongs to.
+//! Who an address belongs to, and who had it before.
 
-use std::fmt;
-use std::str::FromStr;
+use serde::Serialize;
 
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
-
+use crate::bounded;
+use crate::owner::{Owner, read_flat};
 use crate::text::{Label, Name};
 use crate::time::Timestamp;
 
-/// What an address is; the value of the labels `src_type` and `dst_type`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A pod's own address. Pods on the host network have none: theirs is the node's.
-    Pod,
-    /// A service's cluster, external or load-balancer address.
-    Service,
-    /// Any address of a node.
-    Node,
-    /// The network address of a node's pod range, which flannel gives to its overlay interface.
-    Network,
-    /// The first address of a node's pod range, which bridges give to themselves.
-    Gateway,
-    /// Outside every range that the cluster uses.
-    External,
-    /// Inside the cluster's ranges, but nobody known has it now. Also what a newer, unheard-of type reads as.
-    #[default]
-    #[serde(other)]
-    Unknown,
-}
-
-impl Kind {
-    /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 7] =
-        [Self::Pod, Self::Service, Self::Node, Self::Network, Self::Gateway, Self::External, Self::Unknown];
-
-    /// The label value.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pod => "pod",
-            Self::Service => "service",
-            Self::Node => "node",
-            Self::Network => "network",
-            Self::Gateway => "gateway",
-            Self::External => "external",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The text names no [`Kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ParseKindError;
-
-impl fmt::Display for ParseKindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not one of pod, service, node, network, gateway, external, unknown")
-    }
-}
-
-impl std::error::Error for ParseKindError {}
-
-impl FromStr for Kind {
-    type Err = ParseKindError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(ParseKindError)
-    }
-}
-
-/// The owner of an address. Strings are empty where nothing applies.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Identity {
-    /// What the address is.
-    #[serde(rename = "type")]
-    pub kind: Kind,
-    /// Namespace of the pod or service.
-    pub ns: Label,
-    /// The first of the controller's `--app-labels` that the object sets.
-    pub app: Label,
-    /// The controller behind a pod: its Deployment, StatefulSet, DaemonSet, Job or CronJob; a bare pod's own name.
-    pub workload: Name,
-    /// The object's name; for `external` the operator's name of the longest matching CIDR.
-    pub name: Name,
-    /// The node the address lives on: a pod's, a node itself, the node of a pod range. Empty for services and externals.
-    pub node: Name,
+/// The owner of an address, since when, and who had it before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Identity<L = Label, N = Name> {
+    /// The present owner.
+    #[serde(flatten)]
+    pub owner: Owner<L, N>,
     /// When the present owner got the address, as far as the controller knows.
-    #[serde(with = "empty_or_time")]
+    #[serde(serialize_with = "empty_or_time::serialize")]
     pub since: Option<Timestamp>,
     /// Who had the address before, latest first.
-    #[serde(deserialize_with = "latest_previous")]
-    pub previous: Vec<PreviousOwner>,
+    pub previous: Vec<PreviousOwner<L, N>>,
 }
 
 /// Most previous owners of one address that a reader takes, twice as many as the controller remembers.
 const MOST_PREVIOUS: usize = 16;
 
-fn latest_previous<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PreviousOwner>, D::Error> {
-    struct Latest;
-    impl<'de> Visitor<'de> for Latest {
-        type Value = Vec<PreviousOwner>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("previous owners")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut owners: A) -> Result<Self::Value, A::Error> {
-            let mut latest = Vec::new();
-            while latest.len() < MOST_PREVIOUS {
-                let Some(owner) = owners.next_element()? else { return Ok(latest) };
-                latest.push(owner);
-            }
-            while owners.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(latest)
-        }
-    }
-    deserializer.deserialize_seq(Latest)
-}
+read_flat!(Identity {
+    #[serde(default, with = "empty_or_time")]
+    since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "bounded::first::<_, _, MOST_PREVIOUS>")]
+    previous: Vec<PreviousOwner>,
+});
 
 /// Who had an address before its present owner, and when.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PreviousOwner {
-    /// As in [`Identity`].
-    #[serde(rename = "type")]
-    pub kind: Kind,
-    /// As in [`Identity`].
-    pub ns: Label,
-    /// As in [`Identity`].
-    pub app: Label,
-    /// As in [`Identity`].
-    pub workload: Name,
-    /// As in [`Identity`].
-    pub name: Name,
-    /// As in [`Identity`].
-    pub node: Name,
-    /// When this owner got the address.
-    #[serde(with = "empty_or_time")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PreviousOwner<L = Label, N = Name> {
+    /// That owner.
+    #[serde(flatten)]
+    pub owner: Owner<L, N>,
+    /// When it got the address.
+    #[serde(serialize_with = "empty_or_time::serialize")]
     pub since: Option<Timestamp>,
-    /// When it lost it.
-    #[serde(with = "empty_or_time")]
+    /// When it lost the address.
+    #[serde(serialize_with = "empty_or_time::serialize")]
     pub until: Option<Timestamp>,
 }
+
+read_flat!(PreviousOwner {
+    #[serde(default, with = "empty_or_time")]
+    since: Option<Timestamp>,
+    #[serde(default, with = "empty_or_time")]
+    until: Option<Timestamp>,
+});
 
 /// A time that is an empty string when it is not known, so that the field is always a string.
 mod empty_or_time {
@@ -189,6 +89,20 @@ mod tests {
     }
 
     #[test]
+    fn a_previous_owner_is_as_flat_as_the_present_one() {
+        let before = r#"{"type":"pod","ns":"shop","app":"","workload":"","name":"web-0","node":"n1","since":"","until":"2026-11-22T09:59:00Z"}"#;
+        let text = POD.replace("[]", &format!("[{before}]"));
+        let identity: Identity = serde_json::from_str(&text).unwrap();
+        assert_eq!((identity.previous[0].owner.name.as_str(), identity.previous[0].since), ("web-0", None));
+        assert_eq!(serde_json::to_string(&identity).unwrap(), text);
+        let [owner, previous] = [&identity.owner, &identity.previous[0].owner].map(Owner::as_deref);
+        let PreviousOwner { since, until, .. } = identity.previous[0];
+        let previous = vec![PreviousOwner { owner: previous, since, until }];
+        let borrowed = Identity { owner, since: identity.since, previous };
+        assert_eq!(serde_json::to_string(&borrowed).unwrap(), text);
+    }
+
+    #[test]
     fn missing_and_unknown_fields_do_not_stop_a_reader() {
         let identity: Identity = serde_json::from_str(r#"{"type":"quasar","colour":"blue","since":""}"#).unwrap();
         assert_eq!(identity, Identity::default());
@@ -199,14 +113,6 @@ mod tests {
     fn a_reader_takes_no_more_previous_owners_than_it_could_show() {
         let many = format!(r#"{{"name":"web","previous":[{}{{}}]}}"#, r#"{"name":"old"},"#.repeat(100_000));
         let identity: Identity = serde_json::from_str(&many).unwrap();
-        assert_eq!((identity.name.as_str(), identity.previous.len()), ("web", MOST_PREVIOUS));
-    }
-
-    #[test]
-    fn every_kind_reads_its_own_name() {
-        for kind in Kind::ALL {
-            assert_eq!(kind.as_str().parse(), Ok(kind));
-        }
-        assert_eq!("Pod".parse::<Kind>(), Err(ParseKindError));
+        assert_eq!((identity.owner.name.as_str(), identity.previous.len()), ("web", MOST_PREVIOUS));
     }
 }

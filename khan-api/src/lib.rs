@@ -11,6 +11,7 @@ pub mod routes;
 pub mod state;
 pub mod text;
 pub mod time;
+pub mod owner;
 pub mod identity;
 pub mod node_port;
 pub mod resolve;
@@ -19,8 +20,9 @@ pub mod connection;
 
 pub use connection::{Connection, ConnectionSample};
 pub use external::{Cidr, ExternalNames};
-pub use identity::{Identity, Kind, PreviousOwner};
+pub use identity::{Identity, PreviousOwner};
 pub use node_port::{NodePort, ServicePort};
+pub use owner::{Kind, Owner, OwnerRef};
 pub use resolve::{Cursor, ResolveAnswer, ResolveRequest};
 pub use snapshot::Snapshot;
 pub use state::{Lifecycle, Protocol, TcpState};

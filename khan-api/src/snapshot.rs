@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::identity::Kind;
 use crate::node_port::{MAX_NODE_PORTS, ServicePort};
+use crate::owner::{self, Owner, read_flat};
 use crate::resolve::Cursor;
 use crate::state::Protocol;
 use crate::text::{Label, Name, Sentence, ShownUrl};
@@ -106,32 +107,30 @@ pub struct Table {
     pub turned: u64,
 }
 
-/// An address and who has it. Strings are empty where nothing applies.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
+/// An address and who has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(bound = "L: Deref<Target = str>, N: Deref<Target = str>")]
+pub struct Endpoint<L = Label, N = Name> {
     /// The address; absent for the sum of many (`__other__` in the exposition).
     pub ip: Option<IpAddr>,
-    /// What it is.
-    #[serde(rename = "type", default)]
-    pub kind: Kind,
-    /// Namespace.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub ns: Label,
-    /// App label.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub app: Label,
-    /// Workload.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub workload: Name,
-    /// Object name.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub name: Name,
-    /// The node it lives on.
-    #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub node: Name,
+    /// Who has it. On the wire its fields stand among these, empty ones left out.
+    #[serde(flatten, serialize_with = "owner::sparse")]
+    pub owner: Owner<L, N>,
     /// True when this is a previous owner of the address, whose connections outlived it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gone: bool,
+    #[serde(rename = "gone", skip_serializing_if = "std::ops::Not::not")]
+    pub previous: bool,
+}
+
+read_flat!(Endpoint {
+    ip: Option<IpAddr>,
+    #[serde(rename = "gone", default)]
+    previous: bool,
+});
+
+impl From<Endpoint<&str, &str>> for Endpoint {
+    fn from(Endpoint { ip, owner, previous }: Endpoint<&str, &str>) -> Self {
+        Self { ip, owner: owner.into(), previous }
+    }
 }
 
 /// On which node a connection is counted when each is to be counted once.
@@ -298,12 +297,32 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_leaves_empty_texts_out_and_reads_them_back() {
+        for (text, previous) in [
+            (
+                r#"{"ip":"10.0.0.1","type":"pod","ns":"shop","app":"web","workload":"web","name":"web-0","node":"n1"}"#,
+                false,
+            ),
+            (r#"{"ip":"fd00::1","type":"unknown","node":"n1","gone":true}"#, true),
+            (r#"{"ip":null,"type":"external"}"#, false),
+        ] {
+            let endpoint: Endpoint = serde_json::from_str(text).unwrap();
+            assert_eq!((serde_json::to_string(&endpoint).unwrap().as_str(), endpoint.previous), (text, previous));
+            let borrowed = Endpoint { ip: endpoint.ip, owner: endpoint.owner.as_deref(), previous };
+            assert_eq!(
+                (serde_json::to_string(&borrowed).unwrap().as_str(), Endpoint::from(borrowed)),
+                (text, endpoint.clone())
+            );
+        }
+    }
+
+    #[test]
     fn a_snapshot_of_a_newer_agent_is_read() {
         let text = r#"{"schema":1,"id":"a-1","node":"n1","taken":"2026-11-22T10:00:00.125Z","shiny":true,"rows":[],
             "endpoints":[{"ip":"10.0.0.1","type":"pod","ns":"shop"},{"ip":null,"type":"unknown"}]}"#;
         let snapshot: Snapshot = serde_json::from_str(text).unwrap();
         assert_eq!(snapshot.taken.millis() % 1000, 125);
-        assert_eq!(snapshot.endpoints[0].ns, "shop");
+        assert_eq!(snapshot.endpoints[0].owner.ns, "shop");
         assert_eq!(snapshot.endpoints[1].ip, None);
     }
 }

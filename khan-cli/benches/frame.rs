@@ -60,7 +60,7 @@ fn wide() -> khan_api::Snapshot {
         let mut client = endpoint.clone();
         let number = u32::try_from(i).expect("small");
         client.ip = Some(std::net::Ipv4Addr::from(0x0a80_0000 + number).into());
-        client.app = format!("app-{i}").into();
+        client.owner.app = format!("app-{i}").into();
         snapshot.endpoints.push(client);
         let connections = 1 + i as u64 % 977;
         let src = u32::try_from(snapshot.endpoints.len() - 1).expect("small");

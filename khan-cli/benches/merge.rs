@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use khan_api::snapshot::{Endpoint, IdleHistogram, Row, Side, Snapshot};
-use khan_api::{Kind, Protocol, Timestamp};
+use khan_api::{Kind, Owner, Protocol, Timestamp};
 use khan_cli::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, merge};
 
 const AGENTS: u32 = 500;
@@ -97,16 +97,16 @@ fn snapshot(node: u32, turn: u32) -> Snapshot {
 
 fn pod(node: u32, number: u32) -> Endpoint {
     let app = format!("app-{}", number % 40);
-    Endpoint {
-        ip: Some(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + node * 256 + number))),
+    let owner = Owner {
         kind: Kind::Pod,
         ns: format!("team-{}", number % 8).into(),
         workload: app.as_str().into(),
         name: format!("{app}-6d4cf56db6-{node:03}{number:02}").into(),
         app: app.into(),
         node: format!("node-{node:03}").into(),
-        gone: false,
-    }
+    };
+    let ip = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + node * 256 + number));
+    Endpoint { ip: Some(ip), owner, previous: false }
 }
 
 /// A line of `/proc/self/status` in MiB; zero where there is none.

@@ -101,10 +101,10 @@ fn page(snapshot: &Snapshot) -> String {
         let ip = of.ip.map(|ip| ip.to_string()).unwrap_or_default();
         format!(
             "{name}_type=\"{}\",{name}_ip=\"{ip}\",{name}_ns=\"{}\",{name}_app=\"{}\",{name}_name=\"{}\"",
-            if &*of.app == "__other__" { "" } else { of.kind.as_str() },
-            of.ns,
-            of.app,
-            of.name
+            if &*of.owner.app == "__other__" { "" } else { of.owner.kind.as_str() },
+            of.owner.ns,
+            of.owner.app,
+            of.owner.name
         )
     };
     for row in &snapshot.rows {

@@ -38,7 +38,7 @@ use ranges::Ranges;
 use recent::Recent;
 use record::{Draft, Names, Record, Records, Seconds};
 
-pub use view::{IdentityView, PreviousView};
+pub use view::IdentityRef;
 
 /// What an index does not learn from objects.
 #[derive(Clone, Debug)]

@@ -72,7 +72,8 @@ impl Khan {
         let mut edges = BTreeMap::new();
         for agent in &self.agents {
             let snapshot: Snapshot = agent.get(routes::SNAPSHOT)?.json()?;
-            let app = |index: u32| snapshot.endpoints.get(index as usize).map_or("", |endpoint| endpoint.app.as_str());
+            let app =
+                |index: u32| snapshot.endpoints.get(index as usize).map_or("", |endpoint| endpoint.owner.app.as_str());
             for row in snapshot.rows.iter().filter(|row| row.side == Side::Client) {
                 *edges.entry((app(row.src).to_owned(), app(row.dst).to_owned())).or_default() += row.connections;
             }

@@ -188,8 +188,9 @@ fn counting_is_as_its_examples_say() -> Result {
     let _own = scene.hold(("data", "postgres"), 5432, 2)?;
     scene.holds(&khan, "A leaked connection of a pod that is gone")?;
     let snapshot: Snapshot = khan.agents[0].get(routes::SNAPSHOT)?.json()?;
-    let gone: Vec<_> = snapshot.endpoints.iter().filter(|one| one.gone).map(|one| one.app.as_str()).collect();
-    assert_eq!(gone, ["cart"]);
+    let previous: Vec<_> =
+        snapshot.endpoints.iter().filter(|one| one.previous).map(|one| one.owner.app.as_str()).collect();
+    assert_eq!(previous, ["cart"]);
     Ok(())
 }
 

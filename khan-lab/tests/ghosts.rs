@@ -71,7 +71,7 @@ fn owners(agent: &Running) -> Result<Owners> {
     for row in &snapshot.rows {
         let src = &snapshot.endpoints[row.src as usize];
         if src.ip.is_some_and(|ip| ip.to_string() == ADDRESS) {
-            *owners.entry((src.kind, src.app.to_string())).or_default() += row.connections;
+            *owners.entry((src.owner.kind, src.owner.app.to_string())).or_default() += row.connections;
         }
     }
     let successor = owners.get(&(Kind::Pod, "new".to_owned())).copied().unwrap_or_default();

@@ -114,7 +114,7 @@ impl Replicas {
 fn names(snapshot: &Snapshot) -> BTreeMap<IpAddr, String> {
     let endpoints = snapshot.endpoints.iter().filter_map(|endpoint| Some((endpoint.ip?, endpoint)));
     let pods = endpoints.filter(|(ip, _)| (0..PODS).any(|number| *ip == IpAddr::from(pod_ip(number))));
-    pods.map(|(ip, endpoint)| (ip, endpoint.name.to_string())).collect()
+    pods.map(|(ip, endpoint)| (ip, endpoint.owner.name.to_string())).collect()
 }
 
 /// The snapshot after the one with this id.

@@ -35,7 +35,7 @@ fn between(snapshot: &Snapshot, client: IpAddr, server: IpAddr) -> Owners {
     for row in &snapshot.rows {
         let ends = [row.src, row.dst].map(|end| &snapshot.endpoints[end as usize]);
         if ends.map(|end| end.ip) == [Some(client), Some(server)] {
-            *owners.entry(ends.map(|end| (end.name.to_string(), end.gone))).or_default() += row.connections;
+            *owners.entry(ends.map(|end| (end.owner.name.to_string(), end.previous))).or_default() += row.connections;
         }
     }
     owners

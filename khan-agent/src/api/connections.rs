@@ -25,7 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::Api;
 use crate::budget::{Budget, Spent, Turn};
 use crate::flows::{Details, Dump, DumpError, Flow, NodeTables, Sink};
-use crate::identities::{Endpoint, Identities};
+use crate::identities::Identities;
 use crate::scan::timed;
 use crate::table::{Dedup, Seeds, State as FlowState};
 
@@ -113,7 +113,7 @@ fn name_previous(sample: &mut ConnectionSample, identities: &Identities) {
     for connection in &mut sample.connections {
         let addresses = [connection.src, connection.dst, connection.reply_src].map(Into::into);
         let previous = identities.previous(addresses, connection.idle_seconds, sample.taken);
-        connection.previous = previous.iter().map(Endpoint::to_api).collect();
+        connection.previous = previous.iter().map(|endpoint| endpoint.to_api().into()).collect();
     }
 }
 

@@ -191,7 +191,7 @@ mod tests {
         let answer = read(body, &asked(["10.0.0.1", "10.0.0.3"])).unwrap();
         assert_eq!(answer.cursor.to_string(), "7-9");
         assert_eq!(answer.identities.keys().copied().collect::<Vec<_>>(), [ip("10.0.0.1")]);
-        assert_eq!(answer.identities[&ip("10.0.0.1")].name, "web");
+        assert_eq!(answer.identities[&ip("10.0.0.1")].owner.name, "web");
         assert_eq!(answer.gone, [ip("10.0.0.3")]);
         assert_eq!(answer.ranges, ["10.0.0.0/8"]);
     }

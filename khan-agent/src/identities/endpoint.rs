@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::{Identity, Kind, Label, Name, PreviousOwner, snapshot as api};
+use khan_api::{Owner, snapshot as api};
 
 /// An address and its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,45 +12,18 @@ pub struct Endpoint {
     pub ip: Option<IpAddr>,
     /// Shared by all snapshots, and by all addresses that have it.
     pub owner: Arc<Owner>,
-}
-
-/// Who has an address, or had it. Texts are empty where nothing applies.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// What it is.
-    pub kind: Kind,
-    /// Namespace.
-    pub ns: Label,
-    /// App label.
-    pub app: Label,
-    /// Workload.
-    pub workload: Name,
-    /// Object name.
-    pub name: Name,
-    /// The node it lives on.
-    pub node: Name,
     /// True for a previous owner, whose connections outlived it.
-    pub gone: bool,
+    pub previous: bool,
 }
 
 impl Endpoint {
-    /// As `GET /v1/snapshot` tells it.
-    pub fn to_api(&self) -> api::Endpoint {
-        let Owner { kind, ns, app, workload, name, node, gone } = (*self.owner).clone();
-        api::Endpoint { ip: self.ip, kind, ns, app, workload, name, node, gone }
+    /// As `GET /v1/snapshot` writes it.
+    pub fn to_api(&self) -> api::Endpoint<&str, &str> {
+        api::Endpoint { ip: self.ip, owner: self.owner.as_deref(), previous: self.previous }
     }
-}
 
-impl From<Identity> for Owner {
-    fn from(present: Identity) -> Self {
-        let Identity { kind, ns, app, workload, name, node, .. } = present;
-        Self { kind, ns, app, workload, name, node, gone: false }
-    }
-}
-
-impl From<PreviousOwner> for Owner {
-    fn from(previous: PreviousOwner) -> Self {
-        let PreviousOwner { kind, ns, app, workload, name, node, .. } = previous;
-        Self { kind, ns, app, workload, name, node, gone: true }
+    /// The sum of many addresses, whose owners have in common what `owner` says.
+    pub fn many(owner: Owner) -> Self {
+        Self { owner: owner.into(), ..Self::default() }
     }
 }

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use khan_api::Kind;
+use khan_api::{Kind, Owner};
 
-use super::endpoint::Owner;
 use crate::flows::Address;
 
 /// The owners that the operator named, by CIDR.

@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use khan_api::{Kind, Name};
-
-use super::Owner;
+use khan_api::{Kind, Name, Owner};
 
 /// The app and name of the sum of many addresses.
 pub const OTHER: &str = "__other__";

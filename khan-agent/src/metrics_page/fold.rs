@@ -7,10 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use khan_api::snapshot::Side;
-use khan_api::{Kind, Label};
+use khan_api::{Kind, Label, Owner};
 
 use super::series::{Series, Tails, merge};
-use crate::identities::{Endpoint, Owner};
+use crate::identities::Endpoint;
 use crate::snapshot::OTHER;
 
 /// How much larger, in eighths, a series counts that was kept the last time.
@@ -80,7 +80,7 @@ impl Folder {
             sums.sort_unstable_by_key(|one| (std::cmp::Reverse(one.count), one.src, one.dst, one.tail));
             #[expect(clippy::cast_possible_truncation, reason = "as many as series have endpoints")]
             let other = endpoints.len() as u32;
-            endpoints.push(sum(Owner { app: OTHER.into(), name: OTHER.into(), ..Owner::default() }));
+            endpoints.push(Endpoint::many(Owner { app: OTHER.into(), name: OTHER.into(), ..Owner::default() }));
             folded.other = (sums.len() - room) as u64;
             for one in &mut sums[room..] {
                 (one.src, one.dst) = (other, other);
@@ -111,15 +111,10 @@ impl Apps {
         let app = *self.by_app.entry(key).or_insert_with_key(|(kind, ns, app)| {
             #[expect(clippy::cast_possible_truncation, reason = "as many as series have endpoints")]
             let number = endpoints.len() as u32;
-            endpoints.push(sum(Owner { kind: *kind, ns: ns.clone(), app: app.clone(), ..Owner::default() }));
+            endpoints.push(Endpoint::many(Owner { kind: *kind, ns: ns.clone(), app: app.clone(), ..Owner::default() }));
             number
         });
         self.by_endpoint.insert(endpoint, app);
         app
     }
-}
-
-/// An endpoint that stands for many addresses.
-fn sum(owner: Owner) -> Endpoint {
-    Endpoint { ip: None, owner: owner.into() }
 }

@@ -194,7 +194,7 @@ fn identity(endpoints: &[Endpoint], tails: &Tails, one: &Series) -> u64 {
     let mut hasher = DefaultHasher::new();
     for end in [one.src, one.dst] {
         let endpoint = &endpoints[end as usize];
-        (endpoint.ip, &endpoint.owner.ns, &endpoint.owner.name, endpoint.owner.gone).hash(&mut hasher);
+        (endpoint.ip, &endpoint.owner.ns, &endpoint.owner.name, endpoint.previous).hash(&mut hasher);
     }
     tails.fragments.get(one.tail).hash(&mut hasher);
     hasher.finish()

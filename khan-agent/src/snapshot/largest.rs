@@ -78,11 +78,11 @@ mod tests {
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    use khan_api::Name;
     use khan_api::snapshot::Side;
+    use khan_api::{Name, Owner};
 
     use super::*;
-    use crate::identities::{Endpoint, Owner};
+    use crate::identities::Endpoint;
 
     #[test]
     fn what_is_kept_is_what_readers_saw_before() {
@@ -91,7 +91,8 @@ mod tests {
             node: ["", "elsewhere"][n as usize % 2].into(),
             ..Owner::default()
         };
-        let endpoint = |n: u32| Endpoint { ip: Some(Ipv4Addr::from_bits(n).into()), owner: Arc::new(owner(n)) };
+        let endpoint =
+            |n: u32| Endpoint { ip: Some(Ipv4Addr::from_bits(n).into()), owner: Arc::new(owner(n)), previous: false };
         let class =
             crate::table::Class::of(&crate::flows::Flow::default(), khan_api::Protocol::Tcp, None, 600, [false; 3]);
         let row = |n: u32| Row {
@@ -108,7 +109,7 @@ mod tests {
         let mut snapshot = Snapshot { endpoints, rows: (0..300).map(row).collect(), ..Snapshot::default() };
         let named = |snapshot: &Snapshot| {
             let wire = snapshot.to_api(40);
-            let names = |n: u32| wire.endpoints[n as usize].name.clone();
+            let names = |n: u32| wire.endpoints[n as usize].owner.name.clone();
             let rows =
                 wire.rows.iter().map(|row| ([row.src, row.dst, row.backend].map(names), row.side, row.connections));
             (rows.collect::<Vec<_>>(), wire.rest)

@@ -47,7 +47,7 @@ impl Snapshot {
     pub fn to_api(&self, most: usize) -> api::Snapshot {
         let wire = self.to_wire(most);
         api::Snapshot {
-            endpoints: wire.endpoints.iter().collect(),
+            endpoints: wire.endpoints.iter().map(Into::into).collect(),
             rows: wire.rows.iter().collect(),
             schema: wire.schema,
             id: wire.id,
@@ -105,8 +105,8 @@ impl Snapshot {
     }
 }
 
-impl Endpoints<'_> {
-    fn iter(&self) -> impl Iterator<Item = api::Endpoint> {
+impl<'a> Endpoints<'a> {
+    fn iter(&self) -> impl Iterator<Item = api::Endpoint<&'a str, &'a str>> {
         self.0.endpoints.iter().map(super::Endpoint::to_api)
     }
 }

@@ -194,8 +194,8 @@ fn start(node: &Host, controller: SocketAddr, interval: &str) -> Result<Running>
 fn named(agent: &Running) -> Result<(String, usize)> {
     let snapshot: Snapshot = agent.get("/v1/snapshot")?.json()?;
     let web = snapshot.endpoints.iter().find(|e| e.ip.is_some_and(|ip| ip.to_string() == "10.1.0.1"));
-    let named = snapshot.endpoints.iter().filter(|endpoint| !endpoint.app.is_empty()).count();
-    Ok((web.map(|web| web.app.as_str().to_owned()).unwrap_or_default(), named))
+    let named = snapshot.endpoints.iter().filter(|endpoint| !endpoint.owner.app.is_empty()).count();
+    Ok((web.map(|web| web.owner.app.as_str().to_owned()).unwrap_or_default(), named))
 }
 
 fn peak_mib(agent: &Running) -> u64 {
@@ -288,7 +288,7 @@ fn addresses_that_a_new_range_covers_have_their_names_in_the_same_scan() -> Resu
         let snapshot: Snapshot = agent.get(path)?.json()?;
         let office = snapshot.endpoints.iter().find(|e| e.ip.is_some_and(|ip| ip.to_string() == "203.0.113.7"));
         let office = office.expect("it is in the table");
-        Ok((office.kind, office.name.as_str().to_owned()))
+        Ok((office.owner.kind, office.owner.name.as_str().to_owned()))
     };
     until("the ranges", SOON, || office("/v1/snapshot").ok().filter(|office| office.0 == Kind::External))?;
     *controller.manner.lock().expect("no panic") = Manner::Wider;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use khan_api::{Identity, Kind, PreviousOwner, Timestamp};
+use khan_api::{Identity, Kind, Owner, PreviousOwner, Timestamp};
 use khan_lab::{Host, Lab, Result, host, traffic, until};
 
 use crate::support::{Agent, ip, pod, sum_by};
@@ -34,17 +34,18 @@ fn connections_of_a_pod_that_is_gone_are_not_its_successors() -> Result {
     // The server's address was on the interface that is gone; it still listens on it.
     let held = traffic::hold_tcp(&new, server.address(), 2)?;
 
-    let before = PreviousOwner { kind: Kind::Pod, ns: "shop".into(), app: "old".into(), ..PreviousOwner::default() };
-    let owner = |previous: Vec<PreviousOwner>| Identity { since: Some(since), previous, ..pod("new", "n1") };
+    let owner = Owner { kind: Kind::Pod, ns: "shop".into(), app: "old".into(), ..Owner::default() };
+    let before = PreviousOwner { owner, ..PreviousOwner::default() };
+    let identity = |previous: Vec<PreviousOwner>| Identity { since: Some(since), previous, ..pod("new", "n1") };
     let apps = |agent: &Agent| sum_by(&agent.page(&node), ["src_type", "src_app"]);
     let row = |kind: &str, app: &str| [kind.to_owned(), app.to_owned()];
 
-    let remembered = Agent::default().knowing([(ip("10.1.0.5"), owner(vec![before]))]);
+    let remembered = Agent::default().knowing([(ip("10.1.0.5"), identity(vec![before]))]);
     assert_eq!(apps(&remembered), [(row("pod", "old"), 6), (row("pod", "new"), 2)].into());
     let snapshot = remembered.scan(&node).to_api(10);
-    assert_eq!(snapshot.endpoints.iter().filter(|endpoint| endpoint.gone).count(), 1);
+    assert_eq!(snapshot.endpoints.iter().filter(|endpoint| endpoint.previous).count(), 1);
 
-    let forgotten = Agent::default().knowing([(ip("10.1.0.5"), owner(Vec::new()))]);
+    let forgotten = Agent::default().knowing([(ip("10.1.0.5"), identity(Vec::new()))]);
     assert_eq!(apps(&forgotten), [(row("unknown", ""), 6), (row("pod", "new"), 2)].into());
     drop(held);
     Ok(())

@@ -1,18 +1,20 @@
 //! Service or backend: whom the client dialled and who answers, by tuples and never by status bits.
 
 use khan_agent::metrics_page::{Destination, ExtraLabel};
-use khan_api::Kind;
+use khan_api::{Kind, Owner};
 use khan_lab::{Lab, Result, Seed, traffic};
 
-use crate::support::{Agent, ip, named, node_pod_and_outside, pod, sum_by};
+use crate::support::{Agent, ip, named, node_pod_and_outside, owned, pod, sum_by};
 
 fn names() -> Agent {
-    let service =
-        |name: &str| khan_api::Identity { ns: "shop".into(), app: name.into(), ..named(Kind::Service, name, "") };
+    let service = |name: &str| {
+        owned(Owner { kind: Kind::Service, ns: "shop".into(), app: name.into(), name: name.into(), ..Owner::default() })
+    };
+    let db = |name: &str| owned(Owner { name: name.into(), ..pod("db", "n2").owner });
     Agent::default().knowing([
         (ip("10.1.0.2"), pod("client", "n1")),
-        (ip("10.2.0.1"), khan_api::Identity { name: "db-0".into(), ..pod("db", "n2") }),
-        (ip("10.2.0.2"), khan_api::Identity { name: "db-1".into(), ..pod("db", "n2") }),
+        (ip("10.2.0.1"), db("db-0")),
+        (ip("10.2.0.2"), db("db-1")),
         (ip("10.96.0.1"), service("db")),
         (ip("10.96.0.5"), service("client")),
         (ip("10.9.0.1"), named(Kind::Node, "n1", "n1")),

@@ -12,7 +12,7 @@ use khan_agent::metrics_page::{self, Page};
 use khan_agent::scan::Scanner;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table;
-use khan_api::{Identity, Kind, ResolveAnswer, Timestamp};
+use khan_api::{Identity, Kind, Owner, ResolveAnswer, Timestamp};
 use khan_lab::{Entry, Host, Lab, host};
 
 use crate::page::{Labels, lines};
@@ -115,22 +115,26 @@ pub(crate) fn witnessed<K: Ord>(entries: &[Entry], key: impl Fn(&Entry) -> K) ->
     counts
 }
 
+/// An owner since who knows when, and the first.
+pub(crate) fn owned(owner: Owner) -> Identity {
+    Identity { owner, ..Identity::default() }
+}
+
 /// A pod of the app `app` in the namespace `shop`.
 pub(crate) fn pod(app: &str, node: &str) -> Identity {
-    Identity {
+    owned(Owner {
         kind: Kind::Pod,
         ns: "shop".into(),
         app: app.into(),
         workload: app.into(),
         name: format!("{app}-6d4cf56db6-abcde").into(),
         node: node.into(),
-        ..Identity::default()
-    }
+    })
 }
 
 /// Something else than a pod, with a name.
 pub(crate) fn named(kind: Kind, name: &str, node: &str) -> Identity {
-    Identity { kind, name: name.into(), node: node.into(), ..Identity::default() }
+    owned(Owner { kind, name: name.into(), node: node.into(), ..Owner::default() })
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {

@@ -149,7 +149,7 @@ impl Scope {
     /// Every connection in scope has one of these at an end; empty when all are in scope.
     fn addresses(&self, view: &View) -> Vec<IpAddr> {
         let mut seen = HashSet::new();
-        let within = view.endpoints.iter().filter(|e| self.namespaces.iter().any(|ns| **ns == *e.ns));
+        let within = view.endpoints.iter().filter(|e| self.namespaces.iter().any(|ns| **ns == *e.owner.ns));
         let within = within.filter_map(|endpoint| endpoint.ip);
         match &self.labelled {
             Some(labelled) => labelled.iter().copied().collect(),
@@ -161,8 +161,8 @@ impl Scope {
         let ends = [c.src, c.dst, c.reply_src];
         let named = |name: &str| self.namespaces.iter().any(|ns| ns == name);
         let within = |ip: &IpAddr| match c.previous.iter().find(|owner| owner.ip == Some(*ip)) {
-            Some(previous) => named(&previous.ns),
-            None => owners.get(ip).is_some_and(|owner| named(&owner.ns)),
+            Some(previous) => named(&previous.owner.ns),
+            None => owners.get(ip).is_some_and(|owner| named(&owner.owner.ns)),
         };
         (self.namespaces.is_empty() || ends.iter().any(within))
             && self.labelled.as_ref().is_none_or(|labelled| ends.iter().any(|ip| labelled.contains(ip)))
@@ -301,7 +301,7 @@ impl<'a> Listing<'a> {
         let first: HashSet<&str> =
             samples.iter().filter(|sample| by_state || is_cut(sample)).map(|sample| sample.node.as_str()).collect();
         let elsewhere = |node: &str, c: &Connection| {
-            owners.get(&c.src).is_some_and(|client| *client.node != *node && first.contains(&*client.node))
+            owners.get(&c.src).is_some_and(|client| *client.owner.node != *node && first.contains(&*client.owner.node))
         };
         let mut listed = distinct(samples);
         listed.retain(|one| !elsewhere(one.node, one.connection) && within(&owners, one.connection));

@@ -232,7 +232,7 @@ impl Owners {
             Subject::Selected(_) => None,
         };
         for endpoint in view.endpoints.iter().filter(|endpoint| single.is_some() && endpoint.ip == single) {
-            labels.insert(GroupEnd::of(endpoint, Grain::Name).1.text.to_string(), endpoint.gone);
+            labels.insert(GroupEnd::of(endpoint, Grain::Name).1.text.to_string(), endpoint.previous);
         }
         Self { labels }
     }
@@ -253,7 +253,7 @@ fn addresses(subject: &Subject, view: &View) -> BTreeSet<IpAddr> {
 /// How an address is called.
 fn called(view: &View, ip: IpAddr) -> Option<String> {
     let owner =
-        view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip)).min_by_key(|endpoint| endpoint.gone)?;
+        view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip)).min_by_key(|endpoint| endpoint.previous)?;
     Some(GroupEnd::of(owner, Grain::Name).1.text.to_string())
 }
 

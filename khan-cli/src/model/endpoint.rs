@@ -1,33 +1,15 @@
 //! Addresses with their owners, held once however many nodes speak of them.
 
 use std::collections::HashSet;
-use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::Kind;
-use khan_api::snapshot::Endpoint as Wire;
+use khan_api::snapshot::{self, Endpoint as Wire};
 
-/// An address and who has it, as in [`khan_api::snapshot::Endpoint`]. Strings are empty where nothing applies.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    /// The address; `None` for the sum of many.
-    pub ip: Option<IpAddr>,
-    /// What it is.
-    pub kind: Kind,
-    /// Namespace.
-    pub ns: Arc<str>,
-    /// App label.
-    pub app: Arc<str>,
-    /// Workload.
-    pub workload: Arc<str>,
-    /// Object name.
-    pub name: Arc<str>,
-    /// The node it lives on.
-    pub node: Arc<str>,
-    /// True when this is a previous owner of the address: its connections are ghosts.
-    pub gone: bool,
-}
+/// Who has an address, in shared texts.
+pub type Owner = khan_api::Owner<Arc<str>, Arc<str>>;
+
+/// An address and who has it, in shared texts.
+pub type Endpoint = snapshot::Endpoint<Arc<str>, Arc<str>>;
 
 /// Shares equal endpoints and equal strings between the tables of all nodes.
 #[derive(Debug, Default)]
@@ -39,16 +21,8 @@ pub struct Pool {
 impl Pool {
     /// The shared form of `wire`.
     pub fn endpoint(&mut self, wire: &Wire) -> Arc<Endpoint> {
-        let endpoint = Endpoint {
-            ip: wire.ip,
-            kind: wire.kind,
-            ns: self.string(&wire.ns),
-            app: self.string(&wire.app),
-            workload: self.string(&wire.workload),
-            name: self.string(&wire.name),
-            node: self.string(&wire.node),
-            gone: wire.gone,
-        };
+        let owner = wire.owner.as_deref().map(|text| self.string(text));
+        let endpoint = Endpoint { ip: wire.ip, owner, previous: wire.previous };
         if let Some(known) = self.endpoints.get(&endpoint) {
             return Arc::clone(known);
         }
@@ -98,7 +72,7 @@ mod tests {
         let (a, b) = (pool.endpoint(&wire("10.0.0.1", "web")), pool.endpoint(&wire("10.0.0.1", "web")));
         let c = pool.endpoint(&wire("10.0.0.1", "api"));
         assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c));
-        assert!(Arc::ptr_eq(&a.ns, &c.ns));
+        assert!(Arc::ptr_eq(&a.owner.ns, &c.owner.ns));
         drop(c);
         pool.prune();
         assert_eq!(pool.len(), 1);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use khan_api::Kind;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Owner};
 use super::hash;
 
 /// How finely an end of a connection is told apart.
@@ -60,19 +60,12 @@ impl FromStr for Grain {
     }
 }
 
-/// One end of a group. Strings are empty where nothing applies at the grain of the query.
+/// One end of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupEnd {
-    /// What the addresses are; that of the first when they differ.
-    pub kind: Kind,
-    /// Namespace.
-    pub ns: Arc<str>,
-    /// App.
-    pub app: Arc<str>,
-    /// Object name.
-    pub name: Arc<str>,
-    /// Node.
-    pub node: Arc<str>,
+    /// What the addresses behind it have in common at the grain of the query; the kind is that of the first when they differ.
+    /// At [`Grain::Workload`] the workload stands in `app`.
+    pub owner: Owner,
     /// The address, when the grain tells single addresses apart here.
     pub ip: Option<IpAddr>,
     /// The text for a column: `shop/checkout`, `?10.40.7.19`, `external`, `node/n1`.
@@ -84,16 +77,8 @@ pub struct GroupEnd {
 impl GroupEnd {
     /// The end that `endpoint` belongs to at `grain`, with the hash that names it in every view.
     pub fn of(endpoint: &Endpoint, grain: Grain) -> (u128, Self) {
-        let mut end = Self {
-            kind: endpoint.kind,
-            ns: Arc::default(),
-            app: Arc::default(),
-            name: Arc::default(),
-            node: Arc::default(),
-            ip: None,
-            text: Arc::default(),
-            addresses: 1,
-        };
+        let owner = Owner { kind: endpoint.owner.kind, ..Owner::default() };
+        let mut end = Self { owner, ip: None, text: Arc::default(), addresses: 1 };
         let class = end.fill(endpoint, grain);
         let text = end.compose(class);
         let key = hash::name(&[class.name(), &text]);
@@ -103,81 +88,75 @@ impl GroupEnd {
 
     /// Takes over from the endpoint what tells ends apart at this grain.
     fn fill(&mut self, endpoint: &Endpoint, grain: Grain) -> Class {
+        let Owner { kind, ns, app, workload, name, node } = &endpoint.owner;
         match grain {
             Grain::Kind => return Class::Kind,
-            Grain::Namespace if !endpoint.ns.is_empty() => {
-                self.ns = Arc::clone(&endpoint.ns);
+            Grain::Namespace if !ns.is_empty() => {
+                self.owner.ns = Arc::clone(ns);
                 return Class::Namespace;
             }
-            Grain::Namespace if endpoint.kind != Kind::Unknown => return Class::Kind,
+            Grain::Namespace if *kind != Kind::Unknown => return Class::Kind,
             Grain::Node => {
-                self.node = Arc::clone(&endpoint.node);
-                return if self.node.is_empty() { Class::Kind } else { Class::Node };
+                self.owner.node = Arc::clone(node);
+                return if self.owner.node.is_empty() { Class::Kind } else { Class::Node };
             }
             Grain::Address if endpoint.ip.is_some() => {
-                (self.ip, self.ns, self.app) = (endpoint.ip, Arc::clone(&endpoint.ns), Arc::clone(&endpoint.app));
-                (self.name, self.node) = (Arc::clone(&endpoint.name), Arc::clone(&endpoint.node));
+                self.ip = endpoint.ip;
+                self.owner = endpoint.owner.clone();
                 return Class::Address;
             }
             _ => {}
         }
-        match endpoint.kind {
+        match kind {
             Kind::Pod | Kind::Service => {
-                self.ns = Arc::clone(&endpoint.ns);
-                self.app = Arc::clone(&endpoint.app);
-                if grain == Grain::Name && !endpoint.name.is_empty() {
-                    self.name = Arc::clone(&endpoint.name);
-                    self.node = Arc::clone(&endpoint.node);
+                if grain == Grain::Name && !name.is_empty() {
                     self.ip = endpoint.ip;
+                    self.owner = endpoint.owner.clone();
                     return Class::Named;
                 }
-                let choice = if grain == Grain::Workload {
-                    [&endpoint.workload, &endpoint.app, &endpoint.name]
-                } else {
-                    [&endpoint.app, &endpoint.workload, &endpoint.name]
-                };
-                self.app = choice.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+                let choice = if grain == Grain::Workload { [workload, app, name] } else { [app, workload, name] };
+                self.owner.app = choice.into_iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+                self.owner.ns = Arc::clone(ns);
                 Class::App
             }
             Kind::Node | Kind::Network | Kind::Gateway => {
-                self.node = Arc::clone(&endpoint.node);
-                self.name =
-                    if endpoint.name.is_empty() { Arc::clone(&endpoint.node) } else { Arc::clone(&endpoint.name) };
+                self.owner.name = Arc::clone(if name.is_empty() { node } else { name });
+                self.owner.node = Arc::clone(node);
                 Class::Infrastructure
             }
             Kind::External => {
-                self.name = Arc::clone(&endpoint.name);
+                self.owner.name = Arc::clone(name);
                 if grain == Grain::Name {
                     self.ip = endpoint.ip;
                 }
                 Class::External
             }
             Kind::Unknown => {
-                self.ip = endpoint.ip;
-                self.node = Arc::clone(&endpoint.node);
+                (self.ip, self.owner.node) = (endpoint.ip, Arc::clone(node));
                 Class::Unknown
             }
         }
     }
 
     fn compose(&self, class: Class) -> String {
+        let Owner { kind, ns, app, name, node, .. } = &self.owner;
         let address = self.ip.map(|ip| ip.to_string()).unwrap_or_default();
         match class {
-            Class::Kind => self.kind.as_str().to_owned(),
-            Class::Namespace => self.ns.to_string(),
-            Class::Node => self.node.to_string(),
-            Class::Address if self.kind == Kind::Unknown => format!("?{address}"),
+            Class::Kind => kind.as_str().to_owned(),
+            Class::Namespace => ns.to_string(),
+            Class::Node => node.to_string(),
+            Class::Address if *kind == Kind::Unknown => format!("?{address}"),
             Class::Address => address,
-            Class::Named => format!("{}/{}", self.ns, self.name),
+            Class::Named => format!("{ns}/{name}"),
             // A source that was not asked for names.
-            Class::App if self.ns.is_empty() && self.app.is_empty() => self.kind.as_str().to_owned(),
-            Class::App => format!("{}/{}", self.ns, self.app),
-            Class::Infrastructure => format!("{}/{}", self.kind, self.name),
-            Class::External => match (self.name.is_empty(), self.ip) {
+            Class::App if ns.is_empty() && app.is_empty() => kind.as_str().to_owned(),
+            Class::App => format!("{ns}/{app}"),
+            Class::Infrastructure => format!("{kind}/{name}"),
+            Class::External => match (name.is_empty(), self.ip) {
                 (true, None) => "external".to_owned(),
                 (true, Some(_)) => address,
-                (false, None) => format!("external/{}", self.name),
-                (false, Some(_)) => format!("{} {address}", self.name),
+                (false, None) => format!("external/{name}"),
+                (false, Some(_)) => format!("{name} {address}"),
             },
             Class::Unknown if self.ip.is_none() => OTHER.to_owned(),
             Class::Unknown => format!("?{address}"),
@@ -186,7 +165,7 @@ impl GroupEnd {
 
     /// Whether nobody is known to have the address.
     pub fn is_unknown(&self) -> bool {
-        self.kind == Kind::Unknown && self.ip.is_some()
+        self.owner.kind == Kind::Unknown && self.ip.is_some()
     }
 }
 

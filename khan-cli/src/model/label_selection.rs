@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use khan_api::Kind;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Owner};
 
 /// A label selector and the pods that it has named so far. Clones share the pods, and whoever asks the cluster adds to them:
 /// a pod that was deleted still holds connections for a while, and its history remains.
@@ -56,9 +56,8 @@ impl LabelSelection {
     /// Which of these endpoints are such pods.
     pub fn among(&self, endpoints: &[Arc<Endpoint>]) -> Vec<bool> {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        let is_one =
-            |endpoint: &Endpoint| names.get(&*endpoint.ns).is_some_and(|names| names.contains(&*endpoint.name));
-        endpoints.iter().map(|endpoint| endpoint.kind == Kind::Pod && is_one(endpoint)).collect()
+        let is_one = |owner: &Owner| names.get(&*owner.ns).is_some_and(|names| names.contains(&*owner.name));
+        endpoints.iter().map(|endpoint| endpoint.owner.kind == Kind::Pod && is_one(&endpoint.owner)).collect()
     }
 }
 

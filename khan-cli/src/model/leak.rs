@@ -143,7 +143,7 @@ fn judged(row: Row, pods: Vec<(GroupEnd, u64)>, all: &[Sample], rule: &LeakRule)
     if let [(first, held), _, ..] = &pods[..] {
         let share = *held as f64 / connections;
         if share >= rule.concentration {
-            let node = if first.node.is_empty() { String::new() } else { format!(" on {}", first.node) };
+            let node = if first.owner.node.is_empty() { String::new() } else { format!(" on {}", first.owner.node) };
             reasons.push(format!("1 of {} pods holds {:.0}%: {}{node}", pods.len(), share * 100.0, first.text));
         }
     }

@@ -45,7 +45,7 @@ pub fn merge(source: SourceInfo, mut inputs: Vec<NodeInput>, now: Timestamp) -> 
         }
         view.nodes.push(input.status);
     }
-    view.reports = view.endpoints.iter().map(|endpoint| speakers.contains_key(&*endpoint.node)).collect();
+    view.reports = view.endpoints.iter().map(|endpoint| speakers.contains_key(&*endpoint.owner.node)).collect();
     undecided::decide(&mut view);
     view.settled = view.nodes.iter().all(|node| node.state != NodeState::Waiting);
     sum(&mut view);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use khan_api::Kind;
+use khan_api::{Kind, OwnerRef};
 
 use super::endpoint::Endpoint;
 
@@ -95,25 +95,24 @@ fn fits(pattern: &[u8], text: &[u8]) -> bool {
 impl Selector {
     /// Whether the owner of an address, or the address, is meant.
     pub fn matches(&self, endpoint: &Endpoint) -> bool {
-        let in_ns = |ns: &Option<Glob>| ns.as_ref().is_none_or(|ns| ns.matches(&endpoint.ns));
-        let owned = matches!(endpoint.kind, Kind::Pod | Kind::Service);
+        let OwnerRef { kind, ns, app, workload, name, node } = endpoint.owner.as_deref();
+        let within = |namespace: &Option<Glob>| namespace.as_ref().is_none_or(|namespace| namespace.matches(ns));
         match self {
-            Self::App(ns, app) => {
-                let names = [&endpoint.app, &endpoint.workload, &endpoint.name];
-                owned && in_ns(ns) && names.iter().any(|name| !name.is_empty() && app.matches(name))
+            Self::App(namespace, glob) => {
+                let owned = matches!(kind, Kind::Pod | Kind::Service) && within(namespace);
+                owned && [app, workload, name].iter().any(|name| !name.is_empty() && glob.matches(name))
             }
-            Self::Pod(ns, name) => endpoint.kind == Kind::Pod && in_ns(ns) && name.begins(&endpoint.name),
-            Self::Service(ns, name) => endpoint.kind == Kind::Service && in_ns(ns) && name.matches(&endpoint.name),
-            Self::Workload(ns, name) => endpoint.kind == Kind::Pod && in_ns(ns) && name.matches(&endpoint.workload),
-            Self::Namespace(ns) => !endpoint.ns.is_empty() && ns.matches(&endpoint.ns),
-            Self::Node(node) => !endpoint.node.is_empty() && node.matches(&endpoint.node),
+            Self::Pod(namespace, glob) => kind == Kind::Pod && within(namespace) && glob.begins(name),
+            Self::Service(namespace, glob) => kind == Kind::Service && within(namespace) && glob.matches(name),
+            Self::Workload(namespace, glob) => kind == Kind::Pod && within(namespace) && glob.matches(workload),
+            Self::Namespace(glob) => !ns.is_empty() && glob.matches(ns),
+            Self::Node(glob) => !node.is_empty() && glob.matches(node),
             Self::Address(net) => endpoint.ip.is_some_and(|ip| net.contains(&ip)),
-            Self::Kind(kind) => endpoint.kind == *kind && endpoint.ip.is_some(),
+            Self::Kind(meant) => kind == *meant && endpoint.ip.is_some(),
             Self::Word(word) => {
-                let texts = [&endpoint.ns, &endpoint.app, &endpoint.workload, &endpoint.name, &endpoint.node];
-                texts.iter().any(|text| word.within(text))
+                endpoint.owner.texts().iter().any(|text| word.within(text))
                     || endpoint.ip.is_some_and(|ip| word.within(&ip.to_string()))
-                    || word.within(endpoint.kind.as_str())
+                    || word.within(kind.as_str())
             }
         }
     }

@@ -118,10 +118,7 @@ impl NodeTable {
 
     /// Bytes that it takes, and as many more as its addresses take that no other table has.
     pub fn bytes(&self) -> usize {
-        let text = |endpoint: &Endpoint| {
-            let texts = [&endpoint.ns, &endpoint.app, &endpoint.workload, &endpoint.name, &endpoint.node];
-            texts.map(|text| text.len()).iter().sum::<usize>()
-        };
+        let text = |endpoint: &Endpoint| endpoint.owner.texts().map(str::len).iter().sum::<usize>();
         let alone = self.endpoints.iter().filter(|endpoint| Arc::strong_count(endpoint) <= 2);
         let own: usize = alone.map(|endpoint| size_of::<Endpoint>() + text(endpoint)).sum();
         self.rows.bytes() + size_of_val(&*self.endpoints) + size_of_val(&*self.through) + own
@@ -129,7 +126,7 @@ impl NodeTable {
 
     /// Whether the endpoint names the sum of many addresses.
     pub fn is_sum(endpoint: &Endpoint) -> bool {
-        endpoint.ip.is_none() && endpoint.kind == Kind::Unknown
+        endpoint.ip.is_none() && endpoint.owner.kind == Kind::Unknown
     }
 }
 
@@ -145,15 +142,17 @@ fn through(
     let mut found = Vec::new();
     for (number, row) in (0..).zip(rows).filter(|_| !ports.is_empty()) {
         let service = row.protocol.and_then(|protocol| ports.get(&(row.port, protocol)));
-        let at_node = |row: &Row| endpoints[row.dst as usize].kind == Kind::Node;
+        let at_node = |row: &Row| endpoints[row.dst as usize].owner.kind == Kind::Node;
         let Some(service) = service.filter(|_| at_node(row)) else { continue };
         let at = *numbers.entry((&*service.ns, &*service.name)).or_insert_with(|| {
             let is_it = |endpoint: &Arc<Endpoint>| {
-                endpoint.kind == Kind::Service && *endpoint.ns == *service.ns && *endpoint.name == *service.name
+                let owner = endpoint.owner.as_deref();
+                (owner.kind, owner.ns, owner.name) == (Kind::Service, &*service.ns, &*service.name)
             };
             endpoints.iter().position(is_it).unwrap_or_else(|| {
                 let (ns, name) = (service.ns.clone(), service.name.clone());
-                endpoints.push(pool.endpoint(&Wire { kind: Kind::Service, ns, name, ..Wire::default() }));
+                let owner = khan_api::Owner { kind: Kind::Service, ns, name, ..khan_api::Owner::default() };
+                endpoints.push(pool.endpoint(&Wire { owner, ..Wire::default() }));
                 endpoints.len() - 1
             })
         });

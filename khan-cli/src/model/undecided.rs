@@ -74,8 +74,8 @@ fn pairs<'a>(view: &'a View, part: &'a Part) -> impl Iterator<Item = (u32, Optio
 
 /// The reporting node of each address that has one.
 fn homes(view: &View) -> HashMap<IpAddr, &str> {
-    let homes = view.endpoints.iter().zip(&view.reports).filter(|(endpoint, reports)| **reports && !endpoint.gone);
-    homes.filter_map(|(endpoint, _)| Some((endpoint.ip?, &*endpoint.node))).collect()
+    let homes = view.endpoints.iter().zip(&view.reports).filter(|(endpoint, reports)| **reports && !endpoint.previous);
+    homes.filter_map(|(endpoint, _)| Some((endpoint.ip?, &*endpoint.owner.node))).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use khan_api::Kind;
+use khan_api::{Kind, Owner};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,17 +24,9 @@ pub struct End<'a> {
 }
 
 impl<'a> From<&'a GroupEnd> for End<'a> {
-    fn from(party: &'a GroupEnd) -> Self {
-        Self {
-            text: &party.text,
-            kind: party.kind,
-            namespace: &party.ns,
-            app: &party.app,
-            name: &party.name,
-            node: &party.node,
-            ip: party.ip,
-            addresses: party.addresses,
-        }
+    fn from(end: &'a GroupEnd) -> Self {
+        let Owner { kind, ns, app, name, node, .. } = end.owner.as_deref();
+        Self { text: &end.text, kind, namespace: ns, app, name, node, ip: end.ip, addresses: end.addresses }
     }
 }
 

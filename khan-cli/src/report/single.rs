@@ -25,7 +25,7 @@ pub fn owners(view: &View) -> Owners<'_> {
     for endpoint in &view.endpoints {
         if let Some(ip) = endpoint.ip {
             let owner = owners.entry(ip).or_insert(endpoint);
-            if owner.gone {
+            if owner.previous {
                 *owner = endpoint;
             }
         }

@@ -125,7 +125,8 @@ fn name_key(name: &str) -> RowKey {
 
 /// Whether a row stands for many: addresses of the outside, or destinations that are folded. `+` says so.
 pub fn is_bundle(row: &Row) -> bool {
-    let many = |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.kind == Kind::External && p.addresses > 1);
+    let many =
+        |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.owner.kind == Kind::External && p.addresses > 1);
     row.fan || many(&row.src) || many(&row.dst)
 }
 

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::{Identity, Label, Name, routes};
-use serde::Deserialize;
+use khan_api::{Identity, routes};
 
 use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
 use super::agents::fetch::{self, FetchError};
@@ -21,32 +20,6 @@ use super::rbac::NAMESPACE;
 pub const SELECTOR: &str = "app.kubernetes.io/name=khan,app.kubernetes.io/component=controller";
 /// What `deploy/` calls its service.
 pub const SERVICE: &str = "khan-controller";
-
-/// An address with its owner and history.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Story {
-    /// Its present owner, and those before.
-    #[serde(flatten)]
-    pub identity: Identity,
-    /// Everybody who claims it now, the owner first.
-    #[serde(default)]
-    pub claimants: Vec<Claimant>,
-}
-
-/// Somebody who claims an address.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Claimant {
-    /// What kind of object.
-    #[serde(rename = "type")]
-    pub kind: khan_api::Kind,
-    /// Its namespace.
-    pub ns: Label,
-    /// Its name.
-    pub name: Name,
-    /// The node it lives on.
-    pub node: Name,
-}
 
 /// Why the controller cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +82,7 @@ impl Controller {
 
     /// `GET /v1/identities/{ip}`: through the API server's service proxy, and where that is closed through one of the
     /// controller's pods, which whoever may ask agents may ask too.
-    pub async fn identity(&self, ip: IpAddr) -> Result<Story, ControllerError> {
+    pub async fn identity(&self, ip: IpAddr) -> Result<Identity, ControllerError> {
         let ask = Ask::get(routes::IDENTITY.replace("{ip}", &ip.to_string()));
         match &self.ways {
             Ways::Url(name, route) => self.over(name, route, &ask).await,
@@ -128,7 +101,7 @@ impl Controller {
                 };
                 let error = match service.exchange(cluster, &ask, self.bounds).await {
                     Ok(reply) => match fetch::parse("an identity", reply).await {
-                        Ok(story) => return Ok(story),
+                        Ok(identity) => return Ok(identity),
                         Err(error) => error,
                     },
                     Err(error) => error.into(),
@@ -148,7 +121,7 @@ impl Controller {
         }
     }
 
-    async fn over(&self, name: &str, route: &Route, ask: &Ask) -> Result<Story, ControllerError> {
+    async fn over(&self, name: &str, route: &Route, ask: &Ask) -> Result<Identity, ControllerError> {
         let asked = async { fetch::parse("an identity", route.exchange(ask, self.bounds).await?).await };
         asked.await.map_err(|error| ControllerError::Fetch { name: name.to_owned(), error })
     }

@@ -35,7 +35,7 @@ fn view(step: i64, heard: &Heard) -> Arc<View> {
         let mut snapshot: Snapshot =
             serde_json::from_value(snapshot(node, &[("web", node, "db", "n3", 5432, connections?)])).unwrap();
         (snapshot.taken, snapshot.id) = (taken, format!("{node}-{step}").into());
-        snapshot.endpoints[0].name = format!("web-of-{node}").into();
+        snapshot.endpoints[0].owner.name = format!("web-of-{node}").into();
         let mut status = NodeStatus::waiting("", "agent");
         (status.state, status.answered) = (NodeState::Ok, Some(taken));
         status.describe(&snapshot);

@@ -224,8 +224,8 @@ async fn the_controller_tells_whose_an_address_is_and_was() {
     let controller = Controller::of(world.cluster().await, None, client.clone(), Bounds::default());
     let ip = "10.0.1.1".parse().unwrap();
     let found = controller.identity(ip).await.unwrap();
-    assert_eq!((found.identity.name.as_str(), found.identity.previous[0].name.as_str()), ("web-1", "web-0"));
-    assert_eq!((found.claimants.len(), world.asked("services/khan-controller:http")), (1, 1));
+    assert_eq!((found.owner.name.as_str(), found.previous[0].owner.name.as_str()), ("web-1", "web-0"));
+    assert_eq!(world.asked("services/khan-controller:http"), 1);
     // Whoever may ask agents through the pod proxy may ask the controller's pod, too.
     world.change(|state| state.forbidden.insert("get services/proxy"));
     assert_eq!(controller.identity(ip).await.unwrap(), found);

@@ -99,7 +99,10 @@ impl Answer {
                 continue;
             }
             let identity = index.identity(ip);
-            if asked_before && self.asked.cursor.is_some() && !identity.is_some_and(|identity| identity.is_owned()) {
+            if asked_before
+                && self.asked.cursor.is_some()
+                && !identity.as_ref().is_some_and(|identity| identity.owner.kind.is_object())
+            {
                 self.asked.known.keep(n);
             }
             if let Some(identity) = identity {

@@ -5,28 +5,20 @@ use std::net::IpAddr;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use khan_api::Kind;
+use khan_api::{Identity, Kind, OwnerRef};
 use serde::Serialize;
 
 use super::{Api, JSON, Refusal};
-use crate::index::IdentityView;
+use crate::index::IdentityRef;
 
-/// An [`Identity`](khan_api::Identity) and what only people ask for.
+/// An [`Identity`] and what only people ask for.
 #[derive(Serialize)]
 struct Story<'a> {
     ip: IpAddr,
     #[serde(flatten)]
-    identity: IdentityView<'a>,
+    identity: IdentityRef<'a>,
     /// Everything that claims the address, the owner first; more than one is worth a look.
-    claimants: Vec<Claimant<'a>>,
-}
-
-#[derive(Serialize)]
-struct Claimant<'a> {
-    r#type: Kind,
-    ns: &'a str,
-    name: &'a str,
-    node: &'a str,
+    claimants: Vec<OwnerRef<'a>>,
 }
 
 pub(super) async fn identity(State(api): State<Api>, Path(ip): Path<String>) -> Response {
@@ -38,13 +30,12 @@ pub(super) async fn identity(State(api): State<Api>, Path(ip): Path<String>) -> 
         return refusal.into_response();
     }
     let index = api.index.read();
-    let claimants = index
-        .claimants(ip)
-        .into_iter()
-        .map(|view| Claimant { r#type: view.kind, ns: view.ns, name: view.name, node: view.node })
-        .collect();
-    let stranger = || if index.is_in_ranges(ip) { IdentityView::NOTHING } else { IdentityView::EXTERNAL };
+    let stranger = || {
+        let kind = if index.is_in_ranges(ip) { Kind::Unknown } else { Kind::External };
+        Identity { owner: OwnerRef { kind, ..OwnerRef::default() }, ..Identity::default() }
+    };
     let identity = index.identity(ip).unwrap_or_else(stranger);
-    let body = serde_json::to_vec(&Story { ip, identity, claimants }).expect("an identity is JSON");
+    let story = Story { ip, identity, claimants: index.claimants(ip) };
+    let body = serde_json::to_vec(&story).expect("an identity is JSON");
     ([JSON], body).into_response()
 }

@@ -68,15 +68,15 @@ impl Map {
         while chunk.is_empty() {
             let owned = index.owned_between(self.next, self.next + OBJECTS_A_CHUNK)?;
             self.next += OBJECTS_A_CHUNK;
-            for (ip, identity) in owned {
+            for (ip, owner) in owned {
                 let comma = if std::mem::replace(&mut self.opened, true) { "," } else { "" };
                 let _ = write!(chunk, "{comma}\"{ip}\":");
-                let node_ip = self.nodes.get(identity.node).map(ToString::to_string);
+                let node_ip = self.nodes.get(owner.node).map(ToString::to_string);
                 let host = Host {
-                    r#type: identity.kind,
-                    namespace: identity.ns,
-                    name: identity.name,
-                    app: identity.app,
+                    r#type: owner.kind,
+                    namespace: owner.ns,
+                    name: owner.name,
+                    app: owner.app,
                     node_ip: node_ip.as_deref().unwrap_or_default(),
                 };
                 serde_json::to_writer(&mut chunk, &host).expect("a host is JSON");

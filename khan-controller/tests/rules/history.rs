@@ -27,12 +27,12 @@ fn previous_owners_come_latest_first_with_their_times() {
         world.apply(&object);
     }
     let identity = world.identity(IP).unwrap();
-    let previous: Vec<_> = identity.previous.iter().map(|p| (p.name.as_str(), p.since, p.until)).collect();
+    let previous: Vec<_> = identity.previous.iter().map(|p| (p.owner.name, p.since, p.until)).collect();
     let [nine, half, ten] =
         ["2026-11-22T09:00:00Z", "2026-11-22T09:30:00Z", "2026-11-22T10:30:00Z"].map(|t| Some(time(t)));
     assert_eq!(previous, [("b", half, ten), ("a", nine, half)]);
-    assert_eq!((identity.name.as_str(), identity.since), ("c", ten));
-    assert_eq!((identity.previous[0].kind, identity.previous[0].workload.as_str()), (Kind::Pod, "web"));
+    assert_eq!((identity.owner.name, identity.since), ("c", ten));
+    assert_eq!((identity.previous[0].owner.kind, identity.previous[0].owner.workload), (Kind::Pod, "web"));
 }
 
 #[test]
@@ -96,10 +96,10 @@ fn an_owner_that_loses_a_range_or_a_label_keeps_the_name_of_its_time() {
     let mut moved = pod("shop", "web", &["10.244.1.8"]);
     moved["metadata"]["labels"]["app"] = json!("renamed");
     world.apply(&moved);
-    assert_eq!(world.identity(IP).unwrap().previous[0].app, "web");
+    assert_eq!(world.identity(IP).unwrap().previous[0].owner.app, "web");
     let mut world = World::of(&[node("n1", &["10.0.0.1"], &["10.244.1.0/24"])]);
     world.apply(&node("n1", &["10.0.0.1"], &["10.244.2.0/24"]));
-    assert_eq!(world.identity("10.244.1.1").unwrap().previous[0].kind, Kind::Gateway);
+    assert_eq!(world.identity("10.244.1.1").unwrap().previous[0].owner.kind, Kind::Gateway);
     assert_eq!(world.owner("10.244.2.1"), "gateway n1");
 }
 

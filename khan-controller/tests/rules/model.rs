@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use khan_api::{Cursor, Timestamp};
+use khan_api::{Cursor, Kind, Owner, Timestamp};
 use khan_controller::index::{Index, Settings};
 use khan_controller::kubernetes::{Object, Resource, Role, Uid};
 use proptest::prelude::*;
@@ -195,9 +195,10 @@ impl Known {
 }
 
 fn describe(index: &Index, ip: IpAddr) -> String {
-    index.identity(ip).filter(khan_controller::index::IdentityView::is_owned).map_or(String::new(), |view| {
-        let app = if view.kind == khan_api::Kind::Node { "" } else { view.app };
-        format!("{} {} {} {} {}", view.kind, view.name, view.node, app, view.since().unwrap())
+    index.identity(ip).filter(|identity| identity.owner.kind.is_object()).map_or(String::new(), |identity| {
+        let Owner { kind, name, node, app, .. } = identity.owner;
+        let app = if kind == Kind::Node { "" } else { app };
+        format!("{kind} {name} {node} {app} {}", identity.since.unwrap())
     })
 }
 
@@ -222,8 +223,9 @@ impl Agent {
 
 /// Everything about an address but its history, which fades without being news.
 fn full(index: &Index, ip: IpAddr) -> String {
-    let told = index.identity(ip).filter(|view| view.is_owned() || !view.node.is_empty());
-    told.map_or(String::new(), |view| format!("{} {} {} {}", view.kind, view.name, view.app, view.node))
+    let owner = index.identity(ip).map(|identity| identity.owner);
+    let owner = owner.filter(|owner| owner.kind.is_object() || !owner.node.is_empty());
+    owner.map_or(String::new(), |Owner { kind, name, app, node, .. }| format!("{kind} {name} {app} {node}"))
 }
 
 fn addresses() -> Vec<IpAddr> {
@@ -244,12 +246,12 @@ proptest! {
             step(&event, &mut world, &mut slow, &mut agent, &all);
             for ((ip, before), text) in all.iter().zip(before).zip(texts) {
                 prop_assert_eq!(describe(&world.index, *ip), slow.describe(*ip), "{} after {:?}", ip, event);
-                let claimants = world.index.claimants(*ip).iter().map(|view| view.name.to_owned()).collect::<Vec<_>>();
+                let claimants = world.index.claimants(*ip).iter().map(|owner| owner.name.to_owned()).collect::<Vec<_>>();
                 let expected = slow.claims(*ip).iter().map(|(_, known)| known.name.clone()).collect::<Vec<_>>();
                 prop_assert_eq!(claimants, expected, "claimants of {} after {:?}", ip, event);
                 let after = slow.claims(*ip).first().map(|(uid, _)| **uid);
                 let identity = world.identity(&ip.to_string());
-                let previous: Vec<String> = identity.iter().flat_map(|i| &i.previous).map(|p| p.name.to_string()).collect();
+                let previous: Vec<String> = identity.iter().flat_map(|i| &i.previous).map(|p| p.owner.name.to_string()).collect();
                 if let Some((uid, name)) = before && after != Some(uid) {
                     prop_assert!(previous.contains(&name), "{} lost by {} is not remembered: {:?}", ip, name, previous);
                 }

@@ -62,14 +62,14 @@ fn app_labels_are_ordered() {
         (json!(null), ""),
     ] {
         object["metadata"]["labels"] = labels;
-        assert_eq!(World::of(std::slice::from_ref(&object)).identity("10.244.1.7").unwrap().app, app);
+        assert_eq!(World::of(std::slice::from_ref(&object)).identity("10.244.1.7").unwrap().owner.app, app);
     }
     let mut world =
         World::with(Settings { app_labels: vec!["team/app".into(), "k8s-app".into()], ..Settings::default() });
     for (labels, app) in [(json!({"app": "a", "k8s-app": "c"}), "c"), (json!({"k8s-app": "c", "team/app": "t"}), "t")] {
         object["metadata"]["labels"] = labels;
         world.apply(&object);
-        assert_eq!(world.identity("10.244.1.7").unwrap().app, app);
+        assert_eq!(world.identity("10.244.1.7").unwrap().owner.app, app);
     }
 }
 

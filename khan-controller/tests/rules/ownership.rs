@@ -58,7 +58,7 @@ fn node_then_service_then_pod_then_gateway_then_network() {
         let all = world.index.claimants("10.0.0.1".parse().unwrap());
         assert_eq!(all.iter().map(|claim| claim.kind).collect::<Vec<_>>(), expected);
         for (object, kind) in claims.iter().zip(expected) {
-            assert_eq!(world.identity("10.0.0.1").unwrap().kind, kind);
+            assert_eq!(world.identity("10.0.0.1").unwrap().owner.kind, kind);
             world.delete(object);
         }
         assert_eq!(world.owner("10.0.0.1"), "");
@@ -199,7 +199,7 @@ fn a_new_label_renames_without_a_previous_owner() {
     let before = world.index.cursor();
     object["metadata"]["labels"]["app"] = json!("shop-web");
     world.apply(&object);
-    assert_eq!(world.identity(IP).unwrap().app, "shop-web");
+    assert_eq!(world.identity(IP).unwrap().owner.app, "shop-web");
     assert!(world.previous(IP).is_empty());
     assert!(world.index.changed_since(IP.parse().unwrap(), before));
 }
@@ -209,14 +209,14 @@ fn nobodys_address_in_a_pod_range_is_still_its_nodes() {
     let first = node("n1", &["10.0.0.1"], &["10.244.1.0/24"]);
     let mut world = World::of(std::slice::from_ref(&first));
     let unknown = world.identity("10.244.1.99").unwrap();
-    assert_eq!((unknown.kind, unknown.node.as_str(), unknown.name.as_str()), (Kind::Unknown, "n1", ""));
+    assert_eq!((unknown.owner.kind, unknown.owner.node, unknown.owner.name), (Kind::Unknown, "n1", ""));
     // A younger node takes the range over before the old one is deleted.
     let mut second = node("n2", &["10.0.0.2"], &["10.244.1.0/24"]);
     second["metadata"]["creationTimestamp"] = json!("2026-11-22T00:00:00Z");
     world.apply(&second);
-    assert_eq!(world.identity("10.244.1.99").unwrap().node, "n2");
+    assert_eq!(world.identity("10.244.1.99").unwrap().owner.node, "n2");
     world.delete(&first);
-    assert_eq!(world.identity("10.244.1.99").unwrap().node, "n2");
+    assert_eq!(world.identity("10.244.1.99").unwrap().owner.node, "n2");
     assert_eq!(world.owner("10.244.1.1"), "gateway n2");
     world.delete(&second);
     assert_eq!(world.identity("10.244.1.99"), None);

@@ -1,7 +1,7 @@
 //! An index with a clock of its own.
 
-use khan_api::{Identity, Timestamp};
-use khan_controller::index::{Index, Settings};
+use khan_api::Timestamp;
+use khan_controller::index::{IdentityRef, Index, Settings};
 use khan_controller::kubernetes::{Manifest, Object, Resource};
 use serde_json::Value;
 
@@ -49,19 +49,19 @@ impl World {
         self.now = Timestamp::from_seconds(self.now.seconds() + seconds);
     }
 
-    pub(crate) fn identity(&self, ip: &str) -> Option<Identity> {
-        self.index.identity(ip.parse().unwrap()).map(|view| view.to_identity())
+    pub(crate) fn identity(&self, ip: &str) -> Option<IdentityRef<'_>> {
+        self.index.identity(ip.parse().unwrap())
     }
 
     /// `type name`, or an empty text where nobody has the address.
     pub(crate) fn owner(&self, ip: &str) -> String {
-        let view = self.index.identity(ip.parse().unwrap()).filter(khan_controller::index::IdentityView::is_owned);
-        view.map_or(String::new(), |view| format!("{} {}", view.kind, view.name))
+        let owner = self.identity(ip).map(|identity| identity.owner).filter(|owner| owner.kind.is_object());
+        owner.map_or(String::new(), |owner| format!("{} {}", owner.kind, owner.name))
     }
 
     /// Names of previous owners, latest first.
     pub(crate) fn previous(&self, ip: &str) -> Vec<String> {
-        self.identity(ip).map_or(Vec::new(), |identity| identity.previous.into_iter().map(|p| p.name.into()).collect())
+        self.identity(ip).map_or(Vec::new(), |identity| identity.previous.iter().map(|p| p.owner.name.into()).collect())
     }
 }
 

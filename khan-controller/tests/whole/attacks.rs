@@ -101,7 +101,7 @@ async fn honest(process: &Process, span: Duration, attack: &str) {
         let asked = Instant::now();
         let answer = timeout(PATIENCE, identity(process.address, "10.244.1.7")).await;
         let answer = answer.unwrap_or_else(|_| panic!("{attack}: an agent got no answer"));
-        assert_eq!(answer.unwrap().name, "web");
+        assert_eq!(answer.unwrap().owner.name, "web");
         slowest = slowest.max(asked.elapsed());
     }
     probes.sort_unstable();

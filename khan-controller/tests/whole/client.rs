@@ -64,7 +64,7 @@ pub(crate) async fn identity(address: SocketAddr, ip: &str) -> Option<Identity> 
 pub(crate) async fn names(address: SocketAddr, ips: &[&str]) -> Vec<String> {
     let answer = ask(address, None, ips).await;
     ips.iter()
-        .map(|ip| answer.identities.get(&ip.parse().unwrap()).map_or(String::new(), |i| i.name.to_string()))
+        .map(|ip| answer.identities.get(&ip.parse().unwrap()).map_or(String::new(), |i| i.owner.name.to_string()))
         .collect()
 }
 

@@ -258,7 +258,7 @@ async fn objects_that_cannot_be_understood() {
     until_metric(process.address, refused, |count| count >= 4.0).await;
     server.expire("pods");
     until_metric(process.address, refused, |count| count >= 8.0).await;
-    assert_eq!(identity(process.address, "10.244.1.7").await.unwrap().name, "web");
+    assert_eq!(identity(process.address, "10.244.1.7").await.unwrap().owner.name, "web");
 }
 
 #[tokio::test]

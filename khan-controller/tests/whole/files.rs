@@ -96,7 +96,7 @@ async fn app_labels_in_the_order_given() {
     replace(&path, &labelled.to_string());
     for (labels, app) in [("team/app,app", "t"), ("missing, k8s-app,app", "k"), ("missing", "")] {
         let controller = start(&["--from-file", text(&path), "--app-labels", labels]).await;
-        assert_eq!(identity(controller.address, "10.244.1.7").await.unwrap().app, app, "{labels}");
+        assert_eq!(identity(controller.address, "10.244.1.7").await.unwrap().owner.app, app, "{labels}");
     }
 }
 
@@ -133,7 +133,7 @@ async fn operators_name_what_is_outside() {
     replace(&path, &list(&cluster()).to_string());
     replace(&named, "203.0.113.0/24 office\n203.0.113.128/25 lab\n10.0.0.0/8 corp\n");
     let controller = start(&["--from-file", text(&path), "--external-names", text(&named)]).await;
-    let name = async |ip| identity(controller.address, ip).await.map(|found| (found.kind, found.name));
+    let name = async |ip| identity(controller.address, ip).await.map(|found| (found.owner.kind, found.owner.name));
     assert_eq!(name("203.0.113.1").await, Some((Kind::External, "office".into())));
     assert_eq!(name("203.0.113.200").await, Some((Kind::External, "lab".into())));
     assert_eq!(name("10.9.9.9").await, Some((Kind::External, "corp".into())));

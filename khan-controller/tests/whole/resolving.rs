@@ -43,7 +43,7 @@ async fn a_cursor_brings_only_what_changed() {
     let changed = ask(controller.address, Some(first.cursor), &all).await;
     assert_eq!(changed.identities.keys().copied().collect::<Vec<_>>(), [ip("10.244.1.7"), ip("10.244.1.9")]);
     assert_eq!(changed.gone, [ip("10.244.1.7")]);
-    assert_eq!(changed.identities[&ip("10.244.1.7")].previous[0].name, "web-6d4cf56db6-abcde");
+    assert_eq!(changed.identities[&ip("10.244.1.7")].previous[0].owner.name, "web-6d4cf56db6-abcde");
     let again = ask(controller.address, Some(changed.cursor), &all).await;
     assert_eq!((again.identities.len(), again.gone.len()), (0, 0));
 }
@@ -122,7 +122,7 @@ async fn another_epoch_or_an_impossible_cursor_brings_everything() {
     for cursor in [Cursor { epoch: epoch ^ 1, revision }, Cursor { epoch, revision: revision + 1 }] {
         let answer = ask(controller.address, Some(cursor), &["10.244.1.7", "10.244.1.9", "8.8.8.8"]).await;
         assert_eq!(answer.cursor, first.cursor);
-        assert_eq!(answer.identities[&ip("10.244.1.7")].name, "web-6d4cf56db6-abcde");
+        assert_eq!(answer.identities[&ip("10.244.1.7")].owner.name, "web-6d4cf56db6-abcde");
         // What the asker may still hold from before is withdrawn.
         assert_eq!(answer.gone, [ip("10.244.1.9"), ip("8.8.8.8")]);
     }
@@ -146,7 +146,7 @@ async fn a_restart_and_a_second_replica_answer_everything_once() {
 async fn both_spellings_of_an_ipv4_address_are_one_and_answered_as_asked() {
     let (_server, controller) = cluster().await;
     let answer = ask(controller.address, None, &["::ffff:10.244.1.7"]).await;
-    assert_eq!(answer.identities[&ip("::ffff:10.244.1.7")].name, "web-6d4cf56db6-abcde");
+    assert_eq!(answer.identities[&ip("::ffff:10.244.1.7")].owner.name, "web-6d4cf56db6-abcde");
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn people_see_history_and_rivals() {
     let (status, body) = get(controller.address, "/v1/identities/web").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(parse(&body)["error"], "\"web\" is not an IP address");
-    assert_eq!(identity(controller.address, "10.244.1.7").await.unwrap().kind, Kind::Pod);
+    assert_eq!(identity(controller.address, "10.244.1.7").await.unwrap().owner.kind, Kind::Pod);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ async fn a_new_pod_is_named_within_a_second_and_a_deleted_one_is_gone() {
     server.delete(web);
     until_names(controller.address, SECOND, &[("10.244.1.7", "")]).await;
     let ghost = identity(controller.address, "10.244.1.7").await.unwrap();
-    assert_eq!((ghost.kind, ghost.previous[0].name.as_str()), (Kind::Unknown, "web-6d4cf56db6-abcde"));
+    assert_eq!((ghost.owner.kind, ghost.previous[0].owner.name.as_str()), (Kind::Unknown, "web-6d4cf56db6-abcde"));
 }
 
 #[tokio::test]
@@ -52,10 +52,10 @@ async fn all_five_types_of_both_families() {
         ("fd00:244:1::1", Kind::Gateway, "n1"),
     ] {
         let found = identity(controller.address, ip).await.unwrap();
-        assert_eq!((found.kind, found.name.as_str()), (kind, name), "{ip}");
+        assert_eq!((found.owner.kind, found.owner.name.as_str()), (kind, name), "{ip}");
     }
     let nobody = identity(controller.address, "10.244.1.99").await.unwrap();
-    assert_eq!((nobody.kind, nobody.node.as_str()), (Kind::Unknown, "n1"));
+    assert_eq!((nobody.owner.kind, nobody.owner.node.as_str()), (Kind::Unknown, "n1"));
     assert_eq!(identity(controller.address, "8.8.8.8").await, None);
 }
 

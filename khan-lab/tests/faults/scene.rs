@@ -20,7 +20,7 @@ pub(crate) fn snapshot(agent: &Running) -> Result<Snapshot> {
 
 /// What one node's agent counts, by app; edges without an app at both ends are Khan's own.
 pub(crate) fn edges(snapshot: &Snapshot, side: Side) -> Edges {
-    let app = |index: u32| snapshot.endpoints[index as usize].app.to_string();
+    let app = |index: u32| snapshot.endpoints[index as usize].owner.app.to_string();
     let mut edges = BTreeMap::new();
     for row in snapshot.rows.iter().filter(|row| row.side == side) {
         let edge = (app(row.src), app(row.dst));

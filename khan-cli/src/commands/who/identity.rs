@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::{Identity, Kind, PreviousOwner, Timestamp};
+use khan_api::{Identity, Kind, Label, Name, Owner, PreviousOwner, Timestamp};
 use serde::Serialize;
 
 use super::{Subject, addresses};
@@ -24,25 +24,29 @@ const ASKED: usize = 20;
 pub struct Known {
     /// The address.
     pub ip: IpAddr,
-    /// What it is.
-    #[serde(rename = "type")]
-    pub kind: Kind,
-    /// Namespace.
-    pub namespace: String,
-    /// App.
-    pub app: String,
-    /// Workload.
-    pub workload: String,
-    /// Name.
-    pub name: String,
-    /// Node.
-    pub node: String,
+    /// Who has it.
+    #[serde(flatten, serialize_with = "Printed::serialize")]
+    pub owner: Owner,
     /// Since when.
     pub since: Option<Timestamp>,
     /// Who had it before, latest first.
     pub previous: Vec<PreviousOwner>,
     /// What says so: `controller`, else the source as `--source` names it, or `replay`.
     pub told_by: &'static str,
+}
+
+/// An owner as all objects of `khan.dev/v1` print one.
+#[derive(Serialize)]
+#[serde(remote = "Owner")]
+struct Printed {
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(rename = "namespace")]
+    ns: Label,
+    app: Label,
+    workload: Name,
+    name: Name,
+    node: Name,
 }
 
 /// What is known about every address that the subject means.
@@ -62,7 +66,7 @@ pub(super) async fn known(
         // A node's loopback is its own, and to the controller an address like any outside.
         for known in found.iter_mut().filter(|known| !known.ip.is_loopback()).take(ASKED) {
             match controller.identity(known.ip).await {
-                Ok(story) => *known = from_controller(known.ip, story.identity),
+                Ok(identity) => *known = from_controller(known.ip, identity),
                 Err(reason) => {
                     let remedy = reason.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
                     notes.push(format!("the controller's history is missing: {reason}{remedy}"));
@@ -76,47 +80,22 @@ pub(super) async fn known(
 
 fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
     let meant = subject.selector();
-    let claimants = || view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip));
+    let owners = || view.endpoints.iter().filter(|endpoint| endpoint.ip == Some(ip));
     // Every node has the loopback's addresses; only one of them may be meant.
-    let owner = claimants().min_by_key(|endpoint| (endpoint.gone, !meant.matches(endpoint)));
-    let before = |endpoint: &Arc<Endpoint>| PreviousOwner {
-        kind: endpoint.kind,
-        ns: (*endpoint.ns).into(),
-        app: (*endpoint.app).into(),
-        workload: (*endpoint.workload).into(),
-        name: (*endpoint.name).into(),
-        node: (*endpoint.node).into(),
-        ..PreviousOwner::default()
-    };
-    let text =
-        |pick: fn(&crate::model::Endpoint) -> &str| owner.map(|owner| pick(owner).to_owned()).unwrap_or_default();
+    let present = owners().min_by_key(|endpoint| (endpoint.previous, !meant.matches(endpoint)));
+    let previous = owners().filter(|endpoint| endpoint.previous && !endpoint.owner.name.is_empty());
+    let owner = |endpoint: &Arc<Endpoint>| Owner::from(endpoint.owner.as_deref());
     Known {
         ip,
-        kind: owner.map_or(Kind::Unknown, |owner| owner.kind),
-        namespace: text(|owner| &owner.ns),
-        app: text(|owner| &owner.app),
-        workload: text(|owner| &owner.workload),
-        name: text(|owner| &owner.name),
-        node: text(|owner| &owner.node),
+        owner: present.map(owner).unwrap_or_default(),
         since: None,
-        previous: claimants().filter(|endpoint| endpoint.gone && !endpoint.name.is_empty()).map(before).collect(),
+        previous: previous.map(|one| PreviousOwner { owner: owner(one), ..PreviousOwner::default() }).collect(),
         told_by: view.source.kind.as_str(),
     }
 }
 
-fn from_controller(ip: IpAddr, identity: Identity) -> Known {
-    Known {
-        ip,
-        kind: identity.kind,
-        namespace: identity.ns.into(),
-        app: identity.app.into(),
-        workload: identity.workload.into(),
-        name: identity.name.into(),
-        node: identity.node.into(),
-        since: identity.since,
-        previous: identity.previous,
-        told_by: "controller",
-    }
+fn from_controller(ip: IpAddr, Identity { owner, since, previous }: Identity) -> Known {
+    Known { ip, owner, since, previous, told_by: "controller" }
 }
 
 /// `--controller`, else the one in the cluster when agents were found through the API server.

@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use khan_api::Kind;
+use khan_api::{Kind, Owner};
 use unicode_width::UnicodeWidthStr;
 
-use super::identity::Known;
 use super::{Answer, Peer};
 use crate::output::table::clean;
 
@@ -13,15 +12,13 @@ const LISTED: usize = 20;
 
 pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
     for known in answer.addresses.iter().take(LISTED) {
-        writeln!(out, "{}   {}", known.ip, clean(&describe(known)))?;
+        writeln!(out, "{}   {}", known.ip, clean(&describe(&known.owner)))?;
         if let Some(since) = known.since {
             writeln!(out, "   since {since}")?;
         }
         for before in &known.previous {
             let until = before.until.map_or_else(String::new, |until| format!(" until {until}"));
-            let owner =
-                if before.ns.is_empty() { before.name.to_string() } else { format!("{}/{}", before.ns, before.name) };
-            writeln!(out, "   before: {} {}{until}", before.kind, clean(&owner))?;
+            writeln!(out, "   before: {} {}{until}", before.owner.kind, clean(&object(&before.owner)))?;
         }
     }
     if answer.addresses.len() > LISTED {
@@ -49,18 +46,22 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// One line: kind, name, app, workload, node; without what is empty or said already.
-fn describe(known: &Known) -> String {
-    let name =
-        if known.namespace.is_empty() { known.name.clone() } else { format!("{}/{}", known.namespace, known.name) };
-    if known.name.is_empty() && known.kind == Kind::Unknown {
+fn describe(owner: &Owner) -> String {
+    if owner.name.is_empty() && owner.kind == Kind::Unknown {
         return "nobody is known to have it".to_owned();
     }
-    let mut text = if name.is_empty() { known.kind.to_string() } else { format!("{} {name}", known.kind) };
-    let facts = [("app", &known.app), ("workload", &known.workload), ("node", &known.node)];
-    for (what, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty() && **fact != known.name) {
+    let name = object(owner);
+    let mut text = if name.is_empty() { owner.kind.to_string() } else { format!("{} {name}", owner.kind) };
+    let facts = [("app", &*owner.app), ("workload", &*owner.workload), ("node", &*owner.node)];
+    for (what, fact) in facts.into_iter().filter(|(_, fact)| !fact.is_empty() && owner.name != *fact) {
         text = format!("{text}, {what} {fact}");
     }
     text.trim_end().to_owned()
+}
+
+/// `NAMESPACE/NAME`, or the name.
+fn object(owner: &Owner) -> String {
+    if owner.ns.is_empty() { owner.name.to_string() } else { format!("{}/{}", owner.ns, owner.name) }
 }
 
 fn peers(out: &mut dyn Write, title: &str, peers: &[Peer]) -> io::Result<()> {

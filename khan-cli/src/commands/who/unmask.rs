@@ -87,7 +87,8 @@ fn is_masqueraded(connection: &Connection, seen: SocketAddr) -> bool {
 
 /// Sockets of nodes that servers on other nodes see as clients.
 async fn sockets(view: &View, feed: &Feed, addresses: &[Known], notes: &mut Vec<String>) -> Vec<SocketAddr> {
-    let masks: Vec<IpAddr> = addresses.iter().filter(|known| known.kind == Kind::Node).map(|known| known.ip).collect();
+    let masks: Vec<IpAddr> =
+        addresses.iter().filter(|known| known.owner.kind == Kind::Node).map(|known| known.ip).collect();
     if masks.is_empty() || masks.len() < addresses.len() {
         return Vec::new();
     }
@@ -114,8 +115,8 @@ async fn sockets(view: &View, feed: &Feed, addresses: &[Known], notes: &mut Vec<
 
 /// The node that an address belongs to; empty, which means every node, when nobody knows.
 fn homes(view: &View, ip: IpAddr) -> Vec<String> {
-    let home = view.endpoints.iter().find(|endpoint| endpoint.ip == Some(ip) && !endpoint.node.is_empty());
-    let known = home.map(|endpoint| endpoint.node.to_string());
+    let home = view.endpoints.iter().find(|endpoint| endpoint.ip == Some(ip) && !endpoint.owner.node.is_empty());
+    let known = home.map(|endpoint| endpoint.owner.node.to_string());
     known.into_iter().filter(|home| view.nodes.iter().any(|node| node.node == *home)).collect()
 }
 

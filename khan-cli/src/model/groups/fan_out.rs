@@ -11,6 +11,7 @@ use khan_api::Kind;
 use super::group::{Fan, Group, Groups, group};
 use super::keyer::Keyer;
 use super::select::select;
+use crate::model::endpoint::Owner;
 use crate::model::group_by::GroupBy;
 use crate::model::group_end::{Grain, GroupEnd};
 use crate::model::query::Query;
@@ -65,7 +66,7 @@ pub(crate) fn fold(view: &View, query: &Query, groups: &mut Groups) {
     select(view, &outer, |row, state, _| {
         let Some(at) = index.get(&keyer.key(row, state)) else { return };
         if seen.insert((*at, row.dst)) {
-            let kind = view.endpoints[row.dst as usize].kind;
+            let kind = view.endpoints[row.dst as usize].owner.kind;
             let fan = folded[*at].fan.get_or_insert(Fan { ends: 0, kind: Some(kind) });
             fan.ends += 1;
             fan.kind = fan.kind.filter(|known| *known == kind);
@@ -83,13 +84,8 @@ impl Fan {
             Some(Kind::Node) => "nodes",
             _ => "addrs",
         };
-        let empty = std::sync::Arc::<str>::default;
         GroupEnd {
-            kind: self.kind.unwrap_or(Kind::Unknown),
-            ns: empty(),
-            app: empty(),
-            name: empty(),
-            node: empty(),
+            owner: Owner { kind: self.kind.unwrap_or(Kind::Unknown), ..Owner::default() },
             ip: None,
             text: format!("* ({} {what})", self.ends).into(),
             addresses: self.ends,

@@ -82,7 +82,7 @@ pub(crate) fn group(view: &View, query: &Query) -> Groups {
         groups.all[at as usize].sum.merge(sum);
         groups.total.merge(sum);
         for (side, end) in [row.src, far].into_iter().enumerate() {
-            if view.endpoints[end as usize].kind == Kind::External && outside.insert((at, side, end)) {
+            if view.endpoints[end as usize].owner.kind == Kind::External && outside.insert((at, side, end)) {
                 groups.all[at as usize].outside[side] += 1;
             }
         }

@@ -19,15 +19,15 @@ pub(crate) fn select(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>
     let scope = Scope::new(view, query);
     let split = query.group_by.state || filter.looks_at_states();
     for row in view.rows().filter(|row| scope.holds(row)) {
-        let gone = [row.src, row.dst, row.backend].iter().any(|end| view.endpoints[*end as usize].gone);
+        let previous = [row.src, row.dst, row.backend].iter().any(|end| view.endpoints[*end as usize].previous);
         if split {
             for (state, n) in row.states {
                 if filter.passes(&row, Some(*state)) {
-                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), gone));
+                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), previous));
                 }
             }
         } else if filter.passes(&row, None) {
-            add(&row, None, &whole(&row, gone));
+            add(&row, None, &whole(&row, previous));
         }
     }
 }
@@ -39,7 +39,7 @@ impl Scope {
     fn new(view: &View, query: &Query) -> Self {
         let namespaces = &query.namespaces;
         let within =
-            || view.endpoints.iter().map(|endpoint| namespaces.iter().any(|ns| **ns == *endpoint.ns)).collect();
+            || view.endpoints.iter().map(|endpoint| namespaces.iter().any(|ns| **ns == *endpoint.owner.ns)).collect();
         let labelled = query.labels.as_ref().map(|pods| pods.among(&view.endpoints));
         Self([(!namespaces.is_empty()).then(within), labelled])
     }
@@ -90,9 +90,9 @@ impl<'filter> Compiled<'filter> {
                 RowTerm::Protocol(protocols) => Test::Protocol(protocols),
                 RowTerm::Node(globs) => Test::Node {
                     observers: view.nodes.iter().map(|node| any(globs, &node.node)).collect(),
-                    ends: view.endpoints.iter().map(|endpoint| any(globs, &endpoint.node)).collect(),
+                    ends: view.endpoints.iter().map(|endpoint| any(globs, &endpoint.owner.node)).collect(),
                 },
-                RowTerm::Ghost => Test::Ghost(view.endpoints.iter().map(|endpoint| endpoint.gone).collect()),
+                RowTerm::Ghost => Test::Ghost(view.endpoints.iter().map(|endpoint| endpoint.previous).collect()),
                 RowTerm::State(states) => {
                     compiled.states.push((*negated, states));
                     compiled.splits = true;

@@ -47,8 +47,8 @@ impl Sum {
     }
 }
 
-/// All connections of a row; `gone` when one of its ends is a previous owner.
-pub(super) fn whole(row: &RowRef<'_>, gone: bool) -> Sum {
+/// All connections of a row; `previous` when one of its ends is a previous owner.
+pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
     let connections = u64::from(row.row.connections);
     let mut sum = Sum {
         connections,
@@ -56,7 +56,7 @@ pub(super) fn whole(row: &RowRef<'_>, gone: bool) -> Sum {
         idle_connections: u64::from(row.row.idle_connections),
         client_unclosed: u64::from(row.row.client_unclosed),
         server_unclosed: u64::from(row.row.server_unclosed),
-        ghosts: if gone { connections } else { 0 },
+        ghosts: if previous { connections } else { 0 },
         stale: if row.stale { connections } else { 0 },
         ..Sum::default()
     };
@@ -68,12 +68,12 @@ pub(super) fn whole(row: &RowRef<'_>, gone: bool) -> Sum {
 
 /// The connections of a row in one state. Idle times belong to the established ones, half-closed sides to `CLOSE_WAIT`
 /// (the state that half-closed connections stay in).
-pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, gone: bool) -> Sum {
-    let mut sum = whole(row, gone);
+pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous: bool) -> Sum {
+    let mut sum = whole(row, previous);
     let states = std::mem::take(&mut sum.states);
     sum.states.add(state, connections);
     sum.connections = connections;
-    sum.ghosts = if gone { connections } else { 0 };
+    sum.ghosts = if previous { connections } else { 0 };
     sum.stale = if row.stale { connections } else { 0 };
     let untold = state == State::Untold && states.told() == 0;
     if !untold && state != State::Tcp(TcpState::Established) {

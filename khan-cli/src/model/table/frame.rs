@@ -84,16 +84,7 @@ impl From<&NodeTable> for TableFrame {
 }
 
 fn wire(endpoint: &Arc<Endpoint>) -> Wire {
-    Wire {
-        ip: endpoint.ip,
-        kind: endpoint.kind,
-        ns: (*endpoint.ns).into(),
-        app: (*endpoint.app).into(),
-        workload: (*endpoint.workload).into(),
-        name: (*endpoint.name).into(),
-        node: (*endpoint.node).into(),
-        gone: endpoint.gone,
-    }
+    Wire { ip: endpoint.ip, owner: endpoint.owner.as_deref().into(), previous: endpoint.previous }
 }
 
 impl TableFrame {

@@ -166,7 +166,7 @@ impl<'de> Deserialize<'de> for Endpoints {
 
 /// Bytes that a snapshot takes at most, were none of its addresses known already.
 pub fn bytes(heard: &Heard) -> usize {
-    let text = |wire: &Wire| wire.ns.len() + wire.app.len() + wire.workload.len() + wire.name.len() + wire.node.len();
+    let text = |wire: &Wire| wire.owner.texts().map(str::len).iter().sum::<usize>();
     let endpoints = heard.endpoints.0.iter().map(|wire| size_of::<Endpoint>() + text(wire));
     heard.rows.bytes() + endpoints.sum::<usize>()
 }

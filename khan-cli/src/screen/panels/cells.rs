@@ -29,11 +29,11 @@ pub(super) fn name(app: &App, name: &str, cells: u16, style: Style) -> Span<'sta
 pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static> {
     let Some(end) = end else { return Span::default() };
     let (cells, ellipsis) = (usize::from(cells), app.settings.glyphs().ellipsis);
-    let words = if end.kind == Kind::External && end.addresses > 1 {
+    let words = if end.owner.kind == Kind::External && end.addresses > 1 {
         let count = format!(" ({} addrs)", format::count(end.addresses.into()));
         let name = text::fit(&end.text, cells.saturating_sub(count.len()), ellipsis);
         text::fit(&format!("{name}{count}"), cells, ellipsis).into_owned()
-    } else if end.name.is_empty() {
+    } else if end.owner.name.is_empty() {
         text::fit(&end.text, cells, ellipsis).into_owned()
     } else {
         text::fit_middle(&end.text, cells, ellipsis).into_owned()

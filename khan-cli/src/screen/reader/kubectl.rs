@@ -1,6 +1,6 @@
 //! Commands that lead on from a row.
 
-use khan_api::Kind;
+use khan_api::{Kind, OwnerRef};
 
 use super::Text;
 use crate::model::{GroupEnd, Row};
@@ -27,24 +27,25 @@ pub fn kubectl(row: Option<&Row>) -> Text {
 
 /// Names come from peers: each is one word for the shell, and none can be taken for a flag.
 fn commands(end: &GroupEnd) -> Vec<String> {
-    let namespace = quote(&end.ns);
+    let OwnerRef { kind, ns, app, name, node, .. } = end.owner.as_deref();
+    let namespace = quote(ns);
     let object = |kind: &str, name: &str| quote(&format!("{kind}/{name}")).into_owned();
-    match (end.kind, end.ip) {
-        (Kind::Pod, _) if !end.name.is_empty() => {
-            let pod = object("pod", &end.name);
+    match (kind, end.ip) {
+        (Kind::Pod, _) if !name.is_empty() => {
+            let pod = object("pod", name);
             vec![
                 format!("kubectl -n {namespace} describe {pod}"),
                 format!("kubectl -n {namespace} logs {pod} --tail=100"),
             ]
         }
-        (Kind::Pod, _) if !end.app.is_empty() => {
-            vec![format!("kubectl -n {namespace} get pods -o wide -l {}", quote(&format!("app={}", end.app)))]
+        (Kind::Pod, _) if !app.is_empty() => {
+            vec![format!("kubectl -n {namespace} get pods -o wide -l {}", quote(&format!("app={app}")))]
         }
-        (Kind::Service, _) if !end.app.is_empty() => {
-            let app = quote(&end.app);
+        (Kind::Service, _) if !app.is_empty() => {
+            let app = quote(app);
             vec![format!("kubectl -n {namespace} get services,endpointslices -o wide | grep -w -e {app}")]
         }
-        (Kind::Node, _) => vec![format!("kubectl describe {}", object("node", &end.node))],
+        (Kind::Node, _) => vec![format!("kubectl describe {}", object("node", node))],
         (_, Some(ip)) => vec![format!("kubectl get pods,services,nodes -A -o wide | grep -w {ip}")],
         _ => Vec::new(),
     }
@@ -56,15 +57,9 @@ mod tests {
 
     #[test]
     fn a_name_is_one_word_whatever_it_holds() {
-        let end = |kind, ns: &str, name: &str, app: &str| GroupEnd {
-            kind,
-            ns: ns.into(),
-            app: app.into(),
-            name: name.into(),
-            node: "$(id)".into(),
-            ip: None,
-            text: "".into(),
-            addresses: 1,
+        let end = |kind, ns, name, app| {
+            let owner = OwnerRef { kind, ns, app, workload: "", name, node: "$(id)" }.map(Into::into);
+            GroupEnd { owner, ip: None, text: "".into(), addresses: 1 }
         };
         assert_eq!(
             commands(&end(Kind::Pod, "a;reboot", "--kubeconfig=x", ""))[0],

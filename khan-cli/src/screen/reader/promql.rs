@@ -42,8 +42,9 @@ pub fn promql(row: Option<&Row>, window: Duration) -> Text {
 }
 
 fn matchers(side: &str, end: &GroupEnd) -> Vec<String> {
-    let mut labels = vec![format!("{side}_type=\"{}\"", end.kind)];
-    let fields = [("ns", &end.ns), ("app", &end.app), ("name", &end.name)];
+    let owner = &end.owner;
+    let mut labels = vec![format!("{side}_type=\"{}\"", owner.kind)];
+    let fields = [("ns", &owner.ns), ("app", &owner.app), ("name", &owner.name)];
     labels.extend(fields.iter().filter(|(_, value)| !value.is_empty()).map(|(name, v)| format!("{side}_{name}={v:?}")));
     if let Some(ip) = end.ip {
         labels.push(format!("{side}_ip=\"{ip}\""));

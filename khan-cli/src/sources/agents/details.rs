@@ -87,8 +87,8 @@ impl<'a> Wanted<'a> {
 /// The nodes that the addresses live on, as far as anybody knows.
 fn homes<'a>(addresses: &HashSet<IpAddr>, agents: impl Iterator<Item = &'a AgentState>) -> BTreeSet<String> {
     let endpoints = agents.filter_map(AgentState::table).flat_map(|table| &table.endpoints);
-    let homes = endpoints.filter(|end| !end.node.is_empty() && end.ip.is_some_and(|ip| addresses.contains(&ip)));
-    homes.map(|end| end.node.to_string()).collect()
+    let homes = endpoints.filter(|end| !end.owner.node.is_empty() && end.ip.is_some_and(|ip| addresses.contains(&ip)));
+    homes.map(|end| end.owner.node.to_string()).collect()
 }
 
 /// Asks them and answers; stops when the asker has gone away.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use khan_api::snapshot::{Endpoint as Wire, Side};
-use khan_api::{Kind, Protocol};
+use khan_api::{Kind, OwnerRef, Protocol};
 
 use super::answer::Labels;
 use crate::model::table::Count;
@@ -119,16 +119,15 @@ impl End {
             Kind::Pod if self.source && side == Side::Client => labels.get("node"),
             _ => "",
         };
-        Wire {
-            ip: labels.get(self.ip).parse().ok(),
+        let owner = OwnerRef {
             kind,
-            ns: labels.get(self.ns).into(),
-            app: if other { "" } else { labels.get(self.app) }.into(),
-            workload: labels.get(self.workload).into(),
-            name: if other { "" } else { labels.get(self.name) }.into(),
-            node: node.into(),
-            gone: false,
-        }
+            ns: labels.get(self.ns),
+            app: if other { "" } else { labels.get(self.app) },
+            workload: labels.get(self.workload),
+            name: if other { "" } else { labels.get(self.name) },
+            node,
+        };
+        Wire { ip: labels.get(self.ip).parse().ok(), owner: owner.into(), previous: false }
     }
 }
 
@@ -162,7 +161,7 @@ mod tests {
         let row = first.rows()[0];
         assert_eq!((name.as_str(), row.connections, row.idle_connections, row.port), ("n1", 7, 2, 5432));
         let (src, dst) = (&first.endpoints[row.src as usize], &first.endpoints[row.dst as usize]);
-        assert_eq!((&*src.app, &*src.node, &*dst.app, &*dst.node), ("web", "n1", "db", ""));
+        assert_eq!((&*src.owner.app, &*src.owner.node, &*dst.owner.app, &*dst.owner.node), ("web", "n1", "db", ""));
         let (_, second) = &tables[1];
         assert!(NodeTable::is_sum(&second.endpoints[0]));
         assert_eq!((second.rows()[0].port, second.endpoints.len()), (0, 1));

@@ -82,7 +82,7 @@ fn cell(app: &App, group: &Group, field: Field, bare: bool, cells: u16) -> Span<
         Field::Delta => group.change.map(|by| change(app, by.delta, cells)),
         Field::Est => group.sum.states.established_percent().map(|share| Span::styled(share.to_string(), text)),
         Field::Node => {
-            let node = only_end(group).map(|end| &*end.node).filter(|node| !node.is_empty());
+            let node = only_end(group).map(|end| &*end.owner.node).filter(|node| !node.is_empty());
             node.map(|node| name(app, node, cells, text))
         }
     };
@@ -94,14 +94,14 @@ fn only_end(group: &Group) -> Option<&GroupEnd> {
 }
 
 fn namespace(group: &Group) -> Option<&str> {
-    only_end(group).map(|end| &*end.ns)
+    only_end(group).map(|end| &*end.owner.ns)
 }
 
 /// The end that a list distinguishes by; objects without their namespace where all share one.
 fn name_in_list(app: &App, group: &Group, bare: bool, cells: u16) -> Span<'static> {
     match only_end(group) {
-        Some(end) if bare && matches!(end.kind, Kind::Pod | Kind::Service) && !end.name.is_empty() => {
-            let name = text::fit_middle(&end.name, cells.into(), app.settings.glyphs().ellipsis);
+        Some(end) if bare && matches!(end.owner.kind, Kind::Pod | Kind::Service) && !end.owner.name.is_empty() => {
+            let name = text::fit_middle(&end.owner.name, cells.into(), app.settings.glyphs().ellipsis);
             Span::styled(name.into_owned(), app.settings.styles().text)
         }
         other => end(app, other, cells),
