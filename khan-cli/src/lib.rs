@@ -1,11 +1,12 @@
 //! `khan`: who holds these connections? Sources (agents, Prometheus, this host, a recording) make views; a [`model::Query`]
-//! makes a [`model::Projection`] of a [`model::View`]; [`output`] prints that once, the terminal interface shows it live.
-//!
-//! The modules stand in the order in which they build on each other: none names one that stands below it.
+//! makes a [`model::Projection`] of a [`model::View`]; [`commands`] print it once, the [`screen`] shows it live.
 //!
 //! ```text
-//! args -> connect -> sources/* -> feed (watch<Arc<View>>, news, requests) -> model -> commands/* -> output/*  |  screen/*
+//! sources ─▶ feed (latest view, news, requests) ─▶ model ─▶ report ─▶ output      once, or again and again
+//!                                                       └──────────▶ screen      live
 //! ```
+//!
+//! The modules stand in the order in which they build on each other: none names one that stands below it.
 
 #![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_cli::stderr")]
 

@@ -23,8 +23,6 @@ pub mod items;
 pub mod layout;
 
 pub mod errors;
-pub mod cursor;
-pub mod drill;
 pub mod menu;
 pub mod prompt;
 pub mod reader;
@@ -42,4 +40,4 @@ pub mod terminal;
 pub mod run;
 
 pub use options::Options;
-pub use run::{Connection, Ending, Error, run};
+pub use run::{Ending, Error, Source, run};

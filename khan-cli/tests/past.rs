@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use khan_cli::feed::{Feed, News};
 use khan_cli::model::{History, Query, SourceInfo, View, project};
-use khan_cli::screen::drill::Drill;
+use khan_cli::screen::state::drill::Drill;
 use khan_cli::sources::agents::route::DirectClient;
 use khan_cli::sources::exchange::Bounds;
 use khan_cli::sources::http_config::HttpConfig;

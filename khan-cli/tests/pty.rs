@@ -9,7 +9,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use khan_cli::screen::{self, Connection, terminal};
+use khan_cli::screen::{self, Source, terminal};
 use khan_lab::until;
 use portable_pty::CommandBuilder;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -399,8 +399,8 @@ fn panics_in_a_task() {
             panic!("on purpose");
         });
         let app = screen::Options::default().app().expect("the usual options");
-        let connection = Connection { feed, contexts: Vec::new(), labels: None };
-        screen::run(app, connection).await
+        let source = Source { feed, contexts: Vec::new(), labels: None };
+        screen::run(app, source).await
     });
     panic!("{ended:?}");
 }

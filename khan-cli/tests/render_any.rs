@@ -190,9 +190,9 @@ fn cursor(stage: &Stage) -> Option<RowKey> {
 fn escape_closes_clears_and_goes_back_but_never_quits() {
     let mut stage = shop();
     stage.press("/ c a r t Enter j Enter ?");
-    assert!(stage.app.overlays.open().is_some() && stage.app.drills.len() == 1);
+    assert!(stage.app.overlays.current().is_some() && stage.app.drills.len() == 1);
     stage.press("Esc");
-    assert!(stage.app.overlays.open().is_none() && stage.app.drills.len() == 1);
+    assert!(stage.app.overlays.current().is_none() && stage.app.drills.len() == 1);
     assert_eq!(stage.press("Esc"), [Effect::Cancel]);
     assert_eq!((stage.app.drills.len(), stage.app.question.filter_text()), (0, "cart"));
     stage.press("Esc");

@@ -69,8 +69,8 @@ pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let mut cli = cli.clone();
     loop {
         let contexts = contexts(&cli, &feed);
-        let connection = screen::Connection { feed, contexts, labels };
-        let (ending, left) = screen::run(app, connection).await.map_err(Failure::runtime)?;
+        let source = screen::Source { feed, contexts, labels };
+        let (ending, left) = screen::run(app, source).await.map_err(Failure::runtime)?;
         if let Some(code) = ending.code() {
             return Ok(ExitCode::from(code));
         }

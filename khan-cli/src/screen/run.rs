@@ -77,7 +77,7 @@ impl Ending {
 
 /// A source, connected.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Source {
     /// What it yields.
     pub feed: Feed,
     /// Contexts that `:ctx` offers instead of its own.
@@ -87,14 +87,14 @@ pub struct Connection {
 }
 
 /// Shows what a source yields until the user, a signal or the terminal ends it. The state is handed back for another source.
-pub async fn run(app: App, connection: Connection) -> Result<(Ending, App), Error> {
+pub async fn run(app: App, source: Source) -> Result<(Ending, App), Error> {
     terminal::install_panic_hook();
     let signals = Signals::listen()?;
     let screen = Screen::enter(app.settings.mouse())?;
     let (answers, answered) = mpsc::channel(16);
     let mut turn = Turn {
         app,
-        feed: connection.feed,
+        feed: source.feed,
         screen,
         signals,
         answers,
@@ -105,7 +105,7 @@ pub async fn run(app: App, connection: Connection) -> Result<(Ending, App), Erro
         latecomer: None,
     };
     let (width, height) = ratatui::crossterm::terminal::size()?;
-    turn.update(Msg::Connected(connection.contexts, connection.labels));
+    turn.update(Msg::Connected(source.contexts, source.labels));
     turn.update(Msg::Tick(Timestamp::now()));
     turn.update(Msg::Resize(width, height));
     if turn.app.settings.follows_background()
@@ -132,7 +132,8 @@ struct Turn {
     answered: mpsc::Receiver<Msg>,
     /// The question for single connections that is on its way.
     question: Option<JoinHandle<()>>,
-    /// The next draw is not before this.
+    /// The next draw is not before this. A moment that stays until it is over: one that moved with the clock would never
+    /// come while a source has always something new.
     next_draw: Instant,
     /// Shapes of the queries that the source knows about.
     asked: HashSet<u128>,
@@ -148,6 +149,7 @@ enum Wake {
     Answer(Msg),
     Signal(Signal),
     Clock,
+    Draw,
     Panic,
 }
 
@@ -160,12 +162,6 @@ impl Turn {
         let (mut views_open, mut news_open) = (true, true);
         self.feed.views.mark_changed();
         loop {
-            // Before anything else, so that a source that never pauses still leaves time for frames.
-            let dirty = self.app.is_dirty();
-            if dirty && self.next_draw <= Instant::now() {
-                self.draw()?;
-                continue;
-            }
             let wake = tokio::select! {
                 () = terminal::panicked() => Wake::Panic,
                 signal = self.signals.next() => Wake::Signal(signal),
@@ -176,7 +172,7 @@ impl Turn {
                 }
                 news = self.feed.news.recv(), if news_open => Wake::News(news),
                 _ = clock.tick() => Wake::Clock,
-                () = sleep_until(self.next_draw.into()), if dirty => continue,
+                () = sleep_until(self.next_draw.into()), if self.app.is_dirty() => Wake::Draw,
             };
             let ended = match wake {
                 Wake::Panic => return Err(Error::Panicked),
@@ -202,6 +198,10 @@ impl Turn {
                 }
                 Wake::Clock if !terminal::alive() => Some(Ending::HungUp),
                 Wake::Clock => self.react(Msg::Tick(Timestamp::now())).await?,
+                Wake::Draw => {
+                    self.draw()?;
+                    None
+                }
             };
             if let Some(ending) = ended {
                 return Ok(ending);

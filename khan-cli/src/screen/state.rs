@@ -3,6 +3,8 @@
 
 pub mod settings;
 pub mod table_usage;
+pub mod cursor;
+pub mod drill;
 pub mod data;
 pub mod lists;
 pub mod question;
@@ -85,7 +87,7 @@ impl App {
 
     /// Where the next key is pressed.
     pub const fn context(&self) -> Context {
-        match (self.overlays.open(), self.drills.is_empty(), self.lists.tab()) {
+        match (self.overlays.current(), self.drills.is_empty(), self.lists.tab()) {
             (Some(Overlay::Reader(_)), ..) => Context::Reader,
             (Some(Overlay::Menu(_)), ..) => Context::Menu,
             (None, false, _) => Context::Drill,

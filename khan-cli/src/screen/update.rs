@@ -82,7 +82,7 @@ fn press(app: &mut App, key: Key, now: Instant) -> Vec<Effect> {
         _ => {}
     }
     app.touch();
-    if app.prompts.open().is_some() {
+    if app.prompts.current().is_some() {
         return typing::press(app, key, now);
     }
     app.overlays.hush();
@@ -91,7 +91,7 @@ fn press(app: &mut App, key: Key, now: Instant) -> Vec<Effect> {
 
 /// A click puts the cursor on a row, or chooses a view.
 fn click(app: &mut App, x: u16, y: u16, now: Instant) -> Vec<Effect> {
-    if app.overlays.open().is_some() || app.prompts.open().is_some() || !app.drills.is_empty() {
+    if app.overlays.current().is_some() || app.prompts.current().is_some() || !app.drills.is_empty() {
         return Vec::new();
     }
     let (likely, _) = app.answers.suspects();

@@ -6,10 +6,10 @@ use ratatui::text::Span;
 
 use crate::model::Row as Group;
 use crate::screen::columns::Column as Id;
-use crate::screen::drill::title;
 use crate::screen::format;
 use crate::screen::items::{Item, What, is_bundle};
 use crate::screen::state::App;
+use crate::screen::state::drill::title;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Row, Slot, Table};
 

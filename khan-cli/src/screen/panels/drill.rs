@@ -6,10 +6,10 @@ mod sample;
 use ratatui::style::Style;
 
 use crate::model::filter::Flag;
-use crate::screen::drill::Drill;
 use crate::screen::format;
 use crate::screen::layout::drill::parts;
 use crate::screen::state::App;
+use crate::screen::state::drill::Drill;
 use crate::screen::text::cells;
 use crate::screen::widgets::canvas::Canvas;
 

@@ -1,11 +1,11 @@
 //! The bottom: what is wrong or being typed, and the keys that lead on.
 
 use crate::model::NodeState;
-use crate::screen::drill::Sample;
 use crate::screen::format;
 use crate::screen::keys::{Action, Context, footer};
 use crate::screen::layout::{Areas, SMALLEST};
 use crate::screen::state::App;
+use crate::screen::state::drill::Sample;
 use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
 use crate::screen::widgets::canvas::Canvas;
@@ -27,7 +27,7 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
 
 /// Where the text cursor is, while a line is typed.
 pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
-    let prompt = app.prompts.open()?;
+    let prompt = app.prompts.current()?;
     if width < SMALLEST.0 || height < SMALLEST.1 {
         return None;
     }
@@ -37,7 +37,7 @@ pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
 
 /// The line being typed, with what is wrong with it.
 pub(super) fn prompt(app: &App, canvas: &mut Canvas<'_>, y: u16) -> bool {
-    let Some(prompt) = app.prompts.open() else { return false };
+    let Some(prompt) = app.prompts.current() else { return false };
     let mut x = canvas.put(1, y, &prompt.purpose.sign().to_string(), app.settings.styles().accent);
     x = canvas.put(x, y, prompt.text(), app.settings.styles().text);
     if let Some(error) = app.prompts.error() {

@@ -32,7 +32,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     canvas.part(1, 2, canvas.width(), bottom.saturating_sub(2)).lines(shown);
     canvas.rule(bottom, app.settings.glyphs().rule, styles.dim);
     let last = canvas.height().saturating_sub(1);
-    if app.prompts.open().is_some() {
+    if app.prompts.current().is_some() {
         footer::prompt(app, canvas, bottom);
     }
     footer::hints(app, canvas, last);

@@ -3,10 +3,10 @@
 use ratatui::text::Line;
 
 use crate::model::NodeState;
-use crate::screen::drill::title;
 use crate::screen::format;
 use crate::screen::layout::SMALLEST;
 use crate::screen::state::App;
+use crate::screen::state::drill::title;
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
 

@@ -2,7 +2,7 @@
 
 use crate::feed::{SampleRequest, Samples};
 use crate::model::{LeakRule, Query, Row};
-use crate::screen::drill::{Drill, Sample};
+use crate::screen::state::drill::{Drill, Sample};
 
 use super::data::Data;
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::model::filter::Filter;
 use crate::model::{GroupBy, Query, RowKey, Sort, SortBy};
 use crate::screen::columns::{Column, orders};
-use crate::screen::cursor::Cursor;
+use crate::screen::state::cursor::Cursor;
 use crate::screen::tab::{Grouping, Tab};
 
 /// How one list stands.
@@ -198,5 +198,48 @@ impl Lists {
         self.pins.clear();
         self.expanded.clear();
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_stays_only_where_the_new_rows_have_it() {
+        let mut lists = Lists::new(&Query::default());
+        let by = |by| Sort { by, reverse: true };
+        lists.sort_by(by(SortBy::Source));
+        lists.regroup(1);
+        assert_eq!((lists.rows_are(), lists.list().sort), ("sources", by(SortBy::Source)));
+        lists.regroup(1);
+        assert_eq!((lists.rows_are(), lists.list().sort), ("destinations", Sort::default()));
+    }
+
+    #[test]
+    fn a_grouping_of_the_users_own_gives_way_to_those_of_the_view() {
+        let mut lists =
+            Lists::new(&Query { group_by: GroupBy { node: true, port: true, ..GroupBy::NONE }, ..Query::default() });
+        assert_eq!((lists.rows_are(), lists.restriction().is_none()), ("groups", true));
+        lists.regroup(-1);
+        assert_eq!(lists.rows_are(), "states");
+        lists.regroup(1);
+        assert_eq!(lists.rows_are(), "edges");
+    }
+
+    #[test]
+    fn each_view_keeps_its_list_and_another_source_keeps_the_views() {
+        let mut lists = Lists::new(&Query::default());
+        let keys = [RowKey(1), RowKey(2)];
+        lists.put(1, &keys, 9);
+        lists.pin(keys[0]);
+        assert!(lists.expand(keys[0], true) && !lists.expand(keys[0], true), "it is expanded already");
+        assert_eq!(lists.cursor().key, Some(keys[0]), "the cursor goes to the row");
+        assert!(lists.turn_to(Tab::Sources) && !lists.turn_to(Tab::Sources));
+        assert_eq!(lists.cursor().key, None);
+        lists.turn_to(Tab::Edges);
+        lists.forget_rows();
+        assert_eq!((lists.tab(), lists.cursor(), lists.pins()), (Tab::Edges, Cursor::default(), &[][..]));
+        assert!(!lists.is_expanded(keys[0]));
     }
 }

@@ -32,7 +32,7 @@ struct Notice {
 
 impl Overlays {
     /// What is open.
-    pub const fn open(&self) -> Option<&Overlay> {
+    pub const fn current(&self) -> Option<&Overlay> {
         self.open.as_ref()
     }
 

@@ -1,8 +1,8 @@
 //! The line being typed, and lines typed before.
 
-use crate::screen::cursor::Cursor;
 use crate::screen::keys::Key;
 use crate::screen::prompt::{Outcome, Prompt, Purpose};
+use crate::screen::state::cursor::Cursor;
 
 /// Lines typed before that are remembered.
 const RECENT: usize = 50;
@@ -20,7 +20,7 @@ pub struct Prompts {
 
 impl Prompts {
     /// The line.
-    pub const fn open(&self) -> Option<&Prompt> {
+    pub const fn current(&self) -> Option<&Prompt> {
         self.open.as_ref()
     }
 
@@ -106,5 +106,29 @@ impl Prompts {
         recent.push(text);
         let excess = recent.len().saturating_sub(RECENT);
         recent.drain(..excess);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_were_used_come_back_latest_first_and_each_once() {
+        let mut prompts = Prompts::default();
+        for i in 0..2 * RECENT {
+            prompts.remember(Purpose::Command, format!("limit {i}"));
+        }
+        prompts.remember(Purpose::Command, format!("limit {}", 2 * RECENT - 2));
+        prompts.remember(Purpose::Command, String::new());
+        assert_eq!(prompts.commands.len(), RECENT);
+        prompts.begin(Purpose::Command, "");
+        let text = |prompts: &Prompts| prompts.current().map(|prompt| prompt.text().to_owned());
+        for expected in [2 * RECENT - 2, 2 * RECENT - 1, 2 * RECENT - 3] {
+            assert_eq!(prompts.press("Up".parse().unwrap()).0, Outcome::Changed);
+            assert_eq!(text(&prompts), Some(format!("limit {expected}")));
+        }
+        let (outcome, closed) = prompts.press("Esc".parse().unwrap());
+        assert_eq!((outcome, closed.is_some(), text(&prompts)), (Outcome::Cancelled, true, None));
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
         | Action::PageUp => {
             go(app, action);
         }
-        Action::Open if app.overlays.open().is_none() && app.login().is_some() => {
+        Action::Open if app.overlays.current().is_none() && app.login().is_some() => {
             return vec![Effect::Quit(Exit::Reconnect(None))];
         }
         Action::Open => return open(app, now),
@@ -89,7 +89,7 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
         Action::Errors => app.overlays.read(Text::Errors),
         Action::Repaint => return vec![Effect::Repaint],
         Action::Quit => {
-            if app.overlays.open().is_some() || !app.drills.is_empty() {
+            if app.overlays.current().is_some() || !app.drills.is_empty() {
                 return back(app);
             }
             return vec![Effect::Quit(Exit::Quit)];

@@ -9,11 +9,11 @@ use crate::model::{NodeStatus, Projection, Row};
 use crate::output::{self, Format, Layout};
 use crate::report::{Report, connections, leaks, nodes};
 
-use crate::screen::drill::{Drill, Sample, title};
 use crate::screen::items::{Item, What};
 use crate::screen::msg::Effect;
 use crate::screen::reader::{Line, Text};
 use crate::screen::state::App;
+use crate::screen::state::drill::{Drill, Sample, title};
 use crate::screen::tab::Tab;
 use crate::screen::{format, text};
 

@@ -15,7 +15,7 @@ use super::filter::set_filter;
 
 /// A key for the line that is open.
 pub(super) fn press(app: &mut App, key: Key, now: Instant) -> Vec<Effect> {
-    let Some(prompt) = app.prompts.open() else { return Vec::new() };
+    let Some(prompt) = app.prompts.current() else { return Vec::new() };
     if prompt.purpose == Purpose::Command && key == Key::code(KeyCode::Tab) {
         if let Some(completed) = command::complete(prompt.text()) {
             app.prompts.complete(completed);
@@ -41,7 +41,7 @@ pub(super) fn paste(app: &mut App, text: &str) {
 
 /// A filter applies at once, where it can be read.
 fn changed(app: &mut App) {
-    if let Some(prompt) = app.prompts.open()
+    if let Some(prompt) = app.prompts.current()
         && prompt.purpose == Purpose::Filter
     {
         let text = prompt.text().to_owned();

@@ -4,10 +4,10 @@ use khan_api::Kind;
 use ratatui::text::Span;
 
 use crate::model::{GroupEnd, Projection, Row as Group};
-use crate::screen::cursor::Cursor;
-use crate::screen::drill::Drill;
 use crate::screen::panels::cells::{change, count, dash, delta_head, end, name};
 use crate::screen::state::App;
+use crate::screen::state::cursor::Cursor;
+use crate::screen::state::drill::Drill;
 use crate::screen::tab::Grouping;
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;

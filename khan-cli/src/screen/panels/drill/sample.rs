@@ -6,10 +6,10 @@ use khan_api::Connection;
 use ratatui::text::{Line, Span};
 
 use crate::feed::Samples;
-use crate::screen::drill::{Drill, Sample};
 use crate::screen::format;
 use crate::screen::panels::cells::name;
 use crate::screen::state::App;
+use crate::screen::state::drill::{Drill, Sample};
 use crate::screen::text;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Column, Row, Table};

@@ -22,7 +22,7 @@ fn distance(action: Action, page: usize) -> isize {
 
 /// Moves in what is on top.
 pub(super) fn go(app: &mut App, action: Action) {
-    match app.overlays.open() {
+    match app.overlays.current() {
         Some(Overlay::Reader(reader)) => {
             let (lines, page) = (app.lines(reader).len(), app.page_height());
             let offset = reader.offset.saturating_add_signed(distance(action, page)).min(lines.saturating_sub(page));

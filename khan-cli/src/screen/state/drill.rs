@@ -8,8 +8,8 @@ use crate::feed::{SampleRequest, Samples};
 use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, State, View, project};
 
 use super::cursor::Cursor;
-use super::layout::drill::{Contents, height};
-use super::tab::{Grouping, panes};
+use crate::screen::layout::drill::{Contents, height};
+use crate::screen::tab::{Grouping, panes};
 
 /// Connections that a sample lists at most.
 pub const SAMPLE_LIMIT: usize = 50;
