@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context;
 use khan_api::Timestamp;
 use khan_serve::exit::Failure;
 use khan_serve::readiness::Readiness;
@@ -58,17 +57,20 @@ impl Agent {
 
 /// Runs the program to its end.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    descriptors::prepare()?;
-    logging::start(&arguments.log).context("cannot start logging").map_err(Failure::other)?;
+    descriptors::prepare().map_err(Failure::other)?;
+    logging::start(&arguments.log).map_err(Failure::other)?;
     tls_provider::install();
     let parts = Parts::new(arguments).map_err(Failure::configuration)?;
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(Failure::other)?;
     if arguments.once {
-        return runtime.block_on(once(arguments, parts)).map_err(Failure::other);
+        return runtime.block_on(once(arguments, parts));
     }
     runtime.block_on(async {
-        let shutdown = Shutdown::on_signals()?;
+        let shutdown = Shutdown::on_signals().map_err(Failure::other)?;
         start(arguments, parts, shutdown).await?.finished().await.map_err(Failure::other)
     })
 }
@@ -126,7 +128,7 @@ impl Parts {
 
 /// Starts an agent. Returns when it listens.
 async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Result<Agent, Failure> {
-    let listener = listen::bind("--listen", arguments.listen).await?;
+    let listener = listen::bind("--listen", arguments.listen).await.map_err(Failure::other)?;
     let readiness = Readiness::new();
     let naming = parts.resolver.map(|resolver| {
         let first = readiness.wait_for("first answer of the controller");
@@ -149,12 +151,15 @@ async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Resul
         metrics: Arc::clone(&parts.metrics),
     };
     let (first, outcome) = oneshot::channel();
-    let scans = Arc::new(schedule.start(first_scan, first)?);
+    let scans = Arc::new(schedule.start(first_scan, first).map_err(Failure::other)?);
     if let Some(naming) = naming {
         // On a thread of its own: going through the addresses of a large table takes longer than a probe may wait.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::other)?;
         let run = naming.run(asked, Arc::downgrade(&scans));
-        std::thread::Builder::new().name("names".to_owned()).spawn(move || runtime.block_on(run))?;
+        std::thread::Builder::new()
+            .name("names".to_owned())
+            .spawn(move || runtime.block_on(run))
+            .map_err(Failure::other)?;
     }
     let api = Api {
         latest,
@@ -164,18 +169,18 @@ async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Resul
         budget,
         identities: parts.identities,
     };
-    let router = api::router(api, readiness)?;
-    let bound = Server::new(router).web_config(parts.web).start(listener, shutdown)?;
+    let router = api::router(api, readiness).map_err(Failure::other)?;
+    let bound = Server::new(router).web_config(parts.web).start(listener, shutdown).map_err(Failure::other)?;
     Ok(Agent { bound, scans, first: outcome })
 }
 
 /// Prints one page.
-async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
+async fn once(arguments: &Arguments, parts: Parts) -> Result<(), Failure> {
     let mut scanner = Scanner::new(parts.table).with_homes(Identities::homes(&parts.identities));
     let began = std::time::Instant::now();
     parts.identities.lock().unwrap_or_else(PoisonError::into_inner).read_local_routes();
     let (scan, cpu) = timed(|| scanner.scan(OwnershipAges::default()));
-    let mut scan = scan?;
+    let mut scan = scan.map_err(Failure::other)?;
     parts.metrics.spent(cpu);
     parts.metrics.scanned(&scan, scanner.table().counts());
     parts.metrics.interval(arguments.interval);
@@ -187,7 +192,7 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     }
     let ages = parts.identities.lock().unwrap_or_else(PoisonError::into_inner).ownership_ages(Timestamp::now());
     if scanner.table().outdated(&ages) {
-        scan = scanner.scan(ages)?;
+        scan = scanner.scan(ages).map_err(Failure::other)?;
     }
     let snapshot = {
         let identities = parts.identities.lock().unwrap_or_else(PoisonError::into_inner);
@@ -198,21 +203,10 @@ async fn once(arguments: &Arguments, parts: Parts) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let (mut writer, mut chunk) = (published.page.writer(), Vec::new());
     while writer.fill(&published.page, &mut chunk) {
-        if write_out(&mut out, &chunk)? {
-            return Ok(());
-        }
+        out.write_all(&chunk)?;
         chunk.clear();
     }
     parts.metrics.write(Some(&published), &mut chunk);
-    write_out(&mut out, &chunk)?;
-    Ok(())
-}
-
-/// Writes to stdout; true when nobody reads any more, which is no failure.
-fn write_out(out: &mut impl Write, bytes: &[u8]) -> anyhow::Result<bool> {
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Ok(()) => Ok(false),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
-        Err(error) => Err(error).context("cannot write to standard output"),
-    }
+    out.write_all(&chunk)?;
+    Ok(out.flush()?)
 }

@@ -3,7 +3,6 @@
 //! Never waits: what is known is used, and the latest answer only makes it better.
 
 pub mod answer;
-pub mod clock;
 pub mod endpoint;
 pub mod homes;
 mod lookup;

@@ -6,8 +6,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command};
 use crate::commands::{agents, completion, config, conns, doctor, leaks, top, version, who};
-use crate::failure::{Failure, INTERRUPTED, TERMINATED};
 use crate::logging;
+use khan_serve::exit::{Failure, INTERRUPTED, TERMINATED};
 
 /// Does what the command line says. The terminal interface handles signals of its own.
 pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -36,12 +36,12 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }?;
         recorded(&cli).map(|()| code)
     };
-    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::other)?;
     // Whoever waited for a verdict gets the one that there is.
     let handles_interrupts = matches!(cli.command, Command::Leaks(_));
     tokio::select! {
         result = work => result,
-        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| ExitCode::from(INTERRUPTED)).map_err(Failure::runtime),
+        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| ExitCode::from(INTERRUPTED)).map_err(Failure::other),
         _ = terminated.recv() => Ok(ExitCode::from(TERMINATED)),
     }
 }

@@ -13,13 +13,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::Resettable;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use khan_serve::exit::{self, Failure};
 
 use crate::config::{self, ConfigError};
-use crate::failure::USAGE;
-use crate::stderr;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
 use prom_args::PromArgs;
@@ -76,10 +74,8 @@ pub struct Cli {
 /// Reads the command line, the environment and the configuration file. `Err` is how the process ends instead.
 pub fn parse() -> Result<Cli, ExitCode> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let unusable = |error: ConfigError| {
-        stderr::line(format_args!("khan: {error}"));
-        ExitCode::from(USAGE)
-    };
+    let refused = |failure| exit::report::<()>("khan", Err(failure));
+    let unusable = |error: ConfigError| refused(Failure::configuration(error));
     let named = named(&words);
     let path = config::path(named.as_deref());
     let settings = config::read(path.as_deref()).map_err(unusable)?;
@@ -99,13 +95,12 @@ pub fn parse() -> Result<Cli, ExitCode> {
     if plugin {
         command = command.bin_name("kubectl khan");
     }
-    let matches = command.try_get_matches_from(words).map_err(|error| refuse(&error))?;
-    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| refuse(&error))?;
+    let misspelt = |error| ExitCode::from(exit::refuse("khan", &error));
+    let matches = command.try_get_matches_from(words).map_err(misspelt)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(misspelt)?;
     cli.output.columns_are_typed = is_typed(&matches, "columns");
-    let refused = unread(named.as_deref(), &cli).or_else(|| without_effect(&cli, &matches));
-    if let Some(reason) = refused {
-        stderr::line(format_args!("khan: {reason}"));
-        return Err(ExitCode::from(USAGE));
+    if let Some(reason) = unread(named.as_deref(), &cli).or_else(|| without_effect(&cli, &matches)) {
+        return Err(refused(Failure::usage(reason)));
     }
     Ok(Cli { keys: settings.keys, ..cli })
 }
@@ -161,35 +156,6 @@ fn named(words: &[OsString]) -> Option<PathBuf> {
         }
     }
     std::env::var_os("KHAN_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from)
-}
-
-/// Prints help and version where they were asked for, else one sentence about what is wrong.
-pub fn refuse(error: &clap::Error) -> ExitCode {
-    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
-    // A closed pipe behind --help is not worth a message.
-    match error.kind() {
-        DisplayHelp | DisplayVersion => {
-            let _ = error.print();
-            return ExitCode::SUCCESS;
-        }
-        DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = error.print();
-        }
-        _ => stderr::line(format_args!("khan: {}; see khan --help", sentence(error))),
-    }
-    ExitCode::from(USAGE)
-}
-
-/// clap's message as one sentence, without its headline, usage and line breaks.
-pub fn sentence(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    let mut sentence = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some(ContextValue::String(similar)) = error.get(ContextKind::SuggestedArg) {
-        sentence = format!("{sentence}, did you mean {similar}?");
-    }
-    sentence
 }
 
 /// What to do.

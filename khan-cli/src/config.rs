@@ -30,7 +30,7 @@ pub enum ConfigError {
     File(PathBuf, std::io::Error),
     /// It is no map from names to values.
     #[error("configuration file {path}: {1}", path = .0.display())]
-    Yaml(PathBuf, serde_yaml_ng::Error),
+    Yaml(PathBuf, khan_serve::yaml::Error),
     /// No such flag.
     #[error("configuration file {path}: there is no flag --{1}", path = .0.display())]
     Unknown(PathBuf, String),
@@ -63,7 +63,7 @@ pub fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
         Err(error) => return Err(ConfigError::File(path.to_owned(), error)),
     };
     let file: Option<File> =
-        serde_yaml_ng::from_str(&text).map_err(|error| ConfigError::Yaml(path.to_owned(), error))?;
+        khan_serve::yaml::read(text.as_bytes()).map_err(|error| ConfigError::Yaml(path.to_owned(), error))?;
     let file = file.unwrap_or_default();
     let texts = |value: Value| match value {
         Value::Flag(value) => vec![value.to_string()],

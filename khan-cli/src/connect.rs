@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use crate::args::Cli;
 use crate::args::kube_args::KubeArgs;
 use crate::args::source_args::SourceChoice;
-use crate::failure::{Failure, USAGE};
 use crate::feed::{Feed, channel};
 use crate::model::{Query, SourceInfo, SourceKind, View};
 use crate::sources::agents::discovery::{DiscoveryError, DiscoveryOptions, discover};
@@ -27,6 +26,7 @@ use crate::sources::exchange::Bounds;
 use crate::sources::http_config::HttpConfig;
 use crate::sources::nodes::NodeChoice;
 use crate::sources::recording;
+use khan_serve::exit::{Failure, USAGE};
 
 /// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
 /// for no more.
@@ -86,7 +86,7 @@ async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
         Chosen::Local => local(cli).await,
     };
     started.map_err(|failure| match cli.source.source {
-        SourceChoice::Auto if failure.code != USAGE => failure.with_hint(remedy(&chosen)),
+        SourceChoice::Auto if failure.code() != USAGE => failure.with_hint(remedy(&chosen)),
         _ => failure,
     })
 }
@@ -168,7 +168,7 @@ pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
 fn named(cli: &Cli, http: HttpConfig) -> Result<Targets, Failure> {
     let urls: Result<Vec<AgentUrl>, _> = cli.source.agent.iter().map(|text| text.parse()).collect();
     let urls = urls.map_err(|error| Failure::usage(format_args!("--agent {error}")))?;
-    agents::fixed(&urls, http).map_err(Failure::usage)
+    agents::fixed(&urls, http).map_err(Failure::configuration)
 }
 
 async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<watch::Receiver<Targets>, Failure> {
@@ -178,7 +178,7 @@ async fn discovered(cli: &Cli, cluster: Cluster, http: HttpConfig) -> Result<wat
         port: cli.source.agent_port,
         connect: credentials::way(cli.source.connect, &http)?,
         nodes: cli.source.node.clone(),
-        client: DirectClient::new(http).map_err(Failure::usage)?,
+        client: DirectClient::new(http).map_err(Failure::configuration)?,
     };
     let targets = discover(Arc::new(cluster), options).await.map_err(|error| explain(&error))?;
     let nobody = targets.borrow().list.is_empty().then(|| targets.borrow().notes.join("; "));
@@ -230,7 +230,7 @@ mod tests {
     fn what_is_configured_decides() {
         let chosen = |flags: &[&str], cluster: bool, usual: Option<&str>| {
             let cli = Cli::parse_from([&["khan", "top"], flags].concat());
-            choose(&cli, || cluster, usual.map(str::to_owned)).map_err(|failure| failure.code)
+            choose(&cli, || cluster, usual.map(str::to_owned)).map_err(|failure| failure.code())
         };
         let prometheus = |url: &str| Ok(Chosen::Prometheus(url.to_owned()));
         assert_eq!(

@@ -8,11 +8,9 @@
 //!
 //! The modules stand in the order in which they build on each other: none names one that stands below it.
 
-#![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_cli::stderr")]
+#![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_serve::stderr")]
 
-pub mod stderr;
 pub mod duration;
-pub mod failure;
 pub mod model;
 pub mod feed;
 pub mod sources;

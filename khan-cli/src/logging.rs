@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::output_args::OutputArgs;
-use crate::failure::Failure;
+use khan_serve::exit::Failure;
 
 /// Installs the log that the flags ask for. `screen` tells that the terminal interface is about to open.
 pub fn install(output: &OutputArgs, screen: bool) -> Result<(), Failure> {

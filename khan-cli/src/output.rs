@@ -37,7 +37,7 @@ pub fn write(report: &Report, layout: &Layout, out: &mut dyn Write) -> io::Resul
             writeln!(out)
         }
         Format::Yaml => {
-            let text = serde_yaml_ng::to_string(&list(report)).map_err(io::Error::other)?;
+            let text = serde_saphyr::to_string(&list(report)).map_err(io::Error::other)?;
             out.write_all(text.as_bytes())
         }
         Format::Ndjson => report.rows.iter().try_for_each(|row| {

@@ -15,7 +15,6 @@ pub mod http_config;
 pub mod exchange;
 pub mod cluster;
 pub mod nodes;
-mod retry;
 mod staleness;
 pub mod agents;
 pub mod controller;

@@ -19,15 +19,15 @@ use khan_serve::web_config::WebConfig;
 use khan_serve::{health, listen};
 use tracing::info;
 
+use crate::api;
 use crate::arguments::Arguments;
 use crate::auth::Authenticator;
+use crate::from_file::{ReloadedFile, cluster, external_names};
 use crate::index::{Index, Settings};
 use crate::kubernetes::Resource;
 use crate::metrics::Metrics;
-use crate::reload::ReloadedFile;
 use crate::shared_index::SharedIndex;
 use crate::watch::{self, LastResponse, WatchSettings};
-use crate::{api, external, from_file};
 
 /// How often previous owners are looked through for those whose time is over.
 const EXPIRY_PERIOD: Duration = Duration::from_mins(1);
@@ -44,14 +44,14 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
     let readiness = Readiness::new();
 
     if let Some(path) = &arguments.external_names {
-        reload("--external-names", path, &index, &metrics, external::load)?;
+        reload("--external-names", path, &index, &metrics, external_names::load)?;
     }
     if let Some(reason) = audience_conflict(arguments, web.as_ref()) {
         return Err(Failure::configuration(reason));
     }
     let (mut last_response, mut authenticator) = (None, None);
     if let Some(path) = &arguments.from_file {
-        reload("--from-file", path, &index, &metrics, from_file::load)?;
+        reload("--from-file", path, &index, &metrics, cluster::load)?;
     } else {
         let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
         info!(url = connection.url, "Watches a cluster");
@@ -71,10 +71,10 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
     let router = router
         .route(routes::METRICS, get(async move || page(&index, &metrics, last_response.as_deref())))
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
-    let listener = listen::bind("--listen", arguments.listen).await?;
+    let listener = listen::bind("--listen", arguments.listen).await.map_err(Failure::other)?;
     // Every agent keeps a connection, and there are up to 5,000.
     let limits = Limits { connections: 10_000, threads: THREADS, ..Limits::default() };
-    Ok(Server::new(router).limits(limits).web_config(web).start(listener, shutdown)?)
+    Server::new(router).limits(limits).web_config(web).start(listener, shutdown).map_err(Failure::other)
 }
 
 /// A number that no two starts share, replicas that start together included: the time, and 20 random bits.

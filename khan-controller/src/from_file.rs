@@ -1,30 +1,11 @@
-//! `--from-file`: the output of `kubectl get pods,services,nodes -A -o json` or `-o yaml` in, the same index out.
+//! What the operator gives as files, read at the start and again whenever it changes: the whole cluster (`--from-file`) and
+//! names for addresses outside of it (`--external-names`).
 
 mod parse;
 
-use khan_api::Timestamp;
-use tracing::info;
+pub mod cluster;
+pub mod external_names;
 
-use crate::kubernetes::Resource;
-use crate::shared_index::SharedIndex;
+mod reload;
 
-pub use parse::{ParseError, parse};
-
-/// Replaces everything that `index` knew of the cluster.
-pub fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ParseError> {
-    let objects = parse(bytes)?;
-    let (count, now) = (objects.len(), Timestamp::now());
-    let mut index = index.write();
-    for resource in Resource::ALL {
-        index.reset(resource);
-    }
-    for object in objects {
-        index.apply(object, now);
-    }
-    for resource in Resource::ALL {
-        index.settle(resource, now);
-    }
-    let addresses: usize = index.counts().addresses.iter().sum();
-    info!(objects = count, addresses, "Read the cluster from a file");
-    Ok(())
-}
+pub use reload::{ReloadError, ReloadedFile};

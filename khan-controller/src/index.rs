@@ -9,7 +9,6 @@
 //! than they spare.
 
 mod address;
-mod holdings;
 mod ranges;
 mod recent;
 mod record;
@@ -26,13 +25,12 @@ use std::time::Duration;
 
 use khan_api::{Cursor, ExternalNames, Timestamp};
 
-use crate::kubernetes::{Object, Resource, Role, Uid};
+use crate::kubernetes::{Holdings, Object, Resource, Role, Uid};
 
 use address::Address;
 use claim::Claim;
 use entry::Entry;
 use history::History;
-use holdings::Holdings;
 use ports::NodePorts;
 use ranges::Ranges;
 use recent::Recent;
@@ -137,9 +135,7 @@ impl Index {
 
     /// Adds an object or replaces what was known of it.
     pub fn apply(&mut self, object: Object, now: Timestamp) {
-        if let Object::Service(service) = &object {
-            service.cluster_addresses().iter().for_each(|ip| self.ranges.add_service(*ip));
-        }
+        object.cluster_addresses.iter().for_each(|ip| self.ranges.add_service(*ip));
         let draft = Draft::new(object, &self.settings.app_labels);
         if draft.claims.is_empty() && draft.holdings.is_empty() {
             // Pending, finished, headless, on the host network: nothing to name, so nothing to hold.

@@ -17,9 +17,7 @@ pub mod shared_index;
 pub mod metrics;
 
 pub mod watch;
-pub mod reload;
 pub mod from_file;
-pub mod external;
 
 pub mod api;
 pub mod auth;

@@ -17,13 +17,17 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
-    descriptors::prepare()?;
+    descriptors::prepare().map_err(Failure::other)?;
     // kube logs each retry and whole bodies that it cannot read; this program says what matters of it.
-    logging::start_without(&arguments.log, &["kube_client", "kube_runtime"])?;
+    logging::start_without(&arguments.log, &["kube_client", "kube_runtime"]).map_err(Failure::other)?;
     tls_provider::install();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(app::THREADS).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(app::THREADS)
+        .enable_all()
+        .build()
+        .map_err(Failure::other)?;
     runtime.block_on(async {
-        let shutdown = Shutdown::on_signals()?;
+        let shutdown = Shutdown::on_signals().map_err(Failure::other)?;
         app::start(arguments, WatchSettings::default(), shutdown).await?.finished().await;
         Ok(())
     })

@@ -107,7 +107,7 @@ impl Metrics {
         let counts = index.counts();
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         for (resource, count) in Resource::ALL.iter().zip(counts.objects) {
-            self.objects.with_label_values(&[resource.as_str()]).set(number(count));
+            self.objects.with_label_values(&[resource.definition().plural]).set(number(count));
         }
         for (role, count) in Role::ALL.iter().zip(counts.addresses) {
             self.addresses.with_label_values(&[role.kind().as_str()]).set(number(count));
@@ -132,26 +132,26 @@ impl Metrics {
     }
 
     pub(crate) fn refused(&self, resource: Resource) {
-        self.refused.with_label_values(&[resource.as_str()]).inc();
+        self.refused.with_label_values(&[resource.definition().plural]).inc();
     }
 
     pub(crate) fn synced(&self, resource: Resource, synced: bool) {
-        self.synced.with_label_values(&[resource.as_str()]).set(synced.into());
+        self.synced.with_label_values(&[resource.definition().plural]).set(synced.into());
     }
 
     pub(crate) fn restarted(&self, resource: Resource, reason: &str) {
-        self.restarts.with_label_values(&[resource.as_str(), reason]).inc();
+        self.restarts.with_label_values(&[resource.definition().plural, reason]).inc();
     }
 
     /// The API server does not have this resource: there is nothing to be in sync with.
     pub(crate) fn absent(&self, resource: Resource) {
         // An error says that the series is not there.
-        let _ = self.synced.remove_label_values(&[resource.as_str()]);
-        let _ = self.event_age.remove_label_values(&[resource.as_str()]);
+        let _ = self.synced.remove_label_values(&[resource.definition().plural]);
+        let _ = self.event_age.remove_label_values(&[resource.definition().plural]);
     }
 
     pub(crate) fn watch_age(&self, resource: Resource, age: Duration) {
-        self.event_age.with_label_values(&[resource.as_str()]).set(age.as_secs_f64());
+        self.event_age.with_label_values(&[resource.definition().plural]).set(age.as_secs_f64());
     }
 
     pub(crate) fn reloaded(&self, flag: &str, worked: bool) {

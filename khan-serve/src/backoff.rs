@@ -1,4 +1,7 @@
 //! Pauses: longer from failure to failure, and never the same for all processes of a cluster.
+//!
+//! The crate `backon` wraps a future and retries it until it works. Watches and scans never end, show each failure and its next
+//! attempt to the user, and reset the pause when something works, so all that they need is the next pause.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;

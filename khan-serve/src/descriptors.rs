@@ -9,19 +9,27 @@ const LEAST: u64 = 64;
 
 /// The process may open too few files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this process may open {0} files only (ulimit -n); at least {LEAST} are needed")]
-pub struct TooFew(u64);
+#[error("this process may open {allowed} files only (ulimit -n); at least {least} are needed")]
+pub struct TooFew {
+    allowed: u64,
+    least: u64,
+}
 
-/// Raises the soft limit to the hard one, as Go's runtime does; fails when that is too low to work with. To be called
-/// before anything is opened: runtimes panic without descriptors.
+/// Fails when the process may open fewer than `least` files. To be called before anything is opened: runtimes panic without
+/// descriptors.
+pub fn require(least: u64) -> Result<(), TooFew> {
+    let allowed = allowed();
+    if allowed < least { Err(TooFew { allowed, least }) } else { Ok(()) }
+}
+
+/// For a server: raises the soft limit to the hard one, as Go's runtime does, and fails when that is too low to work with.
 pub fn prepare() -> Result<(), TooFew> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         // macOS refuses what its kernel cannot give; the soft limit then stays as it is.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     }
-    let allowed = allowed();
-    if allowed < LEAST { Err(TooFew(allowed)) } else { Ok(()) }
+    require(LEAST)
 }
 
 /// Connections for which there are descriptors.

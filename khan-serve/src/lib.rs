@@ -6,7 +6,11 @@
 //! [`server::Bound`] back, so that a test starts the very same program on port 0.
 
 pub mod backoff;
+pub mod clock;
+pub mod watched_file;
+pub mod yaml;
 pub mod descriptors;
+pub mod stderr;
 pub mod exit;
 pub mod logging;
 pub mod readiness;

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::exit;
+use crate::stderr;
 
 /// The whole process must be gone this long after the first signal.
 pub const DEADLINE: Duration = Duration::from_secs(5);
@@ -80,7 +80,7 @@ impl Default for Shutdown {
 fn exit_at_deadline() {
     std::thread::spawn(|| {
         std::thread::sleep(DEADLINE);
-        exit::complain(format_args!("stopped at the deadline of {} s", DEADLINE.as_secs()));
+        stderr::line(format_args!("stopped at the deadline of {} s", DEADLINE.as_secs()));
         std::process::exit(1);
     });
 }

@@ -14,7 +14,7 @@ mod tls;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
@@ -27,9 +27,8 @@ use settings::Settings;
 
 use crate::exchange::Exchange;
 use crate::health::is_probe;
-
-/// How often the files are looked at, at most.
-const PERIOD: Duration = Duration::from_secs(1);
+use crate::watched_file::{PERIOD, WatchedFile};
+use crate::yaml;
 
 /// Why a web configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +49,7 @@ pub enum WebConfigError {
         /// The file.
         path: PathBuf,
         /// The place and the reason.
-        source: serde_yaml_ng::Error,
+        source: yaml::Error,
     },
     /// A field has a value that does not work.
     #[error("{} (--web-config): {field}: {reason}", path.display())]
@@ -77,11 +76,9 @@ pub struct WebConfig {
 #[derive(Debug)]
 struct State {
     loaded: Arc<Loaded>,
-    stamps: Vec<Option<Stamp>>,
+    files: Vec<WatchedFile>,
     looked: Instant,
 }
-
-type Stamp = (SystemTime, u64);
 
 /// One version of the configuration.
 #[derive(Debug)]
@@ -89,16 +86,16 @@ struct Loaded {
     tls: Option<tls::Tls>,
     users: Users,
     headers: HeaderMap,
-    files: Vec<PathBuf>,
 }
 
 impl WebConfig {
     /// Reads the file and the files that it names.
     pub fn open(path: &Path) -> Result<Self, WebConfigError> {
         let passwords = Passwords::default();
-        let loaded = Loaded::read(path, &passwords)?;
+        let mut files = Vec::new();
+        let loaded = Loaded::read(path, &passwords, &mut files)?;
         let with_tls = loaded.tls.is_some();
-        let state = State { stamps: stamps(&loaded.files), loaded: Arc::new(loaded), looked: Instant::now() };
+        let state = State { loaded: Arc::new(loaded), files, looked: Instant::now() };
         Ok(Self { path: path.to_owned(), with_tls, passwords, state: Mutex::new(state) })
     }
 
@@ -155,26 +152,25 @@ impl WebConfig {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.looked.elapsed() >= PERIOD {
             state.looked = Instant::now();
-            let now = stamps(&state.loaded.files);
-            if state.stamps != now {
-                state.stamps = now;
-                match self.reread() {
+            // Each of them has to be looked at, so that what changed together is read once.
+            if state.files.iter_mut().filter_map(WatchedFile::look).count() > 0 {
+                let mut files = Vec::new();
+                match self.reread(&mut files) {
                     Ok(loaded) => {
                         info!(path = %self.path.display(), "Read the web configuration again");
-                        state.stamps = stamps(&loaded.files);
                         state.loaded = Arc::new(loaded);
                     }
-                    Err(error) => {
-                        warn!(error = crate::exit::chain(&error), "Kept the web configuration as it was");
-                    }
+                    Err(error) => warn!(error = crate::exit::chain(&error), "Kept the web configuration as it was"),
                 }
+                // Also after a failure: the file that is at fault is one of them.
+                state.files = files;
             }
         }
         Arc::clone(&state.loaded)
     }
 
-    fn reread(&self) -> Result<Loaded, WebConfigError> {
-        let loaded = Loaded::read(&self.path, &self.passwords)?;
+    fn reread(&self, files: &mut Vec<WatchedFile>) -> Result<Loaded, WebConfigError> {
+        let loaded = Loaded::read(&self.path, &self.passwords, files)?;
         if loaded.tls.is_some() != self.with_tls {
             let reason = "TLS cannot be switched on or off without a restart".into();
             return Err(WebConfigError::Field { path: self.path.clone(), field: "tls_server_config", reason });
@@ -184,34 +180,30 @@ impl WebConfig {
 }
 
 impl Loaded {
-    fn read(path: &Path, passwords: &Passwords) -> Result<Self, WebConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| WebConfigError::Read {
-            path: path.to_owned(),
-            field: "--web-config",
-            source,
-        })?;
+    /// Adds the file and those that it names to `files`, also those that cannot be read.
+    fn read(path: &Path, passwords: &Passwords, files: &mut Vec<WatchedFile>) -> Result<Self, WebConfigError> {
+        let text = read(path, "--web-config", files)?;
         let settings: Settings =
             Settings::parse(&text).map_err(|source| WebConfigError::Syntax { path: path.to_owned(), source })?;
-        let users = Users::new(settings.basic_auth_users.unwrap_or_default().0, passwords.clone())
+        let users = Users::new(settings.basic_auth_users.unwrap_or_default(), passwords.clone())
             .map_err(|reason| WebConfigError::Field { path: path.to_owned(), field: "basic_auth_users", reason })?;
-        let mut files = vec![path.to_owned()];
-        let tls = settings.tls_server_config.map(|settings| tls::Tls::new(path, &settings, &mut files)).transpose()?;
+        let tls = settings.tls_server_config.map(|settings| tls::Tls::new(path, &settings, files)).transpose()?;
         let headers = settings.http_server_config.map(|settings| settings.headers()).transpose();
         let headers = headers.map_err(|reason| WebConfigError::Field {
             path: path.to_owned(),
             field: "http_server_config.headers",
             reason,
         })?;
-        Ok(Self { tls, users, headers: headers.unwrap_or_default(), files })
+        Ok(Self { tls, users, headers: headers.unwrap_or_default() })
     }
 }
 
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
-    let stamp = |path: &PathBuf| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    };
-    files.iter().map(stamp).collect()
+/// Reads the file that `field` names and watches it from then on.
+fn read(path: &Path, field: &'static str, files: &mut Vec<WatchedFile>) -> Result<Vec<u8>, WebConfigError> {
+    let mut file = WatchedFile::new(path);
+    let content = file.look().expect("the first look at a file is news");
+    files.push(file);
+    content.map_err(|source| WebConfigError::Read { path: path.to_owned(), field, source })
 }
 
 fn refusal(status: StatusCode, reason: &str) -> Response<Body> {

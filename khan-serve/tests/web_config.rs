@@ -238,14 +238,14 @@ fn what_cannot_work_is_named() {
         ("basic_auth_users:\n  alice: secret\n", "the password of alice is not a bcrypt hash"),
         (
             "basic_auth_users:\n  alice: $2b$04$a\n  bob: $2b$04$b\n  alice: $2b$04$c\n",
-            "web.yml (--web-config) is not usable: basic_auth_users: alice is listed twice",
+            "web.yml (--web-config) is not usable: basic_auth_users: duplicate mapping key `alice`",
         ),
         ("http_server_config:\n  headers:\n    Server: x\n", "Server is not one of"),
         (
             "http_server_config: {headers: {X-Frame-Options: a, X-Frame-Options: b}}\n",
-            "X-Frame-Options is listed twice",
+            "http_server_config.headers: duplicate mapping key `X-Frame-Options`",
         ),
-        ("- x\n", "invalid type"),
+        ("- x\n", "expected mapping start at line 1"),
     ] {
         let error = refused(config);
         assert!(error.contains(told) && !error.contains('\n'), "{config}: {error}");

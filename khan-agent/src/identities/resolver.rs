@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use khan_api::{Cursor, NodePort, ResolveAnswer, ResolveRequest, ServicePort, Timestamp, routes};
+use khan_serve::clock;
 use reqwest::header::DATE;
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, StatusCode};
 use url::Url;
 
 use super::lookup::Lookup;
-use super::{Held, Identities, answer, clock};
+use super::{Held, Identities, answer};
 use crate::flows::Address;
 
 /// How long one answer may take.

@@ -8,9 +8,9 @@ use super::printer::Printer;
 use super::session::{self, Watch};
 use crate::args::Cli;
 use crate::connect;
-use crate::failure::{Failure, UNREACHABLE};
 use crate::model::{GroupBy, NodeState, Query};
 use crate::report::nodes::report;
+use khan_serve::exit::{Failure, UNREACHABLE};
 
 /// Prints one row per node.
 pub async fn run(cli: &Cli) -> Result<(), Failure> {
@@ -21,7 +21,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let (mut view, _) = match session::settled(&mut feed).await {
         Ok(start) => watch.first(start),
         // That no agent answers is what this command is asked to show.
-        Err(failure) if failure.code == UNREACHABLE && !feed.views.borrow().nodes.is_empty() => {
+        Err(failure) if failure.code() == UNREACHABLE && !feed.views.borrow().nodes.is_empty() => {
             printer.print(&report(&feed.views.borrow().clone(), Timestamp::now()))?;
             return Err(failure);
         }

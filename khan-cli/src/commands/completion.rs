@@ -9,7 +9,7 @@ use clap_complete::Shell as Known;
 
 use crate::args::Cli;
 use crate::args::shell::Shell;
-use crate::failure::Failure;
+use khan_serve::exit::Failure;
 
 /// What `kubectl_complete-khan` on `PATH` must hold.
 const KUBECTL: &str =

@@ -7,7 +7,7 @@ use clap::CommandFactory;
 
 use crate::args::{Cli, ConfigAction};
 use crate::config;
-use crate::failure::Failure;
+use khan_serve::exit::Failure;
 
 /// Prints, or writes a file.
 pub fn run(cli: &Cli, action: ConfigAction) -> Result<(), Failure> {
@@ -23,7 +23,7 @@ pub fn run(cli: &Cli, action: ConfigAction) -> Result<(), Failure> {
 }
 
 fn view(path: Option<&Path>) -> Result<(), Failure> {
-    let settings = config::read(path).map_err(Failure::usage)?;
+    let settings = config::read(path).map_err(Failure::configuration)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     match path {
         Some(path) if path.exists() => writeln!(out, "# {}", path.display())?,

@@ -9,13 +9,13 @@ use super::printer::Printer;
 use super::session;
 use crate::args::{Cli, ConnsArgs};
 use crate::connect;
-use crate::failure::Failure;
 use crate::feed::{DetailError, Feed, SampleRequest, Samples};
 use crate::model::view::RowRef;
 use crate::model::{LabelSelection, NodeState, Query, Selector, State, View};
 use crate::report::Report;
 use crate::report::scope::in_namespaces;
 use crate::report::single::{self, Owners, Single, owners};
+use khan_serve::exit::Failure;
 
 /// Agents match one address after the other; a selector that means more is cut, and the note says so.
 const ADDRESSES: usize = 256;

@@ -13,7 +13,6 @@ use super::printer::Printer;
 use super::session;
 use crate::args::Cli;
 use crate::connect;
-use crate::failure::{Failure, chain};
 use crate::model::{GroupBy, NodeState, Query, View};
 use crate::report::item::json as value;
 use crate::report::nodes::problems;
@@ -21,6 +20,7 @@ use crate::report::{Cell, Column, Head, Line, Report};
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::Ask;
 use crate::sources::rbac::{self, Denial, NAMESPACE};
+use khan_serve::exit::{Failure, chain};
 
 /// One thing that was looked at.
 struct Finding {

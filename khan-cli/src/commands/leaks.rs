@@ -13,19 +13,19 @@ use super::session::{self, Start};
 use crate::args::{Cli, LeaksArgs};
 use crate::connect;
 use crate::duration;
-use crate::failure::{Failure, INTERRUPTED};
 use crate::feed::Feed;
 use crate::model::growth::Miss;
 use crate::model::history::Limits;
 use crate::model::{History, LeakReport, LeakRule, Query, Row, SourceKind, Verdict, View, leaks};
 use crate::output::table::clean;
 use crate::report::leaks::{report, snapshots};
-use crate::stderr;
+use khan_serve::exit::{Failure, INTERRUPTED};
+use khan_serve::stderr;
 
 /// Watches for the window, prints, and fails with 5 when asked to and a leak is likely. Ctrl-C ends the watch, and what it
 /// has given is judged.
 pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
-    let mut query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
+    let mut query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::configuration)?;
     query.limit = 0;
     let rule = args.leak.rule(args.query.window);
     let mut printer = Printer::new(cli)?;
@@ -33,7 +33,7 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     query.trend = rule.window;
     query.rule = rule;
     // One listener from the start: whoever listens anew each time misses what comes in between.
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::runtime)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::other)?;
     let begun = async {
         query.labels = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
         // Which pod holds most of a row is asked of each suspect, so a server must be asked for it from the start.
@@ -64,7 +64,7 @@ pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     let likely = found.count(Verdict::Likely);
     if args.exit_code && likely > 0 {
         let plural = if likely == 1 { "leak" } else { "leaks" };
-        return Err(Failure::leak(format_args!("{likely} likely {plural} (--exit-code)")));
+        return Err(Failure::problem(format_args!("{likely} likely {plural} (--exit-code)")));
     }
     printer.judge(&view)?;
     Ok(ExitCode::SUCCESS)

@@ -6,12 +6,12 @@ use khan_api::Timestamp;
 
 use crate::args::Cli;
 use crate::duration;
-use crate::failure::Failure;
 use crate::model::{SourceKind, View};
 use crate::output::{self, Format, Layout};
 use crate::report::column::UnknownColumn;
 use crate::report::{self, Report};
-use crate::stderr;
+use khan_serve::exit::Failure;
+use khan_serve::stderr;
 
 /// Prints as the output flags say.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Printer {
     /// Fails when a flag is wrong.
     pub fn new(cli: &Cli) -> Result<Self, Failure> {
         let output = &cli.output;
-        let format: Format = output.output.as_deref().unwrap_or_default().parse().map_err(Failure::usage)?;
+        let format: Format = output.output.as_deref().unwrap_or_default().parse().map_err(Failure::configuration)?;
         let tty = std::io::stdout().is_terminal();
         let width = crossterm::terminal::size().ok().map(|(columns, _)| usize::from(columns)).filter(|n| *n > 0);
         Ok(Self {

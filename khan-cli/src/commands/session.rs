@@ -8,9 +8,9 @@ use khan_api::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::duration;
-use crate::failure::Failure;
 use crate::feed::{Feed, Link, News};
 use crate::model::{NodeStatus, SourceKind, View};
+use khan_serve::exit::Failure;
 
 /// What a feed begins with.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use super::session::{self, Watch};
 use crate::args::output_args::{ColorChoice, ThemeChoice};
 use crate::args::{Cli, TopArgs};
 use crate::connect;
-use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::history::Limits;
 use crate::model::label_selection::LabelSelection;
@@ -20,10 +19,11 @@ use crate::report::connections;
 use crate::screen::state::App;
 use crate::screen::{self, Ending};
 use crate::sources::cluster;
-use crate::stderr;
+use khan_serve::exit::Failure;
+use khan_serve::stderr;
 
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
-    let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::usage)?;
+    let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::configuration)?;
     let labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
     Ok(Query { labels: labelled, rule: args.leak.rule(None), ..query })
 }
@@ -112,8 +112,8 @@ async fn again(
         stderr::line("khan: connecting again");
     }
     let cli = &*cli;
-    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::runtime)?;
-    let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::runtime)?;
+    let mut terminated = signal(SignalKind::terminate()).map_err(Failure::other)?;
+    let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::other)?;
     let connected = async {
         let labels = query(cli, args).await?.labels;
         let feed = connect::start(cli, &Query { labels: labels.clone(), ..app.question.base().clone() }).await?;

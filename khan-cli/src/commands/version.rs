@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::printer::Printer;
 use crate::args::Cli;
-use crate::failure::Failure;
 use crate::report::{Cell, Head, Line, Report};
+use khan_serve::exit::Failure;
 
 /// Prints what this program is.
 pub fn run(cli: &Cli) -> Result<(), Failure> {

@@ -14,7 +14,6 @@ use super::printer::Printer;
 use super::session;
 use crate::args::{Cli, WhoArgs};
 use crate::connect;
-use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::filter::{Not, RowTerm};
 use crate::model::{Filter, Grain, GroupBy, GroupEnd, History, Query, Selector, View, project};
@@ -23,6 +22,7 @@ use crate::report::connections;
 use crate::report::item::json;
 use crate::sources::http_config::HttpConfig;
 use identity::Known;
+use khan_serve::exit::Failure;
 use unmask::Unmasked;
 
 /// What was asked about.
@@ -130,7 +130,7 @@ pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
             std::io::Write::write_all(&mut out, b"\n")?;
         }
         Format::Yaml => {
-            let text = serde_yaml_ng::to_string(&answer).map_err(Failure::runtime)?;
+            let text = serde_saphyr::to_string(&answer).map_err(Failure::other)?;
             std::io::Write::write_all(&mut out, text.as_bytes())?;
         }
         _ => return Err(Failure::usage("--output: khan who prints table, json or yaml")),

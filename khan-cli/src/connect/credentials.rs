@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::args::Cli;
-use crate::failure::Failure;
 use crate::sources::agents::route::pod::Connect;
 use crate::sources::http_config::HttpConfig;
+use khan_serve::exit::Failure;
 
 /// How to talk to agents (`--agent-config`).
 pub fn agents(cli: &Cli) -> Result<HttpConfig, Failure> {

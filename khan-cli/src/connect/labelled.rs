@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use crate::args::kube_args::KubeArgs;
 use crate::connect::cluster;
-use crate::failure::Failure;
 use crate::model::LabelSelection;
 use crate::sources::agents::discovery::DiscoveryError;
 use crate::sources::agents::discovery::list::{self, Part};
 use crate::sources::cluster::Cluster;
+use khan_serve::exit::Failure;
 
 /// Pods come and go, and labels are asked for as often as agents are.
 const REST: Duration = Duration::from_secs(15);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::args::Cli;
 use crate::args::prom_args::PromArgs;
 use crate::connect::cluster;
-use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::model::{Query, SourceInfo, SourceKind};
 use crate::sources::agents::route::DirectClient;
@@ -16,6 +15,7 @@ use crate::sources::nodes::NodeChoice;
 use crate::sources::prometheus::client::{Client, PrometheusUrl, PrometheusUrlError};
 use crate::sources::prometheus::label_set::LabelSet;
 use crate::sources::prometheus::run::{self, Plan};
+use khan_serve::exit::Failure;
 
 /// Answers about the past hold many points, and one server is asked, not hundreds.
 const LARGEST_ANSWER: usize = 128 << 20;
@@ -45,13 +45,13 @@ pub async fn client(cli: &Cli, url: &str, source: &mut SourceInfo) -> Result<Cli
         PrometheusUrl::Http(url) => {
             let refuse = |error| Failure::usage(format_args!("--prometheus-url: {error}"));
             config.check_url(&url).map_err(refuse)?;
-            let client = DirectClient::new(config).map_err(Failure::usage)?;
+            let client = DirectClient::new(config).map_err(Failure::configuration)?;
             Ok(Client::http(url, client, bounds))
         }
         PrometheusUrl::Service(service) => {
             let cluster = cluster(&cli.kube).await?;
             source.context.clone_from(&cluster.context);
-            let headers = config.headers().map_err(Failure::usage)?;
+            let headers = config.headers().map_err(Failure::configuration)?;
             Ok(Client::service(Arc::new(cluster), &service, headers, bounds))
         }
     }
@@ -89,6 +89,6 @@ pub fn config(args: &PromArgs) -> Result<HttpConfig, Failure> {
         let source = HeaderSource { values: vec![value.trim().to_owned()], ..HeaderSource::default() };
         config.http_headers.insert(name.trim().to_owned(), source);
     }
-    config.check().map_err(Failure::usage)?;
+    config.check().map_err(Failure::configuration)?;
     Ok(config)
 }

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::exchange::{Ask, Bounds, ExchangeError, Reply, collect, first_line};
 use super::http_config::plain::is_loopback;
-use crate::failure::chain;
+use khan_serve::exit::chain;
 
 /// What the flags of kubectl say. `None` and empty where a flag is absent.
 #[derive(Clone, Debug, Default)]

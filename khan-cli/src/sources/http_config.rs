@@ -145,7 +145,7 @@ pub enum HttpConfigError {
         /// Which.
         file: PathBuf,
         /// Where and why.
-        source: serde_yaml_ng::Error,
+        source: khan_serve::yaml::Error,
     },
     /// More than one way to say one thing.
     #[error("at most one of {0} may be set")]
@@ -186,7 +186,7 @@ impl HttpConfig {
         let text = read(file)?;
         let syntax = |source| HttpConfigError::Syntax { file: file.to_owned(), source };
         // A file of nothing but comments is a valid one, and null in YAML.
-        let config: Option<Self> = serde_yaml_ng::from_str(&text).map_err(syntax)?;
+        let config: Option<Self> = khan_serve::yaml::read(text.as_bytes()).map_err(syntax)?;
         let mut config = config.unwrap_or_default();
         config.resolve(file.parent().unwrap_or(Path::new("")));
         config.check()?;

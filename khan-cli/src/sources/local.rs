@@ -11,11 +11,11 @@ use khan_api::{Snapshot, Timestamp};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
-use crate::failure::chain;
 use crate::feed::{DetailError, Feed, Feeder, News, Request, SampleRequest, Samples, channel, next};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, merge};
 use crate::sources::agents::details;
+use khan_serve::exit::chain;
 
 /// Scans take at most this share of the time.
 const REST_PER_SCAN: u32 = 10;

@@ -113,7 +113,7 @@ mod tests {
 
     fn read<A: DeserializeOwned, B: DeserializeOwned>(manifest: &str) -> (A, B) {
         let (role, binding) = manifest.split_once("---\n").unwrap();
-        (serde_yaml_ng::from_str(role).unwrap(), serde_yaml_ng::from_str(binding).unwrap())
+        (serde_saphyr::from_str(role).unwrap(), serde_saphyr::from_str(binding).unwrap())
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
     fn the_manifest_grants_exactly_what_deploy_does() {
         let deploy =
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/base/viewer.yaml")).unwrap();
-        let deployed: ClusterRole = serde_yaml_ng::from_str(&deploy).unwrap();
+        let deployed: ClusterRole = serde_saphyr::from_str(&deploy).unwrap();
         let (printed, _): (ClusterRole, RoleBinding) = read(&manifest(&[denied("list", "pods", None, "jane")]));
         assert_eq!(printed, deployed);
     }

@@ -136,7 +136,7 @@ async fn what_is_not_allowed_comes_with_what_allows_it() {
     let (comment, manifest) = ended.stderr.split_once('\n').unwrap();
     assert!(comment.starts_with("# "), "{comment}");
     assert_eq!(report["metadata"]["manifest"], manifest);
-    let documents: Vec<Value> = manifest.split("---\n").map(|part| serde_yaml_ng::from_str(part).unwrap()).collect();
+    let documents: Vec<Value> = manifest.split("---\n").map(|part| serde_saphyr::from_str(part).unwrap()).collect();
     assert_eq!(documents.len(), 2);
     assert_eq!(documents[0]["metadata"]["name"], "khan-viewer");
     assert_eq!(

@@ -24,7 +24,7 @@ async fn every_format_is_what_it_says() {
     assert_eq!(with("markdown").await, "| SOURCE | CONNS |\n| --- | ---: |\n| shop/web | 7 |\n| shop/db | 2 |\n");
     assert_eq!(with("name").await, "shop/web->shop/db:5432\nshop/db->shop/web:80\n");
     assert_eq!(with("custom-columns=N:.connections,P:.port").await, "N   P\n7   5432\n2   80\n");
-    let yaml: serde_json::Value = serde_yaml_ng::from_str(&with("yaml").await).unwrap();
+    let yaml: serde_json::Value = serde_saphyr::from_str(&with("yaml").await).unwrap();
     assert_eq!((&yaml["apiVersion"], &yaml["kind"]), (&"khan.dev/v1".into(), &"ConnectionList".into()));
     assert_eq!(with("ndjson").await.lines().count(), 2);
 }

@@ -1,7 +1,7 @@
 //! JSON or YAML text in, objects out. Unlike a watch, which skips an object that it cannot use, a file is refused as a whole:
 //! its writer is there to mend it.
 
-use serde::Deserialize;
+use khan_serve::yaml;
 
 use crate::kubernetes::{Field, Manifest, Object, ObjectError, Resource};
 
@@ -13,7 +13,7 @@ pub enum ParseError {
     Json(#[source] serde_json::Error),
     /// Not YAML.
     #[error("not YAML")]
-    Yaml(#[source] serde_yaml_ng::Error),
+    Yaml(#[source] yaml::Error),
     /// Well-formed, but without a Kubernetes object.
     #[error("no Kubernetes object in it; it should be the output of kubectl get pods,services,nodes -A -o json")]
     Empty,
@@ -31,7 +31,7 @@ pub enum ParseError {
 
 /// Reads one object, a list of objects of any kinds, or several of either one after another. Other kinds than the
 /// [`Resource`]s are passed over.
-pub fn parse(bytes: &[u8]) -> Result<Vec<Object>, ParseError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Object>, ParseError> {
     let mut objects = Vec::new();
     let mut seen = 0;
     for (number, document) in documents(bytes)?.into_iter().enumerate() {
@@ -71,16 +71,13 @@ fn documents(bytes: &[u8]) -> Result<Vec<Manifest>, ParseError> {
     if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
         serde_json::Deserializer::from_slice(bytes).into_iter().collect::<Result<_, _>>().map_err(ParseError::Json)
     } else {
-        serde_yaml_ng::Deserializer::from_slice(bytes)
-            .map(Manifest::deserialize)
-            .collect::<Result<_, _>>()
-            .map_err(ParseError::Yaml)
+        yaml::read_all(bytes).map_err(ParseError::Yaml)
     }
 }
 
 /// `PodList` holds pods, whose own kind the API server leaves out.
 fn of_list(kind: &str) -> Option<Resource> {
-    Resource::ALL.into_iter().find(|resource| kind.strip_suffix("List") == Some(resource.kind()))
+    Resource::of_kind(kind.strip_suffix("List")?)
 }
 
 fn read(
@@ -89,7 +86,7 @@ fn read(
     place: impl FnOnce() -> String,
 ) -> Result<Option<Object>, ParseError> {
     let kind = manifest.kind.present().cloned();
-    let resource = kind.as_ref().map_or(resource, |kind| Resource::ALL.into_iter().find(|r| r.kind() == kind));
+    let resource = kind.as_ref().map_or(resource, |kind| Resource::of_kind(kind));
     let Some(resource) = resource else {
         if kind.is_some() {
             return Ok(None);
@@ -97,6 +94,6 @@ fn read(
         let (title, source) = (manifest.title(), ObjectError::Missing("kind"));
         return Err(ParseError::Object { place: place(), title, source });
     };
-    let title = format!("{} {}", resource.kind(), manifest.title());
+    let title = format!("{} {}", resource.definition().kind, manifest.title());
     Object::read(resource, manifest).map(Some).map_err(|source| ParseError::Object { place: place(), title, source })
 }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use khan_api::Timestamp;
 
 use super::address::Address;
-use super::holdings::Holdings;
-use crate::kubernetes::{Meta, Object, PodRange, Resource, Role, Uid};
+use crate::kubernetes::{Holdings, Meta, Object, Resource, Role, Uid};
 
 /// Seconds since the Unix epoch, from 1970 to 2106; 0 is "not known". Kubernetes' own times have no fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,71 +52,17 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(object: Object, app_labels: &[String]) -> Self {
-        let claim = |role: Role| move |ip| (Address::from(ip), role);
-        match object {
-            Object::Pod(pod) => Self {
-                uid: pod.meta.uid,
-                resource: Resource::Pods,
-                group: Group::new(&pod.meta, app_labels, pod.workload),
-                node: pod.node,
-                name: pod.meta.name,
-                started: pod.started,
-                created: pod.meta.created,
-                claims: pod.addresses.into_iter().map(claim(Role::Pod)).collect(),
-                holdings: Holdings::default(),
-            },
-            Object::Service(service) => Self {
-                uid: service.meta.uid,
-                resource: Resource::Services,
-                group: Group::new(&service.meta, app_labels, String::new()),
-                node: String::new(),
-                name: service.meta.name,
-                started: service.meta.created,
-                created: service.meta.created,
-                claims: service.addresses.into_iter().map(claim(Role::Service)).collect(),
-                holdings: Holdings { node_ports: service.node_ports, ..Holdings::default() },
-            },
-            Object::ServiceCidr(cidr) => Self {
-                uid: cidr.meta.uid,
-                resource: Resource::ServiceCidrs,
-                group: Group::new(&cidr.meta, &[], String::new()),
-                node: String::new(),
-                name: cidr.meta.name,
-                started: cidr.meta.created,
-                created: cidr.meta.created,
-                claims: Vec::new(),
-                holdings: Holdings { services: cidr.ranges, ..Holdings::default() },
-            },
-            Object::Node(node) => {
-                let mut claims: Vec<_> = node.addresses.into_iter().map(claim(Role::Node)).collect();
-                // A node claims each address once, for the best reason.
-                let mut add = |ip, role| {
-                    let address = Address::from(ip);
-                    if !claims.iter().any(|(claimed, _)| *claimed == address) {
-                        claims.push((address, role));
-                    }
-                };
-                for range in &node.ranges {
-                    add(range.network(), Role::Network);
-                    if let Some(gateway) = range.gateway() {
-                        add(gateway, Role::Gateway);
-                    }
-                }
-                Self {
-                    uid: node.meta.uid,
-                    resource: Resource::Nodes,
-                    group: Group::new(&node.meta, &[], String::new()),
-                    node: node.meta.name.clone(),
-                    name: node.meta.name,
-                    started: node.meta.created,
-                    created: node.meta.created,
-                    claims,
-                    holdings: Holdings {
-                        pods: node.ranges.into_iter().map(PodRange::prefix).collect(),
-                        ..Holdings::default()
-                    },
-                }
-            }
+        let Object { resource, meta, workload, node, started, claims, holdings, .. } = object;
+        Self {
+            uid: meta.uid,
+            resource,
+            group: Group::new(&meta, app_labels, workload),
+            node,
+            name: meta.name,
+            started,
+            created: meta.created,
+            claims: claims.into_iter().map(|(ip, role)| (Address::from(ip), role)).collect(),
+            holdings,
         }
     }
 }
@@ -153,7 +98,8 @@ impl Record {
             node: names.node(&draft.node),
             name: draft.name.into(),
             claims: draft.claims.into(),
-            holdings: draft.holdings.boxed(),
+            // 8 bytes where there are none.
+            holdings: (!draft.holdings.is_empty()).then(|| Box::new(draft.holdings)),
             started: draft.started.map_or(Seconds::UNKNOWN, Seconds::from),
             round: rounds[draft.resource as usize],
             resource: draft.resource,

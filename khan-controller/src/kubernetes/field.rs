@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::ObjectError;
+use super::error::ObjectError;
 
 /// What stands in a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,60 +1,59 @@
 //! Pods.
 
-use std::net::IpAddr;
+use serde::Deserialize;
 
-use khan_api::Timestamp;
+use super::error::ObjectError;
+use super::field::{Field, object_shape};
+use super::metadata::{self, OwnerReference};
+use super::value::{address, elements, time};
+use super::{Definition, Manifest, Object, Opened, Resource, Role, workload};
 
-use super::manifest::{Manifest, OwnerReference};
-use super::workload;
-use super::{Meta, ObjectError, address, texts_of, time};
+pub(super) const DEFINITION: Definition = Definition {
+    kind: "Pod",
+    plural: "pods",
+    group: "",
+    versions: &["v1"],
+    // Finished pods own nothing. The server reports a pod that finishes as deleted.
+    selector: "status.phase!=Succeeded,status.phase!=Failed",
+    optional: false,
+    read,
+};
 
-/// A pod, as far as its addresses and its name matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pod {
-    /// Name, labels, identity.
-    pub meta: Meta,
-    /// The controller behind it, or its own name.
-    pub workload: String,
-    /// `spec.nodeName`; empty before it is scheduled.
-    pub node: String,
-    /// When the kubelet took it on, which is just before it gets its addresses; else when it was made.
-    pub started: Option<Timestamp>,
-    /// The addresses it owns: none on the host network, where they are the node's, and none once it has finished, when
-    /// they are free for others though its status still lists them.
-    pub addresses: Vec<IpAddr>,
+/// An element of `podIPs`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PodIp {
+    ip: Field<String>,
 }
 
-impl TryFrom<Manifest> for Pod {
-    type Error = ObjectError;
+object_shape!(PodIp);
 
-    fn try_from(manifest: Manifest) -> Result<Self, ObjectError> {
-        let (meta, owners) = Meta::read(manifest.metadata.optional("metadata")?.unwrap_or_default(), "Pod")?;
-        let spec = manifest.spec.optional("spec")?.unwrap_or_default();
-        let status = manifest.status.optional("status")?.unwrap_or_default();
-        let node = spec.node_name.optional("spec.nodeName")?.unwrap_or_default();
-        let host_network = spec.host_network.optional("spec.hostNetwork")?.unwrap_or(false);
-        let phase = status.phase.optional("status.phase")?.unwrap_or_default();
-        let started = time(status.start_time, "status.startTime")?;
-        // The start is told by the node's clock, the creation by the API server's: an earlier start is a clock that is behind.
-        let started = started.max(meta.created);
-        let first = status.pod_ip.optional("status.podIP")?;
-        let mut addresses = Vec::new();
-        if !host_network && !matches!(phase.as_str(), "Succeeded" | "Failed") {
-            let mut all: Vec<String> = first.into_iter().collect();
-            for entry in texts_of(status.pod_ips, "status.podIPs")? {
-                all.extend(entry.ip.optional("status.podIPs[].ip")?);
-            }
-            for text in all.iter().filter(|text| !text.is_empty()) {
-                let ip = address(text, "status.podIPs[].ip")?;
-                if !addresses.contains(&ip) {
-                    addresses.push(ip);
-                }
-            }
+/// A pod claims its own addresses: none on the host network, where they are the node's, and none once it has finished, when
+/// they are free for others though its status still lists them.
+fn read(manifest: Manifest) -> Result<Object, ObjectError> {
+    let Opened { meta, owners, spec, status } = manifest.open(&DEFINITION)?;
+    let mut pod = Object::new(Resource::Pods, meta);
+    pod.node = spec.node_name.optional("spec.nodeName")?.unwrap_or_default();
+    let host_network = spec.host_network.optional("spec.hostNetwork")?.unwrap_or(false);
+    let phase = status.phase.optional("status.phase")?.unwrap_or_default();
+    // When the kubelet took it on, which is just before it gets its addresses; else when it was made. The node's clock says
+    // one, the API server's the other: an earlier start is a clock that is behind.
+    pod.started = time(status.start_time, "status.startTime")?.max(pod.meta.created);
+    let first = status.pod_ip.optional("status.podIP")?;
+    if !host_network && !matches!(phase.as_str(), "Succeeded" | "Failed") {
+        let mut all: Vec<String> = first.into_iter().collect();
+        for entry in elements(status.pod_ips, "status.podIPs")? {
+            all.extend(entry.ip.optional("status.podIPs[].ip")?);
         }
-        let workload = owner(owners)?
-            .map_or_else(|| meta.name.clone(), |(kind, name)| workload::of(&meta, &node, &kind, &name).to_owned());
-        Ok(Self { meta, workload, node, started, addresses })
+        for text in all.iter().filter(|text| !text.is_empty()) {
+            pod.claim(address(text, "status.podIPs[].ip")?, Role::Pod);
+        }
     }
+    pod.workload = match owner(metadata::owners(owners)?)? {
+        Some((kind, name)) => workload::of(&pod.meta, &pod.node, &kind, &name).to_owned(),
+        None => pod.meta.name.clone(),
+    };
+    Ok(pod)
 }
 
 /// Kind and name of the owner that manages the pod: the one marked as controller, else the first.

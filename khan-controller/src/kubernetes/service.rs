@@ -1,72 +1,79 @@
 //! Services.
 
-use std::net::IpAddr;
-
 use khan_api::{NodePort, Protocol};
+use serde::Deserialize;
 
-use super::manifest::{Manifest, ServicePort};
-use super::{Meta, ObjectError, address, texts_of};
+use super::error::ObjectError;
+use super::field::{Field, object_shape};
+use super::value::{address, elements};
+use super::{Definition, Manifest, Object, Opened, Resource, Role};
 
-/// A service, as far as its addresses and its name matter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
-    /// Name, labels, identity.
-    pub meta: Meta,
-    /// Cluster, external and load-balancer addresses. None for headless services and for `ExternalName`: no node treats
-    /// an address as theirs.
-    pub addresses: Vec<IpAddr>,
-    /// How many of them, the first ones, are cluster addresses.
-    pub cluster: usize,
-    /// Ports on which every node takes connections for it: those of `spec.ports` that have a `nodePort`.
-    pub node_ports: Vec<NodePort>,
+pub(super) const DEFINITION: Definition = Definition {
+    kind: "Service",
+    plural: "services",
+    group: "",
+    versions: &["v1"],
+    selector: "",
+    optional: false,
+    read,
+};
+
+/// An element of `ports`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ServicePort {
+    node_port: Field<u16>,
+    protocol: Field<String>,
 }
 
-impl Service {
-    /// The cluster addresses among its addresses.
-    pub fn cluster_addresses(&self) -> &[IpAddr] {
-        &self.addresses[..self.cluster]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct LoadBalancer {
+    ingress: Field<Vec<Field<Ingress>>>,
+}
+
+/// An element of `ingress`, which may have a host name instead.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ingress {
+    ip: Field<String>,
+}
+
+object_shape!(ServicePort, LoadBalancer, Ingress);
+
+/// A service claims its cluster, external and load-balancer addresses; a headless one and an `ExternalName` claim none: no
+/// node treats an address as theirs. It holds its node ports.
+fn read(manifest: Manifest) -> Result<Object, ObjectError> {
+    let Opened { meta, spec, status, .. } = manifest.open(&DEFINITION)?;
+    let mut service = Object::new(Resource::Services, meta);
+    let mut cluster = Vec::from_iter(spec.cluster_ip.optional("spec.clusterIP")?);
+    cluster.extend(elements(spec.cluster_ips, "spec.clusterIPs")?);
+    cluster.retain(|text| !matches!(text.as_str(), "" | "None"));
+    let r#type = spec.r#type.optional("spec.type")?.unwrap_or_default();
+    if cluster.is_empty() || r#type == "ExternalName" {
+        return Ok(service);
     }
-}
-
-impl TryFrom<Manifest> for Service {
-    type Error = ObjectError;
-
-    fn try_from(manifest: Manifest) -> Result<Self, ObjectError> {
-        let (meta, _) = Meta::read(manifest.metadata.optional("metadata")?.unwrap_or_default(), "Service")?;
-        let spec = manifest.spec.optional("spec")?.unwrap_or_default();
-        let status = manifest.status.optional("status")?.unwrap_or_default();
-        let mut cluster = Vec::from_iter(spec.cluster_ip.optional("spec.clusterIP")?);
-        cluster.extend(texts_of(spec.cluster_ips, "spec.clusterIPs")?);
-        cluster.retain(|text| !matches!(text.as_str(), "" | "None"));
-        let r#type = spec.r#type.optional("spec.type")?.unwrap_or_default();
-        if cluster.is_empty() || r#type == "ExternalName" {
-            return Ok(Self { meta, addresses: Vec::new(), cluster: 0, node_ports: Vec::new() });
+    for text in cluster {
+        let ip = address(&text, "spec.clusterIPs")?;
+        if service.claim(ip, Role::Service) {
+            service.cluster_addresses.push(ip);
         }
-        let external = texts_of(spec.external_ips, "spec.externalIPs")?;
-        let balancer = status.load_balancer.optional("status.loadBalancer")?.unwrap_or_default();
-        let mut ingress = Vec::new();
-        for entry in texts_of(balancer.ingress, "status.loadBalancer.ingress")? {
-            ingress.extend(entry.ip.optional("status.loadBalancer.ingress[].ip")?.filter(|text| !text.is_empty()));
-        }
-        let (mut addresses, mut in_cluster) = (Vec::new(), 0);
-        for (texts, field) in [
-            (cluster, "spec.clusterIPs"),
-            (external, "spec.externalIPs"),
-            (ingress, "status.loadBalancer.ingress[].ip"),
-        ] {
-            for text in texts {
-                let ip = address(&text, field)?;
-                if !addresses.contains(&ip) {
-                    addresses.push(ip);
-                    in_cluster += usize::from(field == "spec.clusterIPs");
-                }
-            }
-        }
-        let node_ports = node_ports(texts_of(spec.ports, "spec.ports")?)?;
-        Ok(Self { meta, addresses, cluster: in_cluster, node_ports })
     }
+    for text in elements(spec.external_ips, "spec.externalIPs")? {
+        service.claim(address(&text, "spec.externalIPs")?, Role::Service);
+    }
+    let balancer = status.load_balancer.optional("status.loadBalancer")?.unwrap_or_default();
+    for entry in elements(balancer.ingress, "status.loadBalancer.ingress")? {
+        let field = "status.loadBalancer.ingress[].ip";
+        if let Some(text) = entry.ip.optional(field)?.filter(|text| !text.is_empty()) {
+            service.claim(address(&text, field)?, Role::Service);
+        }
+    }
+    service.holdings.node_ports = node_ports(elements(spec.ports, "spec.ports")?)?;
+    Ok(service)
 }
 
+/// Ports on which every node takes connections for it: those of `spec.ports` that have a `nodePort`.
 fn node_ports(ports: Vec<ServicePort>) -> Result<Vec<NodePort>, ObjectError> {
     let mut node_ports = Vec::new();
     for port in ports {

@@ -1,32 +1,31 @@
-//! `ServiceCIDR`s: the ranges that the API server takes services' cluster addresses from (Kubernetes 1.31 and later).
+//! `ServiceCIDR`s: the ranges that the API server takes services' cluster addresses from. Kubernetes 1.31 and 1.32 may have
+//! them as `v1beta1`, older ones have none.
 
 use ipnet::IpNet;
 
-use super::manifest::Manifest;
-use super::{Meta, ObjectError, parsed, texts_of};
+use super::error::ObjectError;
+use super::value::{elements, parsed};
+use super::{Definition, Manifest, Object, Opened, Resource};
 
-/// A `ServiceCIDR`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceCidr {
-    /// Name, labels, identity.
-    pub meta: Meta,
-    /// `spec.cidrs`: one range, or one of either family.
-    pub ranges: Vec<IpNet>,
-}
+pub(super) const DEFINITION: Definition = Definition {
+    kind: "ServiceCIDR",
+    plural: "servicecidrs",
+    group: "networking.k8s.io",
+    versions: &["v1", "v1beta1"],
+    selector: "",
+    optional: true,
+    read,
+};
 
-impl TryFrom<Manifest> for ServiceCidr {
-    type Error = ObjectError;
-
-    fn try_from(manifest: Manifest) -> Result<Self, ObjectError> {
-        let (meta, _) = Meta::read(manifest.metadata.optional("metadata")?.unwrap_or_default(), "ServiceCIDR")?;
-        let spec = manifest.spec.optional("spec")?.unwrap_or_default();
-        let mut ranges = Vec::new();
-        for text in texts_of(spec.cidrs, "spec.cidrs")? {
-            let range = parsed::<IpNet>(&text, "spec.cidrs", "a CIDR")?.trunc();
-            if !ranges.contains(&range) {
-                ranges.push(range);
-            }
+/// It claims no address, and holds `spec.cidrs`: one range, or one of either family.
+fn read(manifest: Manifest) -> Result<Object, ObjectError> {
+    let Opened { meta, spec, .. } = manifest.open(&DEFINITION)?;
+    let mut cidr = Object::new(Resource::ServiceCidrs, meta);
+    for text in elements(spec.cidrs, "spec.cidrs")? {
+        let range = parsed::<IpNet>(&text, "spec.cidrs", "a CIDR")?.trunc();
+        if !cidr.holdings.services.contains(&range) {
+            cidr.holdings.services.push(range);
         }
-        Ok(Self { meta, ranges })
     }
+    Ok(cidr)
 }

@@ -1,7 +1,7 @@
 //! The workload behind a pod, from its owner's name alone: watching every `ReplicaSet` and Job to follow the chain
 //! would cost more than the pods do.
 
-use super::Meta;
+use super::metadata::Meta;
 
 /// The workload of the pod `meta` on `node`, whose owner is `name` of `kind`.
 pub(super) fn of<'a>(meta: &'a Meta, node: &str, kind: &str, name: &'a str) -> &'a str {

@@ -73,7 +73,7 @@ impl Follower {
             metrics,
             settings,
             backoff: Backoff::new(settings.pause),
-            pending: Some(if resource.is_optional() {
+            pending: Some(if resource.definition().optional {
                 readiness.wait_for_optional(format!("the list of {resource}"))
             } else {
                 readiness.wait_for(format!("the list of {resource}"))
@@ -89,7 +89,8 @@ impl Follower {
 
     pub(super) async fn run(mut self) {
         loop {
-            let version = Version { resource: self.resource, version: self.resource.versions()[self.version] };
+            let version =
+                Version { resource: self.resource, version: self.resource.definition().versions[self.version] };
             let api: Api<WatchedObject> = Api::all_with(self.client.clone(), &version);
             let listing = self.streaming.listing(Instant::now().into_std());
             let events = watcher(api, self.config(listing));
@@ -110,9 +111,9 @@ impl Follower {
     fn config(&self, listing: Listing) -> watcher::Config {
         let seconds = u32::try_from(self.settings.watch.as_secs()).unwrap_or(u32::MAX).max(1);
         let mut config = watcher::Config::default().page_size(self.settings.page).timeout(seconds);
-        if self.resource == Resource::Pods {
-            // Finished pods own nothing. The server tells of a pod that finishes as if it were deleted.
-            config = config.fields("status.phase!=Succeeded,status.phase!=Failed");
+        let selector = self.resource.definition().selector;
+        if !selector.is_empty() {
+            config = config.fields(selector);
         }
         if listing == Listing::Streamed { config.streaming_lists() } else { config }
     }
@@ -224,12 +225,12 @@ impl Follower {
 
     /// Whether the server does not have the resource, and need not.
     fn is_absent(&self, failure: &Failure) -> bool {
-        failure.reason == "not_found" && self.resource.is_optional()
+        failure.reason == "not_found" && self.resource.definition().optional
     }
 
     /// Tries the next version at once, and after the last one the first one, after a while: servers are upgraded.
     async fn absent(&mut self) {
-        let versions = self.resource.versions().len();
+        let versions = self.resource.definition().versions.len();
         self.version = (self.version + 1) % versions;
         self.absent += 1;
         if self.absent < versions {
@@ -259,7 +260,7 @@ impl Follower {
         let Failure { reason, sentence, .. } = failure;
         match &self.pending {
             // It will not get better by waiting, and the other resources are worth having.
-            Some(guard) if reason == "forbidden" || self.resource.is_optional() => guard.do_without(sentence),
+            Some(guard) if reason == "forbidden" || self.resource.definition().optional => guard.do_without(sentence),
             Some(guard) => guard.explain(sentence),
             None => {
                 let name = format!("the watch of {}", self.resource);

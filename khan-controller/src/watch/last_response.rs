@@ -83,7 +83,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let path = request.uri().path();
-        let resource = Resource::ALL.into_iter().find(|resource| path.ends_with(resource.as_str()));
+        let resource = Resource::ALL.into_iter().find(|resource| path.ends_with(resource.definition().plural));
         let last_response = Arc::clone(&self.last_response);
         let response = self.inner.call(request);
         Box::pin(async move {

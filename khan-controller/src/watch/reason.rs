@@ -52,7 +52,8 @@ impl Failure {
             _ => "connection",
         };
         let sentence = if code == 403 {
-            let group = if resource.group().is_empty() { String::new() } else { format!(".{}", resource.group()) };
+            let group = resource.definition().group;
+            let group = if group.is_empty() { String::new() } else { format!(".{group}") };
             format!("not allowed to {verb} {resource}: grant the verbs list and watch on {resource}{group}")
         } else {
             let detail = status.map_or_else(

@@ -34,11 +34,11 @@ impl kube::Resource for WatchedObject {
     type Scope = kube::core::DynamicResourceScope;
 
     fn kind(version: &Version) -> Cow<'_, str> {
-        version.resource.kind().into()
+        version.resource.definition().kind.into()
     }
 
     fn group(version: &Version) -> Cow<'_, str> {
-        version.resource.group().into()
+        version.resource.definition().group.into()
     }
 
     fn version(version: &Version) -> Cow<'_, str> {
@@ -46,7 +46,7 @@ impl kube::Resource for WatchedObject {
     }
 
     fn plural(version: &Version) -> Cow<'_, str> {
-        version.resource.as_str().into()
+        version.resource.definition().plural.into()
     }
 
     fn meta(&self) -> &ObjectMeta {

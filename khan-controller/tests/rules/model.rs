@@ -124,36 +124,18 @@ struct Slow {
 
 impl Slow {
     fn apply(&mut self, object: Object, now: Timestamp) {
-        let app = |meta: &khan_controller::kubernetes::Meta| meta.label("app").to_owned();
-        let (uid, mut known, addresses) = match object {
-            Object::Pod(pod) => (
-                pod.meta.uid,
-                Known { app: app(&pod.meta), ..Known::new(Resource::Pods, pod.meta.name, pod.node, pod.started) },
-                pod.addresses.into_iter().map(|ip| (ip, Role::Pod)).collect::<Vec<_>>(),
-            ),
-            Object::Service(service) => (
-                service.meta.uid,
-                Known {
-                    app: app(&service.meta),
-                    ..Known::new(Resource::Services, service.meta.name, String::new(), service.meta.created)
-                },
-                service.addresses.into_iter().map(|ip| (ip, Role::Service)).collect(),
-            ),
-            Object::Node(node) => {
-                let mut all: Vec<(IpAddr, Role)> = node.addresses.into_iter().map(|ip| (ip, Role::Node)).collect();
-                for range in &node.ranges {
-                    all.push((range.network(), Role::Network));
-                    all.extend(range.gateway().map(|ip| (ip, Role::Gateway)));
-                }
-                let name = node.meta.name.clone();
-                let mut known = Known::new(Resource::Nodes, node.meta.name, name, node.meta.created);
-                known.ranged = !node.ranges.is_empty();
-                (node.meta.uid, known, all)
-            }
-            Object::ServiceCidr(_) => return,
+        let (uid, app) = (object.meta.uid, object.meta.label("app").to_owned());
+        let mut known = Known {
+            resource: object.resource,
+            name: object.meta.name,
+            node: object.node,
+            app,
+            started: object.started.unwrap(),
+            claims: BTreeMap::new(),
+            ranged: !object.holdings.pods.is_empty(),
         };
         let before = self.objects.remove(&uid);
-        for (ip, role) in addresses {
+        for (ip, role) in object.claims {
             let since = match &before {
                 None => known.started,
                 Some(before) => before.claims.get(&ip).map_or(now, |(_, since)| *since),
@@ -184,13 +166,6 @@ impl Slow {
             }
             None => String::new(),
         }
-    }
-}
-
-impl Known {
-    fn new(resource: Resource, name: String, node: String, started: Option<Timestamp>) -> Self {
-        let (app, claims, ranged) = (String::new(), BTreeMap::new(), false);
-        Self { resource, name, node, app, started: started.unwrap(), claims, ranged }
     }
 }
 
@@ -291,7 +266,7 @@ fn step(event: &Event, world: &mut World, slow: &mut Slow, agent: &mut Agent, al
     match event {
         Event::Apply(draw) => apply(world, slow, *draw),
         Event::Delete(draw) => {
-            let uid = uid_of(&draw.object());
+            let uid = draw.object().meta.uid;
             world.index.delete(uid, world.now);
             slow.objects.remove(&uid);
         }
@@ -302,7 +277,7 @@ fn step(event: &Event, world: &mut World, slow: &mut Slow, agent: &mut Agent, al
             for draw in draws {
                 let draw = Draw { resource: resource as u8, ..*draw };
                 apply(world, slow, draw);
-                listed.insert(uid_of(&draw.object()));
+                listed.insert(draw.object().meta.uid);
             }
             if matches!(event, Event::Relist(..)) {
                 world.index.settle(resource, world.now);
@@ -314,14 +289,5 @@ fn step(event: &Event, world: &mut World, slow: &mut Slow, agent: &mut Agent, al
             world.index.expire(world.now);
         }
         Event::Ask => agent.ask(&world.index, all),
-    }
-}
-
-fn uid_of(object: &Object) -> Uid {
-    match object {
-        Object::Pod(pod) => pod.meta.uid,
-        Object::Service(service) => service.meta.uid,
-        Object::Node(node) => node.meta.uid,
-        Object::ServiceCidr(cidr) => cidr.meta.uid,
     }
 }

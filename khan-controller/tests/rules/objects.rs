@@ -16,8 +16,7 @@ fn workload(owner: &Value, labels: &Value) -> String {
     let mut object = pod("shop", "web-0", &["10.244.1.7"]);
     object["metadata"]["ownerReferences"] = owner.clone();
     object["metadata"]["labels"] = labels.clone();
-    let Object::Pod(pod) = read(&object) else { panic!("not a pod") };
-    pod.workload
+    read(&object).workload
 }
 
 #[test]
@@ -47,8 +46,7 @@ fn the_workload_behind_a_pod() {
     assert_eq!(workload(&two, &json!({})), "db", "the controller among several owners");
     let mut static_pod = pod("kube-system", "etcd-n1", &["10.244.1.8"]);
     static_pod["metadata"]["ownerReferences"] = owner("Node", "n1");
-    let Object::Pod(static_pod) = read(&static_pod) else { panic!("not a pod") };
-    assert_eq!(static_pod.workload, "etcd");
+    assert_eq!(read(&static_pod).workload, "etcd");
 }
 
 #[test]
@@ -75,16 +73,16 @@ fn app_labels_are_ordered() {
 
 #[test]
 fn a_pod_has_its_addresses_once_it_runs_on_its_own_network() {
-    let Object::Pod(both) = read(&pod("shop", "web", &["10.244.1.7", "fd00::7"])) else { panic!("not a pod") };
-    assert_eq!(both.addresses.len(), 2);
+    let both = read(&pod("shop", "web", &["10.244.1.7", "fd00::7"]));
+    assert_eq!(both.claims.len(), 2);
     assert_eq!(both.started, Some(time("2026-11-22T10:00:00Z")), "when the kubelet took it on");
     let mut only_old_field = pod("shop", "web", &["10.244.1.7"]);
     only_old_field["status"].as_object_mut().unwrap().remove("podIPs");
     assert_eq!(World::of(&[only_old_field]).owner("10.244.1.7"), "pod web");
     let mut pending = pod("shop", "web", &[]);
     pending["status"] = json!({"phase": "Pending"});
-    let Object::Pod(pending) = read(&pending) else { panic!("not a pod") };
-    assert_eq!((pending.addresses.len(), pending.started), (0, Some(time("2026-11-22T09:59:58Z"))));
+    let pending = read(&pending);
+    assert_eq!((pending.claims.len(), pending.started), (0, Some(time("2026-11-22T09:59:58Z"))));
 }
 
 #[test]
@@ -121,8 +119,8 @@ fn node_ports() {
     let both = json!([
         {"port": 53, "nodePort": 30053, "protocol": "UDP"}, {"port": 53, "nodePort": 30053}, {"port": 80}, {"nodePort": 0},
     ]);
-    let Ok(Object::Service(service)) = ports(both) else { panic!("not a service") };
-    let named: Vec<_> = service.node_ports.iter().map(|port| (port.port, port.protocol.as_str())).collect();
+    let named = ports(both).unwrap().holdings.node_ports;
+    let named: Vec<_> = named.iter().map(|port| (port.port, port.protocol.as_str())).collect();
     assert_eq!(named, [(30053, "udp"), (30053, "tcp")]);
     for (odd, reason) in [
         (json!([{"nodePort": 65536}]), "spec.ports[].nodePort is not a number from 0 to 65535"),

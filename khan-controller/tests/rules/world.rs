@@ -71,7 +71,7 @@ pub(crate) fn time(text: &str) -> Timestamp {
 
 pub(crate) fn resource(object: &Value) -> Resource {
     let kind = object["kind"].as_str().unwrap();
-    Resource::ALL.into_iter().find(|resource| resource.kind() == kind).unwrap()
+    Resource::of_kind(kind).unwrap()
 }
 
 pub(crate) fn manifest(object: &Value) -> Manifest {

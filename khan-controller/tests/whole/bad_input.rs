@@ -98,7 +98,7 @@ fn web_configs() {
     refused(&arguments, 64, &[text(web.path()), "--web-config", "unknown field `colour`"]);
     let twice = file("basic_auth_users:\n  alice: $2b$10$a\n  alice: $2b$10$b\n");
     let arguments = ["--from-file", text(cluster.path()), "--web-config", text(twice.path())];
-    refused(&arguments, 64, &[text(twice.path()), "--web-config", "basic_auth_users: alice is listed twice"]);
+    refused(&arguments, 64, &[text(twice.path()), "--web-config", "basic_auth_users: duplicate mapping key `alice`"]);
 }
 
 #[test]

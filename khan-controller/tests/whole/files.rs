@@ -51,10 +51,10 @@ async fn has_all(content: &str) {
 async fn every_form_that_kubectl_writes() {
     has_all(&list(&cluster()).to_string()).await;
     has_all(&serde_json::to_string_pretty(&list(&cluster())).unwrap()).await;
-    has_all(&serde_yaml_ng::to_string(&list(&cluster())).unwrap()).await;
-    let documents = cluster().into_iter().map(|object| format!("---\n{}", serde_yaml_ng::to_string(&object).unwrap()));
+    has_all(&serde_saphyr::to_string(&list(&cluster())).unwrap()).await;
+    let documents = cluster().into_iter().map(|object| format!("---\n{}", serde_saphyr::to_string(&object).unwrap()));
     has_all(&documents.collect::<String>()).await;
-    has_all(&format!("{}\n---\n", serde_yaml_ng::to_string(&list(&cluster())).unwrap())).await;
+    has_all(&format!("{}\n---\n", serde_saphyr::to_string(&list(&cluster())).unwrap())).await;
     has_all(&cluster().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")).await;
     // A raw answer of the API server, where the items have no kind of their own.
     let lists = cluster().into_iter().map(|mut object| {
@@ -78,7 +78,7 @@ async fn service_ranges_of_a_file() {
 async fn node_ports_of_a_file() {
     let mut service = service("shop", "web", &["10.96.0.10"]);
     service["spec"]["ports"] = json!([{"port": 80, "protocol": "TCP", "nodePort": 30080}]);
-    for content in [service.to_string(), serde_yaml_ng::to_string(&service).unwrap()] {
+    for content in [service.to_string(), serde_saphyr::to_string(&service).unwrap()] {
         let (_folder, controller) = of(&content).await;
         let node_ports = vec![NodePort { port: 30080, protocol: Protocol::Tcp }];
         let request = ResolveRequest { node_ports, ..ResolveRequest::default() };

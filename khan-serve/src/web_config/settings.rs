@@ -1,25 +1,25 @@
 //! The fields of the file.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+
+use crate::yaml;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
     pub(super) tls_server_config: Option<TlsSettings>,
     pub(super) http_server_config: Option<HttpSettings>,
-    pub(super) basic_auth_users: Option<Once>,
+    pub(super) basic_auth_users: Option<BTreeMap<String, String>>,
 }
 
 impl Settings {
-    pub(super) fn parse(text: &str) -> Result<Self, serde_yaml_ng::Error> {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, yaml::Error> {
         // An empty file, or one of comments, is a configuration of nothing.
-        Ok(serde_yaml_ng::from_str::<Option<Self>>(text)?.unwrap_or_default())
+        Ok(yaml::read::<Option<Self>>(text)?.unwrap_or_default())
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) struct HttpSettings {
     // Accepted for the sake of files that exist; only HTTP/1.1 is served.
     #[serde(rename = "http2")]
     _http2: Option<bool>,
-    pub(super) headers: Once,
+    pub(super) headers: BTreeMap<String, String>,
 }
 
 impl HttpSettings {
@@ -93,7 +93,7 @@ impl HttpSettings {
             "X-XSS-Protection",
         ];
         let mut headers = HeaderMap::new();
-        for (name, value) in &self.headers.0 {
+        for (name, value) in &self.headers {
             if !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                 return Err(format!("{name} is not one of {}", KNOWN.join(", ")));
             }
@@ -102,34 +102,5 @@ impl HttpSettings {
             headers.insert(HeaderName::try_from(name.as_str()).expect("one of the known"), value);
         }
         Ok(headers)
-    }
-}
-
-/// Names and values. A name that stands there twice is refused: YAML libraries disagree about which of them counts.
-#[derive(Debug, Default)]
-pub(super) struct Once(pub(super) BTreeMap<String, String>);
-
-impl<'de> Deserialize<'de> for Once {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = BTreeMap<String, String>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut names = BTreeMap::new();
-                while let Some((name, value)) = map.next_entry::<String, String>()? {
-                    if names.contains_key(&name) {
-                        return Err(A::Error::custom(format_args!("{name} is listed twice")));
-                    }
-                    names.insert(name, value);
-                }
-                Ok(names)
-            }
-        }
-        deserializer.deserialize_map(Names).map(Self)
     }
 }

@@ -1,6 +1,6 @@
 //! Certificates and keys in, a rustls configuration out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -14,8 +14,9 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
 };
 
-use super::WebConfigError;
 use super::settings::{ClientAuthType, TlsSettings, TlsVersion};
+use super::{WebConfigError, read};
+use crate::watched_file::WatchedFile;
 
 /// A TLS server.
 #[derive(Debug)]
@@ -27,15 +28,14 @@ pub(super) struct Tls {
 
 impl Tls {
     /// Reads the files that `settings` names, relative to `path`, and adds them to `files`.
-    pub(super) fn new(path: &Path, settings: &TlsSettings, files: &mut Vec<PathBuf>) -> Result<Self, WebConfigError> {
+    pub(super) fn new(
+        path: &Path,
+        settings: &TlsSettings,
+        files: &mut Vec<WatchedFile>,
+    ) -> Result<Self, WebConfigError> {
         let fail = |field, reason: String| WebConfigError::Field { path: path.to_owned(), field, reason };
         let folder = path.parent().unwrap_or(Path::new("."));
-        let mut read = |file: &Path, field| {
-            let file = folder.join(file);
-            let bytes = std::fs::read(&file);
-            files.push(file.clone());
-            bytes.map_err(|source| WebConfigError::Read { path: file, field, source })
-        };
+        let mut read = |file: &Path, field| read(&folder.join(file), field, files);
         let chain =
             certificates(&read(&settings.cert_file, "cert_file")?).map_err(|reason| fail("cert_file", reason))?;
         let key = PrivateKeyDer::from_pem_slice(&read(&settings.key_file, "key_file")?)

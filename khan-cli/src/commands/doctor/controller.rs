@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::{Finding, State, finding};
 use crate::args::Cli;
 use crate::connect::credentials;
-use crate::failure::Failure;
 use crate::model::View;
 use crate::sources::agents::discovery::list::{self, Part};
 use crate::sources::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
@@ -21,6 +20,7 @@ use crate::sources::cluster::Cluster;
 use crate::sources::controller::{SELECTOR, SERVICE};
 use crate::sources::exchange::{Ask, Bounds};
 use crate::sources::rbac::NAMESPACE;
+use khan_serve::exit::Failure;
 
 const CHECK: &str = "controller";
 
@@ -110,7 +110,7 @@ async fn looked(cli: &Cli, cluster: Option<&Arc<Cluster>>, view: Option<&View>) 
     if let Some(url) = &cli.source.controller {
         let parsed = AgentUrl::with_port(url, routes::CONTROLLER_PORT);
         let url = parsed.map_err(|error| Failure::usage(format_args!("--controller {error}")))?;
-        let (name, client) = (url.to_string(), DirectClient::new(http).map_err(Failure::usage)?);
+        let (name, client) = (url.to_string(), DirectClient::new(http).map_err(Failure::configuration)?);
         return Ok(vec![ready(&name, &Route::Url(Direct { url, client }), bounds).await]);
     }
     let Some(cluster) = cluster else {
@@ -148,7 +148,7 @@ async fn looked(cli: &Cli, cluster: Option<&Arc<Cluster>>, view: Option<&View>) 
         port: None,
         connect: credentials::way(Connect::Auto, &http)?,
         nodes: Vec::new(),
-        client: DirectClient::new(http).map_err(Failure::usage)?,
+        client: DirectClient::new(http).map_err(Failure::configuration)?,
     };
     let targets = discovery::look(Arc::clone(cluster), options).await.map(|targets| targets.list).unwrap_or_default();
     let mut found = Vec::new();

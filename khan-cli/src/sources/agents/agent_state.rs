@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 use khan_api::Timestamp;
+use khan_serve::backoff::jittered;
 
 use super::fetch::Fetched;
 use super::targets::Target;
@@ -68,19 +69,13 @@ impl AgentState {
         Change { visible: new || turned || aged || before != self.status.state, turned }
     }
 
-    /// Takes a failure that happened at `now`; the next attempt is due after the returned time, stretched by `jitter`
-    /// (0 to 1) to as much as one and a half of it, so that agents that fail together are not all asked again together.
-    pub(crate) fn fail(
-        &mut self,
-        reason: String,
-        interval: Duration,
-        now: Timestamp,
-        jitter: f64,
-    ) -> (Change, Duration) {
+    /// Takes a failure that happened at `now`; the next attempt is due after the returned time, which is stretched by up to
+    /// a half, so that agents that fail together are not all asked again together.
+    pub(crate) fn fail(&mut self, reason: String, interval: Duration, now: Timestamp) -> (Change, Duration) {
         let last = self.status.failure.take();
         let turned = last.as_ref().is_none_or(|last| last.reason != reason);
         let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
-        let wait = FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(10)).min(LAST_RETRY).mul_f64(1.0 + jitter / 2.0);
+        let wait = jittered(FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(10)).min(LAST_RETRY), 1.0, 1.5);
         let next = Timestamp::from_millis(now.millis() + i64::try_from(wait.as_millis()).unwrap_or(0));
         self.status.failure = Some(Failure { reason, since, attempts, next: Some(next) });
         self.judge(interval, now);
@@ -174,19 +169,25 @@ mod tests {
         (AgentState::new(Target::fixed("http://n1:14718")), Pool::default())
     }
 
+    /// By up to a half.
+    fn is_stretched(wait: Duration, seconds: u64) -> bool {
+        (Duration::from_secs(seconds)..Duration::from_millis(1500 * seconds)).contains(&wait)
+    }
+
     #[test]
     fn a_silent_agent_fades_in_steps() {
         let (mut agent, mut pool) = watched();
         assert_eq!(agent.status.state, NodeState::Waiting);
         assert!(agent.succeed(fetched(at(0), 0), &mut pool, INTERVAL, at(1)).visible);
         assert_eq!((agent.status.state, agent.has_rows()), (NodeState::Ok, true));
-        let (change, wait) = agent.fail("refused".into(), INTERVAL, at(31), 0.0);
-        assert_eq!((change.turned, wait), (true, FIRST_RETRY));
+        let (change, wait) = agent.fail("refused".into(), INTERVAL, at(31));
+        assert!(change.turned && is_stretched(wait, 1), "{wait:?}");
         assert_eq!((agent.status.state, agent.has_rows()), (NodeState::Stale, true));
-        let (change, wait) = agent.fail("refused".into(), INTERVAL, at(32), 1.0);
-        assert_eq!((change.turned, wait), (false, Duration::from_secs(3)));
+        let (change, wait) = agent.fail("refused".into(), INTERVAL, at(32));
+        assert!(!change.turned && is_stretched(wait, 2), "{wait:?}");
         let failure = agent.status.failure.clone().unwrap();
-        assert_eq!((failure.since, failure.attempts, failure.next), (at(31), 2, Some(at(35))));
+        let next = Timestamp::from_millis(at(32).millis() + i64::try_from(wait.as_millis()).unwrap());
+        assert_eq!((failure.since, failure.attempts, failure.next), (at(31), 2, Some(next)));
         assert!(!agent.judge(INTERVAL, at(95)));
         assert!(agent.judge(INTERVAL, at(96)));
         assert_eq!((agent.status.state, agent.has_rows(), agent.etag.clone()), (NodeState::Failed, false, None));
@@ -218,8 +219,10 @@ mod tests {
     #[test]
     fn retries_grow_apart_up_to_a_bound() {
         let (mut agent, _) = watched();
-        let waits: Vec<_> = (0..8).map(|n| agent.fail("no".into(), INTERVAL, at(n), 0.0).1.as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+        for (n, seconds) in (0..).zip([1, 2, 4, 8, 16, 30, 30, 30]) {
+            let (_, wait) = agent.fail("no".into(), INTERVAL, at(n));
+            assert!(is_stretched(wait, seconds), "{seconds}: {wait:?}");
+        }
         assert_eq!(agent.status.state, NodeState::Failed);
     }
 

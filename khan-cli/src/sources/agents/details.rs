@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(found(&agents, &request), ("n3".into(), "n9".into()));
         // One that just did not answer is not waited for again, and said to be missing.
         let now = Timestamp::from_seconds(1_795_341_601);
-        agents[1].fail("http://n2 did not answer".into(), Duration::from_secs(5), now, 0.0);
+        agents[1].fail("http://n2 did not answer".into(), Duration::from_secs(5), now);
         let request = SampleRequest { any: ip("10.0.2.1"), ..nothing() };
         assert_eq!(found(&agents, &request), ("n1".into(), "n2".into()));
     }

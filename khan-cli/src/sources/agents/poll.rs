@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use khan_api::Timestamp;
+use khan_serve::backoff::jittered;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -18,7 +19,6 @@ use crate::model::table::rows;
 use crate::model::{NodeState, Pool, SourceInfo, SourceKind, merge};
 use crate::sources::exchange::Bounds;
 use crate::sources::nodes::NodeChoice;
-use crate::sources::retry::Jitter;
 
 /// How agents are asked.
 #[derive(Clone, Debug)]
@@ -74,7 +74,6 @@ pub async fn run(feeder: Feeder, targets: watch::Receiver<Targets>, plan: Plan, 
         dirty: true,
         shown: None,
         gather: GATHER,
-        jitter: Jitter::default(),
     };
     poller.run().await;
 }
@@ -99,7 +98,6 @@ struct Poller {
     shown: Option<Instant>,
     /// How long after it the next one is, unless the round is complete before.
     gather: Duration,
-    jitter: Jitter,
 }
 
 /// A place among those that are asked at the same time. It is kept until the answer is taken in, so that answers never pile
@@ -225,11 +223,11 @@ impl Poller {
                 if change.turned {
                     news = Some(News::Recovered { at: now, node: agent.status.node.clone() });
                 }
-                (change, self.plan.interval.mul_f64(1.0 + (self.jitter.next() - 0.5) / 10.0))
+                (change, jittered(self.plan.interval, 0.95, 1.05))
             }
             Err((reason, remedy)) => {
                 let sentence = format!("{} {reason}", agent.target.name);
-                let (change, wait) = agent.fail(sentence.clone(), self.plan.interval, now, self.jitter.next());
+                let (change, wait) = agent.fail(sentence.clone(), self.plan.interval, now);
                 if change.turned {
                     let message = remedy.map_or(sentence.clone(), |remedy| format!("{sentence}\n{remedy}"));
                     news = Some(News::Error { at: now, node: agent.status.node.clone(), message });

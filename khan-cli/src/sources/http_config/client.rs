@@ -13,7 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::plain::redirects;
 use super::{HttpConfig, HttpConfigError, TlsConfig, TlsVersion, read};
-use crate::failure::chain;
+use khan_serve::exit::chain;
 
 impl HttpConfig {
     /// A client with these settings, apart from the headers of [`HttpConfig::headers`]. It follows redirects within

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::try_join;
 use khan_api::Timestamp;
+use khan_serve::backoff::jittered;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{Client, PromError};
@@ -16,7 +17,6 @@ use crate::feed::{DetailError, Feed, Feeder, Link, News, Request, channel};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 use crate::sources::nodes::NodeChoice;
-use crate::sources::retry::Jitter;
 use crate::sources::staleness::Evidence;
 
 /// What is asked, and how often.
@@ -64,7 +64,6 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
         depth: 0,
         failure: None,
         missing: Vec::new(),
-        jitter: Jitter::default(),
     };
     tokio::spawn(runner.run(first, begun));
     Ok(feed)
@@ -107,7 +106,6 @@ struct Runner {
     failure: Option<Failure>,
     /// What answers lack, as the server warns, or why there is none.
     missing: Vec<String>,
-    jitter: Jitter,
 }
 
 impl Runner {
@@ -213,7 +211,7 @@ impl Runner {
             self.feeder.tell(News::Error { at: now, node: String::new(), message: reason.clone() });
         }
         let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
-        let wait = self.jitter.stretch(FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(10)).min(LAST_RETRY));
+        let wait = jittered(FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(10)).min(LAST_RETRY), 1.0, 1.5);
         let next = Timestamp::from_millis(now.millis() + i64::try_from(wait.as_millis()).unwrap_or(0));
         self.feeder.tell(News::Link(Link::Retrying { reason: reason.clone(), attempt: attempts, next }));
         for kept in self.nodes.values_mut() {

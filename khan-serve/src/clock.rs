@@ -1,11 +1,12 @@
-//! In: the `Date` of an answer. Out: how far the answerer's clock is ahead of ours.
+//! How far the clock of a peer is ahead of ours, from the `Date` of its answer.
 
 use khan_api::Timestamp;
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Milliseconds, negative when it is behind; zero within what a `Date`, which has whole seconds, can tell. None when it
-/// cannot be read.
+/// Milliseconds by which the peer's clock is ahead, negative when it is behind; zero within what a `Date`, which has whole
+/// seconds, can tell. `sent` and `received` are our readings before the question and after the answer. `None` when `date`
+/// is no HTTP date.
 pub fn ahead(date: &str, sent: Timestamp, received: Timestamp) -> Option<i64> {
     let date = http_date(date)?.millis();
     // The answer was dated between our two readings, and by then its clock had shown up to 999 ms more.

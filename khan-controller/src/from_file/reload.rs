@@ -1,17 +1,15 @@
 //! A file of the operator's in, loaded at the start and again whenever it changes. A version that cannot be used leaves what
 //! was loaded before in place.
 
-mod poll;
-
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use khan_serve::watched_file::WatchedFile;
 use tracing::warn;
 
 use crate::metrics::Metrics;
-use poll::FileWatch;
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +39,7 @@ pub enum ReloadError {
 /// A file and what takes its content in.
 pub struct ReloadedFile<L> {
     flag: &'static str,
-    path: PathBuf,
-    watch: FileWatch,
+    file: WatchedFile,
     load: L,
     metrics: Arc<Metrics>,
 }
@@ -54,24 +51,17 @@ where
 {
     /// Loads the file that `flag` names for the first time.
     pub fn open(flag: &'static str, path: &Path, metrics: Arc<Metrics>, load: L) -> Result<Self, ReloadError> {
-        let path = path.to_owned();
-        match FileWatch::open(&path) {
-            Ok((watch, bytes)) => {
-                let mut this = Self { flag, path, watch, load, metrics };
-                this.load(&bytes)?;
-                Ok(this)
-            }
-            Err(source) => Err(ReloadError::Read { flag, path, source }),
-        }
+        let mut this = Self { flag, file: WatchedFile::new(path), load, metrics };
+        let content = this.file.look().expect("the first look at a file is news");
+        this.take(content)?;
+        Ok(this)
     }
 
     /// Loads the file again whenever it changes. Never returns.
     pub async fn follow(mut self) {
         loop {
-            let result = match self.watch.changed().await {
-                Ok(bytes) => self.load(&bytes),
-                Err(source) => Err(ReloadError::Read { flag: self.flag, path: self.path.clone(), source }),
-            };
+            let content = self.file.changed().await;
+            let result = self.take(content);
             self.metrics.reloaded(self.flag, result.is_ok());
             if let Err(error) = result {
                 warn!(error = khan_serve::exit::chain(&error), "Kept what was read before");
@@ -79,10 +69,9 @@ where
         }
     }
 
-    fn load(&mut self, bytes: &[u8]) -> Result<(), ReloadError> {
-        (self.load)(bytes).map_err(|source| {
-            let (flag, path, source) = (self.flag, self.path.clone(), source.into());
-            ReloadError::Load { flag, path, source }
-        })
+    fn take(&mut self, content: io::Result<Vec<u8>>) -> Result<(), ReloadError> {
+        let (flag, path) = (self.flag, || self.file.path().to_owned());
+        let content = content.map_err(|source| ReloadError::Read { flag, path: path(), source })?;
+        (self.load)(&content).map_err(|source| ReloadError::Load { flag, path: path(), source: source.into() })
     }
 }

@@ -1,0 +1,68 @@
+//! An object of any resource, validated: what it is called, and what it claims.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use khan_api::{NodePort, Timestamp};
+
+use super::Resource;
+use super::metadata::Meta;
+use super::role::Role;
+
+/// What the index takes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Which list it comes from.
+    pub resource: Resource,
+    /// Name, labels, identity.
+    pub meta: Meta,
+    /// The controller behind a pod; empty for everything else.
+    pub workload: String,
+    /// The node that it is or runs on; empty before it is scheduled, and for what runs on none.
+    pub node: String,
+    /// Since when it may have its addresses.
+    pub started: Option<Timestamp>,
+    /// The addresses that it claims, each once.
+    pub claims: Vec<(IpAddr, Role)>,
+    /// Those of a service's addresses that lie in the cluster's range of services.
+    pub cluster_addresses: Vec<IpAddr>,
+    /// What it has besides addresses.
+    pub holdings: Holdings,
+}
+
+impl Object {
+    /// An object that claims nothing yet.
+    pub(super) fn new(resource: Resource, meta: Meta) -> Self {
+        let started = meta.created;
+        let (workload, node, holdings) = (String::new(), String::new(), Holdings::default());
+        Self { resource, meta, workload, node, started, claims: Vec::new(), cluster_addresses: Vec::new(), holdings }
+    }
+
+    /// Claims `ip`, unless it does so already for an earlier reason. Whether it did not.
+    pub(super) fn claim(&mut self, ip: IpAddr, role: Role) -> bool {
+        let new = self.claims.iter().all(|(claimed, _)| *claimed != ip);
+        if new {
+            self.claims.push((ip, role));
+        }
+        new
+    }
+}
+
+/// Ranges and ports. Most objects have none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// A node's pod ranges.
+    pub pods: Vec<IpNet>,
+    /// Ranges of services' cluster addresses.
+    pub services: Vec<IpNet>,
+    /// Ports of a service on every node.
+    pub node_ports: Vec<NodePort>,
+}
+
+impl Holdings {
+    pub(crate) const NONE: Self = Self { pods: Vec::new(), services: Vec::new(), node_ports: Vec::new() };
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.pods.is_empty() && self.services.is_empty() && self.node_ports.is_empty()
+    }
+}
