@@ -1,4 +1,4 @@
-//! Numbers, ages and times as the screens write them.
+//! How the screen writes numbers, ages and times.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ pub fn count_in(n: u64, width: usize) -> String {
     if full.len() <= width { full } else { short(n) }
 }
 
-/// As [`count_in`], with a sign.
+/// Like [`count_in`], with a sign.
 pub fn signed_in(n: i64, width: usize) -> String {
     let full = signed(n);
     if full.len() <= width {
@@ -60,7 +60,7 @@ pub fn short(n: u64) -> String {
     n.to_string()
 }
 
-/// Change per minute, rounded; a change of less than one half a minute still shows its sign as `+<1`.
+/// A change per minute, rounded; one that rounds to zero keeps its sign: `+<1`.
 pub fn rate(per_minute: f64, width: usize) -> String {
     let rounded = per_minute.round();
     if rounded == 0.0 && per_minute.abs() >= 0.05 {
@@ -70,7 +70,7 @@ pub fn rate(per_minute: f64, width: usize) -> String {
     signed_in(rounded as i64, width)
 }
 
-/// A share as whole percent, never rounded up to 100 nor down to 0.
+/// A share in whole percent, never rounded up to 100 or down to 0.
 pub fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".into();
@@ -80,7 +80,7 @@ pub fn percent(part: u64, whole: u64) -> String {
     format!("{}%", if part < whole { shown.min(99) } else { shown })
 }
 
-/// A share with one decimal, rounded down so that only everything is 100.0 %.
+/// A share in percent with one decimal, rounded down so that only the whole is `100.0%`.
 pub fn percent_tenths(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".into();

@@ -1,18 +1,18 @@
-//! The characters that the screens draw with: one set for UTF-8 terminals, one for the rest.
+//! The characters that the screen draws with: one set for UTF-8 terminals, one for all others.
 //!
 //! Every glyph is one cell wide and none is an emoji. Block and box characters are East-Asian *ambiguous*: a CJK
-//! terminal may draw them two cells wide, and `--ascii` is the way out.
+//! terminal may draw them two cells wide, which `--ascii` avoids.
 
 /// A set of glyphs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Glyphs {
     /// A horizontal rule.
     pub rule: &'static str,
-    /// Between the parts of a title, with its spaces.
+    /// Stands between the parts of a title, spaces included.
     pub separator: &'static str,
     /// Bars of growing height.
     pub ramp: [char; 8],
-    /// A sample that should be there and is not.
+    /// A missing sample.
     pub missing: char,
     /// Where a text was cut.
     pub ellipsis: &'static str,
@@ -24,7 +24,7 @@ pub struct Glyphs {
     pub ascii: bool,
 }
 
-/// For terminals that read UTF-8.
+/// For terminals that display UTF-8.
 pub static UTF8: Glyphs = Glyphs {
     rule: "─",
     separator: " │ ",

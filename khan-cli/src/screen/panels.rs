@@ -1,4 +1,5 @@
-//! Frames out of the state. Nothing here changes anything, and nothing is written outside of the frame.
+//! Draws frames from the state, and changes nothing. A panel gets a part of the frame to write on; `frame` comes last and
+//! decides which panel gets which part.
 
 mod cells;
 mod spark;

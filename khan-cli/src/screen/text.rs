@@ -1,4 +1,4 @@
-//! Texts of any origin made to fit cells: cut by display width, every character in sight.
+//! Fits texts of any origin into cells: cut by display width, every character visible.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Cells that `text` takes, as ratatui counts them.
+/// Like [`width`], in the type of ratatui's coordinates.
 pub fn cells(text: &str) -> u16 {
     u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
@@ -29,7 +29,7 @@ pub fn fit<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
     Cow::Owned(cut)
 }
 
-/// As [`fit`], keeping both ends: of a pod's name the beginning says which app, the end which pod.
+/// Like [`fit`], but keeps both ends: the beginning of a pod's name says which app, the end which pod.
 pub fn fit_middle<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
     let clean = printable(text);
     if clean.width() <= cells || cells < 8 {
@@ -58,7 +58,8 @@ fn suffix(text: &str, cells: usize) -> &str {
     &text[start.map_or(0, |(i, c)| i + c.len_utf8())..]
 }
 
-/// Words of `text` on lines of at most `cells` cells; longer words are broken. Lines that fit stay as they are.
+/// Wraps `text` at words into lines of at most `cells` cells. Longer words are broken, continuation lines keep the indent,
+/// and lines that fit stay as they are.
 pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(1);
     let mut lines = Vec::new();

@@ -41,7 +41,7 @@ fn columns() -> [Column<Field>; 10] {
     ]
 }
 
-/// Draws them.
+/// Draws the list of agents.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let rows = app.lists.list().cursor.offset..app.answers.items().len();
     let table = Table::new(app.settings.styles(), columns(), rows, |at, slots| {
@@ -76,7 +76,7 @@ fn cell(app: &App, node: &NodeStatus, field: Field, cells: u16) -> Span<'static>
     known.unwrap_or_else(|| dash(app))
 }
 
-/// Why there is no data, else why there are no names, else the first thing that the agent warns of.
+/// Why there is no data, else why there are no names, else the first warning of the agent.
 fn trouble(node: &NodeStatus) -> &str {
     let reason = node.trouble().map(|(reason, _)| reason);
     let names = Some(node.names.error.as_str()).filter(|error| !error.is_empty());

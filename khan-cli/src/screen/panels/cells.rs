@@ -1,4 +1,4 @@
-//! Cells, heads and signs that more than one table has.
+//! Cells, heads and signs that several tables share.
 
 use khan_api::Kind;
 use ratatui::style::Style;
@@ -12,20 +12,20 @@ use crate::screen::state::question::Delta;
 use crate::screen::text;
 use crate::screen::widgets::table::Order;
 
-/// Share from which a connection table is about to be full.
+/// Share of a connection table in use from which it counts as nearly full.
 pub(super) const NEARLY_FULL: f64 = 0.9;
 
-/// What is not known.
+/// The cell of an unknown value.
 pub(super) fn dash(app: &App) -> Span<'static> {
     Span::styled("-", app.settings.styles().dim)
 }
 
-/// A name in its cells, cut at its end.
+/// A name, cut at its end if it does not fit.
 pub(super) fn name(app: &App, name: &str, cells: u16, style: Style) -> Span<'static> {
     Span::styled(text::fit(name, cells.into(), app.settings.glyphs().ellipsis).into_owned(), style)
 }
 
-/// An end of connections, with how many addresses of the outside it stands for.
+/// An end of connections, with the number of addresses if it stands for several outside the cluster.
 pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static> {
     let Some(end) = end else { return Span::default() };
     let (cells, ellipsis) = (usize::from(cells), app.settings.glyphs().ellipsis);
@@ -51,7 +51,7 @@ pub(super) fn change(app: &App, delta: i64, cells: u16) -> Span<'static> {
     Span::styled(format::signed_in(delta, cells.into()), growth(app, delta))
 }
 
-/// Growth warns, its opposite does not; small changes say nothing.
+/// The style of a change: growth warns, decline is good, small changes are plain.
 pub(super) fn growth(app: &App, delta: i64) -> Style {
     match delta {
         20.. => app.settings.styles().warn,
@@ -72,7 +72,7 @@ pub(super) fn state(app: &App, state: NodeState) -> Span<'static> {
     Span::styled(state.as_str(), style)
 }
 
-/// When a node's table would be full: `in 1h50m`, `> 24h`, or that it does not grow.
+/// When a node's table will be full: `in 1h50m`, `> 24h`, or `-` if it does not grow.
 pub(super) fn time_to_full(app: &App, at: usize) -> String {
     let Some(node) = app.data.view().nodes.get(at) else { return String::new() };
     let Some(table) = &node.table else { return "-".into() };
@@ -90,7 +90,7 @@ pub(super) fn idle(buckets: &[u64; 5]) -> String {
     parts.collect::<Vec<_>>().join("  ")
 }
 
-/// The head of the column with changes: since when, or per what.
+/// The head of the column of changes, which says since when or per what.
 pub(super) fn delta_head(app: &App) -> String {
     match app.question.delta() {
         Delta::Window => format!("D {}", format::span(app.question.base().window)),
@@ -99,7 +99,7 @@ pub(super) fn delta_head(app: &App) -> String {
     }
 }
 
-/// Which way the list is sorted by this, if it is.
+/// The direction if the list is sorted by this.
 pub(super) fn order(app: &App, by: SortBy) -> Option<Order> {
     let sort = app.lists.list().sort;
     let order = if sort.reverse == by.ascends() { Order::Descending } else { Order::Ascending };
@@ -111,7 +111,7 @@ pub(super) fn is_selected(app: &App, item: &Item) -> bool {
     app.lists.list().cursor.key == Some(item.key)
 }
 
-/// The sign before a line. A `bundle` can be expanded.
+/// The sign before a line; `+` for a `bundle`, which can be expanded.
 pub(super) fn sign(app: &App, item: &Item, bundle: bool) -> &'static str {
     match (is_selected(app, item), app.lists.pins().contains(&item.key)) {
         (true, true) => ">*",

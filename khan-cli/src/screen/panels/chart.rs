@@ -1,4 +1,4 @@
-//! A row's past as columns of blocks, with a scale and a clock.
+//! The history of a row as columns of blocks, with a scale and times.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::screen::widgets::canvas::Canvas;
 
 use super::spark::stretch;
 
-/// Cells for the scale's numbers.
+/// Cells for the numbers of the scale.
 const SCALE: u16 = 5;
 
-/// Draws it: `height - 1` lines of blocks above one line of clock.
+/// Draws `height - 1` lines of blocks above one line of times.
 ///
 /// Not ratatui's `Sparkline`, which fills the whole height where a sample is missing, nor its `Chart`, which has no bars.
 pub(super) fn draw(app: &App, trend: &Trend, canvas: &mut Canvas<'_>) {
@@ -25,7 +25,7 @@ pub(super) fn draw(app: &App, trend: &Trend, canvas: &mut Canvas<'_>) {
     }
     let points = stretch(&trend.points, width.into());
     let top = points.iter().filter_map(|p| if let Point::Value(n) = p { Some(*n) } else { None }).max().unwrap_or(0);
-    // Each line stands for a round number.
+    // Each line stands for a round number of connections.
     let line = round_up(top.max(1).div_ceil(rows.into()));
     let (scale, levels) = (line.saturating_mul(rows.into()), u64::from(rows) * 8);
     for y in 0..rows {
@@ -82,7 +82,7 @@ fn clock(app: &App, trend: &Trend, drawn: usize, canvas: &mut Canvas<'_>, y: u16
     }
 }
 
-/// The next number of the form 1, 2, 3, 4, 5, 6, 8 times a power of ten.
+/// The smallest number that is not less, of the form 1, 2, 3, 4, 5, 6, 8 times a power of ten.
 fn round_up(n: u64) -> u64 {
     let mut power = 1;
     loop {

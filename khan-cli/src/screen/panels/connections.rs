@@ -1,4 +1,4 @@
-//! The lists of connections, and more about the row under the cursor.
+//! The lists of connections, and details of the row under the cursor.
 
 mod cell;
 
@@ -65,7 +65,7 @@ fn is_name(slot: &Slot<'_, Id>) -> bool {
     slot.is_left() && !matches!(slot.id(), Id::Trend | Id::Flags)
 }
 
-/// The sum of what is not listed, so that the column adds up to the total.
+/// The sum of all rows that are not listed, so that the column adds up to the total.
 fn other(app: &App, slots: &[Slot<'_, Id>]) -> Row<'static> {
     let projection = app.answers.projection();
     let rest = projection.rest.unwrap_or_default();
@@ -85,7 +85,7 @@ fn sum(app: &App, words: &str, connections: u64, slots: &[Slot<'_, Id>]) -> Row<
     }))
 }
 
-/// Draws more about the row under the cursor.
+/// Draws details of the row under the cursor, or else of the first row.
 pub(super) fn draw_details(app: &App, canvas: &mut Canvas<'_>) {
     canvas.rule(0, app.settings.glyphs().rule, app.settings.styles().dim);
     let Some(group) = app.current_or_first().and_then(|item| app.row(item)) else { return };

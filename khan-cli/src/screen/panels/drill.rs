@@ -1,4 +1,4 @@
-//! One row, opened: its numbers and past, what it consists of, its states, and single connections.
+//! An opened row: its numbers and history, the rows it consists of, its states, and single connections.
 
 mod pane;
 mod sample;
@@ -16,7 +16,7 @@ use crate::screen::widgets::canvas::Canvas;
 use super::cells::{growth, idle};
 use super::chart;
 
-/// Draws its parts.
+/// Draws all parts of an opened row.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let parts = parts(canvas.height(), drill.contents());
     let width = canvas.width();
@@ -75,7 +75,7 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// States, idle times and the side that has yet to close.
+/// Draws states, idle times, and how many connections each side has yet to close.
 fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let end = canvas.width().saturating_sub(1);

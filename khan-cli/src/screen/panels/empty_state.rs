@@ -1,4 +1,4 @@
-//! What stands in place of the list while there is nothing to list, with the next step.
+//! Why there is nothing to list, and what to do next.
 
 use ratatui::text::Line;
 
@@ -9,11 +9,11 @@ use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
 use crate::screen::widgets::canvas::Canvas;
 
-/// Draws the message, if there is one to draw instead of the list.
+/// Draws the message and returns true, or returns false if there is something to list.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) -> bool {
     let Some(lines) = message(app) else { return false };
     let width = canvas.width().saturating_sub(4).clamp(1, 76);
-    // Not by ratatui, which neither indents the lines that follow nor says how many there will be.
+    // Wrapped here: ratatui does not indent continuation lines, and does not say how many lines there will be.
     let lines: Vec<_> = lines.iter().flat_map(|line| text::wrap(line, width.into())).collect();
     let widest = lines.iter().map(|line| cells(line)).max().unwrap_or(0);
     let height = u16::try_from(lines.len()).unwrap_or(0);
@@ -87,7 +87,7 @@ fn message(app: &App) -> Option<Vec<String>> {
     said(&["No connections.", "", "The table holds no TCP, UDP or SCTP entry."])
 }
 
-/// No node is known: nothing was found, or nothing has answered yet.
+/// The message while no node is known: none was found, or none has answered yet.
 fn absent(app: &App) -> Option<Vec<String>> {
     let lines: &[&str] = match app.data.view().source.kind {
         _ if app.data.errors().lasting().next().is_some() => {

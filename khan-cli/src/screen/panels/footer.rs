@@ -1,4 +1,4 @@
-//! The bottom: what is wrong or being typed, and the keys that lead on.
+//! The bottom of the screen: the worst trouble or the line being typed, and the keys that work here.
 
 use crate::model::NodeState;
 use crate::screen::format;
@@ -25,7 +25,7 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     hints(app, canvas, last);
 }
 
-/// Where the text cursor is, while a line is typed.
+/// Where the text cursor is while a line is being typed.
 pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
     let prompt = app.prompts.current()?;
     if width < SMALLEST.0 || height < SMALLEST.1 {
@@ -35,7 +35,7 @@ pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
     Some((x.min(width - 1), height - 2))
 }
 
-/// The line being typed, with what is wrong with it.
+/// Draws the line being typed and its error; false if none is being typed.
 pub(super) fn prompt(app: &App, canvas: &mut Canvas<'_>, y: u16) -> bool {
     let Some(prompt) = app.prompts.current() else { return false };
     let mut x = canvas.put(1, y, &prompt.purpose.sign().to_string(), app.settings.styles().accent);
@@ -73,7 +73,7 @@ fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
     canvas.put(x, y, &more, styles.text);
 }
 
-/// The trouble that says most: the source's own, else the node that has been away longest.
+/// The most important trouble: the source's own, or else the node that has been away longest.
 fn trouble(app: &App, short: bool) -> Option<String> {
     if let Some(key) = app.login() {
         return Some(format!("credentials expired: press {key} to log in again"));
@@ -104,7 +104,7 @@ fn trouble(app: &App, short: bool) -> Option<String> {
     Some(format!("{name}: {reason}{data}"))
 }
 
-/// `row 2/200`, or where the details stand.
+/// `row 2/200`, or what an opened row is waiting for.
 fn place(app: &App) -> String {
     if let Some(drill) = app.drills.last() {
         if let Sample::Asked = drill.sample {
@@ -120,14 +120,14 @@ fn place(app: &App) -> String {
     }
 }
 
-/// The keys of an action's hint.
+/// The keys of some actions, and the hint of the first of them that has a key.
 fn keys(app: &App, context: Context, actions: &[Action]) -> Option<(String, &'static str)> {
     let found: Vec<_> = actions.iter().filter_map(|action| app.settings.keymap().first(context, *action)).collect();
     let (_, hint) = *found.first()?;
     Some((found.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>().join(" "), hint))
 }
 
-/// Hints in their order, those that matter least left out where there is no room; help and quit always at the right.
+/// Draws hints in order, leaving out the least important ones that do not fit; help and quit are always at the right.
 pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
     let context = app.context();
     let styles = app.settings.styles();

@@ -1,4 +1,4 @@
-//! The frame as a whole: what goes where at which size.
+//! The whole frame: which panel is drawn where.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -11,7 +11,7 @@ use crate::screen::widgets::canvas::Canvas;
 
 use super::{agents, connections, drill, empty_state, footer, header, leaks, menu, nodes, reader, too_small};
 
-/// Draws everything.
+/// Draws a frame and puts the text cursor where a line is being typed.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
     paint(app, frame.buffer_mut(), area);

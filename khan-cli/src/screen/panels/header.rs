@@ -1,4 +1,4 @@
-//! The top: which cluster and scope, how fresh and how complete, how many.
+//! The top of the screen: cluster and scope, freshness, completeness, totals.
 
 mod fresh;
 mod tabs;
@@ -19,7 +19,7 @@ use fresh::{age_style, coverage, flow, snapshot_age};
 use tabs::tabs;
 use totals::{filter, totals};
 
-/// Draws it.
+/// Draws the header that fits the view and the size of the screen.
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     if !app.drills.is_empty() {
         opened(app, areas, canvas);

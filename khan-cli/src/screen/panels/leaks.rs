@@ -1,4 +1,4 @@
-//! What keeps growing, why it is suspected, and when the tables that it fills are full.
+//! Leak suspects with the reasons for each, and when the tables that they fill will be full.
 
 use ratatui::text::Span;
 
@@ -29,7 +29,7 @@ enum Field {
 }
 
 fn columns(app: &App) -> [Column<Field>; 10] {
-    // However long the window is, its steps are written out.
+    // Wide enough for the longest text: the number of steps has no bound.
     let steps = app.answers.report().leaks.iter().map(|leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX));
     [
         Column::names(Field::Source, "SOURCE"),
@@ -101,8 +101,8 @@ fn cell(app: &App, leak: &Leak, field: Field, cells: u16) -> Span<'static> {
     }
 }
 
-/// What a suspect has grown by: since the baseline, else in the window. Either counts only nodes that answer, like the
-/// number of connections next to it.
+/// Growth of a suspect since the baseline, or else within the window. Like the number of connections next to it, it counts
+/// only nodes that answer.
 fn added(app: &App, leak: &Leak) -> i64 {
     let growth = &leak.row.growth;
     let grown = growth.last.cast_signed().saturating_sub(growth.first.cast_signed());

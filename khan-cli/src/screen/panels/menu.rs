@@ -1,4 +1,4 @@
-//! A short list over the screen.
+//! The open menu, over the middle of the screen.
 
 use ratatui::text::{Line, Span};
 
@@ -10,7 +10,7 @@ use crate::screen::widgets::choice;
 
 use super::footer;
 
-/// Draws it in the middle, and its keys on the last line.
+/// Draws the menu, and the keys that work in it on the last line.
 pub(super) fn draw(app: &App, menu: Menu, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let entries = app.entries(menu.kind);

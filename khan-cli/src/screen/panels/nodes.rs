@@ -38,7 +38,7 @@ fn columns(app: &App) -> [Column<Field>; 9] {
     ]
 }
 
-/// Draws them.
+/// Draws the list of nodes.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let rows = app.lists.list().cursor.offset..app.answers.items().len();
     let table = Table::new(app.settings.styles(), columns(app), rows, |at, slots| {

@@ -9,7 +9,7 @@ use crate::screen::widgets::canvas::Canvas;
 
 use super::footer;
 
-/// Draws it over everything.
+/// Draws the open text over the whole screen.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let Some(reader) = app.overlays.reader() else { return };
     let styles = app.settings.styles();
@@ -38,7 +38,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     footer::hints(app, canvas, last);
 }
 
-/// A line with the looks of its pieces; as a bar where it holds what is searched for.
+/// A line in the styles of its pieces, highlighted if it contains what is searched for.
 fn styled<'a>(line: &'a reader::Line, found: bool, styles: &Styles) -> Line<'a> {
     let piece = |(piece, tone): &'a (String, Tone)| {
         let style = match tone {

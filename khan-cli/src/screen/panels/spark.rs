@@ -1,9 +1,9 @@
-//! Values over time as one line of bars.
+//! Values over time on one line of bars.
 
 use crate::model::groups::past::{Point, Trend};
 use crate::screen::glyphs::Glyphs;
 
-/// Parts of one connection that bars are computed in.
+/// Bars are computed in fractions of a connection.
 const PARTS: u128 = 64;
 
 /// The last `cells` samples, newest at the right: a bar per sample, a dot where a sample is missing, blank before the
@@ -15,10 +15,10 @@ pub(super) fn sparkline(trend: &Trend, cells: usize, glyphs: &Glyphs) -> String 
     let points = squeeze(&trend.points, cells);
     let values = || points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });
     let (low, high) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
-    // In parts of a connection, so that few connections have a middle too.
+    // In fractions, so that a range of one or two connections has a middle too.
     let (low, high) = (u128::from(low) * PARTS, u128::from(high) * PARTS);
     let range = (high - low).max(high / 5).max(PARTS);
-    // What hardly moves lies on the middle of a step, so that it does not flicker between two.
+    // A nearly constant value lies on the middle of a step, so that it does not flicker between two.
     let floor = low.saturating_sub((range - (high - low)) * 3 / 7);
     let bar = |point: &Point| match point {
         Point::Before => ' ',
@@ -38,7 +38,7 @@ pub(super) fn squeeze(points: &[Point], cells: usize) -> Vec<Point> {
     (0..cells).map(|i| points[cut(i)..cut(i + 1)].iter().copied().max_by_key(rank).unwrap_or(Point::Before)).collect()
 }
 
-/// As many points as there are cells: fewer are held until the next, more are squeezed.
+/// As many points as there are cells: fewer are repeated, more are squeezed.
 pub(super) fn stretch(points: &[Point], cells: usize) -> Vec<Point> {
     if points.len() >= cells || points.is_empty() {
         return squeeze(points, cells);

@@ -1,4 +1,4 @@
-//! A terminal too small for the screen still gets the answer.
+//! A summary for terminals that are too small for the screen.
 
 use ratatui::text::Line;
 
@@ -34,7 +34,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         let ends = title(row).replace(" -> ", ">");
         lines[2] = format!("{}{count}", text::fit(&ends, room, app.settings.glyphs().ellipsis));
     }
-    // What is said first matters most when not even four lines are there.
+    // With fewer than four lines, the most important ones.
     let order: &[usize] = match height {
         0 => &[],
         1 => &[1],

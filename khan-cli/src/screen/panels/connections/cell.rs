@@ -1,4 +1,4 @@
-//! The columns of the lists of connections as the screen places them, and their cells.
+//! Columns and cells of the lists of connections.
 
 use ratatui::text::Span;
 
@@ -13,8 +13,8 @@ use crate::screen::state::App;
 use crate::screen::state::question::Delta;
 use crate::screen::widgets::table::Column;
 
-/// The columns that were chosen. Names share what is left; the rest leaves in the order of TREND, EST%, /MIN, PORT, D as
-/// the names would get too narrow, except the column that the list is sorted by.
+/// The chosen columns. As names get too narrow, TREND, EST%, /MIN, PORT and D leave in this order; the column that the list
+/// is sorted by stays.
 pub(super) fn columns(app: &App, width: u16) -> Vec<Column<Id>> {
     let column = |id: Id| {
         let (head, place) = (&id.entry().head, &id.entry().place);
@@ -47,7 +47,7 @@ fn head(app: &App, id: Id) -> String {
     }
 }
 
-/// A cell and how it looks.
+/// The cell of one column, for `cells` cells of the screen.
 pub(super) fn cell(app: &App, row: &Row, id: Id, cells: u16) -> Span<'static> {
     let plain = |text: String| Span::styled(text, app.settings.styles().text);
     let fitted = |text: &str| name(app, text, cells, app.settings.styles().text);

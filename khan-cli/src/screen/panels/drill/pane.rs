@@ -1,4 +1,4 @@
-//! What an opened row consists of.
+//! The rows that an opened row consists of.
 
 use khan_api::Kind;
 use ratatui::text::Span;
@@ -38,7 +38,7 @@ fn columns(app: &App, grouping: &Grouping, focused: bool) -> Vec<Column<Field>> 
     columns
 }
 
-/// Draws the list that has the cursor, or the last that had it.
+/// Draws the list that has the cursor, or the last list if the sample has it.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let index = drill.pane.min(drill.panes.len().saturating_sub(1));
     let Some((grouping, rows)) = drill.panes.get(index) else { return };
@@ -46,7 +46,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let cursor = if focused { drill.cursors[index] } else { Cursor::default() };
     let height = usize::from(canvas.height()).saturating_sub(1);
     let all = rows.rows.len();
-    // Without a cursor that leads on, the last line says how many more there are.
+    // Without a cursor to scroll with, the last line says how many rows do not fit.
     let cut = all > cursor.offset + height && height > 1 && cursor.key.is_none();
     let after = if cut { cursor.offset + height - 1 } else { all };
     let bare = rows.rows.windows(2).all(|pair| namespace(&pair[0]) == namespace(&pair[1]));
@@ -63,7 +63,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     table.padding(0, 1).draw(&mut canvas.part(0, 0, width, canvas.height()));
 }
 
-/// How many rows are not on the screen, and their connections.
+/// The number of rows below the screen, and the sum of their connections.
 fn more(app: &App, rows: &Projection, after: usize, slots: &[Slot<'_, Field>]) -> Row<'static> {
     let left = rows.rows[after..].iter().map(|row| row.sum.connections).sum::<u64>() + rows.hidden.connections;
     Row::new(slots.iter().map(|slot| match slot.id() {
@@ -97,7 +97,7 @@ fn namespace(group: &Group) -> Option<&str> {
     only_end(group).map(|end| &*end.owner.ns)
 }
 
-/// The end that a list distinguishes by; objects without their namespace where all share one.
+/// The end that tells the rows of a list apart, without its namespace if all rows share one.
 fn name_in_list(app: &App, group: &Group, bare: bool, cells: u16) -> Span<'static> {
     match only_end(group) {
         Some(end) if bare && matches!(end.owner.kind, Kind::Pod | Kind::Service) && !end.owner.name.is_empty() => {

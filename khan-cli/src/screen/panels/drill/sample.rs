@@ -1,4 +1,4 @@
-//! Single connections of an opened row.
+//! A sample of single connections of an opened row.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ enum Field {
 }
 
 fn columns(width: u16) -> Vec<Column<Field>> {
-    // The head of the first says what is listed, and is drawn over the line.
+    // Its head is the title, which may be wider than the column and is drawn later.
     let ends = Column::names(Field::Ends, "");
     match width {
         0..60 => vec![ends],
@@ -39,7 +39,7 @@ fn columns(width: u16) -> Vec<Column<Field>> {
     }
 }
 
-/// Draws the sample, or what became of the question for it.
+/// Draws the sample, or why there is none.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let focused = drill.pane >= drill.panes.len();
@@ -67,8 +67,8 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// How many entries of which tables are listed. A connection between two nodes stands in the tables of both, so these are
-/// entries, not connections.
+/// How many entries are listed, and from which tables. They are entries, not connections: a connection between two nodes is
+/// in the tables of both.
 fn title(samples: &Samples, listed: usize) -> String {
     let matched: u64 = samples.tables.iter().map(|table| table.matched).sum();
     let nodes: Vec<_> = samples.tables.iter().map(|table| table.node.as_str()).collect();
@@ -109,7 +109,8 @@ fn seconds(seconds: Option<u64>) -> String {
     seconds.map_or("-".to_owned(), |s| format::age(std::time::Duration::from_secs(s)))
 }
 
-/// Both ends; who really answers, where it is not who was dialled; where answers go, where that is not the client.
+/// Both ends, then the address that really answers if it is not the one dialled (`=`), then the address that answers go to
+/// if it is not the client's (`as`).
 fn tuple(c: &Connection) -> String {
     let socket = |ip: std::net::IpAddr, port: u16| std::net::SocketAddr::new(ip, port);
     let mut text = format!("{} {} {} -> {}", c.protocol, c.state, socket(c.src, c.src_port), socket(c.dst, c.dst_port));

@@ -1,4 +1,4 @@
-//! Identity and totals on two lines, where there is little room.
+//! Identity and totals on two lines, for small screens.
 
 use crate::model::SourceKind;
 use crate::screen::format;
@@ -60,7 +60,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     if app.lists.tab() == Tab::Leaks {
         let (window, samples, rule) =
             (format::span(app.question.rule().window), app.answers.report().samples, app.question.rule().brief());
-        // With the thresholds where there is room; all of them stand in the help.
+        // Thresholds only where there is room; help lists all of them.
         let least = format!("{:.0}% rise, +{}", app.question.rule().rising * 100.0, app.question.rule().growth);
         let words = [
             format!(" window {window}, {samples} snapshots, {rule}"),

@@ -23,7 +23,7 @@ pub(super) fn flow(app: &App) -> (String, Style) {
         Link::Credentials(_) => ("WAITING FOR CREDENTIALS".into(), styles.warn),
         Link::Up if app.data.ended() => ("ENDED".into(), styles.warn),
         Link::Up if app.data.view().source.kind == SourceKind::Replay => ("REPLAY".into(), styles.good),
-        // The source hangs, or this computer slept: what is shown is not the present.
+        // The source hangs, or this computer slept: the data on the screen is old.
         Link::Up => match app.outdated() {
             Some(age) => (format!("STALE {}", format::age(age)), styles.warn),
             None => (format!("LIVE {}", format::span(app.settings.interval())), styles.good),
@@ -31,7 +31,7 @@ pub(super) fn flow(app: &App) -> (String, Style) {
     }
 }
 
-/// Nodes that answered, of how many, and how many not.
+/// Nodes that answered, all nodes, stale nodes and failed nodes.
 pub(super) fn coverage(app: &App) -> (usize, usize, usize, usize) {
     let view = app.data.view();
     let failed = view.count(NodeState::Failed);
@@ -42,7 +42,7 @@ pub(super) fn snapshot_age(app: &App) -> Option<String> {
     app.data.view().newest.map(|newest| format::age(app.data.clock().since(newest)))
 }
 
-/// Old data is said in colour too.
+/// The style of the age: a warning once the data is older than three periods.
 pub(super) fn age_style(app: &App) -> Style {
     let Some((newest, period)) = app.data.view().newest.zip(app.data.period()) else {
         return app.settings.styles().text;

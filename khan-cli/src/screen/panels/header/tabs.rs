@@ -1,4 +1,4 @@
-//! The views with their keys.
+//! The line of views, each with its key.
 
 use ratatui::text::{Line, Span};
 

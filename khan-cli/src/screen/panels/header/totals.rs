@@ -1,4 +1,4 @@
-//! How many connections, how many of them are listed, and the filter.
+//! Number of connections, the share of them that is listed, and the filter.
 
 use ratatui::style::Style;
 
@@ -22,7 +22,7 @@ pub(super) fn growth(app: &App, pace: &str) -> Style {
     }
 }
 
-/// How much of everything the rows show.
+/// How many rows are listed, and which share of all connections they hold.
 pub(super) fn share(app: &App, short: bool) -> String {
     let (projection, rows) = (app.answers.projection(), app.lists.rows_are());
     let matching = projection.matching;
