@@ -64,7 +64,7 @@ impl GroupBy {
         ("dst", "destination app"),
         ("dst-ns", "destination namespace"),
         ("dst-workload", "destination workload"),
-        ("dst-pod", "pod that answers; beside a backend, the name dialled"),
+        ("dst-pod", "pod that answers; with a backend, the name dialled"),
         ("dst-node", "node of the destination"),
         ("dst-ip", "address dialled"),
         ("dst-type", "pod, service, node, external, ..."),

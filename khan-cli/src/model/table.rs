@@ -1,5 +1,6 @@
 //! One node's snapshot in the form that stays in memory: fixed-size rows, states in one list, endpoints shared.
 
+pub mod detail;
 pub mod rows;
 
 pub mod frame;
@@ -8,15 +9,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use khan_api::Snapshot;
-use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
+use khan_api::snapshot::{Endpoint as Wire, Rest, Side};
 use khan_api::{Kind, Protocol, ServicePort};
 
 use super::endpoint::{Endpoint, Pool};
 use super::state::State;
-use rows::{Heard, Rows};
+use detail::Detail;
+use rows::{Heard, Rows, Span};
 
 /// Connections with the same client, service address, backend, ports and protocol; as
-/// [`khan_api::snapshot::Row`]. Endpoint numbers are local to the table.
+/// [`khan_api::snapshot::Row`]. Endpoint numbers are local to the table. What only some rows have is in
+/// [`NodeTable::details`]: a million rows stay in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The client.
@@ -35,16 +38,8 @@ pub struct Row {
     pub side: Side,
     /// Connections.
     pub connections: u32,
-    /// Established without a packet for the agent's threshold.
-    pub idle_connections: u32,
-    /// Half-closed, the client has yet to close.
-    pub client_unclosed: u32,
-    /// Half-closed, the server has yet to close.
-    pub server_unclosed: u32,
-    /// Established connections by idle time.
-    pub idle: IdleHistogram,
-    states: u32,
-    state_count: u8,
+    states: Span,
+    details: Span,
 }
 
 /// The rows of one node's snapshot.
@@ -85,7 +80,7 @@ impl NodeTable {
     ) -> (Self, u64) {
         let mut endpoints: Vec<_> = endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
         let refused = rows.within(endpoints.len());
-        let through = through(&rows.rows, &mut endpoints, &node_ports, pool);
+        let through = through(&rows.list, &mut endpoints, &node_ports, pool);
         (Self { snapshot: id.to_owned(), endpoints, rows, rest, node_ports, through }, refused)
     }
 
@@ -102,12 +97,17 @@ impl NodeTable {
 
     /// Every row, counted on this node or not.
     pub fn rows(&self) -> &[Row] {
-        &self.rows.rows
+        &self.rows.list
     }
 
     /// Connections of `row` by state; together all of them.
     pub fn states(&self, row: &Row) -> &[(State, u32)] {
         self.rows.states(row)
+    }
+
+    /// What else is known of some connections of `row`; each detail at most once, without zeroes.
+    pub fn details(&self, row: &Row) -> &[(Detail, u32)] {
+        self.rows.details(row)
     }
 
     /// The endpoint number of the service whose node port the row with this number was dialled at.

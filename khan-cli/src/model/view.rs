@@ -10,6 +10,7 @@ use super::endpoint::Endpoint;
 use super::node::{NodeState, NodeStatus};
 use super::state::State;
 use super::state::StateCounts;
+use super::table::detail::Detail;
 use super::table::{NodeTable, Row};
 
 /// Where a view comes from.
@@ -136,6 +137,8 @@ pub struct RowRef<'view> {
     pub row: &'view Row,
     /// Connections by state; together all of them.
     pub states: &'view [(State, u32)],
+    /// What else is known of some of them.
+    pub details: &'view [(Detail, u32)],
     /// Whether the node's data is old.
     pub stale: bool,
 }
@@ -165,6 +168,7 @@ impl View {
                     service: part.table.service(number).map(|service| part.endpoints[service as usize]),
                     row,
                     states: part.table.states(row),
+                    details: part.table.details(row),
                     stale: part.stale,
                 })
             })

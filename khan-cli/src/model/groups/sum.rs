@@ -3,6 +3,7 @@
 use khan_api::TcpState;
 
 use crate::model::state::{State, StateCounts};
+use crate::model::table::detail::Detail;
 use crate::model::view::RowRef;
 
 /// Sums over the connections of a group.
@@ -52,16 +53,20 @@ pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
     let connections = u64::from(row.row.connections);
     let mut sum = Sum {
         connections,
-        idle: row.row.idle.0.map(u64::from),
-        idle_connections: u64::from(row.row.idle_connections),
-        client_unclosed: u64::from(row.row.client_unclosed),
-        server_unclosed: u64::from(row.row.server_unclosed),
         ghosts: if previous { connections } else { 0 },
         stale: if row.stale { connections } else { 0 },
         ..Sum::default()
     };
     for (state, n) in row.states {
         sum.states.add(*state, u64::from(*n));
+    }
+    for (detail, n) in row.details {
+        *match detail {
+            Detail::IdleBucket(bucket) => &mut sum.idle[usize::from(*bucket)],
+            Detail::Idle => &mut sum.idle_connections,
+            Detail::ClientUnclosed => &mut sum.client_unclosed,
+            Detail::ServerUnclosed => &mut sum.server_unclosed,
+        } = u64::from(*n);
     }
     sum
 }

@@ -8,7 +8,8 @@ use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
 use khan_api::{Label, Name, Protocol, ServicePort};
 use serde::{Deserialize, Serialize};
 
-use super::rows::Rows;
+use super::detail::Details;
+use super::rows::{Rows, Span};
 use super::{NodeTable, Row};
 use crate::model::endpoint::{Endpoint, Pool};
 use crate::model::state::State;
@@ -58,7 +59,7 @@ pub struct RowFrame {
 
 impl From<&NodeTable> for TableFrame {
     fn from(table: &NodeTable) -> Self {
-        let row = |row: &Row| RowFrame {
+        let row = |row: &Row, details: Details| RowFrame {
             src: row.src,
             dst: row.dst,
             backend: row.backend,
@@ -68,15 +69,16 @@ impl From<&NodeTable> for TableFrame {
             side: row.side,
             connections: row.connections,
             states: table.states(row).iter().map(|(state, n)| (state.as_str().into(), *n)).collect(),
-            idle: row.idle,
-            idle_connections: row.idle_connections,
-            client_unclosed: row.client_unclosed,
-            server_unclosed: row.server_unclosed,
+            idle: details.histogram,
+            idle_connections: details.idle,
+            client_unclosed: details.client_unclosed,
+            server_unclosed: details.server_unclosed,
         };
+        let whole = |of: &Row| row(of, table.details(of).iter().collect());
         Self {
             id: table.snapshot.as_str().into(),
             endpoints: table.endpoints.iter().map(wire).collect(),
-            rows: table.rows().iter().map(row).collect(),
+            rows: table.rows().iter().map(whole).collect(),
             rest: table.rest,
             node_ports: table.node_ports.clone(),
         }
@@ -101,14 +103,16 @@ impl TableFrame {
                 protocol: frame.protocol,
                 side: frame.side,
                 connections: frame.connections,
-                idle_connections: frame.idle_connections,
+                states: Span::default(),
+                details: Span::default(),
+            };
+            let details = Details {
+                histogram: frame.idle,
+                idle: frame.idle_connections,
                 client_unclosed: frame.client_unclosed,
                 server_unclosed: frame.server_unclosed,
-                idle: frame.idle,
-                states: 0,
-                state_count: 0,
             };
-            rows.add(row, frame.states.iter().map(|(name, n)| (State::from_name(name), *n)));
+            rows.add(row, frame.states.iter().map(|(name, n)| (State::from_name(name), *n)), details);
         }
         NodeTable::build(&self.id, &self.endpoints, rows, self.rest, self.node_ports.clone(), pool)
     }

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use khan_api::Snapshot;
-use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Row as WireRow};
+use khan_api::snapshot::{Endpoint as Wire, Row as WireRow};
 use serde::de::{self, Deserialize, Deserializer};
 
+use super::detail::{Detail, Details};
 use super::{Count, Row};
 use crate::model::endpoint::Endpoint;
 use crate::model::state::State;
@@ -18,11 +19,34 @@ const MOST_ROWS: usize = 100_000;
 /// Most addresses of one agent.
 const MOST_ENDPOINTS: usize = 200_000;
 
-/// Fixed-size rows, with the states of all of them in one list.
+/// Fixed-size rows, with the states of all of them in one list and their details in another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    pub(super) rows: Vec<Row>,
+    pub(super) list: Vec<Row>,
     states: Vec<(State, u32)>,
+    details: Vec<(Detail, u32)>,
+}
+
+/// A row's part of a list that all rows share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    count: u8,
+}
+
+impl Span {
+    /// Appends a row's part, up to 255 items.
+    fn append<T>(list: &mut Vec<T>, items: impl Iterator<Item = T>) -> Self {
+        let start = list.len();
+        list.extend(items.take(usize::from(u8::MAX)));
+        let count = u8::try_from(list.len() - start).unwrap_or(u8::MAX);
+        Self { start: u32::try_from(start).unwrap_or(u32::MAX), count }
+    }
+
+    fn of<T>(self, list: &[T]) -> &[T] {
+        let start = self.start as usize;
+        list.get(start..start + usize::from(self.count)).unwrap_or_default()
+    }
 }
 
 /// Addresses, until they are shared with other agents'.
@@ -32,7 +56,7 @@ pub struct Endpoints(pub Vec<Wire>);
 impl Rows {
     /// Room for so many.
     pub(super) fn with_capacity(rows: usize) -> Self {
-        Self { rows: Vec::with_capacity(rows), states: Vec::with_capacity(rows) }
+        Self { list: Vec::with_capacity(rows), states: Vec::with_capacity(rows), details: Vec::new() }
     }
 
     /// Takes a row of the wire.
@@ -49,14 +73,16 @@ impl Rows {
             protocol: Some(wire.protocol),
             side: wire.side,
             connections: narrow(wire.connections),
-            idle_connections: narrow(wire.idle_connections),
+            states: Span::default(),
+            details: Span::default(),
+        };
+        let details = Details {
+            histogram: wire.idle,
+            idle: narrow(wire.idle_connections),
             client_unclosed: narrow(wire.client_unclosed),
             server_unclosed: narrow(wire.server_unclosed),
-            idle: wire.idle,
-            states: 0,
-            state_count: 0,
         };
-        self.add(row, states.chain(untold.map(|n| (State::Untold, narrow(n)))));
+        self.add(row, states.chain(untold.map(|n| (State::Untold, narrow(n)))), details);
     }
 
     /// Takes a row that has one state.
@@ -70,52 +96,54 @@ impl Rows {
             protocol: count.protocol,
             side: count.side,
             connections: narrow(count.connections),
-            idle_connections: narrow(count.idle_connections),
-            client_unclosed: 0,
-            server_unclosed: 0,
-            idle: IdleHistogram::default(),
-            states: 0,
-            state_count: 0,
+            states: Span::default(),
+            details: Span::default(),
         };
-        self.add(row, std::iter::once((count.state, narrow(count.connections))));
+        let details = Details { idle: narrow(count.idle_connections), ..Details::default() };
+        self.add(row, std::iter::once((count.state, narrow(count.connections))), details);
     }
 
-    /// Takes a row with its states.
-    pub(super) fn add(&mut self, row: Row, states: impl Iterator<Item = (State, u32)>) {
-        let start = self.states.len();
-        self.states.extend(states.take(usize::from(u8::MAX)));
-        let state_count = u8::try_from(self.states.len() - start).unwrap_or(u8::MAX);
-        self.rows.push(Row { states: u32::try_from(start).unwrap_or(u32::MAX), state_count, ..row });
+    /// Takes a row with its states and details.
+    pub(super) fn add(&mut self, row: Row, states: impl Iterator<Item = (State, u32)>, details: Details) {
+        let states = Span::append(&mut self.states, states);
+        let details = Span::append(&mut self.details, details.list());
+        self.list.push(Row { states, details, ..row });
     }
 
     /// Leaves out rows that point to other endpoints than the first so many; their number.
     pub(super) fn within(&mut self, endpoints: usize) -> u64 {
-        let before = self.rows.len();
-        self.rows.retain(|row| (row.src.max(row.dst).max(row.backend) as usize) < endpoints);
-        self.rows.shrink_to_fit();
-        self.states.shrink_to_fit();
-        (before - self.rows.len()) as u64
+        let before = self.list.len();
+        self.list.retain(|row| (row.src.max(row.dst).max(row.backend) as usize) < endpoints);
+        // Copies of just their size: shrinking in place would leave a hole behind each of hundreds of tables.
+        self.list = self.list.as_slice().to_vec();
+        self.states = self.states.as_slice().to_vec();
+        self.details = self.details.as_slice().to_vec();
+        (before - self.list.len()) as u64
     }
 
     /// How many.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.list.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.list.is_empty()
     }
 
     /// The states of a row.
     pub(super) fn states(&self, row: &Row) -> &[(State, u32)] {
-        let start = row.states as usize;
-        self.states.get(start..start + usize::from(row.state_count)).unwrap_or_default()
+        row.states.of(&self.states)
+    }
+
+    /// The details of a row.
+    pub(super) fn details(&self, row: &Row) -> &[(Detail, u32)] {
+        row.details.of(&self.details)
     }
 
     /// Bytes that they take.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.rows) + size_of_val(&*self.states)
+        size_of_val(&*self.list) + size_of_val(&*self.states) + size_of_val(&*self.details)
     }
 }
 
@@ -146,7 +174,7 @@ impl<'de> Deserialize<'de> for Rows {
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Rows, A::Error> {
                 let mut rows = Rows::default();
                 while let Some(wire) = seq.next_element::<WireRow>()? {
-                    if rows.rows.len() == MOST_ROWS {
+                    if rows.list.len() == MOST_ROWS {
                         return Err(de::Error::invalid_length(MOST_ROWS + 1, &self));
                     }
                     rows.push(&wire);

@@ -134,6 +134,7 @@ impl End {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::table::detail::Detail;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         Labels(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
@@ -159,7 +160,8 @@ mod tests {
         let tables: Vec<_> = nodes.into_iter().map(|(node, rows)| (node, rows.table(String::new()))).collect();
         let (name, first) = &tables[0];
         let row = first.rows()[0];
-        assert_eq!((name.as_str(), row.connections, row.idle_connections, row.port), ("n1", 7, 2, 5432));
+        assert_eq!((name.as_str(), row.connections, row.port), ("n1", 7, 5432));
+        assert_eq!(first.details(&row), [(Detail::Idle, 2)]);
         let (src, dst) = (&first.endpoints[row.src as usize], &first.endpoints[row.dst as usize]);
         assert_eq!((&*src.owner.app, &*src.owner.node, &*dst.owner.app, &*dst.owner.node), ("web", "n1", "db", ""));
         let (_, second) = &tables[1];
