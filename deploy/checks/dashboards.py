@@ -240,7 +240,7 @@ def health():
         number("Agents with a snapshot", "Of those that Prometheus reaches.", f"count({agent('snapshot_age_seconds')} >= 0)"),
         number("Agents without", "They answer, but have no snapshot that is fresh enough.",
                f"count({agent('snapshot_age_seconds')} != {agent('snapshot_age_seconds')}) or vector(0)", steps=((1, "red"),)),
-        number("Unresolved addresses", "Inside the cluster's ranges, but nobody is known to have them; all nodes.",
+        number("Unresolved addresses", "Inside the cluster's ranges, but without a known owner; all nodes.",
                f"sum({agent('unresolved_addresses')})"),
         number("Folded series", "Shown by app or as __other__ only, to keep within --max-series; all nodes.",
                f"sum({agent('folded_series')})"),

@@ -12,53 +12,53 @@ use url::Url;
 
 use crate::metrics_page::{Destination, ExtraLabel, MetricType};
 
-/// Counts this node's connections by who holds them, from the kernel's connection tracking table.
+/// Counts this node's connections by owner, from the kernel's connection tracking table.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "khan-agent", version, next_line_help = false)]
 pub struct Arguments {
-    /// Name of this node, as Kubernetes calls it; the host's name by default (also from the variable `NODE_NAME`)
+    /// Name of this node in Kubernetes (default: `NODE_NAME`, else the host name)
     #[arg(long, env = "KHAN_NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,
-    /// Where to serve metrics and snapshots; port 0 takes a free port and logs it
+    /// Address and port to serve on; port 0 takes a free port and logs it
     #[arg(long, env = "KHAN_LISTEN", value_name = "ADDR:PORT", default_value = "0.0.0.0:14718", value_parser = parse_address)]
     pub listen: SocketAddr,
-    /// Where khan-controller is; without it the agent works with bare addresses
+    /// URL of khan-controller; without it the agent works with bare addresses
     #[arg(long, env = "KHAN_CONTROLLER_URL", value_name = "URL", value_parser = base_url)]
     pub controller_url: Option<Url>,
-    /// Certificates that sign the controller's own, in PEM
+    /// CA certificates that sign the controller's (PEM)
     #[arg(long, env = "KHAN_CONTROLLER_CA_FILE", value_name = "FILE", requires = "controller_url")]
     pub controller_ca_file: Option<PathBuf>,
-    /// A file with the token to show to the controller, read anew for each request
+    /// Path to a file with the token for the controller; read again for each request
     #[arg(long, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE", requires = "controller_url")]
     pub controller_token_file: Option<PathBuf>,
-    /// Time from one scan of the table to the next
+    /// Time between two scans of the table
     #[arg(long, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration::parse_positive)]
     pub interval: Duration,
-    /// The share of one CPU that reading the table may take, in percent: scans, which become rarer while they would take more, and single connections on request
+    /// Maximum share of one CPU for reading the table, in percent: scans become rarer and requests for single connections wait when it is used up
     #[arg(long, env = "KHAN_MAX_SCAN_CPU", value_name = "PERCENT", default_value = "5", value_parser = percent)]
     pub max_scan_cpu: f64,
-    /// The most lines of `khan_connection`; the smallest beyond it are summed by app, then into one per side
+    /// Maximum number of `khan_connection` series; the smallest are summed by app, then into one per side
     #[arg(long, env = "KHAN_MAX_SERIES", value_name = "N", default_value_t = 20_000, value_parser = at_least_ten)]
     pub max_series: usize,
-    /// Further labels: `dst_port`, transport, state, zone, service, backend, workload
+    /// Extra labels: `dst_port`, transport, state, zone, service, backend, workload
     #[arg(long, env = "KHAN_EXTRA_LABELS", value_name = "LABEL,...", value_delimiter = ',')]
     pub extra_labels: Vec<ExtraLabel>,
-    /// Whom `dst_*` names: the service that the client dialled, or the backend that answers
+    /// What `dst_*` names: the service that the client dialled, or the backend that answers
     #[arg(long, env = "KHAN_DESTINATION", value_enum, default_value = "service")]
     pub destination: Destination,
     /// Count an established TCP connection as idle after this long without a packet
     #[arg(long, env = "KHAN_IDLE_THRESHOLD", value_name = "DURATION", default_value = "10m", value_parser = duration::parse_positive)]
     pub idle_threshold: Duration,
-    /// What the page says `khan_connection` is
+    /// TYPE of `khan_connection` on the metrics page
     #[arg(long, env = "KHAN_METRIC_TYPE", value_enum, default_value = "gauge")]
     pub metric_type: MetricType,
-    /// Count the entries of this conntrack zone only
+    /// Count only the entries of this conntrack zone
     #[arg(long, env = "KHAN_ZONE", value_name = "NUMBER")]
     pub zone: Option<u16>,
-    /// Names for addresses outside the cluster: a file with lines of `CIDR NAME`
+    /// Path to a file with names for addresses outside the cluster, one `CIDR NAME` per line
     #[arg(long, env = "KHAN_EXTERNAL_NAMES", value_name = "FILE")]
     pub external_names: Option<PathBuf>,
-    /// Serve with TLS, client certificates or passwords as this file says (the format of Prometheus's exporter-toolkit)
+    /// Path to a Prometheus exporter-toolkit web configuration (TLS, client certificates, passwords); read again when it changes
     #[arg(long, env = "KHAN_WEB_CONFIG", value_name = "FILE")]
     pub web_config: Option<PathBuf>,
     /// Print one page of metrics and exit

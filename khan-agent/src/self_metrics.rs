@@ -80,7 +80,7 @@ impl SelfMetrics {
             )?,
             unresolved: made.int_gauge(
                 "khan_agent_unresolved_addresses",
-                "Addresses in the snapshot inside the cluster's ranges that nobody is known to have.",
+                "Addresses in the snapshot that are inside the cluster's ranges and have no known owner.",
             )?,
             controller_errors: made
                 .counter("khan_agent_controller_errors_total", "Failed requests to the controller.")?,

@@ -161,7 +161,7 @@ fn named(words: &[OsString]) -> Option<PathBuf> {
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Connections by source and destination, live on a terminal, once into a pipe
+    /// Show connections by source and destination: live on a terminal, once into a pipe
     #[command(after_help = "Examples:\n  \
         khan top                                       all namespaces, largest first\n  \
         khan top ns/shop                               either end in a namespace\n  \
@@ -172,7 +172,7 @@ pub enum Command {
         Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
         halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
     Top(TopArgs),
-    /// Which rows look like leaks, and why
+    /// List rows that look like leaks, and why
     #[command(after_help = "Examples:\n  \
         khan leaks --prometheus-url http://prometheus:9090   at once, from the past\n  \
         khan leaks --window 10m --exit-code                  watch for ten minutes\n  \
@@ -184,26 +184,26 @@ pub enum Command {
         snapshots than --leak-samples. Load that rises through the whole window cannot be told from a leak.\n\n\
         Ctrl-C prints the verdict so far and exits with 130.")]
     Leaks(LeaksArgs),
-    /// Single connections, read now from the nodes that hold them
+    /// List single connections, read now from the nodes that hold them
     #[command(after_help = "Examples:\n  \
         khan conns app/shop/checkout --to app/data/postgres\n  \
         khan conns --from 10.1.0.4 --state close_wait --limit 200 -o wide\n  \
         khan conns --source local --port 5432")]
     Conns(ConnsArgs),
-    /// Whose address is this, whose was it, and who talks to it?
+    /// Show who owns an address, who owned it before, and who talks to it
     #[command(after_help = "Examples:\n  \
         khan who 10.40.7.19               owner with history, peers\n  \
         khan who 192.168.0.11:40312       the real client behind a node that masquerades\n  \
         khan who pod/checkout-6d9f7c-x2k4p\n  \
         khan who app/shop/checkout -o json")]
     Who(WhoArgs),
-    /// Health of the agent on every node
+    /// Show the health of the agent on every node
     #[command(after_help = "Examples:\n  \
         khan agents                     version, age, table fill, last error per node\n  \
         khan agents -o wide -w          again and again\n\n\
         Exit code 1 when an agent does not answer or its data is old (3 with --strict), 4 when none answers.")]
     Agents,
-    /// What works from here, what does not, and what would mend it
+    /// Check what works from here and how to fix what does not
     #[command(after_help = "Examples:\n  \
         khan doctor\n  \
         khan doctor --as jane            what another user would find\n  \
@@ -213,17 +213,17 @@ pub enum Command {
         missing, stderr is a manifest that grants them. Exit code 1 when a check fails, 3 when one warns and --strict is \
         given, 4 when nothing from here can show connections.")]
     Doctor,
-    /// The configuration file
+    /// Show or create the configuration file
     #[command(after_help = "Examples:\n  \
         khan config init      write one in which every flag is explained\n  \
         khan config view      what it says, and which variables come before it\n\n\
-        A flag comes before its KHAN_ variable, which comes before the file.")]
+        A flag overrides its KHAN_ variable, which overrides the file.")]
     Config {
         /// What to do
         #[arg(value_enum)]
         action: ConfigAction,
     },
-    /// Completion script for a shell
+    /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  \
         source <(khan completion bash)\n  \
         khan completion zsh > \"${fpath[1]}/_khan\"\n  \
@@ -240,7 +240,7 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<OsString>,
     },
-    /// Man pages
+    /// Print or write the man pages
     #[command(after_help = "Examples:\n  \
         khan man | man -l -\n  \
         khan man --directory ~/.local/share/man/man1")]
@@ -249,7 +249,7 @@ pub enum Command {
         #[arg(long, env = "KHAN_MAN_DIRECTORY", value_name = "FOLDER")]
         directory: Option<PathBuf>,
     },
-    /// Version of this program
+    /// Print the version
     #[command(after_help = "Examples:\n  \
         khan version\n  \
         khan version -o json     with the snapshot format that agents must speak")]
@@ -259,11 +259,11 @@ pub enum Command {
 /// What `khan config` does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ConfigAction {
-    /// Print where it is
+    /// Print its path
     Path,
-    /// Print what it says, and which variables come before it
+    /// Print its settings and the environment variables that override them
     View,
-    /// Write one in which every flag is explained
+    /// Write one that explains every flag
     Init,
 }
 
@@ -271,16 +271,16 @@ pub enum ConfigAction {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Which connections")]
 pub struct ConnsArgs {
-    /// Only connections of pods with these labels, for example app=web,tier!=cache; the API server is asked for them
+    /// Only connections of pods with these labels, for example app=web,tier!=cache (needs the API server)
     #[arg(short = 'l', long, env = "KHAN_SELECTOR", value_name = "LABELS")]
     pub selector: Option<String>,
     /// Either end: app/NAME, pod/NAME, ns/NAME, node/NAME, ip/ADDRESS, or part of a name
     #[arg(value_name = "SELECTOR", help_heading = Resettable::Reset)]
     pub selectors: Vec<String>,
-    /// Client's end
+    /// Client
     #[arg(long, env = "KHAN_FROM", value_name = "SELECTOR")]
     pub from: Vec<String>,
-    /// Destination's end, dialled or answering
+    /// Destination, dialled or answering
     #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
     pub to: Vec<String>,
     /// State of the connections.
@@ -292,7 +292,7 @@ pub struct ConnsArgs {
     /// Port dialled or answering
     #[arg(long, env = "KHAN_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
-    /// At most so many connections; 0 for as many as nodes list, which is up to 1000 each
+    /// Maximum number of connections; 0 for all that nodes list (up to 1000 each)
     #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 50)]
     pub limit: usize,
 }
@@ -303,7 +303,7 @@ pub struct WhoArgs {
     /// ADDRESS, ADDRESS:PORT, pod/NAME, app/NAME, svc/NAME, node/NAME
     #[arg(value_name = "SUBJECT")]
     pub subject: String,
-    /// At most so many peers in each direction
+    /// Maximum number of peers in each direction
     #[arg(long, env = "KHAN_LIMIT", value_name = "N", default_value_t = 10)]
     pub limit: usize,
 }
@@ -314,7 +314,7 @@ pub struct LeaksArgs {
     /// Which connections, as for khan top
     #[arg(value_name = "SELECTOR")]
     pub selectors: Vec<String>,
-    /// Exit code 5 when a leak is likely
+    /// Exit with code 5 if a leak is likely
     #[arg(long, env = "KHAN_EXIT_CODE")]
     pub exit_code: bool,
     /// Filter and shape.

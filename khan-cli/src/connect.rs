@@ -95,10 +95,10 @@ async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
 const fn remedy(chosen: &Chosen) -> &'static str {
     match chosen {
         Chosen::Agents => {
-            "nothing else is asked instead: --source prometheus asks Prometheus, --source local reads this host's own table"
+            "Khan does not fall back to another source: use --source prometheus or --source local (this host's own table) if you want one"
         }
         Chosen::Prometheus(_) => {
-            "nothing else is asked instead: --source agents asks khan-agents, --source local reads this host's own table"
+            "Khan does not fall back to another source: use --source agents or --source local (this host's own table) if you want one"
         }
         Chosen::Local => {
             "to see a cluster give --agent URL, a kubeconfig that leads to khan-agents, or --prometheus-url URL; to see this \

@@ -10,16 +10,16 @@ use khan_serve::logging::LogArguments;
 
 use crate::auth::parse_ttl;
 
-/// Watches pods, services and nodes, and tells khan-agent whose an address is.
+/// Watches pods, services and nodes, and tells agents which object owns an address.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "khan-controller", version)]
 pub struct Arguments {
-    /// Address and port to serve on; port 0 takes a free one
+    /// Address and port to serve on; port 0 takes a free port and logs it
     #[arg(long, env = "KHAN_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:14719",
         value_parser = parse_address)]
     pub listen: SocketAddr,
 
-    /// Kubeconfig of the cluster; without it the pod's service account, else the kubeconfig that kubectl would use
+    /// Path to the kubeconfig file (default: the pod's service account, else what kubectl would use)
     #[arg(long, env = "KHAN_KUBECONFIG", value_name = "FILE", conflicts_with = "from_file")]
     pub kubeconfig: Option<PathBuf>,
 
@@ -28,7 +28,7 @@ pub struct Arguments {
     #[arg(long, env = "KHAN_FROM_FILE", value_name = "FILE")]
     pub from_file: Option<PathBuf>,
 
-    /// Labels that name an object's app; the first that is set wins
+    /// Labels that name an object's app; the first one set wins
     #[arg(
         long,
         env = "KHAN_APP_LABELS",
@@ -38,23 +38,23 @@ pub struct Arguments {
     )]
     pub app_labels: Vec<String>,
 
-    /// Names for addresses outside the cluster: a CIDR and a name a line, the longest CIDR wins; read again when it changes
+    /// Path to a file with names for addresses outside the cluster, one `CIDR NAME` per line; the longest CIDR wins; read again when it changes
     #[arg(long, env = "KHAN_EXTERNAL_NAMES", value_name = "FILE")]
     pub external_names: Option<PathBuf>,
 
-    /// TLS, client certificates and passwords, in the format of Prometheus' exporter-toolkit; read again when it changes
+    /// Path to a Prometheus exporter-toolkit web configuration (TLS, client certificates, passwords); read again when it changes
     #[arg(long, env = "KHAN_WEB_CONFIG", value_name = "FILE")]
     pub web_config: Option<PathBuf>,
 
-    /// Let in only callers with a service account token for this audience, as the API server says (TokenReview)
+    /// Accept only callers with a service account token for this audience, verified by the API server (TokenReview)
     #[arg(long, env = "KHAN_REQUIRE_TOKEN_AUDIENCE", value_name = "NAME")]
     pub require_token_audience: Option<String>,
 
-    /// How long to believe a review: a revoked token works for this long, 2m at most, also while the API server is away
+    /// How long to trust a token review, 2m at most; a revoked token works until then
     #[arg(long, env = "KHAN_TOKEN_REVIEW_TTL", value_name = "DURATION", default_value = "2m", value_parser = parse_ttl)]
     pub token_review_ttl: Duration,
 
-    /// How to log.
+    /// Logging.
     #[command(flatten)]
     pub log: LogArguments,
 }

@@ -77,7 +77,7 @@ impl Metrics {
                 GaugeVec::new(
                     Opts::new(
                         "khan_controller_watch_age_seconds",
-                        "Seconds since the API server was last heard of, bookmarks included.",
+                        "Seconds since the API server last responded, bookmarks included.",
                     ),
                     &["resource"],
                 ),

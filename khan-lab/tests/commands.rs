@@ -239,7 +239,7 @@ fn who_names_the_owner_the_peers_and_the_client_behind_a_masquerade() -> Result 
 
     let nobody = bench.run(&["who", "pod/nobody"])?;
     assert_eq!((nobody.code, &*nobody.stdout), (Some(0), ""), "notes are no data");
-    assert!(nobody.stderr.contains("nobody is known by this name"), "{nobody:?}");
+    assert!(nobody.stderr.contains("no owner has this name"), "{nobody:?}");
     Ok(())
 }
 

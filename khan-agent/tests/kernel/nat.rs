@@ -89,7 +89,7 @@ fn hairpin_and_node_port() -> Result {
         sum_by(&agent.page(&node), labels),
         [
             (row(["pod", me, "service", "client", "shop/client", &format!("shop/{me}")]), 4),
-            // Outside of 10.0.0.0/8 it would be external; nobody is known to have it.
+            // Outside of 10.0.0.0/8 it would be external; here it has no known owner.
             (row(["unknown", "", "node", "n1", "n1", &format!("shop/{me}")]), 3),
         ]
         .into()

@@ -12,23 +12,23 @@ use crate::duration::DurationError;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Kubernetes")]
 pub struct KubeArgs {
-    /// Kubeconfig file
+    /// Path to the kubeconfig file
     #[arg(long, global = true, env = "KHAN_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// Kubeconfig context
+    /// Kubeconfig context to use
     #[arg(long, global = true, env = "KHAN_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
-    /// Kubeconfig cluster
+    /// Kubeconfig cluster to use
     #[arg(long, global = true, env = "KHAN_CLUSTER", value_name = "NAME")]
     pub cluster: Option<String>,
-    /// Kubeconfig user
+    /// Kubeconfig user to use
     #[arg(long, global = true, env = "KHAN_USER", value_name = "NAME")]
     pub user: Option<String>,
     /// Only connections with an end in this namespace (repeatable)
     #[arg(short, long, global = true, env = "KHAN_NAMESPACE", value_name = "NAME", value_delimiter = ',',
         value_parser = NonEmptyStringValueParser::new())]
     pub namespace: Vec<String>,
-    /// All namespaces: the default, and stronger than --namespace
+    /// All namespaces (the default); overrides --namespace
     #[arg(short = 'A', long, global = true, env = "KHAN_ALL_NAMESPACES")]
     pub all_namespaces: bool,
     /// User to impersonate
@@ -37,17 +37,17 @@ pub struct KubeArgs {
     /// Group to impersonate (repeatable)
     #[arg(long = "as-group", global = true, env = "KHAN_AS_GROUP", value_name = "NAME")]
     pub impersonate_groups: Vec<String>,
-    /// How long one request to the API server may take; 0 for as long as it needs
+    /// Timeout of one request to the API server; 0 for none
     #[arg(long, global = true, env = "KHAN_REQUEST_TIMEOUT", value_name = "DURATION", default_value = "10s",
         value_parser = timeout)]
     pub request_timeout: Duration,
-    /// Do not check the API server's certificate
+    /// Do not verify the API server's certificate (insecure)
     #[arg(long, global = true, env = "KHAN_INSECURE_SKIP_TLS_VERIFY")]
     pub insecure_skip_tls_verify: bool,
-    /// Bearer token for the API server; prefer the kubeconfig, since others on this host can read arguments
+    /// Bearer token for the API server; visible to other users of this host, so prefer the kubeconfig or --token-file
     #[arg(long, global = true, env = "KHAN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<String>,
-    /// File with a bearer token for the API server
+    /// Path to a file with a bearer token for the API server
     #[arg(long, global = true, env = "KHAN_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
     pub token_file: Option<PathBuf>,
 }

@@ -17,31 +17,31 @@ pub struct PromArgs {
     /// Prometheus http_config file (YAML), as promtool --http.config.file takes it
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_CONFIG", value_name = "FILE")]
     pub prometheus_config: Option<PathBuf>,
-    /// File with a bearer token
+    /// Path to a file with a bearer token
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_BEARER_TOKEN_FILE", value_name = "FILE")]
     pub prometheus_bearer_token_file: Option<PathBuf>,
     /// User name
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_USERNAME", value_name = "NAME")]
     pub prometheus_username: Option<String>,
-    /// File with the user's password
+    /// Path to a file with the user's password
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_PASSWORD_FILE", value_name = "FILE")]
     pub prometheus_password_file: Option<PathBuf>,
-    /// Certificates that the server's must be signed by (PEM)
+    /// CA certificates that sign the server's (PEM)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_CA_FILE", value_name = "FILE")]
     pub prometheus_ca_file: Option<PathBuf>,
     /// Client certificate (PEM)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_CERT_FILE", value_name = "FILE")]
     pub prometheus_cert_file: Option<PathBuf>,
-    /// The client certificate's key (PEM)
+    /// Key of the client certificate (PEM)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_KEY_FILE", value_name = "FILE")]
     pub prometheus_key_file: Option<PathBuf>,
-    /// Do not check the server's certificate
+    /// Do not verify the server's certificate (insecure)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_INSECURE_SKIP_VERIFY")]
     pub prometheus_insecure_skip_verify: bool,
-    /// A header for every request, for example 'X-Scope-OrgID: team' (repeatable)
+    /// Header to send with every request, for example 'X-Scope-OrgID: team' (repeatable)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_HEADER", value_name = "NAME: VALUE", hide_env_values = true)]
     pub prometheus_header: Vec<String>,
-    /// How long one query may take
+    /// Timeout of one query
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_TIMEOUT", value_name = "DURATION", default_value = "10s",
         value_parser = crate::duration::parse)]
     pub prometheus_timeout: Duration,

@@ -14,19 +14,19 @@ use crate::model::{Filter, GroupBy, LeakRule, Query, Selector, query::SortError}
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which connections")]
 pub struct QueryArgs {
-    /// Only connections of pods with these labels, for example app=web,tier!=cache; the API server is asked for them
+    /// Only connections of pods with these labels, for example app=web,tier!=cache (needs the API server)
     #[arg(short = 'l', long, env = "KHAN_SELECTOR", value_name = "LABELS")]
     pub selector: Option<String>,
-    /// Client's end: a selector such as app/checkout (repeatable, any of them)
+    /// Client: a selector such as app/checkout (repeatable; any may match)
     #[arg(long, env = "KHAN_FROM", value_name = "SELECTOR")]
     pub from: Vec<String>,
-    /// Destination's end, dialled or answering
+    /// Destination, dialled or answering
     #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
     pub to: Vec<String>,
     /// Either end
     #[arg(long, env = "KHAN_EITHER", value_name = "SELECTOR")]
     pub either: Vec<String>,
-    /// Filter expression, the same as / takes on the screen
+    /// Filter expression, as typed after / on the screen
     #[arg(long, env = "KHAN_FILTER", value_name = "EXPRESSION", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// TCP state, or open, opening, closed (repeatable)
@@ -38,13 +38,13 @@ pub struct QueryArgs {
     /// Port dialled or answering, or LOW-HIGH (repeatable)
     #[arg(long, env = "KHAN_PORT", value_name = "PORT", value_delimiter = ',')]
     pub port: Vec<String>,
-    /// Rows with at least so many connections
+    /// Only rows with at least this many connections
     #[arg(long, env = "KHAN_MIN", value_name = "N")]
     pub min: Option<u32>,
     /// Only connections with an end outside the cluster
     #[arg(long, env = "KHAN_EXTERNAL")]
     pub external: bool,
-    /// Only connections with an end that nobody is known to own
+    /// Only connections with an end whose owner is unknown
     #[arg(long, env = "KHAN_UNKNOWN")]
     pub unknown: bool,
     /// What makes a row: a source (src, src-pod, src-ns, ...), a destination (dst, dst-pod, dst-ip, ...), a backend (backend,
@@ -61,10 +61,10 @@ pub struct QueryArgs {
         help_heading = "Rows"
     )]
     pub sort_by: String,
-    /// At most so many rows; 0 for all (default: 200 on the screen, all in a pipe)
+    /// Maximum number of rows; 0 for all (default: 200 on the screen, all in a pipe)
     #[arg(long, visible_alias = "top", env = "KHAN_LIMIT", value_name = "N", help_heading = "Rows")]
     pub limit: Option<usize>,
-    /// How far back changes look
+    /// Time span over which changes are computed
     #[arg(long, env = "KHAN_WINDOW", value_name = "DURATION", value_parser = crate::duration::parse, help_heading = "Rows")]
     pub window: Option<Duration>,
 }
@@ -73,23 +73,23 @@ pub struct QueryArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Leak rule")]
 pub struct LeakArgs {
-    /// Share of steps between snapshots that must not fall, 0 to 1
+    /// Share of the steps between snapshots that must not fall, 0 to 1
     #[arg(long, env = "KHAN_LEAK_RISING", value_name = "SHARE", value_parser = share,
         default_value_t = LeakRule::default().rising)]
     pub leak_rising: f64,
-    /// Connections that must have been added, however many there were before
+    /// Minimum number of connections added, however many there were before
     #[arg(long, env = "KHAN_LEAK_GROWTH", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         default_value_t = LeakRule::default().growth)]
     pub leak_growth: u64,
-    /// Snapshots that are needed, 3 to 720
+    /// Minimum number of snapshots, 3 to 720
     #[arg(long, env = "KHAN_LEAK_SAMPLES", value_name = "N", value_parser = samples,
         default_value_t = LeakRule::default().samples)]
     pub leak_samples: usize,
-    /// Share of the growth that one step may add or take back, 0 to 1
+    /// Largest share of the growth that one step may add or take back, 0 to 1
     #[arg(long, env = "KHAN_LEAK_STEP", value_name = "SHARE", value_parser = share,
         default_value_t = LeakRule::default().step)]
     pub leak_step: f64,
-    /// Share of a row that one of several pods must hold to count as evidence, 0 to 1
+    /// Share of a row's connections that one of several pods must hold to count as evidence, 0 to 1
     #[arg(long, env = "KHAN_LEAK_CONCENTRATION", value_name = "SHARE", value_parser = share,
         default_value_t = LeakRule::default().concentration)]
     pub leak_concentration: f64,

@@ -28,19 +28,19 @@ pub enum SourceChoice {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Source")]
 pub struct SourceArgs {
-    /// Where connections are known
+    /// Where to read connections from
     #[arg(long, global = true, env = "KHAN_SOURCE", value_enum, default_value_t, hide_possible_values = false)]
     pub source: SourceChoice,
-    /// An agent to ask, instead of looking agents up (repeatable)
+    /// URL of an agent to ask instead of discovering agents (repeatable)
     #[arg(long, global = true, env = "KHAN_AGENT", value_name = "URL", value_delimiter = ',')]
     pub agent: Vec<String>,
-    /// Namespace of the agents; every namespace unless told
+    /// Namespace of the agents (default: all namespaces)
     #[arg(long, global = true, env = "KHAN_KHAN_NAMESPACE", value_name = "NAME")]
     pub khan_namespace: Option<String>,
-    /// Labels of the agents' pods
+    /// Label selector of the agents' pods
     #[arg(long, global = true, env = "KHAN_KHAN_SELECTOR", value_name = "LABELS", default_value = SELECTOR)]
     pub khan_selector: String,
-    /// Port of the agents; what their pods declare unless told
+    /// Port of the agents (default: the port that their pods declare)
     #[arg(long, global = true, env = "KHAN_AGENT_PORT", value_name = "PORT",
         value_parser = clap::value_parser!(u16).range(1..))]
     pub agent_port: Option<u16>,
@@ -51,28 +51,28 @@ pub struct SourceArgs {
     #[arg(long, global = true, env = "KHAN_NODE", value_name = "NAME", value_delimiter = ',',
         value_parser = NonEmptyStringValueParser::new())]
     pub node: Vec<String>,
-    /// Agents asked at the same time
+    /// Maximum number of agents to ask at the same time
     #[arg(long, global = true, env = "KHAN_MAX_IN_FLIGHT", value_name = "N", default_value_t = 16,
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=1024))]
     pub max_in_flight: usize,
-    /// How long one agent may take
+    /// Timeout of one agent
     #[arg(long, global = true, env = "KHAN_AGENT_TIMEOUT", value_name = "DURATION", default_value = "5s",
         value_parser = crate::duration::parse)]
     pub agent_timeout: Duration,
-    /// How old data may be, and the time between two questions
+    /// Time between two polls, and the maximum age of the data asked for
     #[arg(long, global = true, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "5s",
         value_parser = crate::duration::parse)]
     pub interval: Duration,
-    /// Write everything that is seen to a file
+    /// Record everything received to this file
     #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Whether that recording stopped.
     #[arg(skip)]
     pub recording: Stopped,
-    /// Show a recording instead of asking anybody, whatever else is said about the source
+    /// Show a recording instead of live data; overrides every other source
     #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
-    /// khan-controller's URL, for names with their history; looked up in the cluster unless told
+    /// URL of khan-controller, for the history of names (default: discovered in the cluster)
     #[arg(long, global = true, env = "KHAN_CONTROLLER", value_name = "URL")]
     pub controller: Option<String>,
     /// TLS and credentials for agents: a YAML file as --prometheus-config takes it
@@ -81,7 +81,7 @@ pub struct SourceArgs {
     /// TLS and credentials for khan-controller: a YAML file as --prometheus-config takes it
     #[arg(long, global = true, env = "KHAN_CONTROLLER_CONFIG", value_name = "FILE")]
     pub controller_config: Option<PathBuf>,
-    /// File with a token for khan-controller
+    /// Path to a file with a token for khan-controller
     #[arg(long, global = true, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE")]
     pub controller_token_file: Option<PathBuf>,
 }

@@ -50,7 +50,7 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     let nobody = ends.iter().find(|(_, wanted, found)| !wanted.is_empty() && found.is_empty());
     let nothing = if let Some((flag, wanted, _)) = nobody {
         let texts: Vec<_> = wanted.iter().map(ToString::to_string).collect();
-        Some(format!("No connection of {} ({flag}) is known.", texts.join(", ")))
+        Some(format!("No connections of {} ({flag}) found.", texts.join(", ")))
     } else if scope.is_narrow() && scope.addresses(&view).is_empty() {
         let labels = args.selector.as_deref().map(|labels| format!(" of pods labelled {labels}")).unwrap_or_default();
         Some(format!("No connections{labels} found{}.", in_namespaces(&scope.namespaces)))
@@ -60,7 +60,7 @@ pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     let ends = ends.map(|(_, _, found)| found);
     let asked = ends.each_ref().map(Meant::asked);
     if asked.iter().any(|addresses| addresses.len() > ADDRESSES) {
-        printer.lacks(format!("only the first {ADDRESSES} addresses were asked for; name fewer"));
+        printer.lacks(format!("only the first {ADDRESSES} addresses were queried; select fewer"));
     }
     let [src, dst, any] = asked.map(|mut addresses| {
         addresses.truncate(ADDRESSES);

@@ -170,7 +170,7 @@ async fn permissions(cli: &Cli, cluster: &Cluster, view: Option<&View>, findings
     let blocked = closed("pods") || (closed("pods/proxy") && closed("pods/portforward"));
     for (verb, resource) in &denied {
         let effect = match *resource {
-            "pods" => "agents cannot be looked up",
+            "pods" => "cannot look up agents",
             "pods/proxy" => "agents are reached by port-forward only",
             _ if *verb == "create" => "from Kubernetes 1.35 on agents are reached by pod proxy only",
             _ => "up to Kubernetes 1.34 agents are reached by pod proxy only",
@@ -226,7 +226,7 @@ async fn agents(cli: &Cli, cluster: bool, findings: &mut Vec<Finding>) -> Option
     const INSTALL: &str = "install Khan (kubectl apply -k deploy/), or use --prometheus-url or --source local";
     if cli.source.agent.is_empty() && !cluster {
         let state = if connect::is_cluster_configured(&cli.kube) { State::Fail } else { State::Skip };
-        findings.push(finding("agents", state, "cannot be looked up without an API server", "--agent URL"));
+        findings.push(finding("agents", state, "needs an API server to be looked up", "--agent URL"));
         return None;
     }
     let asked = async {
@@ -268,7 +268,7 @@ async fn agents(cli: &Cli, cluster: bool, findings: &mut Vec<Finding>) -> Option
     versions.dedup();
     if versions.len() > 1 {
         let found = format!("agents of different versions: {}", versions.join(", "));
-        findings.push(finding("agents", State::Warn, found, "finish the roll-out"));
+        findings.push(finding("agents", State::Warn, found, "finish the rollout"));
     }
     Some(view)
 }

@@ -83,7 +83,7 @@ fn explain(found: &LeakReport, rule: &LeakRule, printer: &Printer) {
         printer.note(&format!("note: {samples} cannot be judged, {needed} are needed: give a longer --window"));
     } else if is_short(found.span, rule) {
         let (span, window) = (duration::text(found.span), duration::text(rule.window));
-        printer.note(&format!("note: judged by {span}, not by the whole window of {window}"));
+        printer.note(&format!("note: judged over {span} instead of the whole window of {window}"));
     }
 }
 

@@ -109,7 +109,7 @@ async fn again(
         stderr::line(format_args!("khan: connecting to context {context:?}"));
         cli.kube.leave_for(context);
     } else {
-        stderr::line("khan: connecting again");
+        stderr::line("khan: reconnecting");
     }
     let cli = &*cli;
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::other)?;

@@ -157,9 +157,9 @@ async fn answer(cli: &Cli, args: &WhoArgs, subject: &Subject, view: &View, feed:
     let (connects_to, connected_from) = (peers(true), peers(false));
     if connects_to.is_empty() && connected_from.is_empty() && unmasked.is_empty() {
         notes.push(if addresses.is_empty() {
-            "nobody is known by this name, and no connection mentions it".to_owned()
+            "no owner has this name, and no connection mentions it".to_owned()
         } else {
-            format!("no connection of {} is in any table that was read", args.subject)
+            format!("no table that was read has a connection of {}", args.subject)
         });
         notes.extend(connections::unseen_services(view, &[subject.selector()]).map(str::to_owned));
     }

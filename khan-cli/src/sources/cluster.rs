@@ -95,7 +95,7 @@ pub enum ClusterError {
         url: String,
     },
     /// The credentials cannot be had.
-    #[error("the credentials for {context} cannot be had: {reason}")]
+    #[error("cannot get the credentials for {context}: {reason}")]
     Credentials {
         /// The context.
         context: String,

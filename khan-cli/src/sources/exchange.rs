@@ -107,7 +107,7 @@ pub enum ExchangeError {
     #[error("cannot be reached ({0})")]
     Unreachable(Sentence),
     /// The certificate, or something else about TLS.
-    #[error("cannot be talked to over TLS ({0})")]
+    #[error("failed to set up TLS ({0})")]
     Tls(Sentence),
     /// Too slow.
     #[error("did not answer within {0:?}")]

@@ -43,7 +43,7 @@ async fn what_was_configured_fails_and_nothing_answers_in_its_place() {
             let ended = khan(command).env("KUBECONFIG", config).env("PROMETHEUS_URL", &tempting.uri()).run().await;
             assert_eq!((ended.code, &*ended.stdout), (Some(4), ""), "{command:?}: {ended:?}");
             assert!(ended.stderr.contains(reason), "{command:?}: {}", ended.stderr);
-            for remedy in ["--source prometheus", "--source local reads this host's own table"] {
+            for remedy in ["--source prometheus", "--source local (this host's own table)"] {
                 assert!(ended.stderr.contains(remedy), "{command:?}: {}", ended.stderr);
             }
         }
@@ -72,7 +72,7 @@ async fn the_kubeconfig_at_its_usual_place_counts_and_an_empty_one_does_not() {
     let ended = top().await;
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.stderr.contains(&format!("{} answered 500", prometheus.uri())), "{}", ended.stderr);
-    assert!(ended.stderr.contains("--source agents asks khan-agents"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("use --source agents or --source local"), "{}", ended.stderr);
 }
 
 #[tokio::test]

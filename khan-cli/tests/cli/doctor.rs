@@ -157,7 +157,7 @@ async fn without_an_api_server_the_rest_is_still_looked_at() {
         items.map(|item| (text(item, "state"), text(item, "finding"))).collect()
     };
     assert_eq!(found("API server"), [("fail".into(), "refused the connection".into())]);
-    assert_eq!(found("agents"), [("fail".into(), "cannot be looked up without an API server".into())]);
+    assert_eq!(found("agents"), [("fail".into(), "needs an API server to be looked up".into())]);
     assert_eq!(found("Prometheus")[0].0, "fail");
     assert!(found("permissions").is_empty(), "{report:#}");
 }
@@ -211,7 +211,7 @@ async fn labels_select_pods() {
     let alone = khan(&["top", "--agent", "http://127.0.0.1:1", "-l", "app=web"]).run().await;
     assert_eq!(alone.code, Some(4));
     assert!(
-        alone.stderr.starts_with("khan: --selector: labels are known to the API server alone, and no kubeconfig"),
+        alone.stderr.starts_with("khan: --selector: only the API server knows labels, and no kubeconfig"),
         "{alone:?}"
     );
 }

@@ -327,10 +327,7 @@ async fn whoever_may_list_one_namespace_only_still_finds_the_agents_there() {
     assert_eq!(targets.borrow().list.len(), 2);
     world.change(|state| state.forbidden.insert("list pods"));
     let error = world.discover(Connect::Auto).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "agents cannot be looked for, because user \"jane\" may not list pods in all namespaces"
-    );
+    assert_eq!(error.to_string(), "cannot look for agents: user \"jane\" may not list pods in all namespaces");
     assert!(error.remedy().unwrap().contains("kind: ClusterRole\n"));
 }
 
@@ -418,8 +415,7 @@ async fn an_exec_plugin_that_fails_is_quoted_and_never_gets_the_terminal() {
     let options = ClusterOptions { kubeconfig: Some(file.path().to_owned()), ..ClusterOptions::default() };
     let error = Cluster::open(&options).await.unwrap_err();
     assert!(matches!(error, ClusterError::Credentials { .. }));
-    let expected =
-        "the credentials for context \"prod\" cannot be had: /bin/sh failed with exit status: 7: log in first";
+    let expected = "cannot get the credentials for context \"prod\": /bin/sh failed with exit status: 7: log in first";
     assert_eq!(error.to_string(), expected);
 }
 

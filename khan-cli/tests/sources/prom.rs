@@ -74,7 +74,7 @@ async fn every_refusal_is_explained_with_its_first_line() {
         "wants credentials (401: <h1>who?</h1>): give --prometheus-bearer-token-file, --prometheus-username with \
          --prometheus-password-file, or --prometheus-config"
     );
-    assert_eq!(failure(|_| Answer::text(403, "")).await, "does not let these credentials ask (403)");
+    assert_eq!(failure(|_| Answer::text(403, "")).await, "does not allow these credentials to query (403)");
     assert_eq!(
         failure(|_| Answer::text(404, "page not found")).await,
         "has no Prometheus API at this path (404: page not found)"

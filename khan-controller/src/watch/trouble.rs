@@ -41,7 +41,7 @@ impl Trouble {
         let due = self.reminder.due(self.at.into_std());
         if *reason == "gone" {
             // Routine: the server forgets old versions, and a new list brings everything back.
-            info!(resource = %self.resource, "Lists anew: the server no longer knows the version that was read last");
+            info!(resource = %self.resource, "Listing again: the server no longer knows the version that was read last");
         } else if let Some(age) = due {
             let (lasts, attempts) = (spoken(age), self.attempts);
             warn!(resource = %self.resource, reason, attempts, ?retry_in, "Still without the API server after {lasts}: {sentence}");

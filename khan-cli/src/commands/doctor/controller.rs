@@ -114,7 +114,7 @@ async fn looked(cli: &Cli, cluster: Option<&Arc<Cluster>>, view: Option<&View>) 
         return Ok(vec![ready(&name, &Route::Url(Direct { url, client }), bounds).await]);
     }
     let Some(cluster) = cluster else {
-        return Ok(vec![finding(CHECK, State::Skip, "cannot be looked up without an API server", "--controller URL")]);
+        return Ok(vec![finding(CHECK, State::Skip, "needs an API server to be looked up", "--controller URL")]);
     };
     let (pods, namespace) = match pods(cluster, cli.source.khan_namespace.as_deref()).await {
         Ok(found) => found,
@@ -238,6 +238,6 @@ fn versions(pods: &[Pod], view: Option<&View>) -> Option<Finding> {
     let labelled = pods.iter().filter_map(|pod| pod.metadata.labels.get("app.kubernetes.io/version"));
     let other = labelled.map(Label::as_str).find(|version| !agents.contains(version))?;
     let agents = (!agents.is_empty()).then(|| agents.into_iter().collect::<Vec<_>>().join(", "))?;
-    let found = format!("a controller is of version {other}, the agents of {agents}");
-    Some(finding(CHECK, State::Warn, found, "finish the roll-out"))
+    let found = format!("a controller has version {other}, the agents have {agents}");
+    Some(finding(CHECK, State::Warn, found, "finish the rollout"))
 }

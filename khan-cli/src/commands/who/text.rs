@@ -48,7 +48,7 @@ pub(super) fn write(answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
 /// One line: kind, name, app, workload, node; without what is empty or said already.
 fn describe(owner: &Owner) -> String {
     if owner.name.is_empty() && owner.kind == Kind::Unknown {
-        return "nobody is known to have it".to_owned();
+        return "no known owner".to_owned();
     }
     let name = object(owner);
     let mut text = if name.is_empty() { owner.kind.to_string() } else { format!("{} {name}", owner.kind) };

@@ -71,7 +71,7 @@ pub(super) async fn unmask(
                 }
             }
             Err(error) => {
-                notes.push(format!("nobody could be asked who is behind {socket}: {error}"));
+                notes.push(format!("cannot find out who is behind {socket}: {error}"));
                 break;
             }
         }

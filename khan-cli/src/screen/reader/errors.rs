@@ -10,7 +10,7 @@ pub(super) fn lines(matter: Matter<'_>, width: usize) -> Vec<Line> {
         let node = if entry.node.is_empty() { String::new() } else { format!("{}: ", entry.node) };
         let (state, tone) = match entry.over {
             Some(over) => (format!("over after {}", format::age(over.since(entry.at))), Tone::Dim),
-            None => (format!("lasts, told {}", times(entry.times)), Tone::Bad),
+            None => (format!("ongoing, seen {}", times(entry.times)), Tone::Bad),
         };
         lines.push(Line(vec![(format!("{clock}  "), Tone::Dim), (state, tone)]));
         let message = format!("  {node}{}", entry.message);

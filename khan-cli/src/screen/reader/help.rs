@@ -102,7 +102,10 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
             ("D", "change since the window's start, or since the baseline"),
             ("~", "computed from old data"),
             ("-", "not known, or nothing to compare with yet"),
-            ("= as", "of a single connection: who answers in place of who was dialled; as whom it goes on"),
+            (
+                "= as",
+                "of a single connection: the backend that answers for the address dialled; the address it leaves with after SNAT",
+            ),
             ("trend", "a dot is a missing sample, blank is before the row was first seen"),
         ],
     ),

@@ -133,7 +133,7 @@ async fn ask(
     samples.missed.sort_by(|a, b| a.node.cmp(&b.node));
     if samples.tables.is_empty() {
         let reasons: Vec<_> = samples.missed.into_iter().map(|missed| missed.reason).collect();
-        let nobody = "no agent is known that could hold these connections".to_owned();
+        let nobody = "no known agent could hold these connections".to_owned();
         return Err(DetailError::Failed(if reasons.is_empty() { nobody } else { reasons.join("; ") }));
     }
     Ok(samples)

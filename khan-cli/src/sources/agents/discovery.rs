@@ -57,7 +57,7 @@ pub struct DiscoveryOptions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
     /// RBAC.
-    #[error("agents cannot be looked for, because {0}")]
+    #[error("cannot look for agents: {0}")]
     Denied(Denial),
     /// The API server does not know us.
     #[error("the API server at {url} does not accept the credentials of this kubeconfig ({message}): log in again")]

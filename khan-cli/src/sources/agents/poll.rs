@@ -210,7 +210,7 @@ impl Poller {
                 let (rows, addresses) = (heard.rows.len(), heard.endpoints.0.len());
                 let most = MOST_BYTES >> 20;
                 let reason = format!(
-                    "sent {rows} rows with {addresses} addresses, for which there is no room beside the other agents' ({most} MiB \
+                    "sent {rows} rows with {addresses} addresses, for which the other agents' rows leave no room ({most} MiB \
                      for all): watch fewer nodes (--node)"
                 );
                 Err((reason, None))

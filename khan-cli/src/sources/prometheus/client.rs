@@ -111,7 +111,7 @@ pub enum PromError {
     )]
     Unauthorized(Line),
     /// 403.
-    #[error("does not let these credentials ask (403{0})")]
+    #[error("does not allow these credentials to query (403{0})")]
     Forbidden(Line),
     /// 404.
     #[error("has no Prometheus API at this path (404{0})")]
