@@ -54,13 +54,8 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     if row.sum.half_closed() > 0 {
         words.push((format!("half-closed {}", format::count(row.sum.half_closed())), styles.warn));
     }
-    let mut x = 1;
-    for (word, style) in words {
-        if x + cells(&word) > canvas.width() {
-            break;
-        }
-        x = canvas.put(x, 0, &word, style) + 3;
-    }
+    let words = words.into_iter().map(|(word, style)| (word, style, 3));
+    let x = canvas.words(1, 0, canvas.width(), words);
     let counts: Vec<_> = drill
         .panes
         .iter()

@@ -76,6 +76,25 @@ impl<'a> Canvas<'a> {
         start
     }
 
+    /// Writes words side by side, each followed by its number of free cells, as long as they end by column `end`. Returns
+    /// the column of the next word.
+    pub(crate) fn words(
+        &mut self,
+        x: u16,
+        y: u16,
+        end: u16,
+        words: impl IntoIterator<Item = (String, Style, u16)>,
+    ) -> u16 {
+        let mut x = x;
+        for (word, style, gap) in words {
+            if x.saturating_add(cells(&word)) > end {
+                break;
+            }
+            x = self.put(x, y, &word, style) + gap;
+        }
+        x
+    }
+
     /// Writes lines from the top.
     pub(crate) fn lines<'l>(&mut self, lines: impl IntoIterator<Item = Line<'l>>) {
         let lines: Vec<_> = lines.into_iter().take(self.area.height.into()).map(clean).collect();
@@ -129,6 +148,15 @@ mod tests {
         canvas.style(0, 7, 50, Style::new());
         let _ = canvas.part(8, 8, 9, 9).put(0, 0, "q", Style::new());
         assert_eq!(buffer, Buffer::with_lines(["          ", "  longe   ", "          "]));
+    }
+
+    #[test]
+    fn words_are_written_whole_or_not_at_all() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 12, 1));
+        let mut canvas = Canvas::new(&mut buffer, Rect::new(0, 0, 12, 1));
+        let words = ["one", "two", "three"].map(|word| (word.to_owned(), Style::new(), 2));
+        assert_eq!(canvas.words(1, 0, 11, words), 11);
+        assert_eq!(buffer, Buffer::with_lines([" one  two   "]));
     }
 
     #[test]

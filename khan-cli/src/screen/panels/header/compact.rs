@@ -38,14 +38,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
             words.push((format!("!{n} {word}"), styles.warn));
         }
     }
-    let mut x = 1;
-    for (word, style) in words {
-        let room = (end + 1).saturating_sub(x);
-        if cells(&word) > room {
-            break;
-        }
-        x = canvas.put(x, 0, &word, style) + 1;
-    }
+    canvas.words(1, 0, end + 1, words.into_iter().map(|(word, style)| (word, style, 1)));
     let y = 1;
     let mut end = canvas.width().saturating_sub(1);
     let share = if app.lists.tab() == Tab::Leaks { verdicts(app) } else { share(app, true) };

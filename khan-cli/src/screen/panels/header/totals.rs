@@ -5,7 +5,6 @@ use ratatui::style::Style;
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
-use crate::screen::text::cells;
 use crate::screen::widgets::canvas::Canvas;
 
 /// `+312/min`, once there is something to compare.
@@ -74,13 +73,7 @@ pub(super) fn totals(app: &App, canvas: &mut Canvas<'_>) {
             2,
         ));
     }
-    let mut x = 1;
-    for (word, style, gap) in words {
-        if x + cells(&word) + 2 > end {
-            break;
-        }
-        x = canvas.put(x, y, &word, style) + gap;
-    }
+    let x = canvas.words(1, y, end.saturating_sub(2), words);
     if !app.question.filter_text().is_empty() {
         filter(app, canvas, x, y, end.saturating_sub(2));
     }
