@@ -15,17 +15,17 @@ pub mod keys;
 pub mod depth;
 pub mod styles;
 pub mod glyphs;
-pub mod text;
-pub mod format;
+mod text;
+mod format;
 
 pub mod columns;
-pub mod items;
-pub mod layout;
+mod items;
+mod layout;
 
-pub mod errors;
-pub mod menu;
-pub mod prompt;
-pub mod reader;
+mod errors;
+mod menu;
+mod prompt;
+mod reader;
 
 pub mod state;
 pub mod msg;
@@ -34,10 +34,10 @@ pub mod update;
 mod widgets;
 pub mod panels;
 
-pub mod options;
+mod options;
 
 pub mod terminal;
-pub mod run;
+mod run;
 
 pub use options::Options;
 pub use run::{Ending, Error, Source, run};

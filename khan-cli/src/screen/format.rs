@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use khan_api::Timestamp;
 
 /// `48,213`.
-pub fn count(n: u64) -> String {
+pub(super) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -19,7 +19,7 @@ pub fn count(n: u64) -> String {
 }
 
 /// `+2,114`, `-3`, `0`.
-pub fn signed(n: i64) -> String {
+pub(super) fn signed(n: i64) -> String {
     let sign = match n {
         0 => "",
         1.. => "+",
@@ -29,13 +29,13 @@ pub fn signed(n: i64) -> String {
 }
 
 /// The number in at most `width` cells: `48,213`, else `48k`, `1.2M`.
-pub fn count_in(n: u64, width: usize) -> String {
+pub(super) fn count_in(n: u64, width: usize) -> String {
     let full = count(n);
     if full.len() <= width { full } else { short(n) }
 }
 
 /// Like [`count_in`], with a sign.
-pub fn signed_in(n: i64, width: usize) -> String {
+pub(super) fn signed_in(n: i64, width: usize) -> String {
     let full = signed(n);
     if full.len() <= width {
         return full;
@@ -44,7 +44,7 @@ pub fn signed_in(n: i64, width: usize) -> String {
 }
 
 /// Two or three significant digits and a letter: `950`, `1.5k`, `48k`, `1.2M`. At most four cells below 10^15.
-pub fn short(n: u64) -> String {
+pub(super) fn short(n: u64) -> String {
     let mut scale = 1;
     for unit in ["", "k", "M", "G", "T"] {
         let (whole, tenth) = (n / scale, n % scale * 10 / scale);
@@ -61,7 +61,7 @@ pub fn short(n: u64) -> String {
 }
 
 /// A change per minute, rounded; one that rounds to zero keeps its sign: `+<1`.
-pub fn rate(per_minute: f64, width: usize) -> String {
+pub(super) fn rate(per_minute: f64, width: usize) -> String {
     let rounded = per_minute.round();
     if rounded == 0.0 && per_minute.abs() >= 0.05 {
         return if per_minute > 0.0 { "+<1".into() } else { "-<1".into() };
@@ -71,7 +71,7 @@ pub fn rate(per_minute: f64, width: usize) -> String {
 }
 
 /// A share in whole percent, never rounded up to 100 or down to 0.
-pub fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".into();
     }
@@ -81,7 +81,7 @@ pub fn percent(part: u64, whole: u64) -> String {
 }
 
 /// A share in percent with one decimal, rounded down so that only the whole is `100.0%`.
-pub fn percent_tenths(part: u64, whole: u64) -> String {
+pub(super) fn percent_tenths(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".into();
     }
@@ -90,7 +90,7 @@ pub fn percent_tenths(part: u64, whole: u64) -> String {
 }
 
 /// Two units at most: `12s`, `3m10s`, `48m12s`, `4h05m`, `4d23h`.
-pub fn age(duration: Duration) -> String {
+pub(super) fn age(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
         0..60 => format!("{s}s"),
@@ -104,7 +104,7 @@ pub fn age(duration: Duration) -> String {
 }
 
 /// A span in one unit, for column heads: `5m`, `90s`, `1h`.
-pub fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
         _ if s > 0 && s.is_multiple_of(86_400) => format!("{}d", s / 86_400),
@@ -115,17 +115,17 @@ pub fn span(duration: Duration) -> String {
 }
 
 /// Bytes: `812`, `3.1k`, `14M`.
-pub fn bytes(n: u64) -> String {
+pub(super) fn bytes(n: u64) -> String {
     short(n)
 }
 
 /// `14:17:03` on the wall clock of `zone`.
-pub fn clock(time: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn clock(time: Timestamp, zone: &TimeZone) -> String {
     stamp(time, zone, "%H:%M:%S")
 }
 
 /// `14:17` on the wall clock of `zone`.
-pub fn clock_minutes(time: Timestamp, zone: &TimeZone) -> String {
+pub(super) fn clock_minutes(time: Timestamp, zone: &TimeZone) -> String {
     stamp(time, zone, "%H:%M")
 }
 

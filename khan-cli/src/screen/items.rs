@@ -9,7 +9,7 @@ use crate::model::leak::Leak;
 use crate::model::{GroupBy, GroupEnd, NodeStatus, Projection, Row, RowKey};
 
 /// The line that sums up what is not listed.
-pub const OTHER: RowKey = RowKey(u128::MAX);
+pub(super) const OTHER: RowKey = RowKey(u128::MAX);
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum What {
 }
 
 /// Rows of connections, pinned ones first, each followed by its parts where `children` has them, and the sum of the rest.
-pub fn rows(projection: &Projection, children: &[(RowKey, Projection)], pins: &[RowKey]) -> Vec<Item> {
+pub(super) fn rows(projection: &Projection, children: &[(RowKey, Projection)], pins: &[RowKey]) -> Vec<Item> {
     let mut items = Vec::with_capacity(projection.rows.len() + 1);
     let mut put = |at: usize, row: &Row| {
         items.push(Item { key: row.key, what: What::Row(at) });
@@ -69,7 +69,7 @@ pub fn rows(projection: &Projection, children: &[(RowKey, Projection)], pins: &[
 }
 
 /// Nodes in the order of their rows, pinned ones first, those without a row last.
-pub fn nodes(nodes: &[NodeStatus], projection: &Projection, pins: &[RowKey]) -> Vec<Item> {
+pub(super) fn nodes(nodes: &[NodeStatus], projection: &Projection, pins: &[RowKey]) -> Vec<Item> {
     let mut items: Vec<_> = (0..nodes.len())
         .filter(|at| !nodes[*at].node.is_empty())
         .map(|at| Item { key: name_key(&nodes[at].node), what: What::Node(at) })
@@ -86,14 +86,14 @@ pub fn nodes(nodes: &[NodeStatus], projection: &Projection, pins: &[RowKey]) -> 
 }
 
 /// Agents, those in trouble first.
-pub fn agents(nodes: &[NodeStatus]) -> Vec<Item> {
+pub(super) fn agents(nodes: &[NodeStatus]) -> Vec<Item> {
     let mut order: Vec<_> = (0..nodes.len()).collect();
     order.sort_by_key(|at| std::cmp::Reverse(nodes[*at].state));
     order.into_iter().map(|at| Item { key: name_key(&nodes[at].agent), what: What::Agent(at) }).collect()
 }
 
 /// Suspects, pinned ones first, each followed by its reasons.
-pub fn leaks(leaks: &[Leak], pins: &[RowKey]) -> Vec<Item> {
+pub(super) fn leaks(leaks: &[Leak], pins: &[RowKey]) -> Vec<Item> {
     let mut items = Vec::new();
     let mut order: Vec<_> = (0..leaks.len()).collect();
     order.sort_by_key(|at| !pins.contains(&leaks[*at].row.key));
@@ -124,18 +124,18 @@ fn name_key(name: &str) -> RowKey {
 }
 
 /// Whether a row stands for many: addresses of the outside, or destinations that are folded. `+` says so.
-pub fn is_bundle(row: &Row) -> bool {
+pub(super) fn is_bundle(row: &Row) -> bool {
     let many =
-        |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.owner.kind == Kind::External && p.addresses > 1);
+        |end: &Option<GroupEnd>| end.as_ref().is_some_and(|end| end.owner.kind == Kind::External && end.addresses > 1);
     row.fan || many(&row.src) || many(&row.dst)
 }
 
 /// How an expanded row is split: by its sources where there are several, else by its destinations.
-pub fn finer(row: &Row, by: &GroupBy) -> GroupBy {
-    let many = |party: &Option<GroupEnd>| party.as_ref().is_some_and(|p| p.addresses > 1);
+pub(super) fn finer(row: &Row, by: GroupBy) -> GroupBy {
+    let many = |end: &Option<GroupEnd>| end.as_ref().is_some_and(|end| end.addresses > 1);
     if many(&row.src) || !many(&row.dst) && row.src.is_some() {
-        GroupBy { src: Some(Grain::Name), ..*by }
+        GroupBy { src: Some(Grain::Name), ..by }
     } else {
-        GroupBy { dst: Some(Grain::Name), ..*by }
+        GroupBy { dst: Some(Grain::Name), ..by }
     }
 }

@@ -1,17 +1,17 @@
 //! Where the parts of a screen are. Updates count lines and find clicks by it, panels draw by it; so it takes values only.
 
-pub mod drill;
-pub mod tabs;
+pub(super) mod drill;
+pub(super) mod tabs;
 
 use ratatui::layout::Rect;
 
 use super::tab::Tab;
 
 /// Below this only a summary is drawn.
-pub const SMALLEST: (u16, u16) = (40, 10);
+pub(super) const SMALLEST: (u16, u16) = (40, 10);
 
 /// Nodes whose tables are listed below the suspects.
-pub const TABLES: usize = 5;
+pub(super) const TABLES: usize = 5;
 
 /// What decides where the parts are, besides the size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Areas {
 }
 
 /// Where the parts are.
-pub fn layout((width, height): (u16, u16), shown: Shown) -> Areas {
+pub(super) fn layout((width, height): (u16, u16), shown: Shown) -> Areas {
     let compact = is_compact((width, height));
     let head = match (compact, shown.opened, shown.tab) {
         (true, true, _) => 1,

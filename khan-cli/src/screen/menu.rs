@@ -26,7 +26,7 @@ pub enum MenuKind {
 }
 
 /// Forms of an export: extension and meaning.
-pub const EXPORTS: [(&str, &str); 3] =
+pub(super) const EXPORTS: [(&str, &str); 3] =
     [("csv", "comma-separated, raw numbers"), ("json", "as `khan top -o json`"), ("md", "a Markdown table")];
 
 /// One entry of a menu.

@@ -15,9 +15,9 @@ use super::keys::{Context, Keymap};
 use super::tab::Tab;
 use super::text;
 
-pub use agent::agent;
-pub use kubectl::kubectl;
-pub use promql::promql;
+pub(super) use agent::agent;
+pub(super) use kubectl::kubectl;
+pub(super) use promql::promql;
 
 /// A text that scrolls.
 #[derive(Clone, Debug)]

@@ -2,16 +2,16 @@
 //! [`update`](super::update) alone.
 
 pub mod settings;
-pub mod table_usage;
-pub mod cursor;
+mod table_usage;
+pub(super) mod cursor;
 pub mod drill;
-pub mod data;
-pub mod lists;
-pub mod question;
-pub mod answers;
-pub mod drills;
-pub mod overlays;
-pub mod prompts;
+mod data;
+mod lists;
+pub(super) mod question;
+mod answers;
+mod drills;
+pub(super) mod overlays;
+mod prompts;
 
 use std::time::{Duration, Instant};
 

@@ -4,9 +4,9 @@
 //! error, a panic on any thread, a signal or a suspend: it is idempotent, and every step is tried even if one before it
 //! failed.
 
-pub mod background;
-pub mod clipboard;
-pub mod signals;
+pub(super) mod background;
+pub(super) mod clipboard;
+pub(super) mod signals;
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;

@@ -6,17 +6,17 @@ use khan_api::text::printable;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Cells that `text` takes.
-pub fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// Like [`width`], in the type of ratatui's coordinates.
-pub fn cells(text: &str) -> u16 {
+pub(super) fn cells(text: &str) -> u16 {
     u16::try_from(text.width()).unwrap_or(u16::MAX)
 }
 
 /// `text` in at most `cells` cells, ending in `ellipsis` where it was cut.
-pub fn fit<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
+pub(super) fn fit<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
     let clean = printable(text);
     if clean.width() <= cells {
         return clean;
@@ -30,7 +30,7 @@ pub fn fit<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
 }
 
 /// Like [`fit`], but keeps both ends: the beginning of a pod's name says which app, the end which pod.
-pub fn fit_middle<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
+pub(super) fn fit_middle<'a>(text: &'a str, cells: usize, ellipsis: &str) -> Cow<'a, str> {
     let clean = printable(text);
     if clean.width() <= cells || cells < 8 {
         return fit(text, cells, ellipsis);
@@ -60,7 +60,7 @@ fn suffix(text: &str, cells: usize) -> &str {
 
 /// Wraps `text` at words into lines of at most `cells` cells. Longer words are broken, continuation lines keep the indent,
 /// and lines that fit stay as they are.
-pub fn wrap(text: &str, cells: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {

@@ -15,7 +15,7 @@ pub struct Contents {
 
 /// Where the parts are: first line and height, in lines of the screen's body. The summary is its first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Parts {
+pub(crate) struct Parts {
     /// Lines of the chart, below the summary.
     pub chart: u16,
     /// The list with its head.
@@ -25,7 +25,7 @@ pub struct Parts {
 }
 
 /// Divides a body of `height` lines. Each half takes what it needs; what one does not need the other may have.
-pub fn parts(height: u16, contents: Contents) -> Parts {
+pub(crate) fn parts(height: u16, contents: Contents) -> Parts {
     let chart = match height {
         0..14 => 0,
         14..22 => 4,
@@ -45,7 +45,7 @@ pub fn parts(height: u16, contents: Contents) -> Parts {
 }
 
 /// Lines of the part that has the cursor, on a screen of this size.
-pub fn height(size: (u16, u16), contents: Contents) -> usize {
+pub(crate) fn height(size: (u16, u16), contents: Contents) -> usize {
     let head = if is_compact(size) { 1 } else { 2 };
     let parts = parts(size.1.saturating_sub(head + 3), contents);
     let (_, height) = if contents.on_sample { parts.sample } else { parts.list };

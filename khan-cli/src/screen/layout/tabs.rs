@@ -5,17 +5,17 @@ use crate::screen::tab::Tab;
 use crate::screen::text::cells;
 
 /// The line of the screen that the views stand on.
-pub const LINE: u16 = 1;
+pub(crate) const LINE: u16 = 1;
 
 /// The column of the first view.
-pub const START: u16 = 1;
+pub(crate) const START: u16 = 1;
 
 /// What stands between two views.
-pub const GAP: &str = "  ";
+pub(crate) const GAP: &str = "  ";
 
 /// A view's place on the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
+pub(crate) struct Label {
     /// Which view.
     pub tab: Tab,
     /// The column of its first cell.
@@ -25,7 +25,7 @@ pub struct Label {
 }
 
 /// Every view in order; `likely` is the number of likely leaks.
-pub fn labels(likely: usize) -> Vec<Label> {
+pub(crate) fn labels(likely: usize) -> Vec<Label> {
     let mut x = START;
     let place = |(i, tab): (usize, Tab)| {
         let mark = if tab == Tab::Leaks && likely > 0 { format!("({likely})") } else { String::new() };
@@ -37,7 +37,7 @@ pub fn labels(likely: usize) -> Vec<Label> {
 }
 
 /// The view whose label is at a cell, where the screen has room for the line.
-pub fn tab_at(size: (u16, u16), shown: Shown, likely: usize, (x, y): (u16, u16)) -> Option<Tab> {
+pub(crate) fn tab_at(size: (u16, u16), shown: Shown, likely: usize, (x, y): (u16, u16)) -> Option<Tab> {
     if y != LINE || is_compact(size) || shown.tab == Tab::Leaks {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::model::NodeStatus;
 use crate::screen::format;
 
 /// Everything known about an agent, `now` being the wall clock.
-pub fn agent(node: &NodeStatus, now: Timestamp, zone: &TimeZone) -> Text {
+pub(crate) fn agent(node: &NodeStatus, now: Timestamp, zone: &TimeZone) -> Text {
     let mut lines = vec![
         format!("node          {}", if node.node.is_empty() { "not known yet" } else { &node.node }),
         format!("agent         {}", node.agent),

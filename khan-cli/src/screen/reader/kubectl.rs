@@ -7,7 +7,7 @@ use crate::model::{GroupEnd, Row};
 use crate::output::shell::quote;
 
 /// Commands about both ends of `row` and its node; without a row about every pod.
-pub fn kubectl(row: Option<&Row>) -> Text {
+pub(crate) fn kubectl(row: Option<&Row>) -> Text {
     let mut lines = Vec::new();
     if let Some(row) = row {
         for end in [&row.src, &row.dst].into_iter().flatten() {

@@ -7,7 +7,7 @@ use crate::model::{GroupEnd, Row};
 use crate::screen::format;
 
 /// The question that `row` answers, with the change over `window`; without a row everything.
-pub fn promql(row: Option<&Row>, window: Duration) -> Text {
+pub(crate) fn promql(row: Option<&Row>, window: Duration) -> Text {
     let mut labels = Vec::new();
     let mut by = Vec::new();
     if let Some(row) = row {

@@ -103,7 +103,7 @@ impl Question {
     /// Lists the parts of a row below it.
     pub(in crate::screen) fn parts_of(&self, lists: &Lists, row: &Row) -> Query {
         let query = self.query(lists);
-        let finer = if row.fan { query.group_by } else { finer(row, &query.group_by) };
+        let finer = if row.fan { query.group_by } else { finer(row, query.group_by) };
         Query { limit: PARTS, ..query.of_row(row).within(row.key, finer) }
     }
 

@@ -21,7 +21,7 @@ const LENGTH: usize = 40;
 
 /// What came back.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The theme that suits the background; `None` when the terminal did not say.
     pub theme: Option<Theme>,
     /// What was typed while it was waited for.
@@ -31,7 +31,7 @@ pub struct Answer {
 }
 
 /// Asks the terminal at stdin and stdout, which must be in raw mode and read by nobody else.
-pub fn ask() -> io::Result<Answer> {
+pub(crate) fn ask() -> io::Result<Answer> {
     let mut out = io::stdout();
     // Neither question moves the cursor or draws anything.
     out.write_all(b"\x1b]11;?\x1b\\\x1b[c")?;
@@ -103,7 +103,7 @@ fn theme(colour: &str) -> Option<Theme> {
 
 /// Recognises an answer that comes after the wait, when whoever reads keys takes it for keys.
 #[derive(Debug)]
-pub struct Latecomer {
+pub(crate) struct Latecomer {
     until: Instant,
     /// Keys that may still belong to it, once it has begun.
     left: Option<usize>,
@@ -111,12 +111,12 @@ pub struct Latecomer {
 
 impl Latecomer {
     /// Watches for an answer to a question asked now.
-    pub fn expect(now: Instant) -> Self {
+    pub(crate) fn expect(now: Instant) -> Self {
         Self { until: now + LATE, left: None }
     }
 
     /// Whether `key` is a part of the answer.
-    pub fn takes(&mut self, key: Key, now: Instant) -> bool {
+    pub(crate) fn takes(&mut self, key: Key, now: Instant) -> bool {
         let alt = |c| Key { alt: true, ..Key::char(c) };
         match self.left {
             None if key == alt(']') && now < self.until => self.left = Some(LENGTH),

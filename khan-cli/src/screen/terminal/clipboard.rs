@@ -22,7 +22,7 @@ fn programs(macos: bool, has: impl Fn(&str) -> bool) -> Vec<&'static [&'static s
 }
 
 /// The request that makes the terminal put `text` on the clipboard (OSC 52), which also works through ssh.
-pub fn request(text: &str) -> Vec<u8> {
+pub(crate) fn request(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     let encoded = base64::engine::general_purpose::STANDARD.encode(text);
     format!("\x1b]52;c;{encoded}\x07").into_bytes()
@@ -30,7 +30,7 @@ pub fn request(text: &str) -> Vec<u8> {
 
 /// Feeds the text to the first program that is there. Nobody waits for it, and a failure is silent: the terminal was asked
 /// as well.
-pub fn feed(text: String) {
+pub(crate) fn feed(text: String) {
     let has = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let programs = programs(cfg!(target_os = "macos"), has);
     if programs.is_empty() {

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 /// A signal that the screen acts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     /// SIGINT.
     Interrupt,
     /// SIGTERM.
@@ -22,7 +22,7 @@ pub enum Signal {
 
 /// The signals, listened to.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     interrupt: Stream,
     terminate: Stream,
     hang_up: Stream,
@@ -32,7 +32,7 @@ pub struct Signals {
 
 impl Signals {
     /// Begins to listen.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         // The numbers of SIGTSTP and SIGCONT differ between systems; rustix knows them.
         let raw = |number: Number| signal(SignalKind::from_raw(number.as_raw()));
         Ok(Self {
@@ -45,7 +45,7 @@ impl Signals {
     }
 
     /// The next signal.
-    pub async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
@@ -56,7 +56,7 @@ impl Signals {
     }
 
     /// Stops the process and ends when it is continued.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         // SIGSTOP and not SIGTSTP: this process listens to the latter, and an orphaned group would ignore it.
         if kill_process(getpid(), Number::STOP).is_ok() {
             self.proceed.recv().await;
