@@ -23,8 +23,3 @@ pub mod connect;
 pub mod screen;
 pub mod commands;
 pub mod app;
-
-/// Chooses the cryptography behind TLS, once per process; every HTTP client takes it from there.
-pub fn install_tls() {
-    drop(sources::http_config::client::provider());
-}

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use khan_cli::app;
 use khan_cli::args::{self, Cli};
-use khan_serve::descriptors;
 use khan_serve::exit::{self, Failure};
+use khan_serve::{descriptors, tls_provider};
 
 /// The runtime and the signals take about ten, and it panics without; each node that is asked takes one more.
 const LEAST_FILES: u64 = 32;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
     descriptors::require(LEAST_FILES).map_err(Failure::other)?;
-    khan_cli::install_tls();
+    tls_provider::install();
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::other)?;
     runtime.block_on(app::run(cli))
 }

@@ -58,7 +58,7 @@ impl Api {
 
 /// `POST /v1/resolve`, `GET /v1/identities/{ip}`, `GET /cache`; 503 to all of them until `readiness` says that everything is
 /// known.
-pub fn routes(index: Arc<SharedIndex>, metrics: Arc<Metrics>, readiness: Readiness) -> Router {
+pub(crate) fn routes(index: Arc<SharedIndex>, metrics: Arc<Metrics>, readiness: Readiness) -> Router {
     let gate = Gate::new(Bounds {
         name: "requests",
         capacity: MOST_HELD,

@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 
 /// How long the API server's word is good unless `--token-review-ttl` says otherwise, and the most that it may say: a
 /// revoked token is believed for so long.
-pub const LONGEST_TTL: Duration = Duration::from_mins(2);
+pub(crate) const LONGEST_TTL: Duration = Duration::from_mins(2);
 /// How long a refusal is good: long enough that repeating it costs little, short enough that a mended role is noticed.
 const REFUSED: Duration = Duration::from_secs(10);
 /// Twice the agents of the largest cluster, and as many strangers as are worth remembering. About 100 bytes each.
@@ -40,7 +40,7 @@ const QUESTION_TIME: Duration = Duration::from_secs(5);
 const REFRESH_TIME: Duration = Duration::from_secs(1);
 
 /// Asks the API server about tokens.
-pub struct Authenticator {
+pub(crate) struct Authenticator {
     reviews: Api<TokenReview>,
     audience: String,
     ttl: Duration,
@@ -74,7 +74,7 @@ pub(crate) fn parse_ttl(text: &str) -> Result<Duration, String> {
 
 impl Authenticator {
     /// Asks through `client` whether tokens are meant for `audience`, and believes the answer for `ttl`.
-    pub fn new(client: Client, audience: String, ttl: Duration, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(client: Client, audience: String, ttl: Duration, metrics: Arc<Metrics>) -> Self {
         let questions = Gate::new(Bounds {
             name: "token reviews",
             capacity: QUESTIONS,
@@ -97,7 +97,7 @@ impl Authenticator {
     }
 
     /// Lets in only callers whose token the API server accepts.
-    pub fn guard(self, router: Router) -> Router {
+    pub(crate) fn guard(self, router: Router) -> Router {
         router.layer(from_fn_with_state(Arc::new(self), require))
     }
 

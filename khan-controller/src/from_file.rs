@@ -3,9 +3,9 @@
 
 mod parse;
 
-pub mod cluster;
-pub mod external_names;
+pub(crate) mod cluster;
+pub(crate) mod external_names;
 
 mod reload;
 
-pub use reload::{ReloadError, ReloadedFile};
+pub(crate) use reload::ReloadedFile;

@@ -5,7 +5,7 @@
 //! changed since. Nothing here does I/O or reads a clock: the caller passes the time.
 //!
 //! An address can be claimed by several objects; the best claim owns it, the others are kept, and whoever loses it stays
-//! as a tombstone. A lock around the index is held for microseconds; persistent snapshots of 150,000 pods would cost more
+//! as a previous owner. A lock around the index is held for microseconds; persistent snapshots of 150,000 pods would cost more
 //! than they spare.
 
 mod address;
@@ -46,7 +46,7 @@ pub struct Settings {
     /// How long a previous owner is remembered.
     pub remember: Duration,
     /// Most previous owners that are remembered; the oldest go first.
-    pub tombstones: usize,
+    pub most_previous: usize,
 }
 
 impl Default for Settings {
@@ -54,7 +54,7 @@ impl Default for Settings {
         Self {
             app_labels: ["app", "app.kubernetes.io/name", "k8s-app"].map(str::to_owned).to_vec(),
             remember: Duration::from_hours(24),
-            tombstones: 100_000,
+            most_previous: 100_000,
         }
     }
 }
@@ -92,14 +92,14 @@ pub struct Counts {
     /// Addresses that several nodes, services or pods claim.
     pub conflicts: usize,
     /// Remembered previous owners.
-    pub tombstones: usize,
+    pub previous: usize,
 }
 
 impl Index {
     /// An empty index. No two processes may use the same `epoch`.
     pub fn new(settings: Settings, epoch: u64) -> Self {
         Self {
-            history: History::new(settings.remember, settings.tombstones),
+            history: History::new(settings.remember, settings.most_previous),
             settings,
             epoch,
             revision: 0,
@@ -125,7 +125,7 @@ impl Index {
 
     /// Sizes.
     pub fn counts(&self) -> Counts {
-        Counts { tombstones: self.history.len(), ..self.counts }
+        Counts { previous: self.history.len(), ..self.counts }
     }
 
     /// Distinct workloads and node names that are held.
@@ -208,7 +208,7 @@ impl Index {
     /// Forgets previous owners whose time is over.
     pub fn expire(&mut self, now: Timestamp) {
         while let Some((address, number)) = self.history.expired(now) {
-            self.bury(address, number);
+            self.forget(address, number);
         }
     }
 
@@ -258,7 +258,7 @@ impl Index {
     fn replace(&mut self, slot: u32, draft: Draft, now: Timestamp) {
         let (renamed, aged) = (self.records.get(slot).is_renamed(&draft), self.records.get(slot).is_aged(&draft));
         let old_claims = std::mem::take(&mut self.records.get_mut(slot).claims);
-        // Lost addresses first, so that their tombstones carry the name of their time.
+        // Lost addresses first, so that the previous owner has the name of its time.
         for (address, _) in old_claims.iter().filter(|old| draft.claims.iter().all(|new| new.0 != old.0)) {
             self.change(*address, now, Telling::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
         }
@@ -289,7 +289,7 @@ impl Index {
         self.change(address, now, Telling::IfOwnerChanges, |entry, records| entry.add(claim, records));
     }
 
-    /// Every change of the claims to an address goes through here: it keeps the tombstones, the revision and the counts.
+    /// Every change of the claims to an address goes through here: it keeps the previous owners, the revision and the counts.
     fn change(
         &mut self,
         address: Address,
@@ -322,8 +322,8 @@ impl Index {
             && let Some(lost) = before
         {
             let until = after.map(|claim| claim.since).filter(|since| *since > lost.since).unwrap_or(now.into());
-            let tombstone = self.history.dig(address, self.records.get(lost.slot), lost, until, now);
-            if let Some(oldest) = entry.remember(tombstone) {
+            let previous = self.history.record(address, self.records.get(lost.slot), lost, until, now);
+            if let Some(oldest) = entry.remember(previous) {
                 self.names.release(oldest.group, oldest.node);
             }
         }
@@ -331,12 +331,12 @@ impl Index {
         self.expire(now);
     }
 
-    /// Removes one tombstone, and the address with it when nothing else is known of it.
-    fn bury(&mut self, address: Address, number: u64) {
+    /// Removes one previous owner, and the address with it when nothing else is known of it.
+    fn forget(&mut self, address: Address, number: u64) {
         let Some(entry) = self.addresses.get_mut(&address) else { return };
         let counted = Some(entry.is_of_pods());
-        let Some(tombstone) = entry.forget(number) else { return };
-        self.names.release(tombstone.group, tombstone.node);
+        let Some(previous) = entry.forget(number) else { return };
+        self.names.release(previous.group, previous.node);
         self.drop_if_empty(address, counted);
     }
 

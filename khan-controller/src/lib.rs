@@ -13,14 +13,14 @@
 pub mod kubernetes;
 
 pub mod index;
-pub mod shared_index;
-pub mod metrics;
+mod shared_index;
+mod metrics;
 
 pub mod watch;
-pub mod from_file;
+mod from_file;
 
 pub mod api;
-pub mod auth;
+mod auth;
 
 pub mod arguments;
 pub mod app;

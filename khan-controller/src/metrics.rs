@@ -14,12 +14,12 @@ use crate::kubernetes::{Resource, Role};
 
 /// Every `khan_controller_*` series.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     objects: IntGaugeVec,
     addresses: IntGaugeVec,
     conflicts: IntGauge,
-    tombstones: IntGauge,
+    previous: IntGauge,
     revision: IntGauge,
     refused: IntCounterVec,
     synced: IntGaugeVec,
@@ -34,7 +34,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// All series at zero.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let build = Gauge::with_opts(
             Opts::new("khan_controller_build_info", "1, labelled with the version.")
@@ -55,7 +55,7 @@ impl Metrics {
             objects: ints("khan_controller_objects", "Objects that claim an address or a pod range.", &["resource"]),
             addresses: ints("khan_controller_addresses", "Addresses that have an owner, by its type.", &["type"]),
             conflicts: int("khan_controller_conflicts", "Addresses that several nodes, services or pods claim."),
-            tombstones: int("khan_controller_tombstones", "Remembered previous owners of addresses."),
+            previous: int("khan_controller_tombstones", "Remembered previous owners of addresses."),
             revision: int("khan_controller_revision", "Changes of what an address is called since the start."),
             refused: counts(
                 "khan_controller_objects_refused_total",
@@ -103,7 +103,7 @@ impl Metrics {
     }
 
     /// The page, with the sizes of `index`.
-    pub fn page(&self, index: &Index) -> Vec<u8> {
+    pub(crate) fn page(&self, index: &Index) -> Vec<u8> {
         let counts = index.counts();
         let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         for (resource, count) in Resource::ALL.iter().zip(counts.objects) {
@@ -113,7 +113,7 @@ impl Metrics {
             self.addresses.with_label_values(&[role.kind().as_str()]).set(number(count));
         }
         self.conflicts.set(number(counts.conflicts));
-        self.tombstones.set(number(counts.tombstones));
+        self.previous.set(number(counts.previous));
         self.revision.set(i64::try_from(index.cursor().revision).unwrap_or(i64::MAX));
         let mut page = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut page).expect("memory takes all that is written");

@@ -9,21 +9,21 @@ use crate::index::Index;
 /// Locks are held for microseconds (one object, or one chunk of an answer) and never across an await. A panic while
 /// writing leaves an index that is at worst stale in one address, so poisoning is ignored.
 #[derive(Debug)]
-pub struct SharedIndex(RwLock<Index>);
+pub(crate) struct SharedIndex(RwLock<Index>);
 
 impl SharedIndex {
     /// Shares `index`.
-    pub fn new(index: Index) -> Self {
+    pub(crate) fn new(index: Index) -> Self {
         Self(RwLock::new(index))
     }
 
     /// For looking up.
-    pub fn read(&self) -> RwLockReadGuard<'_, Index> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For changing.
-    pub fn write(&self) -> RwLockWriteGuard<'_, Index> {
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Index> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,8 +15,8 @@ mod follow;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use connect::{ConnectError, Connection, connect};
-pub use last_response::LastResponse;
+pub(crate) use connect::{Connection, connect};
+pub(crate) use last_response::LastResponse;
 
 use khan_serve::readiness::Readiness;
 
@@ -55,7 +55,7 @@ impl Default for WatchSettings {
 }
 
 /// Starts watching every resource. `readiness` waits for the first complete list of each.
-pub fn start(
+pub(crate) fn start(
     connection: &Connection,
     index: &Arc<SharedIndex>,
     metrics: &Arc<Metrics>,

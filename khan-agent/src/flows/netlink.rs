@@ -24,9 +24,9 @@ use sysctl::{Buckets, Timeouts};
 
 use super::reader::{AttemptError, DumpError, Dumped, Reader, Sink, Spoiled, Stats};
 
-/// Datagrams of a dump end at 32 KiB whatever the buffer is (`netlink_dump` in the kernel's `af_netlink.c`); twice that
+/// Room for one datagram. Those of a dump end at 32 KiB whatever the buffer is (`netlink_dump` in the kernel's `af_netlink.c`); twice that
 /// lets a kernel that does otherwise through.
-const BUFFER: usize = 64 * 1024;
+pub(crate) const BUFFER: usize = 64 * 1024;
 const NETFILTER_HEADER: usize = 4;
 
 /// Reads the connection tracking table of the calling thread's network namespace through one buffer.

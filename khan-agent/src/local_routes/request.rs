@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::flows::netlink::link::Link;
-use crate::flows::netlink::message;
+use crate::flows::netlink::{BUFFER, message};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
@@ -12,8 +12,6 @@ const RTM_GETROUTE: u16 = 26;
 const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_DUMP: u16 = 0x300;
 const HEADER: usize = 16;
-/// Dumps end their datagrams at 32 KiB.
-const BUFFER: usize = 64 * 1024;
 /// How often a dump is begun before what it gave is taken as it is: links come and go with pods.
 const ATTEMPTS: usize = 3;
 

@@ -224,7 +224,7 @@ struct Place {
 }
 
 async fn client(options: &ClusterOptions) -> Result<(Client, Place), ClusterError> {
-    super::http_config::client::provider();
+    khan_serve::tls_provider::install();
     let (mut config, context) = load(options).await?;
     config.default_retry = false;
     config.accept_invalid_certs |= options.insecure_skip_tls_verify;

@@ -9,7 +9,7 @@ use crate::shared_index::SharedIndex;
 use super::parse::{ParseError, parse};
 
 /// Replaces everything that `index` knew of the cluster.
-pub fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ParseError> {
+pub(crate) fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ParseError> {
     let objects = parse(bytes)?;
     let (count, now) = (objects.len(), Timestamp::now());
     let mut index = index.write();

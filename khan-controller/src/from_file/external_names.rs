@@ -11,7 +11,7 @@ use crate::shared_index::SharedIndex;
 
 /// Why the text cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ExternalError {
+pub(crate) enum ExternalError {
     /// It is not text.
     #[error("not UTF-8 text")]
     Text(#[from] Utf8Error),
@@ -21,7 +21,7 @@ pub enum ExternalError {
 }
 
 /// Replaces the names that `index` had before.
-pub fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ExternalError> {
+pub(crate) fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ExternalError> {
     let names = ExternalNames::parse(std::str::from_utf8(bytes)?)?;
     info!(ranges = names.ranges().count(), "Read the external names");
     index.write().name_externals(Arc::new(names));

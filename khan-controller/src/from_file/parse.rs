@@ -7,7 +7,7 @@ use crate::kubernetes::{Field, Manifest, Object, ObjectError, Resource};
 
 /// What is wrong with the text, and where.
 #[derive(Debug, thiserror::Error)]
-pub enum ParseError {
+pub(crate) enum ParseError {
     /// Not JSON.
     #[error("not JSON")]
     Json(#[source] serde_json::Error),

@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
+pub(crate) enum ReloadError {
     /// It cannot be read.
     #[error("cannot read {} ({flag})", path.display())]
     Read {
@@ -37,7 +37,7 @@ pub enum ReloadError {
 }
 
 /// A file and what takes its content in.
-pub struct ReloadedFile<L> {
+pub(crate) struct ReloadedFile<L> {
     flag: &'static str,
     file: WatchedFile,
     load: L,
@@ -50,7 +50,7 @@ where
     E: Error + Send + Sync + 'static,
 {
     /// Loads the file that `flag` names for the first time.
-    pub fn open(flag: &'static str, path: &Path, metrics: Arc<Metrics>, load: L) -> Result<Self, ReloadError> {
+    pub(crate) fn open(flag: &'static str, path: &Path, metrics: Arc<Metrics>, load: L) -> Result<Self, ReloadError> {
         let mut this = Self { flag, file: WatchedFile::new(path), load, metrics };
         let content = this.file.look().expect("the first look at a file is news");
         this.take(content)?;
@@ -58,7 +58,7 @@ where
     }
 
     /// Loads the file again whenever it changes. Never returns.
-    pub async fn follow(mut self) {
+    pub(crate) async fn follow(mut self) {
         loop {
             let content = self.file.changed().await;
             let result = self.take(content);

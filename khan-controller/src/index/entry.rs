@@ -50,7 +50,7 @@ impl Entry {
     /// Whether a pod claims the address or had it.
     pub(super) fn is_of_pods(&self) -> bool {
         let claims = self.owner.iter().chain(self.losers()).map(|claim| claim.role);
-        claims.chain(self.previous().map(|tombstone| tombstone.role)).any(|role| role == Role::Pod)
+        claims.chain(self.previous().map(|previous| previous.role)).any(|role| role == Role::Pod)
     }
 
     /// Whether nothing is left to know.
@@ -89,19 +89,19 @@ impl Entry {
     }
 
     /// Puts a previous owner in front. Gives back the oldest when there are too many.
-    pub(super) fn remember(&mut self, tombstone: PreviousRecord) -> Option<PreviousRecord> {
+    pub(super) fn remember(&mut self, owner: PreviousRecord) -> Option<PreviousRecord> {
         let previous = &mut self.rest.get_or_insert_default().previous;
-        previous.push_front(tombstone);
+        previous.push_front(owner);
         if previous.len() > MOST_PREVIOUS { previous.pop_back() } else { None }
     }
 
-    /// Takes a tombstone out by its number; `None` when it has gone already.
+    /// Takes a previous owner out by its number; `None` when it has gone already.
     pub(super) fn forget(&mut self, number: u64) -> Option<PreviousRecord> {
         let previous = &mut self.rest.as_mut()?.previous;
-        let position = previous.iter().position(|tombstone| tombstone.number == number)?;
-        let tombstone = previous.remove(position);
+        let position = previous.iter().position(|owner| owner.number == number)?;
+        let owner = previous.remove(position);
         self.shrink();
-        tombstone
+        owner
     }
 
     fn elect(&mut self, records: &Records) {

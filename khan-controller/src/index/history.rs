@@ -23,7 +23,7 @@ pub(super) struct PreviousRecord {
     pub(super) role: Role,
 }
 
-/// All tombstones in the order in which they were made; the tombstones themselves stand with their addresses.
+/// All previous owners in the order in which they lost their addresses; the records themselves stand with the addresses.
 #[derive(Debug)]
 pub(super) struct History {
     remember: Duration,
@@ -44,8 +44,8 @@ impl History {
         Self { remember, most, next: 0, order: VecDeque::new() }
     }
 
-    /// Makes the tombstone of a record that lost `address` at `until`.
-    pub(super) fn dig(
+    /// Records that `record` lost `address` at `until`.
+    pub(super) fn record(
         &mut self,
         address: Address,
         record: &Record,
@@ -66,14 +66,14 @@ impl History {
         }
     }
 
-    /// Takes out the oldest tombstone when its time is over or there are too many. A clock that was set back keeps
-    /// tombstones longer, one that was set forward ends them sooner; neither does harm.
+    /// Takes out the oldest previous owner when its time is over or there are too many. A clock that was set back keeps them
+    /// longer, one that was set forward forgets them sooner; neither does harm.
     pub(super) fn expired(&mut self, now: Timestamp) -> Option<(Address, u64)> {
         let oldest = self.order.front()?;
         if self.order.len() <= self.most && now.since(oldest.made) < self.remember {
             return None;
         }
-        self.order.pop_front().map(|grave| (grave.address, grave.number))
+        self.order.pop_front().map(|change| (change.address, change.number))
     }
 
     pub(super) fn len(&self) -> usize {

@@ -125,7 +125,7 @@ impl Record {
     }
 }
 
-/// Each group and each node name once, however many records and tombstones speak of them.
+/// Each group and each node name once, however many records and previous owners speak of them.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     groups: HashSet<Arc<Group>>,

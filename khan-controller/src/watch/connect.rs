@@ -11,7 +11,7 @@ use super::last_response::{LastResponse, LastResponseLayer};
 
 /// Why there is no API server to talk to.
 #[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
+pub(crate) enum ConnectError {
     /// `--kubeconfig` names a file that cannot be used.
     #[error("cannot use {} (--kubeconfig)", path.display())]
     Kubeconfig {
@@ -30,7 +30,7 @@ pub enum ConnectError {
 
 /// A client, and when the server last responded to it.
 #[derive(Clone)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// For requests.
     pub client: Client,
     /// When something last came from the server.
@@ -40,7 +40,7 @@ pub struct Connection {
 }
 
 /// Uses the kubeconfig file, or the pod's service account, or the kubeconfig that kubectl would use. Talks to nobody yet.
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectError> {
+pub(crate) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, ConnectError> {
     let mut config = match kubeconfig {
         Some(path) => {
             let fail = |source| ConnectError::Kubeconfig { path: path.to_owned(), source };

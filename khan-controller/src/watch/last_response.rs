@@ -18,7 +18,7 @@ const ABSENT: u64 = u64::MAX;
 
 /// When something last came from the API server.
 #[derive(Debug)]
-pub struct LastResponse {
+pub(crate) struct LastResponse {
     base: Instant,
     // Milliseconds after `base`, plus one; 0 means never, [`ABSENT`] that the server does not have the resource.
     times: [AtomicU64; Resource::ALL.len()],
@@ -26,13 +26,13 @@ pub struct LastResponse {
 
 impl LastResponse {
     /// Nothing has come yet.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { base: Instant::now(), times: Default::default() })
     }
 
     /// How long ago something about `resource` last came; since the start when nothing ever did. `None` when the server does
     /// not have it.
-    pub fn age(&self, resource: Resource) -> Option<Duration> {
+    pub(crate) fn age(&self, resource: Resource) -> Option<Duration> {
         let time = self.times[resource as usize].load(Ordering::Relaxed);
         let age = || self.base.elapsed().saturating_sub(Duration::from_millis(time.saturating_sub(1)));
         (time != ABSENT).then(age)

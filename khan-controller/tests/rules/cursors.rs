@@ -10,16 +10,16 @@ use crate::world::World;
 
 #[test]
 fn a_cursor_is_too_old_once_an_address_it_knew_is_forgotten_altogether() {
-    let mut world = World::with(Settings { tombstones: 1, ..Settings::default() });
+    let mut world = World::with(Settings { most_previous: 1, ..Settings::default() });
     let (a, b) = (pod("shop", "a", &["10.244.1.1"]), pod("shop", "b", &["10.244.1.2"]));
     world.apply(&a);
     world.apply(&b);
     let before = world.index.cursor();
     world.delete(&a);
-    assert!(!world.index.is_too_old(before), "the tombstone tells that a is gone");
+    assert!(!world.index.is_too_old(before), "the previous owner of a says that it is gone");
     let told = world.index.cursor();
     world.delete(&b);
-    assert!(world.index.is_too_old(before), "the tombstone of a made room for that of b");
+    assert!(world.index.is_too_old(before), "the previous owner of a made room for that of b");
     assert!(!world.index.is_too_old(told), "who knows that a is gone has missed nothing");
 }
 

@@ -13,8 +13,8 @@ use crate::world::{World, time};
 const IP: &str = "10.244.1.7";
 const HOUR: i64 = 3600;
 
-fn small(tombstones: usize) -> World {
-    World::with(Settings { tombstones, ..Settings::default() })
+fn small(most_previous: usize) -> World {
+    World::with(Settings { most_previous, ..Settings::default() })
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn they_are_remembered_for_a_day() {
     world.later(1);
     world.index.expire(world.now);
     assert_eq!(world.identity(IP), None);
-    assert_eq!(world.index.counts().tombstones, 0);
+    assert_eq!(world.index.counts().previous, 0);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn there_are_never_more_than_the_bound() {
         let object = pod("shop", &format!("web-{n}"), &[&format!("10.244.{}.{}", n / 250, n % 250)]);
         world.apply(&object);
         world.delete(&object);
-        assert!(world.index.counts().tombstones <= 10);
+        assert!(world.index.counts().previous <= 10);
     }
     assert_eq!(world.previous("10.244.3.249"), ["web-999"]);
     assert_eq!(world.identity("10.244.0.0"), None, "the oldest go first");
@@ -108,7 +108,7 @@ fn clocks_that_jump_neither_panic_nor_take_names_away() {
     let (web, next) = (pod("shop", "web", &[IP]), pod("shop", "next", &["10.244.1.8"]));
     let mut world = World::of(&[web.clone(), next.clone()]);
     world.delete(&web);
-    // A year back: the tombstone is from the future now, and stays.
+    // A year back: the previous owner is from the future now, and stays.
     world.later(-365 * 24 * HOUR);
     world.index.expire(world.now);
     world.delete(&next);
@@ -140,7 +140,7 @@ fn names_are_freed_with_the_last_who_bears_them() {
     }
     assert_eq!(world.index.names(), 51, "fifty workloads and a node");
     world.relist(Resource::Pods, &[]);
-    assert_eq!(world.index.names(), 51, "tombstones bear them still");
+    assert_eq!(world.index.names(), 51, "previous owners bear them still");
     world.later(HOUR);
     world.index.expire(world.now);
     assert_eq!(world.index.names(), 0);

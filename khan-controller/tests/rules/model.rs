@@ -212,7 +212,7 @@ proptest! {
 
     #[test]
     fn the_index_agrees_with_the_slow_one(events in prop::collection::vec(event(), 1..60)) {
-        let mut world = World::with(Settings { tombstones: 20, ..Settings::default() });
+        let mut world = World::with(Settings { most_previous: 20, ..Settings::default() });
         let (mut slow, mut agent, all) = (Slow::default(), Agent::default(), addresses());
         for event in events {
             let before: Vec<_> = all.iter().map(|ip| slow.claims(*ip).first().map(|(uid, known)| (**uid, known.name.clone()))).collect();
@@ -242,7 +242,7 @@ proptest! {
             }
             let owned = all.iter().filter(|ip| !slow.claims(**ip).is_empty()).count();
             prop_assert_eq!(counts.addresses.iter().sum::<usize>(), owned);
-            prop_assert!(counts.tombstones <= 20);
+            prop_assert!(counts.previous <= 20);
             let covered: Vec<ipnet::IpNet> = serde_json::from_str(&world.index.ranges()).unwrap();
             for ip in all.iter().filter(|ip| world.index.identity(**ip).is_some()) {
                 prop_assert!(covered.iter().any(|range| range.contains(ip)), "{} is not covered", ip);

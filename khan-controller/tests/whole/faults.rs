@@ -200,7 +200,7 @@ async fn a_new_list_that_is_cut_takes_nothing_away() {
     server.faults("pods", |faults| faults.cut_lists = 3);
     server.expire("pods");
     until_names(controller.address, PATIENCE, &[("10.244.1.1", ""), ("10.244.1.10", "web-10")]).await;
-    // Whoever was gone for as long as half a list was known would have left a tombstone.
+    // Whoever was gone for as long as half a list was known would be a previous owner.
     assert_eq!(metric(controller.address, "khan_controller_tombstones").await, Some(1.0));
 }
 

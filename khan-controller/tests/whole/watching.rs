@@ -201,7 +201,7 @@ async fn the_page_of_metrics_tells_sizes() {
     let controller = watching(&server).await;
     until_ready(controller.address).await;
     server.delete(pod("shop", "gone", &["10.244.1.8"]));
-    until_metric(controller.address, "khan_controller_tombstones", |tombstones| tombstones >= 1.0).await;
+    until_metric(controller.address, "khan_controller_tombstones", |count| count >= 1.0).await;
     names(controller.address, &["10.244.1.7", "8.8.8.8"]).await;
     for (series, value) in [
         (r#"khan_controller_objects{resource="pods"}"#, 2.0),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use khan_serve::exit::chain;
+use khan_serve::tls_provider;
 use reqwest::redirect::Policy;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,7 +15,6 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::plain::redirects;
 use super::{HttpConfig, HttpConfigError, TlsConfig, TlsVersion, read};
-use khan_serve::exit::chain;
 
 impl HttpConfig {
     /// A client with these settings, apart from the headers of [`HttpConfig::headers`]. It follows redirects within
@@ -21,7 +22,7 @@ impl HttpConfig {
     pub fn client(&self) -> Result<reqwest::Client, HttpConfigError> {
         self.check()?;
         self.headers()?;
-        let provider = provider();
+        let provider = tls_provider::install();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("khan/", env!("CARGO_PKG_VERSION")))
             .no_gzip()
@@ -48,17 +49,8 @@ impl HttpConfig {
 impl HttpConfig {
     /// TLS for a stream that somebody else opened.
     pub fn tls(&self) -> Result<Arc<ClientConfig>, HttpConfigError> {
-        self.tls_config.rustls(provider()).map(Arc::new)
+        self.tls_config.rustls(tls_provider::install()).map(Arc::new)
     }
-}
-
-/// The process's cryptography, installed when nobody did so before.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    if CryptoProvider::get_default().is_none() {
-        // Loses only against another thread that does the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
-    CryptoProvider::get_default().map_or_else(|| Arc::new(rustls::crypto::ring::default_provider()), Arc::clone)
 }
 
 impl TlsConfig {
