@@ -67,6 +67,11 @@ impl ExtraLabel {
         (Self::Backend, "backend"),
         (Self::Workload, "workload"),
     ];
+
+    /// Its name on the page and on the command line.
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.into_iter().find(|(label, _)| *label == self).map_or("", |(_, name)| name)
+    }
 }
 
 /// The text is no extra label.

@@ -1,17 +1,88 @@
 //! Reports to text: what commands print when nobody watches. Only data goes to stdout; every text that came from the
 //! network is freed from control characters.
+//!
+//! A format is a variant of [`Format`], its name in [`FORMATS`], and how [`write`] writes it: all in this file.
 
-pub mod format;
 pub mod table;
 pub mod custom;
 pub mod delimited;
 pub mod shell;
 
 use std::io::{self, Write};
+use std::str::FromStr;
 
 use crate::report::Report;
 
-pub use format::Format;
+/// How a report is written; the value of `-o`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Aligned columns.
+    #[default]
+    Table,
+    /// Aligned columns, also those for wide terminals.
+    Wide,
+    /// One object.
+    Json,
+    /// One object a line.
+    Ndjson,
+    /// One document.
+    Yaml,
+    /// RFC 4180.
+    Csv,
+    /// Tabs instead of commas.
+    Tsv,
+    /// A table for a ticket.
+    Markdown,
+    /// One name a line.
+    Name,
+    /// `HEADER:PATH` pairs over the JSON items.
+    Custom(Vec<(String, Vec<String>)>),
+}
+
+/// The names of the formats that need nothing more, the usual one first.
+const FORMATS: [(&str, Format); 12] = [
+    ("table", Format::Table),
+    ("wide", Format::Wide),
+    ("json", Format::Json),
+    ("ndjson", Format::Ndjson),
+    ("yaml", Format::Yaml),
+    ("csv", Format::Csv),
+    ("tsv", Format::Tsv),
+    ("markdown", Format::Markdown),
+    ("name", Format::Name),
+    // Short forms that other tools take.
+    ("jsonl", Format::Ndjson),
+    ("yml", Format::Yaml),
+    ("md", Format::Markdown),
+];
+
+/// Why a text is no format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// No format has this name.
+    #[error(
+        "--output: {0:?} is not one of table, wide, json, ndjson, yaml, csv, tsv, markdown, name, \
+         custom-columns=HEADER:PATH,..."
+    )]
+    Unknown(String),
+    /// A custom column without a path.
+    #[error("--output: custom column {0:?} is not HEADER:PATH, for example FROM:.source.text")]
+    Column(String),
+}
+
+impl FromStr for Format {
+    type Err = FormatError;
+
+    /// Reads the value of `-o`; empty for the usual format.
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        if let Some(columns) = text.strip_prefix("custom-columns=") {
+            return columns.split(',').map(column).collect::<Result<_, _>>().map(Self::Custom);
+        }
+        let named = FORMATS.into_iter().find(|(name, _)| *name == text).map(|(_, format)| format);
+        let usual = text.is_empty().then(Self::default);
+        named.or(usual).ok_or_else(|| FormatError::Unknown(text.to_owned()))
+    }
+}
 
 /// How a report is laid out.
 #[derive(Clone, Debug, Default)]
@@ -69,4 +140,34 @@ struct List<'a> {
 fn list(report: &Report) -> List<'_> {
     let items = report.rows.iter().map(|row| &row.item).collect();
     List { api_version: "khan.dev/v1", kind: report.kind, metadata: &report.metadata, items }
+}
+
+fn column(text: &str) -> Result<(String, Vec<String>), FormatError> {
+    let wrong = || FormatError::Column(text.to_owned());
+    let (header, path) = text.split_once(':').ok_or_else(wrong)?;
+    let path = path.trim_matches(['{', '}']).replace('[', ".").replace(']', "");
+    let path: Vec<_> = path.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    if header.is_empty() || path.is_empty() { Err(wrong()) } else { Ok((header.to_owned(), path)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_read_and_mistakes_named() {
+        assert_eq!("".parse(), Ok(Format::Table));
+        assert_eq!("md".parse(), Ok(Format::Markdown));
+        let error = FormatError::Unknown("xml".into()).to_string();
+        assert!(FORMATS[..9].iter().all(|(name, _)| error.contains(name)), "{error}");
+        let custom = Format::Custom(vec![
+            ("FROM".into(), vec!["source".into(), "text".into()]),
+            ("FLAG".into(), vec!["flags".into(), "0".into()]),
+        ]);
+        assert_eq!("custom-columns=FROM:.source.text,FLAG:{.flags[0]}".parse(), Ok(custom));
+        assert_eq!("xml".parse::<Format>(), Err(FormatError::Unknown("xml".into())));
+        for bad in ["A", "A:", ":.x", ""] {
+            assert_eq!(format!("custom-columns={bad}").parse::<Format>(), Err(FormatError::Column(bad.into())));
+        }
+    }
 }

@@ -124,16 +124,8 @@ pub(super) fn tail(
     backend: bool,
 ) {
     label(text, "side", side.as_str());
-    for extra in extras {
-        let name = match extra {
-            ExtraLabel::DstPort => "dst_port",
-            ExtraLabel::Transport => "transport",
-            ExtraLabel::State => "state",
-            ExtraLabel::Zone => "zone",
-            ExtraLabel::Service => "service",
-            ExtraLabel::Backend => "backend",
-            ExtraLabel::Workload => continue,
-        };
+    for extra in extras.iter().filter(|extra| **extra != ExtraLabel::Workload) {
+        let name = extra.as_str();
         text.push(',');
         let Some((row, endpoints)) = row else {
             label(text, name, "");
