@@ -60,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     descriptors::prepare().map_err(Failure::other)?;
     logging::start(&arguments.log).map_err(Failure::other)?;
     tls_provider::install();
-    let parts = Parts::new(arguments).map_err(Failure::configuration)?;
+    let parts = Parts::new(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -89,10 +89,10 @@ struct Parts {
 
 impl Parts {
     /// Reads files and checks what the arguments mean.
-    fn new(arguments: &Arguments) -> anyhow::Result<Self> {
+    fn new(arguments: &Arguments) -> Result<Self, Failure> {
         let node = arguments.node();
         let external = match &arguments.external_names {
-            Some(path) => ExternalNames::read(path)?,
+            Some(path) => ExternalNames::read(path).map_err(Failure::configuration)?,
             None => ExternalNames::default(),
         };
         let url = arguments.controller_url.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -104,7 +104,7 @@ impl Parts {
                     ca: arguments.controller_ca_file.clone(),
                     token: arguments.controller_token_file.clone(),
                 };
-                Some(Resolver::new(&controller, Arc::clone(&identities))?)
+                Some(Resolver::new(&controller, Arc::clone(&identities)).map_err(Failure::configuration)?)
             }
             None => None,
         };
@@ -120,8 +120,8 @@ impl Parts {
             split_zones: splits_zones(&page_settings),
             ..table::Settings::default()
         };
-        let metrics = Arc::new(SelfMetrics::new()?);
-        let web = arguments.web_config.as_deref().map(WebConfig::open).transpose()?;
+        let metrics = Arc::new(SelfMetrics::new().map_err(Failure::other)?);
+        let web = arguments.web_config.as_deref().map(WebConfig::open).transpose().map_err(Failure::configuration)?;
         Ok(Self { origin: Origin::here(&node), identities, resolver, table, page_settings, metrics, web })
     }
 }

@@ -54,7 +54,7 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
         reload("--from-file", path, &index, &metrics, cluster::load)?;
     } else {
         let connection = watch::connect(arguments.kubeconfig.as_deref()).await.map_err(Failure::configuration)?;
-        info!(url = connection.url, "Watches a cluster");
+        info!(url = connection.url, "Watching a cluster");
         watch::start(&connection, &index, &metrics, watching, &readiness);
         authenticator = arguments.require_token_audience.clone().map(|audience| {
             Authenticator::new(connection.client, audience, arguments.token_review_ttl, Arc::clone(&metrics))

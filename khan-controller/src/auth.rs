@@ -188,7 +188,7 @@ impl Authenticator {
 
     fn works(&self) {
         if std::mem::take(&mut *held(&self.failing)) {
-            info!("Reviews tokens again");
+            info!("Reviewing tokens again");
         }
     }
 }

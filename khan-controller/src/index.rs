@@ -159,7 +159,7 @@ impl Index {
         let (claims, holdings) = (std::mem::take(&mut record.claims), record.holdings.take());
         self.counts.objects[record.resource as usize] -= 1;
         for (address, _) in claims {
-            self.change(address, now, Telling::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
+            self.change(address, now, News::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
         }
         if let Some(holdings) = holdings {
             self.give_up(slot, &holdings);
@@ -222,7 +222,7 @@ impl Index {
         self.ranges.contains(ip)
     }
 
-    /// Whether a reader at `cursor` has to be told everything anew.
+    /// Whether a reader at `cursor` needs everything again.
     pub const fn is_too_old(&self, cursor: Cursor) -> bool {
         cursor.epoch != self.epoch || cursor.revision > self.revision || cursor.revision < self.oldest_cursor
     }
@@ -241,7 +241,7 @@ impl Index {
     }
 
     fn insert(&mut self, draft: Draft, now: Timestamp) {
-        // A start in the future is told by a node's clock that is ahead; the creation is told by the API server's.
+        // A start in the future comes from a node whose clock is ahead; the creation comes from the API server's clock.
         let started = draft.started.filter(|started| *started <= now).or(draft.created).unwrap_or(now);
         let (uid, since) = (draft.uid, Seconds::from(started.min(now)));
         self.counts.objects[draft.resource as usize] += 1;
@@ -260,7 +260,7 @@ impl Index {
         let old_claims = std::mem::take(&mut self.records.get_mut(slot).claims);
         // Lost addresses first, so that the previous owner has the name of its time.
         for (address, _) in old_claims.iter().filter(|old| draft.claims.iter().all(|new| new.0 != old.0)) {
-            self.change(*address, now, Telling::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
+            self.change(*address, now, News::IfOwnerChanges, |entry, records| entry.withdraw(slot, records));
         }
         let record = Record::new(draft, &mut self.names, &self.rounds);
         let (claims, held) = (record.claims.clone(), record.holdings != self.records.get(slot).holdings);
@@ -271,8 +271,8 @@ impl Index {
                 // It has had other addresses or names before, so this one is new now.
                 None => self.claim(address, Claim { slot, since: now.into(), role }, now),
                 Some((_, old_role)) if renamed || aged || *old_role != role => {
-                    let telling = if renamed { Telling::IfOwner(slot) } else { Telling::IfOwnerChanges };
-                    self.change(address, now, telling, |entry, records| entry.revise(slot, role, records));
+                    let news = if renamed { News::IfOwner(slot) } else { News::IfOwnerChanges };
+                    self.change(address, now, news, |entry, records| entry.revise(slot, role, records));
                 }
                 Some(_) => {}
             }
@@ -286,17 +286,11 @@ impl Index {
     }
 
     fn claim(&mut self, address: Address, claim: Claim, now: Timestamp) {
-        self.change(address, now, Telling::IfOwnerChanges, |entry, records| entry.add(claim, records));
+        self.change(address, now, News::IfOwnerChanges, |entry, records| entry.add(claim, records));
     }
 
     /// Every change of the claims to an address goes through here: it keeps the previous owners, the revision and the counts.
-    fn change(
-        &mut self,
-        address: Address,
-        now: Timestamp,
-        telling: Telling,
-        change: impl FnOnce(&mut Entry, &Records),
-    ) {
+    fn change(&mut self, address: Address, now: Timestamp, news: News, change: impl FnOnce(&mut Entry, &Records)) {
         let counted = self.addresses.get(&address).map(Entry::is_of_pods);
         let entry = self.addresses.entry(address).or_insert(Entry::EMPTY);
         let (before, was_contested) = (entry.owner, entry.is_contested());
@@ -312,8 +306,8 @@ impl Index {
         }
         let slots = (before.map(|claim| claim.slot), after.map(|claim| claim.slot));
         let roles = (before.map(|claim| claim.role), after.map(|claim| claim.role));
-        let told_anyway = after.is_some_and(|claim| telling == Telling::IfOwner(claim.slot));
-        if slots.0 != slots.1 || roles.0 != roles.1 || told_anyway {
+        let news_anyway = after.is_some_and(|claim| news == News::IfOwner(claim.slot));
+        if slots.0 != slots.1 || roles.0 != roles.1 || news_anyway {
             self.revision += 1;
             entry.revision = self.revision;
             self.recent.note(address, self.revision);
@@ -345,7 +339,7 @@ impl Index {
         if let Some(entry) = self.addresses.get(&address)
             && entry.is_empty()
         {
-            // Who asks with an older cursor can no longer be told that this address lost its owner.
+            // An answer to an older cursor can no longer say that this address lost its owner.
             self.oldest_cursor = self.oldest_cursor.max(entry.revision);
             self.addresses.remove(&address);
         }
@@ -377,9 +371,9 @@ impl Index {
     }
 }
 
-/// Who is told of a change that leaves the address with its owner.
+/// When a change of the claims to an address is news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Telling {
+enum News {
     IfOwnerChanges,
     /// Also when the owner is the object in this slot, which is called otherwise now.
     IfOwner(u32),

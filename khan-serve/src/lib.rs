@@ -1,7 +1,8 @@
-//! The skeleton that `khan-agent` and `khan-controller` share: arguments, logging, exit codes, signals, readiness, and an
-//! HTTP/1.1 server with the bounds that a port on the host network needs.
+//! What the programs share while they run: exit codes and failures, watched files, YAML, pauses, the TLS provider; and for
+//! `khan-agent` and `khan-controller` also logging, signals, readiness, and an HTTP/1.1 server with the bounds that a port on
+//! the host network needs.
 //!
-//! A program's `main` parses with [`exit::parse`], starts [`logging`], and returns what its `app::run` gives to
+//! A server's `main` parses with [`exit::parse`], starts [`logging`], and returns what its `app::run` gives to
 //! [`exit::report`]. `app::run` binds with [`listen::bind`], hands an [`axum::Router`] to [`server::Server`], and gets a
 //! [`server::Bound`] back, so that a test starts the very same program on port 0.
 

@@ -188,6 +188,16 @@ impl Drop for Buckets {
     }
 }
 
+/// Whether a netfilter socket in the network namespace of `thread` is in the middle of a dump (`cb_running` in the kernel's
+/// `netlink_seq_show`).
+fn is_dumping(thread: rustix::thread::Pid) -> bool {
+    let sockets = std::fs::read_to_string(format!("/proc/self/task/{}/net/netlink", thread.as_raw_nonzero()));
+    sockets.unwrap_or_default().lines().any(|line| {
+        let mut columns = line.split_whitespace().skip(1);
+        columns.next() == Some("12") && columns.nth(4) == Some("1")
+    })
+}
+
 /// Only the machine's own network namespace may resize the table, so elsewhere (a user namespace) this proves nothing and
 /// says so.
 #[test]
@@ -201,20 +211,25 @@ fn a_resize_during_the_dump_is_noticed() -> Result {
         "resizing the table needs root in the machine's first network namespace: run the tests as root"
     );
     let deadline = Instant::now() + Duration::from_mins(2);
-    // One resize for each scan, a little after it began. The kernel rounds to whole pages of buckets.
+    // One resize for each scan, while it dumps. The kernel rounds to whole pages of buckets.
     let (begin, each) = std::sync::mpsc::channel();
+    let scanning = &AtomicBool::new(false);
     let retries = std::thread::scope(|scope| {
         scope.spawn(move || {
-            for (more, ()) in (1..).zip(each) {
-                std::thread::park_timeout(Duration::from_millis(30));
+            for (more, thread) in (1..).zip(each) {
+                while scanning.load(Ordering::SeqCst) && !is_dumping(thread) {
+                    std::thread::yield_now();
+                }
                 Buckets::set(usual.0 + 512 * more);
             }
         });
         node.enter(move || {
             let mut scanner = Scanner::new(Settings::default());
             while scanner.retries().resized < 3 && Instant::now() < deadline {
-                begin.send(()).expect("the other thread waits for it");
+                scanning.store(true, Ordering::SeqCst);
+                begin.send(rustix::thread::gettid()).expect("the other thread waits for it");
                 let scan = scanner.scan(OwnershipAges::default()).expect("one resize does not spoil every attempt");
+                scanning.store(false, Ordering::SeqCst);
                 let rows = scanner.table().v4();
                 assert!(
                     rows.len() == STANDING as usize && rows.iter().all(|row| row.count == 1),

@@ -76,7 +76,7 @@ impl Answer {
         let index = api.index.read();
         if self.stage == Stage::Head {
             self.stage = Stage::Identities;
-            // The cursor is that of the beginning: what changes while later chunks are written is told again next time.
+            // The cursor is that of the beginning: what changes while later chunks are written is sent again next time.
             put(chunk, format_args!(r#"{{"cursor":"{}","identities":{{"#, index.cursor()));
         }
         let until = self.next + LOOKUPS;

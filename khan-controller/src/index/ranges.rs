@@ -178,7 +178,7 @@ fn length_key(range: IpNet) -> (bool, u8) {
 
 /// The block that a known address is counted in: a neighbourhood where a pod has it and no stranger can have the rest,
 /// otherwise the address itself. So the hosts between nodes stay outside, and agents do not ask for the internet's addresses
-/// beside a load balancer's.
+/// next to a load balancer's.
 fn block(ip: IpAddr, pods: bool) -> IpNet {
     let length = match ip {
         _ if !pods => return ip.into(),

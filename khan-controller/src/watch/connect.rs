@@ -53,7 +53,7 @@ pub(crate) async fn connect(kubeconfig: Option<&Path>) -> Result<Connection, Con
             Err(_) => Config::infer().await.map_err(ConnectError::Nowhere)?,
         },
     };
-    // Failures have to be seen here to be told and counted; kube would try for minutes without a word.
+    // Failures have to be seen here to be logged and counted; kube would retry silently for minutes.
     config.default_retry = false;
     let url = config.cluster_url.to_string();
     let last_response = LastResponse::new();

@@ -24,8 +24,8 @@ use crate::kubernetes::{Manifest, Object, Resource};
 use crate::metrics::Metrics;
 use crate::shared_index::SharedIndex;
 
-/// How often it is looked at whether a failure has passed.
-const HEARING_PERIOD: Duration = Duration::from_millis(500);
+/// How often to check whether a failure has passed.
+const RECOVERY_PERIOD: Duration = Duration::from_millis(500);
 
 /// Why following ended; a new list comes next.
 enum End {
@@ -98,7 +98,7 @@ impl Follower {
                 End::Unlisted(failure) if self.is_absent(&failure) => self.absent().await,
                 End::Unlisted(failure) if self.streaming.failed(listing, &failure) => {
                     self.metrics.restarted(self.resource, "no_streaming");
-                    info!(resource = %self.resource, "Reads the list page by page, as it cannot be streamed: {}", failure.sentence);
+                    info!(resource = %self.resource, "Reading the list page by page because it cannot be streamed: {}", failure.sentence);
                     if let Some(guard) = &self.pending {
                         guard.explain(failure.sentence);
                     }
@@ -132,7 +132,7 @@ impl Follower {
                 None => tokio::select! {
                     event = events.next() => event,
                     // kube reconnects without an event, so a quiet resource would look lost for as long as it is quiet.
-                    () = sleep(HEARING_PERIOD), if self.trouble.is_some() => {
+                    () = sleep(RECOVERY_PERIOD), if self.trouble.is_some() => {
                         if self.trouble.as_ref().is_some_and(|t| self.last_response.age(self.resource).is_some_and(|age| age < t.at.elapsed())) {
                             self.works();
                         }
@@ -160,7 +160,7 @@ impl Follower {
                             complete_by = None;
                             self.absent = 0;
                             if self.streaming.complete(listing, Instant::now().into_std()) {
-                                info!(resource = %self.resource, "The server does not stream lists; pages it is from now on");
+                                info!(resource = %self.resource, "The server does not stream lists; reading them page by page from now on");
                             }
                         }
                         _ => {}
@@ -172,7 +172,7 @@ impl Follower {
                     if complete_by.is_some() || self.is_absent(&failure) {
                         return End::Unlisted(failure);
                     }
-                    // After these kube would list by itself, and only in the way that it was told at first.
+                    // After these kube would list by itself, and only in the way that it was configured with.
                     if failure.reason == "gone" || matches!(error, watcher::Error::NoResourceVersion) {
                         return End::Lost(failure);
                     }
@@ -273,12 +273,12 @@ impl Follower {
     fn works(&mut self) {
         self.backoff.reset();
         if self.trouble.take().is_some() {
-            info!(resource = %self.resource, "Hears the API server again");
+            info!(resource = %self.resource, "The API server responds again");
         }
     }
 }
 
-/// Objects that were complained about, so that each is named once and not with each of its updates.
+/// Objects that a warning named, so that each is named once and not with each of its updates.
 #[derive(Debug, Default)]
 struct Refused(std::collections::HashSet<String>);
 

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::reason::Failure;
 use crate::kubernetes::Resource;
 
-/// Causes of one trouble that are told apart; a server that invents more is only reminded of.
+/// Causes of one failure that are logged as they come; further ones only show in the reminders.
 const MOST_CAUSES: usize = 8;
 
 /// What does not work for one resource.
