@@ -20,7 +20,7 @@ use crate::flows::{Address, Flow, Sink};
 
 pub use bound::Homes;
 pub use cells::{Cell, Word};
-pub use class::{Class, State, Unclosed};
+pub use class::{Class, Unclosed, state};
 pub use ownership_ages::OwnershipAges;
 
 pub(crate) use dedup::Dedup;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bounded;
 use crate::snapshot::Endpoint;
-use crate::state::Protocol;
-use crate::text::{Label, Name};
+use crate::state::{Protocol, State};
+use crate::text::Name;
 use crate::time::Timestamp;
 
 /// A bounded sample of a node's connections.
@@ -34,8 +34,8 @@ pub struct ConnectionSample {
 pub struct Connection {
     /// Transport.
     pub protocol: Protocol,
-    /// As in a [row's](crate::snapshot::Row::states) states.
-    pub state: Label,
+    /// State.
+    pub state: State,
     /// Original tuple: the client.
     pub src: IpAddr,
     /// The client's port.

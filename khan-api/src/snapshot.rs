@@ -12,7 +12,7 @@ use crate::bounded;
 use crate::node_port::{MAX_NODE_PORTS, ServicePort};
 use crate::owner::{self, Owner, read_flat};
 use crate::resolve::Cursor;
-use crate::state::Protocol;
+use crate::state::{Protocol, State};
 use crate::text::{Label, Name, Sentence, ShownUrl};
 use crate::time::Timestamp;
 
@@ -180,10 +180,9 @@ pub struct Row {
     pub side: Side,
     /// Connections.
     pub connections: u64,
-    /// Of those, how many are in each state: [`TcpState`](crate::TcpState) names for TCP (`OFFLOAD` for entries that
-    /// a flow table took over), `UNREPLIED`, `REPLIED` and `ASSURED` for UDP and SCTP.
+    /// Of those, how many are in each state.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "bounded::map::<_, _, _, 32>")]
-    pub states: BTreeMap<Label, u64>,
+    pub states: BTreeMap<State, u64>,
     /// Established TCP connections by time since the last packet.
     #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
     pub idle: IdleHistogram,
@@ -252,6 +251,7 @@ impl Rest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::TcpState;
 
     #[test]
     fn idle_buckets_end_where_they_say() {
@@ -270,7 +270,7 @@ mod tests {
             protocol: Protocol::Tcp,
             side: Side::Client,
             connections: 3,
-            states: BTreeMap::from([("ESTABLISHED".into(), 3)]),
+            states: BTreeMap::from([(State::Tcp(TcpState::Established), 3)]),
             idle: IdleHistogram::default(),
             idle_connections: 0,
             client_unclosed: 0,

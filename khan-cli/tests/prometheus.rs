@@ -118,7 +118,7 @@ fn page(snapshot: &Snapshot) -> String {
                 row.port,
             );
             *lines.entry(labels.clone()).or_default() += n;
-            if state == "ESTABLISHED" && row.idle_connections > 0 {
+            if *state == "ESTABLISHED".into() && row.idle_connections > 0 {
                 *idle.entry(labels).or_default() += row.idle_connections;
             }
         }
@@ -215,7 +215,7 @@ impl Bench {
         snapshot.connections += more;
         let row = &mut snapshot.rows[0];
         row.connections += more;
-        *row.states.get_mut("ESTABLISHED").unwrap() += more;
+        *row.states.get_mut(&"ESTABLISHED".into()).unwrap() += more;
     }
 
     fn ask_agents(&self) -> Feed {

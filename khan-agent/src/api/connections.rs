@@ -27,7 +27,7 @@ use crate::budget::{Budget, Spent, Turn};
 use crate::flows::{Details, Dump, DumpError, Flow, NodeTables, Sink};
 use crate::identities::Identities;
 use crate::scan::timed;
-use crate::table::{Dedup, Seeds, State as FlowState};
+use crate::table::{Dedup, Seeds, state};
 
 const DEFAULT_LIMIT: usize = 50;
 const LARGEST_LIMIT: usize = 1000;
@@ -161,7 +161,7 @@ pub struct Filter {
     dst: Vec<IpNet>,
     any: Vec<IpNet>,
     port: Vec<u16>,
-    state: Vec<String>,
+    state: Vec<khan_api::State>,
     protocol: Vec<u8>,
     reply_dst: Option<IpAddr>,
     reply_port: Option<u16>,
@@ -183,7 +183,7 @@ impl Filter {
                 "dst" => filter.dst.push(net()?),
                 "any" => filter.any.push(net()?),
                 "port" => filter.port.push(value.parse().map_err(|_| wrong("a port"))?),
-                "state" => filter.state.push(value.to_uppercase()),
+                "state" => filter.state.push((&*value).into()),
                 "protocol" => {
                     let known = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == value.to_lowercase());
                     filter.protocol.push(known.ok_or_else(|| wrong("tcp, udp or sctp"))? as u8);
@@ -213,7 +213,7 @@ impl Filter {
             && within(&self.src, &[src])
             && within(&self.dst, &[dst, backend])
             && within(&self.any, &[src, dst, backend])
-            && (self.state.is_empty() || self.state.iter().any(|state| state == FlowState::of(flow).as_str()))
+            && (self.state.is_empty() || self.state.contains(&state(flow).into()))
     }
 }
 
@@ -291,7 +291,7 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
         let (original, reply) = (flow.original, flow.reply);
         let connection = Connection {
             protocol,
-            state: FlowState::of(flow).as_str().into(),
+            state: state(flow).into(),
             src: original.src.ip(),
             src_port: original.src_port,
             dst: original.dst.ip(),

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use khan_api::KnownState;
 use khan_api::snapshot::Side;
 
 use super::labels::{self, End, Fragments};
@@ -88,7 +89,7 @@ pub(super) struct Tails {
 }
 
 /// What a tail can depend on; parts that it does not depend on are zero.
-type TailKey = (Side, u16, u16, u8, &'static str, u32, u32);
+type TailKey = (Side, u16, u16, u8, Option<KnownState>, u32, u32);
 
 impl Tails {
     fn new(settings: &Settings) -> Self {
@@ -104,13 +105,13 @@ impl Tails {
 
     fn of(&mut self, snapshot: &Snapshot, row: &Row) -> u32 {
         let side = snapshot.side(row.src);
-        let mut key: TailKey = (side, 0, 0, 0, "", 0, 0);
+        let mut key: TailKey = (side, 0, 0, 0, None, 0, 0);
         for extra in &self.extras {
             match extra {
                 ExtraLabel::DstPort => key.1 = if self.backend { row.backend_port } else { row.port },
                 ExtraLabel::Zone => key.2 = row.zone,
                 ExtraLabel::Transport => key.3 = row.class.protocol() as u8,
-                ExtraLabel::State => key.4 = row.class.state().as_str(),
+                ExtraLabel::State => key.4 = Some(row.class.state()),
                 ExtraLabel::Service => key.5 = row.dst,
                 ExtraLabel::Backend => key.6 = row.backend,
                 ExtraLabel::Workload => {}

@@ -88,7 +88,7 @@ impl Snapshot {
         for row in rows {
             let count = u64::from(row.count);
             sum.connections += count;
-            *sum.states.entry(row.class.state().as_str().into()).or_default() += count;
+            *sum.states.entry(row.class.state().into()).or_default() += count;
             if let Some(bucket) = row.class.idle_bucket() {
                 sum.idle.0[bucket] += row.count;
             }

@@ -2,78 +2,20 @@
 //! row's key.
 
 use khan_api::snapshot::IdleHistogram;
-use khan_api::{Lifecycle, Protocol, TcpState};
+use khan_api::{KnownState, Protocol, State, TcpState};
 
 use crate::flows::{Flow, Status, Tcp};
 
-/// The state of a connection, TCP or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// A TCP state.
-    Tcp(TcpState),
-    /// TCP, forwarded by a flow table.
-    Offload,
-    /// UDP or SCTP: no answer seen.
-    Unreplied,
-    /// UDP or SCTP: answered, not assured.
-    Replied,
-    /// UDP or SCTP: answered and assured.
-    Assured,
-}
-
-impl State {
-    /// The value of the label `state`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp(state) => state.as_str(),
-            Self::Offload => "OFFLOAD",
-            Self::Unreplied => "UNREPLIED",
-            Self::Replied => "REPLIED",
-            Self::Assured => "ASSURED",
-        }
-    }
-
-    /// Where in its life a connection in this state is.
-    pub const fn lifecycle(self) -> Lifecycle {
-        match self {
-            Self::Tcp(state) => state.lifecycle(),
-            Self::Unreplied => Lifecycle::Opening,
-            Self::Offload | Self::Replied | Self::Assured => Lifecycle::Open,
-        }
-    }
-
-    /// Of an entry.
-    #[inline]
-    pub fn of(flow: &Flow) -> Self {
-        match (flow.protocol == Protocol::Tcp as u8, flow.tcp) {
-            (true, Some(tcp)) => Self::Tcp(tcp.state),
-            (true, None) if flow.status.has(Status::OFFLOAD) => Self::Offload,
-            (true, None) => Self::Tcp(TcpState::None),
-            (false, _) if !flow.status.has(Status::SEEN_REPLY) => Self::Unreplied,
-            (false, _) if flow.status.has(Status::ASSURED) => Self::Assured,
-            (false, _) => Self::Replied,
-        }
-    }
-
-    const fn number(self) -> u16 {
-        match self {
-            Self::Tcp(state) => state as u16,
-            Self::Offload => 10,
-            Self::Unreplied => 11,
-            Self::Replied => 12,
-            Self::Assured => 13,
-        }
-    }
-
-    fn from_number(number: u16) -> Self {
-        match number {
-            10 => Self::Offload,
-            11 => Self::Unreplied,
-            12 => Self::Replied,
-            13 => Self::Assured,
-            // Only `number` makes these, so there is always such a state.
-            tcp => Self::Tcp(u8::try_from(tcp).ok().and_then(TcpState::from_number).unwrap_or_default()),
-        }
+/// The state of an entry.
+#[inline]
+pub fn state(flow: &Flow) -> KnownState {
+    match (flow.protocol == Protocol::Tcp as u8, flow.tcp) {
+        (true, Some(tcp)) => State::Tcp(tcp.state),
+        (true, None) if flow.status.has(Status::OFFLOAD) => State::Offload,
+        (true, None) => State::Tcp(TcpState::None),
+        (false, _) if !flow.status.has(Status::SEEN_REPLY) => State::Unreplied,
+        (false, _) if flow.status.has(Status::ASSURED) => State::Assured,
+        (false, _) => State::Replied,
     }
 }
 
@@ -107,7 +49,7 @@ impl Class {
     /// that was before the address changed hands.
     #[inline]
     pub fn of(flow: &Flow, protocol: Protocol, idle: Option<u32>, idle_threshold: u32, gone: [bool; 3]) -> Self {
-        let state = State::of(flow);
+        let state = state(flow);
         let (mut bucket, mut is_idle) = (UNMEASURED, false);
         if state == State::Tcp(TcpState::Established)
             && let Some(idle) = idle
@@ -131,8 +73,11 @@ impl Class {
             Protocol::Udp => 1,
             Protocol::Sctp => 2,
         };
+        let Ok(number) = state.number();
+        #[expect(clippy::cast_possible_truncation, reason = "four bits hold every known state")]
+        let number = number as u16;
         let gone = gone.iter().rev().fold(0, |bits, gone| bits << 1 | u16::from(*gone));
-        Self(state.number() | protocol << 4 | bucket << 6 | u16::from(is_idle) << 9 | unclosed << 10 | gone << 12)
+        Self(number | protocol << 4 | bucket << 6 | u16::from(is_idle) << 9 | unclosed << 10 | gone << 12)
     }
 
     /// The same of a row that is a sum: of many clients, of many services and backends, or of both.
@@ -166,8 +111,12 @@ impl Class {
     }
 
     /// State.
-    pub fn state(self) -> State {
-        State::from_number(self.0 & 15)
+    pub const fn state(self) -> KnownState {
+        match State::from_number(self.0 as usize & 15) {
+            Some(state) => state,
+            // Not reached: `of` packs nothing but known states.
+            None => State::Tcp(TcpState::None),
+        }
     }
 
     /// Transport.
@@ -218,6 +167,8 @@ impl std::fmt::Debug for Class {
 
 #[cfg(test)]
 mod tests {
+    use khan_api::Lifecycle;
+
     use super::*;
 
     fn tcp(state: TcpState, flags_original: u8, flags_reply: u8) -> Flow {

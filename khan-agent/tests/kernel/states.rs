@@ -37,6 +37,6 @@ fn every_tcp_state_and_the_bits_of_the_others() -> Result {
     let rows = agent.scan(&node).to_api(usize::MAX).rows;
     let tcp = rows.iter().find(|row| row.protocol == Protocol::Tcp).expect("a TCP row");
     assert_eq!(tcp.connections, 55);
-    assert_eq!(tcp.states["SYN_SENT2"], 10);
+    assert_eq!(tcp.states[&"SYN_SENT2".into()], 10);
     Ok(())
 }

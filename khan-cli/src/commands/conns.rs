@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use khan_api::{Connection, ConnectionSample, Protocol};
+use khan_api::{Connection, ConnectionSample, KnownState, Protocol};
 
 use super::printer::Printer;
 use super::session;
@@ -11,7 +11,7 @@ use crate::args::{Cli, ConnsArgs};
 use crate::connect;
 use crate::feed::{DetailError, Feed, SampleRequest, Samples};
 use crate::model::view::RowRef;
-use crate::model::{LabelSelection, NodeState, Query, Selector, State, View};
+use crate::model::{LabelSelection, NodeState, Query, Selector, View};
 use crate::report::Report;
 use crate::report::scope::in_namespaces;
 use crate::report::single::{self, Owners, Single, owners};
@@ -175,16 +175,12 @@ fn protocol(text: &str) -> Result<Protocol, Failure> {
 }
 
 /// A single state; what it stands for is decided on the node.
-fn state(text: &str) -> Result<State, Failure> {
+fn state(text: &str) -> Result<KnownState, Failure> {
     let name = text.replace('-', "_").to_ascii_uppercase();
-    match State::from_name(&name) {
-        State::Untold => {
-            let names: Vec<_> = State::all().filter(|state| *state != State::Untold).map(State::as_str).collect();
-            let names = names.join(", ").to_ascii_lowercase();
-            Err(Failure::usage(format_args!("--state: {text:?} is not one of {names}")))
-        }
-        state => Ok(state),
-    }
+    KnownState::from_name(&name).ok_or_else(|| {
+        let names: Vec<_> = KnownState::all_known().map(|state| state.as_str().to_ascii_lowercase()).collect();
+        Failure::usage(format_args!("--state: {text:?} is not one of {}", names.join(", ")))
+    })
 }
 
 /// The addresses that any of the selectors means; a selector that is one address means it even if nobody knows it.

@@ -172,7 +172,7 @@ pub struct Count {
     pub port: u16,
     /// Transport, when told.
     pub protocol: Option<Protocol>,
-    /// State, or [`State::Untold`].
+    /// State, or [`UNTOLD`](super::state::UNTOLD).
     pub state: State,
     /// Which node counts these connections.
     pub side: Side,

@@ -12,7 +12,7 @@ use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::model::filter::{Filter, Flag, RowTerm};
 use crate::model::groups::past::Point;
-use crate::model::{GroupBy, Projection, Query, Row, Selector, SortBy, SourceKind, State, Sum, View};
+use crate::model::{GroupBy, Projection, Query, Row, Selector, SortBy, SourceKind, Sum, View, state};
 use metadata::Metadata;
 
 /// A column of connections.
@@ -129,7 +129,7 @@ pub static COLUMNS: [Column; 19] = [
     Column::new(
         Head::text("state", "STATE"),
         "connection tracking state",
-        Value::Row(|row| row.state.map_or(Cell::Missing, |state| Cell::text(state.as_str()))),
+        Value::Row(|row| row.state.map_or(Cell::Missing, |state| Cell::text(state::name(state)))),
     )
     .sorts(SortBy::State)
     .where_grouped(|by| by.state)
@@ -294,7 +294,7 @@ fn name(row: &Row) -> String {
     if row.behind.is_some() {
         name = format!("{name}->{}", row.backend());
     }
-    let rest = [row.node.as_deref(), row.protocol.map(Protocol::as_str), row.state.map(State::as_str)];
+    let rest = [row.node.as_deref(), row.protocol.map(Protocol::as_str), row.state.map(state::name)];
     let parts = std::iter::once(&*name).filter(|name| !name.is_empty()).chain(rest.into_iter().flatten());
     parts.collect::<Vec<_>>().join(" ")
 }
@@ -332,7 +332,7 @@ impl<'a> Item<'a> {
             node: row.node.as_deref(),
             port: row.port,
             protocol: row.protocol,
-            state: row.state.map(State::as_str),
+            state: row.state.map(state::name),
             delta: row.change.map(|change| change.delta),
             delta_seconds: row.change.map(|change| change.over.as_secs_f64()),
             rate_per_minute: row.change.map(|change| (change.per_minute() * 1000.0).round() / 1000.0),

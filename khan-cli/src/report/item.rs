@@ -50,7 +50,7 @@ impl From<&Sum> for Counts {
     fn from(sum: &Sum) -> Self {
         Self {
             connections: sum.connections,
-            states: sum.states.ranked().into_iter().map(|(state, n)| (state.as_str(), n)).collect(),
+            states: sum.states.ranked().into_iter().collect(),
             established_percent: sum.states.established_percent(),
             idle_connections: sum.idle_connections,
             idle_histogram: sum.idle,

@@ -83,7 +83,7 @@ fn seconds(n: Option<u64>) -> Cell {
 fn columns<'a>() -> [Column<Row<'a>>; 14] {
     [
         Column::new(Head::text("protocol", "PROTO"), |row| Cell::text(row.c.protocol.as_str())),
-        Column::new(Head::text("state", "STATE"), |row| Cell::text(&row.c.state)),
+        Column::new(Head::text("state", "STATE"), |row| Cell::text(row.c.state.as_str())),
         Column::new(Head::text("source", "SOURCE"), |row| socket(row.c.src, row.c.src_port)),
         Column::new(Head::text("destination", "DESTINATION"), |row| socket(row.c.dst, row.c.dst_port)),
         Column::new(Head::text("backend", "BACKEND"), |row| {

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use khan_api::{Lifecycle, Protocol};
+use khan_api::{Lifecycle, Protocol, TcpState};
 
 use super::lex::{self, Word};
 use super::{Compare, Filter, FilterError, Flag, GroupTerm, Measure, Not, RowTerm, StateTerm};
@@ -131,14 +131,13 @@ fn state(text: &str) -> Result<StateTerm, String> {
         "open" => StateTerm::Part(Lifecycle::Open),
         "opening" => StateTerm::Part(Lifecycle::Opening),
         "closed" => StateTerm::Part(Lifecycle::Closed),
-        "est" => StateTerm::One(State::from_name("ESTABLISHED")),
+        "est" => StateTerm::One(State::Tcp(TcpState::Established)),
         _ => match State::from_name(&name) {
-            State::Untold => {
-                let names: Vec<_> =
-                    State::all().map(|s| s.as_str().to_ascii_lowercase()).filter(|s| s != "-").collect();
+            Some(state) => StateTerm::One(state),
+            None => {
+                let names: Vec<_> = State::all_known().map(|state| state.as_str().to_ascii_lowercase()).collect();
                 return Err(format!("{text:?} is no state (states: {}, open, opening, closed)", names.join(", ")));
             }
-            state => StateTerm::One(state),
         },
     })
 }

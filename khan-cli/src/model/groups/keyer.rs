@@ -3,7 +3,7 @@
 use crate::model::group_by::{GroupBy, RowKey};
 use crate::model::group_end::{Grain, GroupEnd};
 use crate::model::hash::{MixMap, chain};
-use crate::model::state::State;
+use crate::model::state::{self, State};
 use crate::model::view::{RowRef, View};
 
 /// No end, no node.
@@ -52,8 +52,8 @@ impl Keyer {
         if by.port || by.protocol || by.state {
             let port = if by.port { u128::from(row.row.port) + 1 } else { 0 };
             let protocol = if by.protocol { row.row.protocol.map_or(1, |p| p as u128) } else { 0 };
-            let state = if by.state { state.map_or(0, |s| s.index() as u128 + 1) } else { 0 };
-            key = chain(key, port << 32 | protocol << 16 | state);
+            let state = state.filter(|_| by.state).map_or(0, state::key);
+            key = chain(key, (port << 32 | protocol << 16) ^ state);
         }
         RowKey(key)
     }

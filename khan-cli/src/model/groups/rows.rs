@@ -16,7 +16,7 @@ use crate::model::group_by::{GroupBy, RowKey};
 use crate::model::group_end::GroupEnd;
 use crate::model::growth::Growth;
 use crate::model::query::{Query, SortBy};
-use crate::model::state::State;
+use crate::model::state::{self, State};
 use crate::model::view::{Remainder, View};
 
 /// How many rows get a trend; more are never on a screen at once.
@@ -244,15 +244,14 @@ impl<P: Past> Gauge<'_, P> {
             SortBy::Destination => ends(),
             SortBy::Port => a.group.port.cmp(&b.group.port),
             SortBy::Node => node(a.group.node).cmp(&node(b.group.node)),
-            SortBy::State => a.group.state.map(State::as_str).cmp(&b.group.state.map(State::as_str)),
+            SortBy::State => a.group.state.map(state::name).cmp(&b.group.state.map(state::name)),
         };
         let first = if self.query.sort.reverse { first.reverse() } else { first };
         // Equal rows keep one order, so that lists do not flicker.
-        first
-            .then_with(|| sum(|sum| sum.connections))
-            .then_with(sources)
-            .then_with(ends)
-            .then_with(|| (a.group.port, a.group.state, a.group.key).cmp(&(b.group.port, b.group.state, b.group.key)))
+        first.then_with(|| sum(|sum| sum.connections)).then_with(sources).then_with(ends).then_with(|| {
+            let place = |group: &Group| (group.port, group.state.map(state::number), group.key);
+            place(a.group).cmp(&place(b.group))
+        })
     }
 }
 

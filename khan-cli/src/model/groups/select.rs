@@ -9,7 +9,7 @@ use crate::model::filter::{Filter, Not, RowTerm, StateTerm};
 use crate::model::group_by::RowKey;
 use crate::model::query::Query;
 use crate::model::selector::{Glob, Selector};
-use crate::model::state::State;
+use crate::model::state::{State, UNTOLD};
 use crate::model::view::{RowRef, View};
 
 /// Calls `add` with every row of the query's scope that passes its row terms: once, or once per state where states
@@ -146,7 +146,7 @@ impl StateTerm {
     fn holds(self, state: State) -> bool {
         match self {
             Self::One(one) => one == state,
-            Self::Part(part) => state != State::Untold && state.lifecycle() == part,
+            Self::Part(part) => state != UNTOLD && state.lifecycle() == part,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use khan_api::TcpState;
 
-use crate::model::state::{State, StateCounts};
+use crate::model::state::{State, StateCounts, UNTOLD};
 use crate::model::table::detail::Detail;
 use crate::model::view::RowRef;
 
@@ -80,7 +80,7 @@ pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous
     sum.connections = connections;
     sum.ghosts = if previous { connections } else { 0 };
     sum.stale = if row.stale { connections } else { 0 };
-    let untold = state == State::Untold && states.told() == 0;
+    let untold = state == UNTOLD && states.told() == 0;
     if !untold && state != State::Tcp(TcpState::Established) {
         sum.idle = [0; 5];
         sum.idle_connections = 0;

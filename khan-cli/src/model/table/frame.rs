@@ -5,14 +5,14 @@ use std::sync::Arc;
 use khan_api::bounded::list;
 use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
-use khan_api::{Label, Name, Protocol, ServicePort};
+use khan_api::{Name, Protocol, ServicePort, State};
 use serde::{Deserialize, Serialize};
 
 use super::detail::Details;
 use super::rows::{Rows, Span};
 use super::{NodeTable, Row};
 use crate::model::endpoint::{Endpoint, Pool};
-use crate::model::state::State;
+use crate::model::state::{counted, name};
 
 /// A [`NodeTable`] on file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub struct RowFrame {
     side: Side,
     connections: u32,
     #[serde(deserialize_with = "list::<_, _, 32>")]
-    states: Vec<(Label, u32)>,
+    states: Vec<(State, u32)>,
     #[serde(default, skip_serializing_if = "IdleHistogram::is_empty")]
     idle: IdleHistogram,
     #[serde(default)]
@@ -68,7 +68,7 @@ impl From<&NodeTable> for TableFrame {
             protocol: row.protocol,
             side: row.side,
             connections: row.connections,
-            states: table.states(row).iter().map(|(state, n)| (state.as_str().into(), *n)).collect(),
+            states: table.states(row).iter().map(|(state, n)| (name(*state).into(), *n)).collect(),
             idle: details.histogram,
             idle_connections: details.idle,
             client_unclosed: details.client_unclosed,
@@ -112,7 +112,7 @@ impl TableFrame {
                 client_unclosed: frame.client_unclosed,
                 server_unclosed: frame.server_unclosed,
             };
-            rows.add(row, frame.states.iter().map(|(name, n)| (State::from_name(name), *n)), details);
+            rows.add(row, frame.states.iter().map(|(state, n)| (counted(state.clone()), *n)), details);
         }
         NodeTable::build(&self.id, &self.endpoints, rows, self.rest, self.node_ports.clone(), pool)
     }

@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer};
 use super::detail::{Detail, Details};
 use super::{Count, Row};
 use crate::model::endpoint::Endpoint;
-use crate::model::state::State;
+use crate::model::state::{State, UNTOLD, counted};
 
 /// A snapshot as it comes from an agent: what would be large is held small.
 pub type Heard = Snapshot<Endpoints, Rows>;
@@ -62,7 +62,7 @@ impl Rows {
     /// Takes a row of the wire.
     pub(super) fn push(&mut self, wire: &WireRow) {
         let told = wire.states.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
-        let states = wire.states.iter().map(|(name, n)| (State::from_name(name), narrow(*n)));
+        let states = wire.states.iter().map(|(state, n)| (counted(state.clone()), narrow(*n)));
         let untold = wire.connections.checked_sub(told).filter(|n| *n > 0);
         let row = Row {
             src: wire.src,
@@ -82,7 +82,7 @@ impl Rows {
             client_unclosed: narrow(wire.client_unclosed),
             server_unclosed: narrow(wire.server_unclosed),
         };
-        self.add(row, states.chain(untold.map(|n| (State::Untold, narrow(n)))), details);
+        self.add(row, states.chain(untold.map(|n| (UNTOLD, narrow(n)))), details);
     }
 
     /// Takes a row that has one state.

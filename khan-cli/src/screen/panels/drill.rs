@@ -78,7 +78,7 @@ fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     canvas.put(0, 0, "by state", styles.head);
     canvas.put_right(end, 0, "CONNS", styles.head);
     let mut lines: Vec<(&str, u64, Style)> =
-        sum.states.ranked().into_iter().take(4).map(|(state, n)| (state.as_str(), n, styles.text)).collect();
+        sum.states.ranked().into_iter().take(4).map(|(state, n)| (state, n, styles.text)).collect();
     let oddities = [
         ("client must close", sum.client_unclosed, styles.warn),
         ("server must close", sum.server_unclosed, styles.warn),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::feed::{SampleRequest, Samples};
-use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, State, View, project};
+use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, View, project, state};
 
 use super::cursor::Cursor;
 use crate::screen::layout::drill::{Contents, height};
@@ -203,7 +203,7 @@ pub fn title(row: &Row) -> String {
     if row.behind.is_some() {
         let _ = write!(title, " -> {}", row.backend());
     }
-    let words = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(State::as_str)];
+    let words = [row.node.as_deref(), row.protocol.map(khan_api::Protocol::as_str), row.state.map(state::name)];
     for word in words.into_iter().flatten() {
         title = if title.is_empty() { word.to_owned() } else { format!("{title} {word}") };
     }

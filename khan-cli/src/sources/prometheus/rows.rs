@@ -7,6 +7,7 @@ use khan_api::snapshot::{Endpoint as Wire, Side};
 use khan_api::{Kind, OwnerRef, Protocol};
 
 use super::answer::Labels;
+use crate::model::state::counted;
 use crate::model::table::Count;
 use crate::model::{Endpoint, NodeTable, Pool, State};
 
@@ -64,7 +65,7 @@ impl Rows {
         let (src, dst) = (self.number(labels, &SRC, side, pool), self.number(labels, &DST, side, pool));
         let port = labels.get("dst_port").parse().unwrap_or(0);
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == labels.get("transport"));
-        let state = State::from_name(labels.get("state"));
+        let state = counted(labels.get("state").into());
         let count = Count { src, dst, port, protocol, state, side, connections, idle_connections: 0 };
         ((src, dst, port, protocol, state, side), count)
     }
