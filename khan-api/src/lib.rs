@@ -5,6 +5,7 @@
 //! part can talk to an older one.
 
 pub mod bounded;
+pub mod cidr;
 pub mod duration;
 pub mod external;
 pub mod routes;
@@ -18,8 +19,9 @@ pub mod resolve;
 pub mod snapshot;
 pub mod connection;
 
+pub use cidr::Cidr;
 pub use connection::{Connection, ConnectionSample};
-pub use external::{Cidr, ExternalNames};
+pub use external::ExternalNames;
 pub use identity::{Identity, PreviousOwner};
 pub use node_port::{NodePort, ServicePort};
 pub use owner::{Kind, Owner, OwnerRef};

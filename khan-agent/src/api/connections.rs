@@ -18,8 +18,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use ipnet::IpNet;
-use khan_api::{Connection, ConnectionSample, Protocol, Timestamp};
+use khan_api::{Cidr, Connection, ConnectionSample, Protocol, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Api;
@@ -157,9 +156,9 @@ fn sample_while(node: String, filter: Filter, waited_for: impl Fn() -> bool) -> 
 /// Which connections are asked for; an empty part asks for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    src: Vec<IpNet>,
-    dst: Vec<IpNet>,
-    any: Vec<IpNet>,
+    src: Vec<Cidr>,
+    dst: Vec<Cidr>,
+    any: Vec<Cidr>,
     port: Vec<u16>,
     state: Vec<khan_api::State>,
     protocol: Vec<u8>,
@@ -174,14 +173,11 @@ impl Filter {
         let mut filter = Self { limit: DEFAULT_LIMIT, ..Self::default() };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let wrong = |want: &str| format!("{name}: expected {want}, not `{value}`");
-            let net = || {
-                let one = value.parse::<IpAddr>().map(IpNet::from);
-                value.parse::<IpNet>().or(one).map_err(|_| wrong("an address or CIDR"))
-            };
+            let range = || value.parse().map_err(|_| wrong("an address or CIDR"));
             match &*name {
-                "src" => filter.src.push(net()?),
-                "dst" => filter.dst.push(net()?),
-                "any" => filter.any.push(net()?),
+                "src" => filter.src.push(range()?),
+                "dst" => filter.dst.push(range()?),
+                "any" => filter.any.push(range()?),
                 "port" => filter.port.push(value.parse().map_err(|_| wrong("a port"))?),
                 "state" => filter.state.push((&*value).into()),
                 "protocol" => {
@@ -201,8 +197,8 @@ impl Filter {
     }
 
     fn takes(&self, flow: &Flow) -> bool {
-        let within = |nets: &[IpNet], ips: &[IpAddr]| {
-            nets.is_empty() || nets.iter().any(|net| ips.iter().any(|ip| net.contains(ip)))
+        let within = |ranges: &[Cidr], ips: &[IpAddr]| {
+            ranges.is_empty() || ranges.iter().any(|range| ips.iter().any(|ip| range.contains(*ip)))
         };
         let (original, reply) = (flow.original, flow.reply);
         let (src, dst, backend) = (original.src.ip(), original.dst.ip(), reply.src.ip());

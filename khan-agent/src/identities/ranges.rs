@@ -1,6 +1,6 @@
 //! The prefixes that the cluster uses.
 
-use ipnet::IpNet;
+use khan_api::Cidr;
 
 use crate::flows::Address;
 
@@ -36,9 +36,8 @@ impl Ranges {
 }
 
 /// First and last address of a CIDR.
-fn bounds(net: IpNet) -> (Address, Address) {
-    let net = net.trunc();
-    (net.network().into(), net.broadcast().into())
+fn bounds(cidr: Cidr) -> (Address, Address) {
+    (cidr.network().into(), cidr.last().into())
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ fn state(text: &str) -> Result<KnownState, Failure> {
 pub fn addresses(view: &View, selectors: &[Selector]) -> Vec<IpAddr> {
     let mut seen = HashSet::new();
     let named = selectors.iter().filter_map(|selector| match selector {
-        Selector::Address(net) if net.prefix_len() == net.max_prefix_len() => Some(net.addr()),
+        Selector::Address(range) => range.single(),
         _ => None,
     });
     let known = view.endpoints.iter().filter(|endpoint| selectors.iter().any(|selector| selector.matches(endpoint)));

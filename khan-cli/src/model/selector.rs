@@ -1,11 +1,9 @@
 //! `TYPE/NAME` as on kubectl's command line, and the shorter forms that filters take.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
-use ipnet::IpNet;
-use khan_api::{Kind, OwnerRef};
+use khan_api::{Cidr, Kind, OwnerRef};
 
 use super::endpoint::Endpoint;
 
@@ -25,7 +23,7 @@ pub enum Selector {
     /// `node/NAME`: a node and everything on it.
     Node(Glob),
     /// `ip/ADDRESS`, `ip/CIDR`, or either alone.
-    Address(IpNet),
+    Address(Cidr),
     /// `type/external` and so on, or `external` alone.
     Kind(Kind),
     /// Anything else: part of a namespace, app, workload, name, node or address.
@@ -107,7 +105,7 @@ impl Selector {
             Self::Workload(namespace, glob) => kind == Kind::Pod && within(namespace) && glob.matches(workload),
             Self::Namespace(glob) => !ns.is_empty() && glob.matches(ns),
             Self::Node(glob) => !node.is_empty() && glob.matches(node),
-            Self::Address(net) => endpoint.ip.is_some_and(|ip| net.contains(&ip)),
+            Self::Address(range) => endpoint.ip.is_some_and(|ip| range.contains(ip)),
             Self::Kind(meant) => kind == *meant && endpoint.ip.is_some(),
             Self::Word(word) => {
                 endpoint.owner.texts().iter().any(|text| word.within(text))
@@ -139,8 +137,8 @@ impl FromStr for Selector {
         if text.is_empty() || text.ends_with('/') || text.starts_with('/') {
             return Err(SelectorError::Nameless(text.to_owned()));
         }
-        if let Some(net) = address(text) {
-            return Ok(Self::Address(net));
+        if let Some(range) = address(text) {
+            return Ok(Self::Address(range));
         }
         let Some((first, rest)) = text.split_once('/') else {
             return Ok(text.parse().map_or_else(|_| Self::Word(text.into()), Self::Kind));
@@ -175,9 +173,9 @@ impl FromStr for Selector {
     }
 }
 
-fn address(text: &str) -> Option<IpNet> {
+fn address(text: &str) -> Option<Cidr> {
     let text = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+    text.parse().ok()
 }
 
 impl fmt::Display for Selector {
@@ -193,8 +191,10 @@ impl fmt::Display for Selector {
             Self::Workload(ns, name) => scoped(f, "workload", ns, name),
             Self::Namespace(ns) => write!(f, "ns/{}", ns.0),
             Self::Node(node) => write!(f, "node/{}", node.0),
-            Self::Address(net) if net.prefix_len() == net.max_prefix_len() => write!(f, "{}", net.addr()),
-            Self::Address(net) => write!(f, "{net}"),
+            Self::Address(range) => match range.single() {
+                Some(ip) => write!(f, "{ip}"),
+                None => write!(f, "{range}"),
+            },
             Self::Kind(kind) => write!(f, "type/{kind}"),
             Self::Word(word) => f.write_str(&word.0),
         }

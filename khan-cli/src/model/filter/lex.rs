@@ -55,7 +55,7 @@ fn word(chars: &[char], at: &mut usize) -> Result<Word, FilterError> {
 
 fn is_address(chars: &[char]) -> bool {
     let text: String = chars.iter().take_while(|c| !c.is_whitespace() && **c != ',').collect();
-    text.parse::<std::net::Ipv6Addr>().is_ok() || text.parse::<ipnet::Ipv6Net>().is_ok()
+    text.contains(':') && text.parse::<khan_api::Cidr>().is_ok()
 }
 
 fn values(chars: &[char], at: &mut usize) -> Result<Vec<(String, usize, usize)>, FilterError> {

@@ -132,13 +132,10 @@ fn state(text: &str) -> Result<StateTerm, String> {
         "opening" => StateTerm::Part(Lifecycle::Opening),
         "closed" => StateTerm::Part(Lifecycle::Closed),
         "est" => StateTerm::One(State::Tcp(TcpState::Established)),
-        _ => match State::from_name(&name) {
-            Some(state) => StateTerm::One(state),
-            None => {
-                let names: Vec<_> = State::all_known().map(|state| state.as_str().to_ascii_lowercase()).collect();
-                return Err(format!("{text:?} is no state (states: {}, open, opening, closed)", names.join(", ")));
-            }
-        },
+        _ => StateTerm::One(State::from_name(&name).ok_or_else(|| {
+            let names: Vec<_> = State::all_known().map(|state| state.as_str().to_ascii_lowercase()).collect();
+            format!("{text:?} is no state (states: {}, open, opening, closed)", names.join(", "))
+        })?),
     })
 }
 

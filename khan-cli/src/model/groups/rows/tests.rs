@@ -84,7 +84,8 @@ fn a_row_opens_into_exactly_its_own_connections() {
     let query = Query { group_by: GroupBy::SOURCES, ..Query::default() };
     let row = &ask(&query).rows[1];
     let inner = ask(&query.within(row.key, GroupBy { state: true, ..GroupBy::NONE }));
-    let states: Vec<_> = inner.rows.iter().map(|row| (row.state.map(state::name).unwrap(), row.sum.connections)).collect();
+    let states: Vec<_> =
+        inner.rows.iter().map(|row| (row.state.map(state::name).unwrap(), row.sum.connections)).collect();
     assert_eq!(states, [("ESTABLISHED", 13), ("TIME_WAIT", 2)]);
     let again = query.within(row.key, GroupBy::EDGES);
     assert_eq!(again.filter.to_string().parse::<Filter>().unwrap(), again.filter);

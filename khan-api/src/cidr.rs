@@ -1,0 +1,167 @@
+//! Prefixes: what they are, and the one grammar that they have in flags, files, filters and the controller's answers.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A prefix: all addresses that share its leading bits. Host bits are zero, and an IPv4-mapped IPv6 prefix is the IPv4 prefix
+/// that it means, so equal prefixes are equal values however they are written.
+///
+/// ```
+/// use khan_api::Cidr;
+/// let range: Cidr = "10.9.8.7/8".parse().unwrap();
+/// assert_eq!(range.to_string(), "10.0.0.0/8");
+/// assert!(range.contains("::ffff:10.1.2.3".parse().unwrap()));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cidr {
+    // IPv4 is kept in its IPv4-mapped IPv6 form.
+    network: u128,
+    // Of that form: 96 more than the text says for IPv4.
+    length: u8,
+}
+
+impl Cidr {
+    /// The range of `length` leading bits around `ip`; `None` when the family has fewer bits.
+    pub fn new(ip: IpAddr, length: u8) -> Option<Self> {
+        let (bits, offset) = match ip {
+            IpAddr::V4(ip) => (ip.to_ipv6_mapped().to_bits(), 96),
+            IpAddr::V6(ip) => (ip.to_bits(), 0),
+        };
+        let length = length.checked_add(offset).filter(|length| *length <= 128)?;
+        Some(Self { network: bits & mask(length), length })
+    }
+
+    /// Its first address.
+    pub const fn network(self) -> IpAddr {
+        let ip = Ipv6Addr::from_bits(self.network);
+        match ip.to_ipv4_mapped() {
+            Some(ip) if self.length >= 96 => IpAddr::V4(ip),
+            _ => IpAddr::V6(ip),
+        }
+    }
+
+    /// How many leading bits its addresses share: at most 32 of an IPv4 address, 128 of an IPv6 address.
+    pub const fn length(self) -> u8 {
+        if self.network().is_ipv4() { self.length - 96 } else { self.length }
+    }
+
+    /// Its last address.
+    pub const fn last(self) -> IpAddr {
+        let ip = Ipv6Addr::from_bits(self.network | !mask(self.length));
+        match ip.to_ipv4_mapped() {
+            Some(ip) if self.length >= 96 => IpAddr::V4(ip),
+            _ => IpAddr::V6(ip),
+        }
+    }
+
+    /// Its only address, where it holds no other.
+    pub fn single(self) -> Option<IpAddr> {
+        (self.length == 128).then(|| self.network())
+    }
+
+    /// Whether `ip` lies in the range. An IPv4-mapped IPv6 address is its IPv4 address.
+    pub fn contains(self, ip: IpAddr) -> bool {
+        Self::at(ip, self.length) == Some(self)
+    }
+
+    /// The range around `ip` with this length of the IPv6 form; none where that is no range of the address's family.
+    pub(crate) fn at(ip: IpAddr, length: u8) -> Option<Self> {
+        let (network, v4) = match ip.to_canonical() {
+            IpAddr::V4(ip) => (ip.to_ipv6_mapped().to_bits(), true),
+            IpAddr::V6(ip) => (ip.to_bits(), false),
+        };
+        (length >= 96 || !v4).then_some(Self { network: network & mask(length), length })
+    }
+
+    /// Its length in the IPv6 form.
+    pub(crate) const fn mapped_length(self) -> u8 {
+        self.length
+    }
+}
+
+/// The range that holds only this address.
+impl From<IpAddr> for Cidr {
+    fn from(ip: IpAddr) -> Self {
+        let ip = match ip {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self { network: ip.to_bits(), length: 128 }
+    }
+}
+
+const fn mask(length: u8) -> u128 {
+    if length == 0 { 0 } else { u128::MAX << (128 - length) }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network(), self.length())
+    }
+}
+
+/// The text is not a CIDR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseCidrError;
+
+impl fmt::Display for ParseCidrError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a CIDR such as 203.0.113.0/24 or 2001:db8::/32, nor an address")
+    }
+}
+
+impl std::error::Error for ParseCidrError {}
+
+/// A bare address is the range that holds only itself. Host bits are cleared.
+impl FromStr for Cidr {
+    type Err = ParseCidrError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (ip, length) = text.split_once('/').map_or((text, None), |(ip, length)| (ip, Some(length)));
+        let ip: IpAddr = ip.parse().map_err(|_| ParseCidrError)?;
+        let whole = if ip.is_ipv4() { 32 } else { 128 };
+        let length = match length {
+            None => whole,
+            Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().map_err(|_| ParseCidrError)?,
+            Some(_) => return Err(ParseCidrError),
+        };
+        Self::new(ip, length).ok_or(ParseCidrError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_prints_as_it_is_written() {
+        for text in ["0.0.0.0/0", "10.0.0.0/8", "192.0.2.1/32", "::/0", "2001:db8::/32", "fd00::1/128"] {
+            assert_eq!(text.parse::<Cidr>().unwrap().to_string(), text);
+        }
+        assert_eq!("10.9.8.7/8".parse::<Cidr>().unwrap().to_string(), "10.0.0.0/8");
+        for text in ["10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0/8", "::/129", ""] {
+            assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
+        }
+        assert!("10.0.0.0/8".parse::<Cidr>().unwrap().contains("::ffff:10.2.3.4".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_range_has_two_ends_and_one_family() {
+        for (text, first, last) in [
+            ("10.1.0.0/16", "10.1.0.0", "10.1.255.255"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+            ("0.0.0.0/0", "0.0.0.0", "255.255.255.255"),
+            ("fd00::/64", "fd00::", "fd00::ffff:ffff:ffff:ffff"),
+            ("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ] {
+            let range: Cidr = text.parse().unwrap();
+            let [first, last] = [first, last].map(|ip| ip.parse::<IpAddr>().unwrap());
+            assert_eq!((range.network(), range.last()), (first, last));
+            assert!(range.contains(first) && range.contains(last));
+            assert_eq!(range.single(), (first == last).then_some(first));
+        }
+        let everything: Cidr = "::/0".parse().unwrap();
+        assert!(!everything.contains("10.0.0.1".parse().unwrap()) && everything.contains("fd00::1".parse().unwrap()));
+    }
+}
