@@ -1,12 +1,12 @@
 //! The command line, as clap reads it. Flags keep kubectl's spelling where kubectl has them, and each has a `KHAN_`
 //! variable.
 
-pub mod kube_args;
-pub mod output_args;
-pub mod prom_args;
-pub mod query_args;
-pub mod shell;
-pub mod source_args;
+pub(crate) mod kube_args;
+pub(crate) mod output_args;
+pub(crate) mod prom_args;
+pub(crate) mod query_args;
+pub(crate) mod shell;
+pub(crate) mod source_args;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,13 +1,13 @@
 //! One module per command: what it asks of a feed, and the report that it makes.
 
-pub mod printer;
-pub mod session;
-pub mod config;
-pub mod completion;
-pub mod version;
-pub mod agents;
-pub mod conns;
-pub mod leaks;
-pub mod top;
-pub mod who;
-pub mod doctor;
+pub(crate) mod printer;
+pub(crate) mod session;
+pub(crate) mod config;
+pub(crate) mod completion;
+pub(crate) mod version;
+pub(crate) mod agents;
+pub(crate) mod conns;
+pub(crate) mod leaks;
+pub(crate) mod top;
+pub(crate) mod who;
+pub(crate) mod doctor;

@@ -7,7 +7,7 @@ use clap::Command;
 use serde::Deserialize;
 
 /// Where the file is: what was given, else `khan/config.yaml` in the configuration folder of the user.
-pub fn path(given: Option<&Path>) -> Option<PathBuf> {
+pub(crate) fn path(given: Option<&Path>) -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = || variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")));
     given.map(Path::to_owned).or_else(|| Some(folder()?.join("khan/config.yaml")))
@@ -15,7 +15,7 @@ pub fn path(given: Option<&Path>) -> Option<PathBuf> {
 
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Values by a flag's long name.
     pub flags: BTreeMap<String, Vec<String>>,
     /// Keys of the terminal interface by an action's name.
@@ -24,7 +24,7 @@ pub struct Settings {
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// It cannot be read.
     #[error("configuration file {path}: {1}", path = .0.display())]
     File(PathBuf, std::io::Error),
@@ -55,7 +55,7 @@ struct File {
 }
 
 /// Reads the file; one that does not exist says nothing.
-pub fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
+pub(crate) fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
     let Some(path) = path else { return Ok(Settings::default()) };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -77,7 +77,7 @@ pub fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
 }
 
 /// Gives flags the file's values as their defaults, in every command that has them.
-pub fn apply(mut command: Command, settings: &Settings, path: &Path) -> Result<Command, ConfigError> {
+pub(crate) fn apply(mut command: Command, settings: &Settings, path: &Path) -> Result<Command, ConfigError> {
     for (name, values) in &settings.flags {
         let mut known = false;
         command = default(command, name, values, &mut known);
@@ -103,7 +103,7 @@ fn default(mut command: Command, name: &str, values: &[String], known: &mut bool
 }
 
 /// Variables that come before the file.
-pub fn overriding() -> Vec<(String, String)> {
+pub(crate) fn overriding() -> Vec<(String, String)> {
     let secret = |name: &str| name.contains("TOKEN") || name.contains("HEADER");
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("KHAN_"));
     let mut ours: Vec<_> =
@@ -113,7 +113,7 @@ pub fn overriding() -> Vec<(String, String)> {
 }
 
 /// A file in which every flag is named, explained, and commented out.
-pub fn template(command: &Command) -> String {
+pub(crate) fn template(command: &Command) -> String {
     let mut text = String::from("# Configuration of khan. A flag beats its KHAN_ variable, which beats this file.\n");
     let top = command.find_subcommand("top");
     let arguments = command.get_arguments().chain(top.into_iter().flat_map(Command::get_arguments));

@@ -1,9 +1,9 @@
 //! Flags to a started source. Which one is decided by what is configured, before anybody is asked: another source than the
 //! one that was meant gives another answer, so it never steps in when that fails.
 
-pub mod credentials;
-pub mod labelled;
-pub mod prometheus;
+pub(crate) mod credentials;
+pub(crate) mod labelled;
+pub(crate) mod prometheus;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use khan_serve::exit::{Failure, USAGE};
 
 /// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
 /// for no more.
-pub async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
+pub(crate) async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     if let Some(file) = &cli.source.replay {
         tracing::info!(file = %file.display(), "Reading a recording");
         return recording::replay(file, &NodeChoice::new(&cli.source.node))
@@ -108,7 +108,7 @@ const fn remedy(chosen: &Chosen) -> &'static str {
 }
 
 /// Whether flags, variables, a file at the usual place or a pod's service account lead to a cluster.
-pub fn is_cluster_configured(args: &KubeArgs) -> bool {
+pub(crate) fn is_cluster_configured(args: &KubeArgs) -> bool {
     args.is_explicit() || crate::sources::cluster::is_configured()
 }
 
@@ -135,12 +135,12 @@ async fn local(_: &Cli) -> Result<Feed, Failure> {
 }
 
 /// What other tools of the trade read, too.
-pub fn usual_prometheus() -> Option<String> {
+pub(crate) fn usual_prometheus() -> Option<String> {
     std::env::var("PROMETHEUS_URL").ok().filter(|url| !url.is_empty())
 }
 
 /// Agents, and nothing else.
-pub async fn agents(cli: &Cli) -> Result<Feed, Failure> {
+pub(crate) async fn agents(cli: &Cli) -> Result<Feed, Failure> {
     let http = credentials::agents(cli)?;
     let mut source = SourceInfo { kind: SourceKind::Agents, ..SourceInfo::default() };
     let targets = if cli.source.agent.is_empty() {
@@ -191,7 +191,7 @@ fn explain(error: &DiscoveryError) -> Failure {
 }
 
 /// The cluster that kubectl's flags lead to.
-pub async fn cluster(args: &KubeArgs) -> Result<Cluster, Failure> {
+pub(crate) async fn cluster(args: &KubeArgs) -> Result<Cluster, Failure> {
     let token = match (&args.token, &args.token_file) {
         (Some(token), _) => Some(token.clone()),
         (None, Some(path)) => {

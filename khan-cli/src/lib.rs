@@ -10,16 +10,18 @@
 
 #![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_serve::stderr")]
 
-pub mod duration;
+mod duration;
 pub mod model;
 pub mod feed;
 pub mod sources;
-pub mod report;
-pub mod output;
-pub mod config;
-pub mod args;
-pub mod logging;
-pub mod connect;
+mod report;
+mod output;
+mod config;
+mod args;
+mod logging;
+mod connect;
 pub mod screen;
-pub mod commands;
+mod commands;
 pub mod app;
+
+pub use args::{Cli, parse};

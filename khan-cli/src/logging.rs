@@ -16,7 +16,7 @@ use crate::args::output_args::OutputArgs;
 use khan_serve::exit::Failure;
 
 /// Installs the log that the flags ask for. `screen` tells that the terminal interface is about to open.
-pub fn install(output: &OutputArgs, screen: bool) -> Result<(), Failure> {
+pub(crate) fn install(output: &OutputArgs, screen: bool) -> Result<(), Failure> {
     let levels = levels(output.verbose, output.quiet);
     match &output.log_file {
         Some(path) => start(levels, Mutex::new(open(path)?), false),

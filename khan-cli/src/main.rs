@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use khan_cli::app;
-use khan_cli::args::{self, Cli};
+use khan_cli::{Cli, app};
 use khan_serve::exit::{self, Failure};
 use khan_serve::{descriptors, tls_provider};
 
@@ -11,7 +10,7 @@ use khan_serve::{descriptors, tls_provider};
 const LEAST_FILES: u64 = 32;
 
 fn main() -> ExitCode {
-    match args::parse() {
+    match khan_cli::parse() {
         Ok(cli) => exit::report("khan", run(cli)),
         Err(code) => code,
     }

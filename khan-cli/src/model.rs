@@ -20,25 +20,25 @@
 //! - [`Projection`] carries totals before and after the limit, so that "200 of 3,914 edges = 92.1 %" and `(other)` are exact.
 
 mod hash;
-pub mod state;
+pub(crate) mod state;
 
-pub mod endpoint;
+pub(crate) mod endpoint;
 pub mod node;
 pub mod table;
-pub mod view;
+pub(crate) mod view;
 mod undecided;
-pub mod merge;
+pub(crate) mod merge;
 
-pub mod label_selection;
-pub mod selector;
+pub(crate) mod label_selection;
+pub(crate) mod selector;
 
-pub mod group_end;
-pub mod group_by;
+pub(crate) mod group_end;
+pub(crate) mod group_by;
 pub mod filter;
-pub mod growth;
-pub mod query;
+pub(crate) mod growth;
+pub(crate) mod query;
 
-pub mod groups;
+pub(crate) mod groups;
 pub mod history;
 pub mod leak;
 

@@ -3,10 +3,10 @@
 //!
 //! A format is a variant of [`Format`], its name in [`FORMATS`], and how [`write`] writes it: all in this file.
 
-pub mod table;
-pub mod custom;
-pub mod delimited;
-pub mod shell;
+pub(crate) mod table;
+pub(crate) mod custom;
+pub(crate) mod delimited;
+pub(crate) mod shell;
 
 use std::io::{self, Write};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::report::Report;
 
 /// How a report is written; the value of `-o`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Aligned columns.
     #[default]
     Table,
@@ -58,7 +58,7 @@ const FORMATS: [(&str, Format); 12] = [
 
 /// Why a text is no format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
+pub(crate) enum FormatError {
     /// No format has this name.
     #[error(
         "--output: {0:?} is not one of table, wide, json, ndjson, yaml, csv, tsv, markdown, name, \
@@ -86,7 +86,7 @@ impl FromStr for Format {
 
 /// How a report is laid out.
 #[derive(Clone, Debug, Default)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// The format.
     pub format: Format,
     /// Names of the columns to print; empty for the usual ones.
@@ -100,7 +100,7 @@ pub struct Layout {
 }
 
 /// Writes a report.
-pub fn write(report: &Report, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn write(report: &Report, layout: &Layout, out: &mut dyn Write) -> io::Result<()> {
     match &layout.format {
         Format::Table | Format::Wide => table::write(report, layout, out),
         Format::Json => {

@@ -10,23 +10,23 @@
 //! single       single connections          (khan conns)
 //! ```
 
-pub mod cell;
-pub mod column;
-pub mod item;
-pub mod scope;
-pub mod connections;
-pub mod leaks;
-pub mod nodes;
-pub mod single;
+pub(crate) mod cell;
+pub(crate) mod column;
+pub(crate) mod item;
+pub(crate) mod scope;
+pub(crate) mod connections;
+pub(crate) mod leaks;
+pub(crate) mod nodes;
+pub(crate) mod single;
 
 use serde_json::Value;
 
-pub use cell::Cell;
-pub use column::{Column, Head};
+pub(crate) use cell::Cell;
+pub(crate) use column::{Column, Head};
 
 /// A command's answer.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub(crate) struct Report {
     /// `ConnectionList` and the like.
     pub kind: &'static str,
     /// Everything that is not a row; partial data must be visible here.
@@ -41,7 +41,7 @@ pub struct Report {
 
 /// A row.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
+pub(crate) struct Line {
     /// One for each column.
     pub cells: Vec<Cell>,
     /// The row for programs.
@@ -51,7 +51,7 @@ pub struct Line {
 }
 
 /// The name of every column that any report has.
-pub fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let connections = connections::COLUMNS.iter().map(|column| column.head.name);
     let others = [leaks::names(), nodes::names(), single::names()];
     connections.chain(others.into_iter().flatten())

@@ -10,7 +10,7 @@
 //! prometheus a server with Prometheus's HTTP API -> sums of series
 //! ```
 
-pub mod rbac;
+pub(crate) mod rbac;
 pub mod http_config;
 pub mod exchange;
 pub mod cluster;
@@ -19,6 +19,6 @@ mod staleness;
 pub mod agents;
 pub mod controller;
 #[cfg(target_os = "linux")]
-pub mod local;
+pub(crate) mod local;
 pub mod recording;
 pub mod prometheus;

@@ -10,6 +10,7 @@ use clap::Args;
 /// How to reach a server that speaks Prometheus's HTTP API.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Prometheus")]
+#[expect(clippy::struct_field_names, reason = "the names of the flags")]
 pub struct PromArgs {
     /// Base URL, or svc://NAMESPACE/SERVICE:PORT through the API server (--source auto also reads PROMETHEUS_URL where there is no kubeconfig)
     #[arg(long, global = true, env = "KHAN_PROMETHEUS_URL", value_name = "URL")]

@@ -72,6 +72,7 @@ pub struct QueryArgs {
 /// The leak rule's thresholds.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Leak rule")]
+#[expect(clippy::struct_field_names, reason = "the names of the flags")]
 pub struct LeakArgs {
     /// Share of the steps between snapshots that must not fall, 0 to 1
     #[arg(long, env = "KHAN_LEAK_RISING", value_name = "SHARE", value_parser = share,

@@ -13,7 +13,7 @@ use crate::report::nodes::report;
 use khan_serve::exit::{Failure, UNREACHABLE};
 
 /// Prints one row per node.
-pub async fn run(cli: &Cli) -> Result<(), Failure> {
+pub(crate) async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
     let query = Query { group_by: GroupBy::NODES, trend: Duration::ZERO, window: Duration::ZERO, ..Query::default() };
     let mut feed = connect::start(cli, &query).await?;

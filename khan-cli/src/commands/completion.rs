@@ -16,7 +16,7 @@ const KUBECTL: &str =
     "#!/bin/sh\n# kubectl asks this for completions of `kubectl khan`.\nexec khan __complete -- \"$@\"\n";
 
 /// Prints a completion script.
-pub fn run(shell: Shell) -> Result<(), Failure> {
+pub(crate) fn run(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     let command = &mut Cli::command();
     match shell {
@@ -32,7 +32,7 @@ pub fn run(shell: Shell) -> Result<(), Failure> {
 }
 
 /// Answers kubectl: one candidate a line with a tab before its description, then cobra's directive "no file completion".
-pub fn complete(words: &[OsString]) -> Result<(), Failure> {
+pub(crate) fn complete(words: &[OsString]) -> Result<(), Failure> {
     let mut line = vec![OsString::from("khan")];
     line.extend(words.iter().cloned());
     if words.is_empty() {
@@ -53,7 +53,7 @@ pub fn complete(words: &[OsString]) -> Result<(), Failure> {
 }
 
 /// Writes one page per command into a directory, or the first one to stdout.
-pub fn man(directory: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn man(directory: Option<&Path>) -> Result<(), Failure> {
     match directory {
         None => Ok(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?),
         Some(directory) => {

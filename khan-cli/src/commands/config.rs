@@ -10,7 +10,7 @@ use crate::config;
 use khan_serve::exit::Failure;
 
 /// Prints, or writes a file.
-pub fn run(cli: &Cli, action: ConfigAction) -> Result<(), Failure> {
+pub(crate) fn run(cli: &Cli, action: ConfigAction) -> Result<(), Failure> {
     let path = config::path(cli.output.config.as_deref());
     match action {
         ConfigAction::Path => match path {

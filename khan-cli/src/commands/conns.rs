@@ -23,7 +23,7 @@ const ADDRESSES: usize = 256;
 const MOST: usize = 1000;
 
 /// Prints a bounded sample.
-pub async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
+pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     let selectors = |flag: &'static str, texts: &[String]| -> Result<Vec<Selector>, Failure> {
         let parsed: Result<Vec<_>, _> = texts.iter().map(|text| text.parse()).collect();
         parsed.map_err(|error| Failure::usage(format_args!("{flag}: {error}")))
@@ -184,7 +184,7 @@ fn state(text: &str) -> Result<KnownState, Failure> {
 }
 
 /// The addresses that any of the selectors means; a selector that is one address means it even if nobody knows it.
-pub fn addresses(view: &View, selectors: &[Selector]) -> Vec<IpAddr> {
+pub(crate) fn addresses(view: &View, selectors: &[Selector]) -> Vec<IpAddr> {
     let mut seen = HashSet::new();
     let named = selectors.iter().filter_map(|selector| match selector {
         Selector::Address(range) => range.single(),

@@ -54,7 +54,7 @@ fn finding(check: &'static str, state: State, found: impl Into<String>, remedy: 
 }
 
 /// Looks at everything, prints, and fails when a check does, or when nothing can show connections.
-pub async fn run(cli: &Cli) -> Result<(), Failure> {
+pub(crate) async fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
     let mut findings = Vec::new();
     let cluster = match connect::cluster(&cli.kube).await {

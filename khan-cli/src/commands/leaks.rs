@@ -24,7 +24,7 @@ use khan_serve::stderr;
 
 /// Watches for the window, prints, and fails with 5 when asked to and a leak is likely. Ctrl-C ends the watch, and what it
 /// has given is judged.
-pub async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure> {
     let mut query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::configuration)?;
     query.limit = 0;
     let rule = args.leak.rule(args.query.window);

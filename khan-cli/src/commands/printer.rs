@@ -16,7 +16,7 @@ use khan_serve::stderr;
 /// Prints as the output flags say.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct Printer {
+pub(crate) struct Printer {
     layout: Layout,
     columns_are_typed: bool,
     quiet: bool,
@@ -29,7 +29,7 @@ pub struct Printer {
 
 impl Printer {
     /// Fails when a flag is wrong.
-    pub fn new(cli: &Cli) -> Result<Self, Failure> {
+    pub(crate) fn new(cli: &Cli) -> Result<Self, Failure> {
         let output = &cli.output;
         let format: Format = output.output.as_deref().unwrap_or_default().parse().map_err(Failure::configuration)?;
         let tty = std::io::stdout().is_terminal();
@@ -52,17 +52,17 @@ impl Printer {
     }
 
     /// The format.
-    pub fn format(&self) -> &Format {
+    pub(crate) fn format(&self) -> &Format {
         &self.layout.format
     }
 
     /// Prints a report; when it is empty, says so on stderr.
-    pub fn print(&mut self, report: &Report) -> Result<(), Failure> {
+    pub(crate) fn print(&mut self, report: &Report) -> Result<(), Failure> {
         self.print_at(report, Timestamp::now())
     }
 
     /// The same for one that shows how things were at `moment`, which `--timestamps` writes before it.
-    pub fn print_at(&mut self, report: &Report, moment: Timestamp) -> Result<(), Failure> {
+    pub(crate) fn print_at(&mut self, report: &Report, moment: Timestamp) -> Result<(), Failure> {
         let known = |name: &String| report.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         if !self.columns_are_typed {
             // What variables and the file say is for every command, and each takes of it what it has.
@@ -103,29 +103,29 @@ impl Printer {
     }
 
     /// Whether anything but the output is wanted.
-    pub fn speaks(&self) -> bool {
+    pub(crate) fn speaks(&self) -> bool {
         !self.quiet
     }
 
     /// One sentence for whoever reads stderr.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !text.is_empty() {
             stderr::line(output::table::clean(text));
         }
     }
 
     /// Notes what the answer lacks beside what its views say: one sentence.
-    pub fn lacks(&mut self, missing: impl Into<String>) {
+    pub(crate) fn lacks(&mut self, missing: impl Into<String>) {
         self.missing.push(missing.into());
     }
 
     /// Everything that is missing from the answer, one sentence each.
-    pub fn gaps(&self, view: &View) -> Vec<String> {
+    pub(crate) fn gaps(&self, view: &View) -> Vec<String> {
         view.gaps().into_iter().chain(self.missing.iter().cloned()).collect()
     }
 
     /// What the reader of a table would miss: nodes that are not in it, data that is old.
-    pub fn explain(&self, view: &View) {
+    pub(crate) fn explain(&self, view: &View) {
         for note in view.notes.iter().chain(&self.gaps(view)) {
             self.note(&format!("note: {note}"));
         }
@@ -142,7 +142,7 @@ impl Printer {
     }
 
     /// `--strict`: the one place that turns what is missing into an exit code.
-    pub fn judge(&self, view: &View) -> Result<(), Failure> {
+    pub(crate) fn judge(&self, view: &View) -> Result<(), Failure> {
         match &self.gaps(view)[..] {
             _ if !self.strict => Ok(()),
             [] => Ok(()),

@@ -14,7 +14,7 @@ use khan_serve::exit::Failure;
 
 /// What a feed begins with.
 #[derive(Debug)]
-pub struct Start {
+pub(crate) struct Start {
     /// The first view in which every node has answered or failed.
     pub view: Arc<View>,
     /// Views from before it, oldest first, from sources that know them: for [`crate::model::History::backfill`].
@@ -22,7 +22,7 @@ pub struct Start {
 }
 
 /// Waits for the first view in which every node has answered or failed; fails when none has answered.
-pub async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
+pub(crate) async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
     let view = feed.views.wait_for(|view| view.settled).await.map(|view| Arc::clone(&*view));
     let (mut trouble, mut past) = (None, Vec::new());
     // A source that knows the past tells it after the present, for a screen's sake.
@@ -53,20 +53,20 @@ pub async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
 }
 
 /// The next settled view other than `shown`; `None` when the source has ended.
-pub async fn next(feed: &mut Feed, shown: u64) -> Option<Arc<View>> {
+pub(crate) async fn next(feed: &mut Feed, shown: u64) -> Option<Arc<View>> {
     let view = feed.views.wait_for(|view| view.settled && view.id != shown).await;
     view.map(|view| Arc::clone(&*view)).ok()
 }
 
 /// When a view is looked at: now, or for a recording when it was made.
-pub fn moment(view: &View) -> Timestamp {
+pub(crate) fn moment(view: &View) -> Timestamp {
     if view.source.kind == SourceKind::Replay { view.assembled } else { Timestamp::now() }
 }
 
 /// The views of `--watch`, as many as `--count` says. A live source gives one each interval, in which the answers of many
 /// agents are together; a recording gives every view that it holds, and ends.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     recorded: Option<VecDeque<Arc<View>>>,
     interval: Duration,
     due: Instant,
@@ -75,13 +75,13 @@ pub struct Watch {
 
 impl Watch {
     /// Without `--watch` there is one view, the one that the feed starts with.
-    pub fn new(watch: bool, count: Option<u64>, interval: Duration) -> Self {
+    pub(crate) fn new(watch: bool, count: Option<u64>, interval: Duration) -> Self {
         let left = if watch { count.unwrap_or(u64::MAX) } else { 1 };
         Self { recorded: None, interval, due: Instant::now(), left }
     }
 
     /// The view to show first, and the past that belongs before it.
-    pub fn first(&mut self, start: Start) -> (Arc<View>, Vec<Arc<View>>) {
+    pub(crate) fn first(&mut self, start: Start) -> (Arc<View>, Vec<Arc<View>>) {
         let Start { view, past } = start;
         self.due = Instant::now() + self.interval.mul_f64(0.9);
         self.left = self.left.saturating_sub(1);
@@ -95,7 +95,7 @@ impl Watch {
     }
 
     /// The next one; `None` after the last.
-    pub async fn next(&mut self, feed: &mut Feed, shown: u64) -> Option<Arc<View>> {
+    pub(crate) async fn next(&mut self, feed: &mut Feed, shown: u64) -> Option<Arc<View>> {
         self.left = self.left.checked_sub(1)?;
         if let Some(recorded) = &mut self.recorded {
             return recorded.pop_front();

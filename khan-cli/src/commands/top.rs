@@ -29,7 +29,7 @@ async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
 }
 
 /// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
-pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
+pub(crate) fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
     let output = &cli.output;
     let text = args.once || output.output.is_some() || output.watch || output.count.is_some() || output.no_tui;
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -39,7 +39,7 @@ pub fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
 }
 
 /// Opens the terminal interface, and opens it again where its source is to be opened again.
-pub async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let output = &cli.output;
     let query = query(cli, args).await?;
     let options = screen::Options {
@@ -129,7 +129,7 @@ async fn again(
 }
 
 /// Prints a table, once or again and again.
-pub async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
     let mut printer = Printer::new(cli)?;
     let mut query = query(cli, args).await?;
     query.limit = args.query.limit.unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::report::{Cell, Head, Line, Report};
 use khan_serve::exit::Failure;
 
 /// Prints what this program is.
-pub fn run(cli: &Cli) -> Result<(), Failure> {
+pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     let mut printer = Printer::new(cli)?;
     if cli.output.output.is_none() {
         use std::io::Write;

@@ -1,8 +1,8 @@
 //! `khan who`: whose address is this, whose was it, who talks to it; and who hides behind a node that masquerades.
 
-pub mod identity;
-pub mod text;
-pub mod unmask;
+pub(crate) mod identity;
+pub(crate) mod text;
+pub(crate) mod unmask;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +27,7 @@ use unmask::Unmasked;
 
 /// What was asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub(crate) enum Subject {
     /// An address.
     Address(IpAddr),
     /// One end of a connection.
@@ -63,7 +63,7 @@ impl Subject {
 /// Everything that was found out.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// `khan.dev/v1`.
     pub api_version: &'static str,
     /// `Who`.
@@ -89,7 +89,8 @@ pub struct Answer {
 /// The other end, with counts.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Peer {
+#[expect(clippy::struct_field_names, reason = "the key in the JSON")]
+pub(crate) struct Peer {
     /// Whose connections these are, where the address has had several owners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
@@ -111,7 +112,7 @@ pub struct Peer {
 }
 
 /// Finds out and prints.
-pub async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
+pub(crate) async fn run(cli: &Cli, args: &WhoArgs) -> Result<(), Failure> {
     let subject: Subject =
         args.subject.parse().map_err(|error| Failure::usage(format_args!("{:?}: {error}", args.subject)))?;
     let printer = Printer::new(cli)?;

@@ -8,12 +8,12 @@ use crate::sources::http_config::HttpConfig;
 use khan_serve::exit::Failure;
 
 /// How to talk to agents (`--agent-config`).
-pub fn agents(cli: &Cli) -> Result<HttpConfig, Failure> {
+pub(crate) fn agents(cli: &Cli) -> Result<HttpConfig, Failure> {
     read("--agent-config", cli.source.agent_config.as_deref())
 }
 
 /// How to talk to khan-controller (`--controller-config`, and over it `--controller-token-file`).
-pub fn controller(cli: &Cli) -> Result<HttpConfig, Failure> {
+pub(crate) fn controller(cli: &Cli) -> Result<HttpConfig, Failure> {
     let mut config = read("--controller-config", cli.source.controller_config.as_deref())?;
     if let Some(file) = &cli.source.controller_token_file {
         config.bearer_token_file = Some(file.clone());
@@ -25,7 +25,7 @@ pub fn controller(cli: &Cli) -> Result<HttpConfig, Failure> {
 
 /// The way to agents' pods. The API server's proxy keeps a request's credentials for itself and shows no certificate, so
 /// what agents are to see of either goes through a port-forward.
-pub fn way(connect: Connect, config: &HttpConfig) -> Result<Connect, Failure> {
+pub(crate) fn way(connect: Connect, config: &HttpConfig) -> Result<Connect, Failure> {
     match connect {
         Connect::Auto if config.has_credentials() => Ok(Connect::PortForward),
         Connect::Proxy if config.has_credentials() => Err(Failure::usage(

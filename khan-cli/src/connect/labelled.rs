@@ -28,7 +28,7 @@ struct Meta {
 }
 
 /// The pods that `--selector` names, in the namespaces of `-n`; kept up to date as long as somebody holds them.
-pub async fn pods(args: &KubeArgs, selector: Option<&str>) -> Result<Option<LabelSelection>, Failure> {
+pub(crate) async fn pods(args: &KubeArgs, selector: Option<&str>) -> Result<Option<LabelSelection>, Failure> {
     let Some(selector) = selector.filter(|selector| !selector.is_empty()) else { return Ok(None) };
     let context = "--selector: only the API server knows labels, and ";
     let cluster = cluster(args).await.map_err(|failure| failure.within(context))?;

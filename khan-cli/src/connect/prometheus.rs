@@ -23,7 +23,7 @@ const LARGEST_ANSWER: usize = 128 << 20;
 const LEAST_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Asks the server at `url` what `query` needs, with its past.
-pub async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure> {
+pub(crate) async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure> {
     let mut source = SourceInfo { kind: SourceKind::Prometheus, ..SourceInfo::default() };
     let client = client(cli, url, &mut source).await?;
     let plan = Plan {
@@ -38,7 +38,7 @@ pub async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, Failure>
 }
 
 /// A client of the server at `url`.
-pub async fn client(cli: &Cli, url: &str, source: &mut SourceInfo) -> Result<Client, Failure> {
+pub(crate) async fn client(cli: &Cli, url: &str, source: &mut SourceInfo) -> Result<Client, Failure> {
     let bounds = Bounds { deadline: cli.prometheus.prometheus_timeout, body: LARGEST_ANSWER };
     let config = config(&cli.prometheus)?;
     match url.parse().map_err(|error: PrometheusUrlError| Failure::usage(format_args!("--prometheus-url {error}")))? {
@@ -58,7 +58,7 @@ pub async fn client(cli: &Cli, url: &str, source: &mut SourceInfo) -> Result<Cli
 }
 
 /// The file's settings, and over them those of single flags.
-pub fn config(args: &PromArgs) -> Result<HttpConfig, Failure> {
+pub(crate) fn config(args: &PromArgs) -> Result<HttpConfig, Failure> {
     let mut config = match &args.prometheus_config {
         Some(file) => {
             HttpConfig::read(file).map_err(|error| Failure::usage(format_args!("--prometheus-config {error}")))?

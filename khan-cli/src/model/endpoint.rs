@@ -6,7 +6,7 @@ use std::sync::Arc;
 use khan_api::snapshot::{self, Endpoint as Wire};
 
 /// Who has an address, in shared texts.
-pub type Owner = khan_api::Owner<Arc<str>, Arc<str>>;
+pub(crate) type Owner = khan_api::Owner<Arc<str>, Arc<str>>;
 
 /// An address and who has it, in shared texts.
 pub type Endpoint = snapshot::Endpoint<Arc<str>, Arc<str>>;

@@ -170,7 +170,7 @@ impl GroupEnd {
 }
 
 /// The text of the sum of what is not listed.
-pub const OTHER: &str = "(other)";
+pub(crate) const OTHER: &str = "(other)";
 
 impl fmt::Display for GroupEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -24,6 +24,6 @@ pub(crate) use group::{Groups, group};
 pub(crate) use keyer::Keyer;
 pub(crate) use select::select;
 
-pub use past::Past;
+pub(crate) use past::Past;
 pub use rows::{Projection, Row, project};
 pub use sum::Sum;

@@ -7,7 +7,7 @@ use std::fmt;
 pub use rule::LeakRule;
 
 /// A moment in seconds, and the connections then.
-pub type Sample = (f64, u64);
+pub(crate) type Sample = (f64, u64);
 
 /// Where single snapshots jitter, means over so many parts of the window are compared.
 const PARTS: usize = 12;

@@ -215,6 +215,6 @@ impl View {
 }
 
 /// The rule of [`View::rows`] in one sentence, for help screens and the JSON metadata.
-pub const COUNTING_RULE: &str = "Every connection is counted once: on its client's node, or on the server's node when the \
+pub(crate) const COUNTING_RULE: &str = "Every connection is counted once: on its client's node, or on the server's node when the \
                                  client's node has no reporting agent. Where the client's node is not known, it is \
                                  counted once for each pair of client and server address.";

@@ -25,14 +25,14 @@ pub(super) fn write(
 }
 
 /// The first path that leads nowhere in any row: a mistake, and not a value that is missing, since rows write those as null.
-pub fn unknown(report: &Report, columns: &[(String, Vec<String>)]) -> Option<String> {
+pub(crate) fn unknown(report: &Report, columns: &[(String, Vec<String>)]) -> Option<String> {
     let items = || report.rows.iter().map(|row| &row.item);
     let missing = columns.iter().find(|(_, path)| !report.rows.is_empty() && !items().any(|item| leads(item, path)))?;
     Some(missing.1.join("."))
 }
 
 /// The fields of the rows, as far as the first has them.
-pub fn names(report: &Report) -> Vec<&str> {
+pub(crate) fn names(report: &Report) -> Vec<&str> {
     let first = report.rows.first().and_then(|row| row.item.as_object());
     first.map(|item| item.keys().map(String::as_str).collect()).unwrap_or_default()
 }

@@ -2,15 +2,8 @@
 
 use std::borrow::Cow;
 
-/// `word` as one word of a POSIX shell, whatever it holds.
-///
-/// ```
-/// use khan_cli::output::shell::quote;
-/// assert_eq!(quote("shop"), "shop");
-/// assert_eq!(quote("a;reboot"), "'a;reboot'");
-/// assert_eq!(quote("it's"), r"'it'\''s'");
-/// ```
-pub fn quote(word: &str) -> Cow<'_, str> {
+/// `word` as one word of a POSIX shell, whatever it holds: `shop` stays, `a;reboot` becomes `'a;reboot'`.
+pub(crate) fn quote(word: &str) -> Cow<'_, str> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {
         return Cow::Borrowed(word);
@@ -25,6 +18,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn plain_words_stay_and_others_are_quoted() {
+        assert_eq!(quote("shop"), "shop");
+        assert_eq!(quote("a;reboot"), "'a;reboot'");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]

@@ -101,7 +101,7 @@ fn shorten(cell: &str, width: usize) -> String {
 }
 
 /// What nobody vouches for, on one line: a name that this computer's files or arguments brought in.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     printable(text).into_owned()
 }
 

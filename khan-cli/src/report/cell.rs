@@ -70,7 +70,7 @@ fn rate_text(rate: f64, separators: bool) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-pub fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -43,7 +43,7 @@ impl Head {
 
 /// A column of rows of type `R`.
 #[derive(Clone, Copy, Debug)]
-pub struct Column<R> {
+pub(crate) struct Column<R> {
     /// How it is called.
     pub head: Head,
     /// A row's cell.
@@ -52,7 +52,7 @@ pub struct Column<R> {
 
 impl<R> Column<R> {
     /// A column with this head and these cells.
-    pub const fn new(head: Head, cell: fn(&R) -> Cell) -> Self {
+    pub(crate) const fn new(head: Head, cell: fn(&R) -> Cell) -> Self {
         Self { head, cell }
     }
 }

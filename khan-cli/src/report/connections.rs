@@ -91,7 +91,7 @@ impl Column {
 }
 
 /// Every column, in the order in which they stand.
-pub static COLUMNS: [Column; 19] = [
+pub(crate) static COLUMNS: [Column; 19] = [
     Column::new(
         Head::text("source", "SOURCE"),
         "who opened the connections",
@@ -225,17 +225,17 @@ fn trend(row: &Row) -> Cell {
 }
 
 /// The column with this name.
-pub fn column(name: &str) -> Option<&'static Column> {
+pub(crate) fn column(name: &str) -> Option<&'static Column> {
     COLUMNS.iter().find(|column| column.head.name.eq_ignore_ascii_case(name))
 }
 
 /// The columns of a grouping, in order.
-pub fn of(by: &GroupBy) -> impl Iterator<Item = &'static Column> {
+pub(crate) fn of(by: &GroupBy) -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(|column| (column.applies)(by))
 }
 
 /// The report of a projection of `view`.
-pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
+pub(crate) fn report(view: &View, query: &Query, projection: &Projection) -> Report {
     let columns: Vec<_> = of(&query.group_by).collect();
     let line = |row: &Row| Line {
         cells: columns.iter().map(|column| column.cell(row)).collect(),
@@ -263,7 +263,7 @@ pub fn report(view: &View, query: &Query, projection: &Projection) -> Report {
 }
 
 /// What else may be true where nothing belongs to a service: its node ports are known to agents alone.
-pub fn unseen_services(view: &View, selectors: &[Selector]) -> Option<&'static str> {
+pub(crate) fn unseen_services(view: &View, selectors: &[Selector]) -> Option<&'static str> {
     let service = selectors.iter().any(|selector| matches!(selector, Selector::Service(..)));
     let unknown = service && view.source.kind == SourceKind::Prometheus;
     unknown.then_some("connections through node ports are not known from Prometheus")
@@ -302,7 +302,7 @@ fn name(row: &Row) -> String {
 /// A row for programs.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Item<'a> {
+pub(crate) struct Item<'a> {
     #[serde(flatten)]
     counts: Counts,
     key: String,
@@ -322,7 +322,7 @@ pub struct Item<'a> {
 
 impl<'a> Item<'a> {
     /// What programs read of `row`.
-    pub fn of(row: &'a Row) -> Self {
+    pub(crate) fn of(row: &'a Row) -> Self {
         Self {
             counts: Counts::from(&row.sum),
             key: format!("{:032x}", row.key.0),

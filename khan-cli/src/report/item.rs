@@ -11,7 +11,7 @@ use crate::model::{GroupEnd, Sum};
 
 /// One end of a row.
 #[derive(Debug, Serialize)]
-pub struct End<'a> {
+pub(crate) struct End<'a> {
     text: &'a str,
     #[serde(rename = "type")]
     kind: Kind,
@@ -33,7 +33,7 @@ impl<'a> From<&'a GroupEnd> for End<'a> {
 /// Sums over the connections of a row.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Counts {
+pub(crate) struct Counts {
     connections: u64,
     states: BTreeMap<&'static str, u64>,
     established_percent: Option<u8>,
@@ -64,6 +64,6 @@ impl From<&Sum> for Counts {
 }
 
 /// The JSON of a row or of what is said about all rows. Neither has maps with keys that are not text, so it cannot fail.
-pub fn json(part: impl Serialize) -> Value {
+pub(crate) fn json(part: impl Serialize) -> Value {
     serde_json::to_value(part).unwrap_or_default()
 }

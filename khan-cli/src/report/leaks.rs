@@ -49,7 +49,7 @@ fn growth(leak: &Leak) -> i64 {
 }
 
 /// The report of a leak report.
-pub fn report(found: &LeakReport, query: &Query, rule: &LeakRule, missing: Vec<String>) -> Report {
+pub(crate) fn report(found: &LeakReport, query: &Query, rule: &LeakRule, missing: Vec<String>) -> Report {
     let line = |leak: &Leak| Line {
         cells: cells(&COLUMNS, leak),
         item: json(Item::of(leak)),
@@ -65,7 +65,7 @@ pub fn report(found: &LeakReport, query: &Query, rule: &LeakRule, missing: Vec<S
 }
 
 /// `1 snapshot`, `2 snapshots`.
-pub fn snapshots(n: usize) -> String {
+pub(crate) fn snapshots(n: usize) -> String {
     if n == 1 { "1 snapshot".to_owned() } else { format!("{n} snapshots") }
 }
 

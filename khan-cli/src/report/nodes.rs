@@ -67,7 +67,7 @@ fn percent(node: &NodeStatus) -> Cell {
 }
 
 /// The nodes of a view; ages are at `now`.
-pub fn report(view: &View, now: Timestamp) -> Report {
+pub(crate) fn report(view: &View, now: Timestamp) -> Report {
     let columns = columns();
     let rows = view.nodes.iter().map(|status| Line {
         cells: cells(&columns, &Node { status, now }),
@@ -85,7 +85,7 @@ pub fn report(view: &View, now: Timestamp) -> Report {
 }
 
 /// What is wrong with a node, worst first.
-pub fn problems(node: &NodeStatus) -> Vec<String> {
+pub(crate) fn problems(node: &NodeStatus) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(failure) = &node.failure {
         problems.push(failure.reason.clone());

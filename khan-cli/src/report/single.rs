@@ -17,10 +17,10 @@ use crate::feed::{Missed, Samples};
 use crate::model::{Endpoint, Grain, GroupEnd, Pool, View};
 
 /// Who has the addresses of a view.
-pub type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
+pub(crate) type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
 
 /// Owners by address; of several, the one that has it now.
-pub fn owners(view: &View) -> Owners<'_> {
+pub(crate) fn owners(view: &View) -> Owners<'_> {
     let mut owners = HashMap::new();
     for endpoint in &view.endpoints {
         if let Some(ip) = endpoint.ip {
@@ -35,7 +35,7 @@ pub fn owners(view: &View) -> Owners<'_> {
 
 /// A connection in the table of a node.
 #[derive(Clone, Copy, Debug)]
-pub struct Single<'a> {
+pub(crate) struct Single<'a> {
     /// The node.
     pub node: &'a str,
     /// What its table says.
@@ -114,7 +114,7 @@ pub(super) fn names() -> Vec<&'static str> {
 
 /// What is listed, and where it was looked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Listing<'a> {
+pub(crate) struct Listing<'a> {
     /// The connections, in order.
     pub listed: &'a [Single<'a>],
     /// There are more of them.
@@ -128,7 +128,7 @@ pub struct Listing<'a> {
 }
 
 /// The report of single connections, with the names that `view` knows.
-pub fn report(view: &View, listing: &Listing<'_>) -> Report {
+pub(crate) fn report(view: &View, listing: &Listing<'_>) -> Report {
     let (columns, owners) = (columns(), owners(view));
     let rows = listing.listed.iter().map(|single| {
         let row = Row { node: single.node, c: single.connection, owners: &owners };

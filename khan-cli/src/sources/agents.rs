@@ -6,7 +6,7 @@
 //! discovery ──┘          └ route: how requests get there
 //! ```
 
-pub mod url;
+pub(crate) mod url;
 pub mod route;
 pub mod fetch;
 pub mod targets;

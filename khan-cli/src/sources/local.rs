@@ -22,7 +22,7 @@ const REST_PER_SCAN: u32 = 10;
 
 /// Why this host's table cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum LocalError {
+pub(crate) enum LocalError {
     /// The kernel did not give it.
     #[error(transparent)]
     Dump(#[from] DumpError),
@@ -32,12 +32,12 @@ pub enum LocalError {
 }
 
 /// The name of this host, under which its table is shown.
-pub fn host() -> String {
+pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Scans once, which must succeed, and then every `interval`.
-pub async fn start(interval: Duration) -> Result<Feed, LocalError> {
+pub(crate) async fn start(interval: Duration) -> Result<Feed, LocalError> {
     let host = host();
     let (scanner, first) = scan(Scanner::new(&host)).await?;
     let mut source = Source { pool: Pool::default(), status: NodeStatus::waiting(host, "this process"), table: None };

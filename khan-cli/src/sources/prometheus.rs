@@ -5,7 +5,7 @@
 //! Query ─▶ LabelSet (labels) ─▶ promql ─▶ client ─▶ answer ─▶ rows of nodes ─▶ merge ─▶ feed
 //! ```
 
-pub mod answer;
+pub(crate) mod answer;
 pub mod client;
 pub mod label_set;
 mod rows;

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use khan_api::Name;
 
 /// Where `deploy/` puts the agents; asked when pods of all namespaces may not be listed.
-pub const NAMESPACE: &str = "khan";
+pub(crate) const NAMESPACE: &str = "khan";
 
 /// One thing that was not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl fmt::Display for Denial {
 
 /// The cluster role `khan-viewer` of `deploy/`, resources with verbs: all that reading every agent through the API server
 /// takes, and asking the controller for an address's history.
-pub const VIEWER: [(&str, &[&str]); 3] =
+pub(crate) const VIEWER: [(&str, &[&str]); 3] =
     [("pods", &["list"]), ("pods/proxy", &["get"]), ("pods/portforward", &["get", "create"])];
 
 /// What allows all of `denials`, bound to the user that they name where they were met (without a namespace: where
@@ -50,7 +50,7 @@ pub const VIEWER: [(&str, &[&str]); 3] =
 ///
 /// That is [`VIEWER`] as a cluster role, which changes nothing where it is installed already. Anything else, such as the way
 /// to a Prometheus service, becomes a Role of its own.
-pub fn manifest(denials: &[Denial]) -> String {
+pub(crate) fn manifest(denials: &[Denial]) -> String {
     let namespace = denials.iter().find_map(|denial| denial.namespace.as_deref()).unwrap_or(NAMESPACE);
     let user = denials.iter().find_map(|denial| denial.user.as_deref());
     let viewer = |denial: &&Denial| VIEWER.iter().any(|(resource, _)| *resource == denial.resource);

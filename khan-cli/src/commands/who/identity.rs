@@ -21,7 +21,7 @@ const ASKED: usize = 20;
 /// An address and its owner.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Known {
+pub(crate) struct Known {
     /// The address.
     pub ip: IpAddr,
     /// Who has it.

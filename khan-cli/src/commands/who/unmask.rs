@@ -18,7 +18,7 @@ const FOLLOWED: usize = 20;
 /// A masqueraded socket and who is behind it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Unmasked {
+pub(crate) struct Unmasked {
     /// What the server sees.
     pub seen: SocketAddr,
     /// The real client.

@@ -23,7 +23,7 @@ use crate::sources::cluster::Cluster;
 use crate::sources::exchange::ExchangeError;
 use crate::sources::rbac::{Denial, NAMESPACE, manifest};
 
-pub mod list;
+pub(crate) mod list;
 mod pod;
 
 /// What `deploy/` labels the agents' pods with.

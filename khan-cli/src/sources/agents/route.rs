@@ -10,8 +10,8 @@ use super::url::AgentUrl;
 use crate::sources::exchange::{Ask, Bounds, ExchangeError, Reply, collect};
 use crate::sources::http_config::{HttpConfig, HttpConfigError};
 
-pub mod proxy;
-pub mod forward;
+pub(crate) mod proxy;
+pub(crate) mod forward;
 pub mod pod;
 
 /// How HTTP requests reach one agent.

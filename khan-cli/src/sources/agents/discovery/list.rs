@@ -34,7 +34,7 @@ struct PageMeta {
 
 /// What of each pod is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// All of it.
     Whole,
     /// `metadata` alone, which spares the server and the way.
@@ -42,7 +42,7 @@ pub enum Part {
 }
 
 /// Every pod that the label selector names, in one namespace or in all.
-pub async fn pods<T: DeserializeOwned>(
+pub(crate) async fn pods<T: DeserializeOwned>(
     cluster: &Cluster,
     namespace: Option<&str>,
     selector: &str,

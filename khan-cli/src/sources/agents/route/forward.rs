@@ -24,7 +24,7 @@ use crate::sources::rbac::Denial;
 
 /// A pod's port. Its stream is kept open between questions.
 #[derive(Debug)]
-pub struct Forward {
+pub(crate) struct Forward {
     namespace: String,
     pod: String,
     port: u16,
@@ -36,12 +36,12 @@ pub struct Forward {
 
 impl Forward {
     /// Opens nothing yet.
-    pub fn new(namespace: String, pod: String, port: u16, tls: Option<String>, client: DirectClient) -> Self {
+    pub(crate) fn new(namespace: String, pod: String, port: u16, tls: Option<String>, client: DirectClient) -> Self {
         Self { namespace, pod, port, tls, client, kept: Mutex::new(None) }
     }
 
     /// Asks over the kept stream, or over a new one when there is none, it is in use, or it turns out to be closed.
-    pub async fn exchange(&self, cluster: &Cluster, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
+    pub(crate) async fn exchange(&self, cluster: &Cluster, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
         let headers = self.client.config().headers();
         let headers = headers.map_err(|error| ExchangeError::Credentials(Sentence::of(error)))?;
         let ask = &Ask {
