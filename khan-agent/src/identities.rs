@@ -39,7 +39,7 @@ pub struct Identities {
     here: Arc<Owner>,
     /// Whoever has an address outside the cluster that the operator did not name.
     outside: Arc<Owner>,
-    /// Whoever has an address of the cluster that nobody is known to have.
+    /// The unknown owner of an address inside the cluster's ranges.
     unknown: Arc<Owner>,
     /// Likewise where the address is routed to a pod's interface of this node.
     unknown_here: Arc<Owner>,
@@ -272,7 +272,7 @@ impl Identities {
         if outside { named.unwrap_or(&self.outside) } else { self.unowned(address) }
     }
 
-    /// Whoever has an address of the cluster that nobody is known to have. The kernel still knows whether it lives here.
+    /// The unknown owner of an address inside the cluster's ranges. The kernel still knows whether it lives here.
     fn unowned(&self, address: Address) -> &Arc<Owner> {
         if self.local.contain(address) { &self.unknown_here } else { &self.unknown }
     }

@@ -77,7 +77,7 @@ pub struct Names {
     pub cursor: Option<Cursor>,
     /// When that answer came.
     pub updated: Option<Timestamp>,
-    /// Addresses in this snapshot inside the cluster's ranges that nobody is known to have.
+    /// Addresses in this snapshot that are inside the cluster's ranges and have no known owner.
     pub unresolved: u64,
     /// Why the latest request failed; empty when it did not.
     pub error: Sentence,

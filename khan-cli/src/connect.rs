@@ -91,7 +91,7 @@ async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     })
 }
 
-/// What else could be asked, for whoever did not choose.
+/// Names the other sources, for users who did not choose one.
 const fn remedy(chosen: &Chosen) -> &'static str {
     match chosen {
         Chosen::Agents => {

@@ -1,4 +1,4 @@
-//! Between a source, which works in its own tasks, and whoever shows what it finds.
+//! Between a source, which works in its own tasks, and the code that shows its data.
 //!
 //! Views travel by `watch`: the latest wins and nothing queues up. Errors and other news travel by a bounded channel;
 //! news that nobody takes are dropped, because every view says in [`View::nodes`] what is wrong with it. Requests travel
@@ -120,7 +120,7 @@ pub struct SampleRequest {
     pub protocol: Option<Protocol>,
     /// Where answers go: the far side of a masquerade.
     pub reply_dst: Option<(IpAddr, u16)>,
-    /// At most so many per node; 0 for the agent's default.
+    /// Maximum number per node; 0 for the agent's default.
     pub limit: usize,
 }
 
@@ -133,7 +133,7 @@ pub struct Samples {
     pub missed: Vec<Missed>,
 }
 
-/// A node that was not heard.
+/// A node that did not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missed {
     /// Its name.
@@ -183,7 +183,7 @@ impl Handle {
         let _ = self.requests.try_send(Request::Interval(interval));
     }
 
-    /// Tells news beside those of the source, unless the channel is full.
+    /// Sends news in addition to the source's, unless the channel is full.
     pub fn tell(&self, news: News) {
         if let Some(told) = self.news.upgrade() {
             let _ = told.try_send(news);
@@ -203,7 +203,7 @@ impl Handle {
     }
 }
 
-/// The next request. Waits for ever once every [`Handle`] is gone, because whoever watches may keep watching.
+/// The next request. Waits forever once every [`Handle`] is gone, because the viewer may keep watching.
 pub async fn next(requests: &mut mpsc::Receiver<Request>) -> Request {
     match requests.recv().await {
         Some(request) => request,
@@ -227,7 +227,7 @@ impl Feeder {
         let _ = self.news.send(news).await;
     }
 
-    /// Whether nobody looks any more.
+    /// Whether the viewer is gone.
     pub fn is_unwatched(&self) -> bool {
         self.views.is_closed()
     }

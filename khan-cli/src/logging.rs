@@ -1,4 +1,4 @@
-//! The log: what Khan did and why, for whoever looks for a fault. It goes to stderr, to `--log-file`, or nowhere; never to
+//! The log: what Khan did and why, for debugging. It goes to stderr, to `--log-file`, or nowhere; never to
 //! stdout, and never onto the terminal while the terminal interface draws there.
 
 use std::fs::OpenOptions;
@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::args::output_args::OutputArgs;
 use khan_serve::exit::Failure;
 
-/// Installs the log that the flags ask for. `screen` tells that the terminal interface is about to open.
+/// Installs the log that the flags ask for. `screen` says that the terminal interface is about to open.
 pub(crate) fn install(output: &OutputArgs, screen: bool) -> Result<(), Failure> {
     let levels = levels(output.verbose, output.quiet);
     match &output.log_file {

@@ -1,4 +1,4 @@
-//! Reports to text: what commands print when nobody watches. Only data goes to stdout; every text that came from the
+//! Reports to text: what commands print without a screen. Only data goes to stdout; every text that came from the
 //! network is freed from control characters.
 //!
 //! A format is a variant of [`Format`], its name in [`FORMATS`], and how [`write`] writes it: all in this file.

@@ -31,7 +31,7 @@ pub(crate) struct Report {
     pub kind: &'static str,
     /// Everything that is not a row; partial data must be visible here.
     pub metadata: Value,
-    /// Columns; as many as each row has cells.
+    /// Columns, one for each cell of a row.
     pub columns: Vec<Head>,
     /// Rows.
     pub rows: Vec<Line>,

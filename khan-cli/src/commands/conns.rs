@@ -183,7 +183,7 @@ fn state(text: &str) -> Result<KnownState, Failure> {
     })
 }
 
-/// The addresses that any of the selectors means; a selector that is one address means it even if nobody knows it.
+/// The addresses that the selectors match; a selector that is an address matches it even if its owner is unknown.
 pub(crate) fn addresses(view: &View, selectors: &[Selector]) -> Vec<IpAddr> {
     let mut seen = HashSet::new();
     let named = selectors.iter().filter_map(|selector| match selector {

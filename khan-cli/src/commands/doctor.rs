@@ -63,7 +63,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<(), Failure> {
             api_server(&cluster, &mut findings).await.then(|| Arc::new(cluster))
         }
         Err(failure) => {
-            // One that nobody configured is not missing.
+            // A server that is not configured is not missing.
             let state = if connect::is_cluster_configured(&cli.kube) { State::Fail } else { State::Skip };
             findings.push(finding("kubeconfig", state, failure.to_string(), ""));
             None

@@ -32,7 +32,7 @@ pub(crate) async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure
     query.window = rule.window;
     query.trend = rule.window;
     query.rule = rule;
-    // One listener from the start: whoever listens anew each time misses what comes in between.
+    // One listener from the start: a new one each time would miss what comes in between.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::other)?;
     let begun = async {
         query.labels = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;

@@ -23,7 +23,7 @@ pub(crate) struct Printer {
     strict: bool,
     timestamps: bool,
     blocks: u64,
-    /// What the command knows to be missing beside what its views say.
+    /// What the command knows to be missing, in addition to what its views say.
     missing: Vec<String>,
 }
 
@@ -102,19 +102,19 @@ impl Printer {
         Ok(())
     }
 
-    /// Whether anything but the output is wanted.
+    /// Whether to print anything besides the output.
     pub(crate) fn speaks(&self) -> bool {
         !self.quiet
     }
 
-    /// One sentence for whoever reads stderr.
+    /// Prints one sentence to stderr.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet && !text.is_empty() {
             stderr::line(output::table::clean(text));
         }
     }
 
-    /// Notes what the answer lacks beside what its views say: one sentence.
+    /// Notes something that the answer lacks and its views do not say, in one sentence.
     pub(crate) fn lacks(&mut self, missing: impl Into<String>) {
         self.missing.push(missing.into());
     }
@@ -124,7 +124,7 @@ impl Printer {
         view.gaps().into_iter().chain(self.missing.iter().cloned()).collect()
     }
 
-    /// What the reader of a table would miss: nodes that are not in it, data that is old.
+    /// Notes what a table does not show: missing nodes, stale data.
     pub(crate) fn explain(&self, view: &View) {
         for note in view.notes.iter().chain(&self.gaps(view)) {
             self.note(&format!("note: {note}"));

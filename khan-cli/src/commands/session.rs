@@ -25,7 +25,7 @@ pub(crate) struct Start {
 pub(crate) async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
     let view = feed.views.wait_for(|view| view.settled).await.map(|view| Arc::clone(&*view));
     let (mut trouble, mut past) = (None, Vec::new());
-    // A source that knows the past tells it after the present, for a screen's sake.
+    // A source that knows the past sends it after the present, so that a screen has something to show at once.
     let mut awaits_past = feed.past && view.is_ok();
     loop {
         let news = if awaits_past { feed.news.recv().await } else { feed.news.try_recv().ok() };

@@ -99,7 +99,7 @@ async fn again(
     ending: Ending,
 ) -> Result<Result<(Feed, Option<LabelSelection>), ExitCode>, Failure> {
     if let Some(file) = cli.source.record.take() {
-        // Opened again, the file would begin anew and lose what it holds.
+        // Opening the file again would truncate it.
         stderr::line(format_args!(
             "note: the recording {} ends here, because its source is opened again",
             file.display()

@@ -1,4 +1,4 @@
-//! `-l` to pods: the cluster is asked whom the label selector names, and asked again while the pods are looked at.
+//! `-l` to pods: asks the cluster which pods the label selector matches, and again while their connections are shown.
 
 use std::time::Duration;
 

@@ -171,7 +171,7 @@ pub enum Flag {
     Rising,
     /// First seen less than five minutes ago, by a history that is older.
     New,
-    /// An end that nobody is known to own.
+    /// An end without a known owner.
     Unknown,
     /// Holds connections of a node whose data is old.
     Stale,

@@ -19,7 +19,7 @@ pub struct GroupBy {
     pub dst: Option<Grain>,
     /// Take who answers for the destination at every grain.
     pub backend: bool,
-    /// Who answers, beside what was dialled.
+    /// Who answers, in addition to what was dialled.
     pub behind: Option<Grain>,
     /// The node whose table holds the connections.
     pub node: bool,

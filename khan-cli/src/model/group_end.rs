@@ -10,7 +10,7 @@ use khan_api::Kind;
 use super::endpoint::{Endpoint, Owner};
 use super::hash;
 
-/// How finely an end of a connection is told apart.
+/// How finely an end of a connection is distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grain {
     /// pod, service, node, ...
@@ -66,11 +66,11 @@ pub struct GroupEnd {
     /// What the addresses behind it have in common at the grain of the query; the kind is that of the first when they differ.
     /// At [`Grain::Workload`] the workload stands in `app`.
     pub owner: Owner,
-    /// The address, when the grain tells single addresses apart here.
+    /// The address, if the grain distinguishes single addresses here.
     pub ip: Option<IpAddr>,
     /// The text for a column: `shop/checkout`, `?10.40.7.19`, `external`, `node/n1`.
     pub text: Arc<str>,
-    /// How many addresses stand behind it in this view.
+    /// Number of addresses behind it in this view.
     pub addresses: u32,
 }
 
@@ -86,7 +86,7 @@ impl GroupEnd {
         (key, end)
     }
 
-    /// Takes over from the endpoint what tells ends apart at this grain.
+    /// Copies from the endpoint what distinguishes ends at this grain.
     fn fill(&mut self, endpoint: &Endpoint, grain: Grain) -> Class {
         let Owner { kind, ns, app, workload, name, node } = &endpoint.owner;
         match grain {
@@ -163,7 +163,7 @@ impl GroupEnd {
         }
     }
 
-    /// Whether nobody is known to have the address.
+    /// Whether the address has no known owner.
     pub fn is_unknown(&self) -> bool {
         self.owner.kind == Kind::Unknown && self.ip.is_some()
     }

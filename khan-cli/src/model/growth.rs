@@ -1,4 +1,4 @@
-//! How a row's connections went over a window, and what keeps that from being growth that goes on and on.
+//! How a row's connections changed over a window, and what disqualifies that as steady growth.
 
 mod rule;
 
@@ -9,7 +9,7 @@ pub use rule::LeakRule;
 /// A moment in seconds, and the connections then.
 pub(crate) type Sample = (f64, u64);
 
-/// Where single snapshots jitter, means over so many parts of the window are compared.
+/// Number of parts of the window whose means are compared where single snapshots jitter.
 const PARTS: usize = 12;
 
 /// Share of the growth without which a quarter of the window did not grow: a fifth of its fair part.
@@ -47,7 +47,7 @@ struct Course {
     ends_high: bool,
 }
 
-/// Why a row that has grown does not keep growing, as far as the count tells.
+/// Why a row that has grown does not keep growing, judged by the counts alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Miss {
     /// Too few snapshots.
@@ -135,7 +135,7 @@ impl Growth {
 }
 
 impl Course {
-    /// A jump or a fall may take so many steps.
+    /// Maximum number of steps that a jump or a fall may take.
     fn of(points: &[(f64, f64)], takes: usize) -> Self {
         let (Some(&(begin, first)), Some(&(end, last))) = (points.first(), points.last()) else {
             return Self::default();

@@ -8,7 +8,7 @@ use khan_api::Kind;
 
 use super::endpoint::{Endpoint, Owner};
 
-/// A label selector and the pods that it has named so far. Clones share the pods, and whoever asks the cluster adds to them:
+/// A label selector and the pods that it has named so far. Clones share the pods, and the task that asks the cluster adds to them:
 /// a pod that was deleted still holds connections for a while, and its history remains.
 #[derive(Clone, Debug)]
 pub struct LabelSelection {
@@ -48,7 +48,7 @@ impl LabelSelection {
         self.len() == 0
     }
 
-    /// Whether anybody beside the holder of this one looks at the pods.
+    /// Whether any other clone is in use.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.names) > 1
     }

@@ -1,4 +1,4 @@
-//! Which rows look like leaks: growth that goes on and on, at any size, and what the table itself tells about it.
+//! Which rows look like leaks: steady growth, at any size, and what the table itself says about it.
 //!
 //! A step, a saw-tooth, noise and a ramp that levels out are not leaks. Growth must be spread over the whole window and
 //! still go on; a LIKELY leak needs more evidence than its count: one pod holds most of it, it grows much faster than it
@@ -55,7 +55,7 @@ pub struct Leak {
     pub reasons: Vec<String>,
 }
 
-/// Rows that are nearly suspects of which a report tells.
+/// Maximum number of near misses in a report.
 const NEAR: usize = 3;
 
 /// Suspicious rows, worst first.

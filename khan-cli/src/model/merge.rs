@@ -76,7 +76,7 @@ fn speakers(inputs: &[NodeInput], notes: &mut Vec<String>) -> HashMap<String, us
     speakers
 }
 
-/// The view's number for an endpoint. Tables that share a pool share allocations, so the address tells them apart; an
+/// The view's number for an endpoint. Tables that share a pool share allocations, so the pointer identifies them; an
 /// equal endpoint from another pool gets a second number, which costs memory and changes nothing else.
 fn number(endpoint: &Arc<Endpoint>, numbers: &mut MixMap<usize, u32>, endpoints: &mut Vec<Arc<Endpoint>>) -> u32 {
     *numbers.entry(Arc::as_ptr(endpoint).addr()).or_insert_with(|| {

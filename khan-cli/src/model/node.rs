@@ -14,7 +14,7 @@ pub enum NodeState {
     Stale,
     /// It has not answered, and there is no earlier data that may still be shown.
     Failed,
-    /// It has not been heard yet, and its first deadline has not passed.
+    /// It has not answered yet, and its first deadline has not passed.
     Waiting,
 }
 
@@ -58,7 +58,7 @@ pub struct NodeStatus {
     pub failure: Option<Failure>,
     /// When it last answered.
     pub answered: Option<Timestamp>,
-    /// The agent's clock minus ours, in milliseconds, as its latest answer told.
+    /// The agent's clock minus ours, in milliseconds, according to its latest answer.
     pub clock_skew_millis: i64,
     /// When its latest snapshot was taken, by its own clock.
     pub taken: Option<Timestamp>,
@@ -85,7 +85,7 @@ pub struct NodeStatus {
 }
 
 impl NodeStatus {
-    /// A node that has not been heard yet.
+    /// A node that has not answered yet.
     pub fn waiting(node: impl Into<String>, agent: impl Into<String>) -> Self {
         Self {
             node: node.into(),
@@ -109,7 +109,7 @@ impl NodeStatus {
         }
     }
 
-    /// Takes over what a snapshot tells about its node; state and failure stay as they are.
+    /// Takes over what a snapshot says about its node; state and failure stay as they are.
     pub fn describe<E, R>(&mut self, snapshot: &khan_api::Snapshot<E, R>) {
         self.node = (&snapshot.node).into();
         self.taken = Some(snapshot.taken);

@@ -63,7 +63,7 @@ impl Default for Query {
 }
 
 impl Query {
-    /// The same question told apart by source pod, as the leak rule needs it to say whether one pod holds most of a row.
+    /// The same question split by source pod, which the leak rule needs to say whether one pod holds most of a row.
     #[must_use]
     pub fn by_pod(mut self) -> Self {
         self.group_by.src = Some(Grain::Name);

@@ -7,13 +7,13 @@ use khan_api::{Label, Lifecycle, TcpState};
 
 use super::hash;
 
-/// State of a connection: one of those that this version knows, another that a newer agent counts by, or [`UNTOLD`].
+/// State of a connection: one of those that this version knows, another that a newer agent knows, or [`UNTOLD`].
 pub type State = khan_api::State<Other>;
 
-/// What connections are counted as whose source tells no state.
-pub const UNTOLD: State = State::Other(Other(0));
+/// The state of connections whose source sends none.
+pub(crate) const UNTOLD: State = State::Other(Other(0));
 
-/// How many states are counted apart.
+/// Number of states that are counted separately.
 const COUNT: usize = State::KNOWN + OTHERS;
 const OTHERS: usize = 2 + NAMES.0.len();
 
@@ -63,12 +63,12 @@ impl Deref for Other {
 }
 
 /// The state as it is counted.
-pub fn counted(state: khan_api::State) -> State {
+pub(crate) fn counted(state: khan_api::State) -> State {
     state.map(|name| Other::named(&name))
 }
 
 /// As snapshots write it; `-` when untold.
-pub fn name(state: State) -> &'static str {
+pub(crate) fn name(state: State) -> &'static str {
     state.known_name().unwrap_or_else(|other| other.name())
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn key(state: State) -> u128 {
 }
 
 /// Dense number. That of a state that this version does not know is another in the next process.
-pub fn number(state: State) -> usize {
+pub(crate) fn number(state: State) -> usize {
     state.number().unwrap_or_else(|other| State::KNOWN + usize::from(other.0))
 }
 

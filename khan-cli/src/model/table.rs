@@ -28,11 +28,11 @@ pub struct Row {
     pub dst: u32,
     /// Who answers.
     pub backend: u32,
-    /// Port dialled; 0 when not told.
+    /// Port dialled; 0 if unknown.
     pub port: u16,
-    /// Port that answers; 0 when not told.
+    /// Port that answers; 0 if unknown.
     pub backend_port: u16,
-    /// Transport; `None` when not told.
+    /// Transport, if known.
     pub protocol: Option<Protocol>,
     /// Which node counts these connections.
     pub side: Side,
@@ -116,7 +116,7 @@ impl NodeTable {
         Some(self.through[at].1)
     }
 
-    /// Bytes that it takes, and as many more as its addresses take that no other table has.
+    /// Bytes that it takes, including the addresses that no other table shares.
     pub fn bytes(&self) -> usize {
         let text = |endpoint: &Endpoint| endpoint.owner.texts().map(str::len).iter().sum::<usize>();
         let alone = self.endpoints.iter().filter(|endpoint| Arc::strong_count(endpoint) <= 2);
@@ -168,9 +168,9 @@ pub struct Count {
     pub src: u32,
     /// Number of the destination's endpoint.
     pub dst: u32,
-    /// Port dialled; 0 when not told.
+    /// Port dialled; 0 if unknown.
     pub port: u16,
-    /// Transport, when told.
+    /// Transport, if known.
     pub protocol: Option<Protocol>,
     /// State, or [`UNTOLD`](super::state::UNTOLD).
     pub state: State,

@@ -99,7 +99,7 @@ pub struct View {
     pub totals: Totals,
     /// What agents left out; `None` when they sent everything.
     pub rest: Option<Remainder>,
-    /// What the reader should know about this view, one sentence each.
+    /// Notes about this view, one sentence each.
     pub notes: Vec<String>,
     /// What the source knows to be missing from it, one sentence each. [`View::gaps`] has the nodes' as well.
     pub missing: Vec<String>,

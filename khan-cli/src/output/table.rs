@@ -100,7 +100,7 @@ fn shorten(cell: &str, width: usize) -> String {
     text
 }
 
-/// What nobody vouches for, on one line: a name that this computer's files or arguments brought in.
+/// Untrusted text from files or arguments, made printable on one line.
 pub(crate) fn clean(text: &str) -> String {
     printable(text).into_owned()
 }

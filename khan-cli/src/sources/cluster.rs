@@ -41,7 +41,7 @@ pub struct ClusterOptions {
     pub interactive: bool,
 }
 
-/// Where no limit is wanted; a day is long enough for that, and adds up without overflow.
+/// Stands for no limit: a day is long enough, and sums do not overflow.
 const NO_LIMIT: Duration = Duration::from_hours(24);
 const USUAL_LIMIT: Duration = Duration::from_secs(30);
 
@@ -94,7 +94,7 @@ pub enum ClusterError {
         /// Where it would go.
         url: String,
     },
-    /// The credentials cannot be had.
+    /// There are no credentials.
     #[error("cannot get the credentials for {context}: {reason}")]
     Credentials {
         /// The context.
@@ -124,7 +124,7 @@ impl Cluster {
         self.credentials.present()
     }
 
-    /// Reads the kubeconfig again and gets credentials anew, because the server did not accept those with this number. False
+    /// Reads the kubeconfig and gets credentials again, because the server did not accept those with this number. False
     /// when they cannot be had, or were read again a moment ago.
     pub async fn renew(&self, refused: u64) -> bool {
         self.credentials.renew(refused).await
@@ -350,7 +350,7 @@ fn override_user(mut config: Config, options: &ClusterOptions) -> Config {
     config
 }
 
-/// Why credentials cannot be had, when that is what went wrong.
+/// Why there are no credentials, if that is what went wrong.
 fn credentials(error: &kube::Error) -> Option<String> {
     use kube::client::AuthError;
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);

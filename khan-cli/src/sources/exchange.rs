@@ -25,7 +25,7 @@ pub struct Ask {
     pub method: Method,
     /// Path and query, beginning with a slash.
     pub path: String,
-    /// Headers beside `Host`, `Accept-Encoding` and those of the way itself.
+    /// Headers in addition to `Host`, `Accept-Encoding` and those of the route itself.
     pub headers: HeaderMap,
     /// Body; empty for none.
     pub body: Bytes,
@@ -145,7 +145,7 @@ pub enum ExchangeError {
     /// The pod or service does not exist any more.
     #[error("is gone")]
     Gone,
-    /// The API server was reached, but not what lies behind it.
+    /// The API server answered, but could not reach the pod or service.
     #[error("cannot be reached from the API server ({0})")]
     Behind(Sentence),
     /// Anything else.
@@ -177,7 +177,7 @@ impl ExchangeError {
             if innermost == "dns error" {
                 return Self::Unresolved(error.source().map_or(innermost.into(), Sentence::of));
             }
-            // tokio-rustls tells this one by its text only.
+            // tokio-rustls identifies this error by its text only.
             if innermost == "tls handshake eof" {
                 return Self::Tls("it hung up during the handshake".into());
             }

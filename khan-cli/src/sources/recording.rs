@@ -114,7 +114,7 @@ struct FailureFrame {
     next: Option<Timestamp>,
 }
 
-/// Whether a recording stopped before its end; shared by whoever writes it and whoever says how the command ended.
+/// Whether a recording stopped before its end; shared by its writer and the code that decides the exit code.
 #[derive(Clone, Debug, Default)]
 pub struct Stopped(Arc<OnceLock<String>>);
 
@@ -200,7 +200,7 @@ impl<R: BufRead> Iterator for Lines<R> {
     }
 }
 
-/// A file that nobody else can read: it tells who talks to whom.
+/// A file that only its owner can read: it shows who talks to whom.
 fn create(path: &Path) -> std::io::Result<File> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     // It may have been there before; a device or a pipe keeps its mode.

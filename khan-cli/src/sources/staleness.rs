@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crate::model::NodeState;
 
-/// Data older than so many intervals is marked.
+/// Data older than this many intervals is marked as stale.
 const STALE_AFTER: u32 = 2;
-/// Data older than so many intervals is not counted any more.
+/// Data older than this many intervals is no longer counted.
 const DROPPED_AFTER: u32 = 3;
-/// A snapshot may be late by so much without a word.
+/// A snapshot may be this late without being marked.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// What is known about a node's data.

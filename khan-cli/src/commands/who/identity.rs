@@ -1,4 +1,4 @@
-//! Whose addresses these are: the controller knows since when, and whose they were; sources know what they last heard.
+//! Who owns these addresses: the controller knows since when, and previous owners; sources know only the latest answer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::sources::controller::{Controller, SERVICE};
 use crate::sources::exchange::Bounds;
 use crate::sources::http_config::HttpConfig;
 
-/// The controller is asked about at most so many addresses.
+/// Maximum number of addresses to ask the controller about.
 const ASKED: usize = 20;
 
 /// An address and its owner.

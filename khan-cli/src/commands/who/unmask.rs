@@ -12,10 +12,10 @@ use super::{Subject, called};
 use crate::feed::{Feed, SampleRequest};
 use crate::model::View;
 
-/// At most so many sockets are followed.
+/// Maximum number of sockets to follow.
 const FOLLOWED: usize = 20;
 
-/// A masqueraded socket and who is behind it.
+/// A masqueraded socket and the client behind it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Unmasked {

@@ -14,7 +14,7 @@ pub(crate) struct Keyer {
     by: GroupBy,
     pub(super) sources: Ends,
     pub(super) destinations: Ends,
-    /// Beside destinations, when the query tells both apart.
+    /// In addition to the destination, if the query distinguishes both.
     pub(super) backends: Ends,
     nodes: Vec<u128>,
 }

@@ -73,11 +73,11 @@ pub struct Row {
     pub src: Option<GroupEnd>,
     /// The destination's end.
     pub dst: Option<GroupEnd>,
-    /// Who answers, when the query groups by that beside the destination.
+    /// Who answers, if the query groups by that in addition to the destination.
     pub behind: Option<GroupEnd>,
     /// The node whose table holds the connections.
     pub node: Option<Arc<str>>,
-    /// The port dialled; `None` when not grouped by it, or not told.
+    /// The port dialled; `None` if not grouped by it, or unknown.
     pub port: Option<u16>,
     /// The transport.
     pub protocol: Option<Protocol>,
@@ -126,7 +126,7 @@ impl Row {
 }
 
 impl Query {
-    /// The same question within one row of its answer, told apart by `group_by`: a drill-down.
+    /// The same question within one row of its answer, split by `group_by`: a drill-down.
     #[must_use]
     pub fn within(&self, row: RowKey, group_by: GroupBy) -> Self {
         let groups = Vec::new();
@@ -175,7 +175,7 @@ pub fn project<P: Past>(view: &View, query: &Query, past: &P) -> Projection {
     answer.rows =
         measured.iter().enumerate().map(|(at, measured)| gauge.row(view, measured.group, at < TRENDS)).collect();
     if let Some(series) = past.series(query) {
-        // With no node heard there is no number that could have changed.
+        // Without an answer from any node no number can have changed.
         let comparable = query.filter.groups.is_empty() && view.counted_nodes() > 0;
         answer.change = past.total_change(series, &answer.total, query).filter(|_| comparable);
         answer.trend = past.total_trend(series, &answer.total, query.trend);

@@ -1,4 +1,4 @@
-//! What counts as growth that goes on and on.
+//! What counts as steady growth.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which nodes samples speak of. A node that is away keeps what it held when it was last heard, because its connections are
+//! Which nodes samples speak of. A node that is away keeps what it held in its last answer, because its connections are
 //! in its kernel and not in its agent: a gap in what we know is not a zero.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ const MOST_ROWS: usize = 200_000;
 /// Nodes that came back after gaps of different lengths are treated as this many groups.
 const GAPS: usize = 4;
 
-/// Every node that was heard, with its latest rows: the same allocation that the latest view shares, so that only nodes
+/// Every node that has answered, with its latest rows: the same allocation that the latest view shares, so that only nodes
 /// that are away cost memory here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Roster {
@@ -88,7 +88,7 @@ impl Step {
 }
 
 impl Roster {
-    /// Takes the rows of a view that is no sample, so that those before them are held by nobody.
+    /// Takes the rows of a view that is no sample, so that nothing holds the rows before them.
     pub(super) fn refresh(&mut self, view: &View) {
         for (name, input) in inputs(view) {
             if let Some(known) = self.known.get_mut(&name) {
@@ -189,7 +189,7 @@ impl Roster {
     }
 }
 
-/// What each node that counts tells.
+/// What each counted node says.
 fn inputs(view: &View) -> BTreeMap<String, NodeInput> {
     let input = |(node, table): (u32, &Arc<NodeTable>)| {
         let status = view.nodes[node as usize].clone();

@@ -65,7 +65,7 @@ impl Ring {
         self.values.back().filter(|value| **value != MISSING).map(|value| u64::from(*value))
     }
 
-    /// Adds what nodes hold that were not heard before to every value, or takes away what given-up nodes held.
+    /// Adds to every value what newly seen nodes hold, or subtracts what given-up nodes held.
     fn shift(&mut self, by: i64) {
         if by == 0 {
             return;
@@ -73,7 +73,7 @@ impl Ring {
         for value in self.values.iter_mut().filter(|value| **value != MISSING) {
             *value = narrow(i64::from(*value) + by);
         }
-        // Before the row was first seen, these connections were there or not: nobody knows.
+        // Before the row was first seen, it is unknown whether these connections existed.
         self.known_from = self.known_from.max(self.start);
     }
 

@@ -340,7 +340,7 @@ fn a_node_that_is_gone_for_good_is_forgotten() {
 }
 
 proptest! {
-    /// Whichever nodes are away in between, a change from a moment at which all are heard to another is what it is.
+    /// Whichever nodes are away in between, the change between two moments at which all answer is exact.
     #[test]
     fn changes_are_exact_whoever_was_away(
         counts in proptest::collection::vec((1_u64..50, 1_u64..50, 1_u64..50), 3..10),

@@ -101,7 +101,7 @@ fn no_noise_is_a_leak() {
     }
 }
 
-/// The verdict when nobody was heard at some of the steps, because no scrape or answer came.
+/// The verdict when some steps have no data, because no scrape or answer came.
 fn with_missing(value: impl Fn(usize) -> u64, missing: impl Fn(usize) -> bool) -> Option<Verdict> {
     let query = Query::default();
     let mut history = History::default();

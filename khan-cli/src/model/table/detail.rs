@@ -1,4 +1,4 @@
-//! What is known of some connections of a row beside their state.
+//! What is known about some connections of a row in addition to their state.
 
 use khan_api::snapshot::IdleHistogram;
 

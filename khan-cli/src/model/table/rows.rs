@@ -54,7 +54,7 @@ impl Span {
 pub struct Endpoints(pub Vec<Wire>);
 
 impl Rows {
-    /// Room for so many.
+    /// An empty list with room for `rows` rows.
     pub(super) fn with_capacity(rows: usize) -> Self {
         Self { list: Vec::with_capacity(rows), states: Vec::with_capacity(rows), details: Vec::new() }
     }
@@ -110,7 +110,7 @@ impl Rows {
         self.list.push(Row { states, details, ..row });
     }
 
-    /// Leaves out rows that point to other endpoints than the first so many; their number.
+    /// Drops rows that point beyond the first `endpoints` endpoints, and returns their number.
     pub(super) fn within(&mut self, endpoints: usize) -> u64 {
         let before = self.list.len();
         self.list.retain(|row| (row.src.max(row.dst).max(row.backend) as usize) < endpoints);
@@ -199,7 +199,7 @@ pub fn bytes(heard: &Heard) -> usize {
     heard.rows.bytes() + endpoints.sum::<usize>()
 }
 
-/// A snapshot that was not heard but made here.
+/// A snapshot made in this process instead of received.
 pub fn heard(snapshot: Snapshot) -> Heard {
     let rows = snapshot.rows.iter().collect();
     Snapshot {

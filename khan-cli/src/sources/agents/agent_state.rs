@@ -14,7 +14,7 @@ use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool};
 use crate::sources::nodes::NodeChoice;
 use crate::sources::staleness::Evidence;
 
-/// The first retry comes after so long, each further one after twice as long.
+/// Delay of the first retry; each further one waits twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Retries are never further apart.
 const LAST_RETRY: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ impl AgentState {
         self.status.state = state;
         if !rows {
             self.table = None;
-            // They are wanted anew, even if they should be the same.
+            // Ask for the rows again, even if they are the same.
             self.etag = None;
         }
         before != (self.status.state, self.table.is_some())

@@ -29,7 +29,7 @@ mod pod;
 /// What `deploy/` labels the agents' pods with.
 pub const SELECTOR: &str = "app.kubernetes.io/name=khan,app.kubernetes.io/component=agent";
 
-/// Lists are read again after so long, and never more than a small share of the time is spent reading them.
+/// Period of reading the list again; reading never takes more than a small share of the time.
 const REST: Duration = Duration::from_secs(10);
 const REST_PER_LIST: u32 = 20;
 /// Bounds of the pause after a failure.
@@ -53,7 +53,7 @@ pub struct DiscoveryOptions {
     pub client: DirectClient,
 }
 
-/// Why agents cannot be looked for.
+/// Why agents cannot be discovered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
     /// RBAC.

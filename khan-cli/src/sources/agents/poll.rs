@@ -52,7 +52,7 @@ const GATHER: Duration = Duration::from_millis(150);
 /// And at least this many times as far apart as putting them together takes, so that most of the time is left for answers.
 const SPARE: u32 = 4;
 
-/// Runs until nobody looks at the feed any more.
+/// Runs until the viewer is gone.
 ///
 /// Views are unsettled while agents of the first round are still to answer, and while the list of targets is incomplete.
 pub async fn run(feeder: Feeder, targets: watch::Receiver<Targets>, plan: Plan, source: SourceInfo) {

@@ -70,7 +70,7 @@ impl DirectClient {
         if Arc::strong_count(&self.config) > MOST_IDLE {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        // A password in it is nobody's business.
+        // Hides a password in it.
         let asked = format!("{}{}", url.origin().ascii_serialization(), url.path());
         let request = self.client.request(ask.method.clone(), url).headers(headers).body(ask.body.clone());
         let (sent, begun) = (Timestamp::now(), std::time::Instant::now());

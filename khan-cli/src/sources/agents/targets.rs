@@ -25,9 +25,9 @@ pub struct Targets {
     pub settled: bool,
     /// The agents.
     pub list: Vec<Target>,
-    /// The way to whoever tells about agents; `None` when nobody needs to.
+    /// The state of the connection to the API server that lists agents; `None` if agents are given by URL.
     pub link: Option<Link>,
-    /// What the reader should know, one sentence each.
+    /// Notes for the user, one sentence each.
     pub notes: Vec<String>,
 }
 

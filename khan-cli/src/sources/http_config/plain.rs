@@ -42,7 +42,7 @@ fn is_secret(header: &str) -> bool {
 }
 
 impl HttpConfig {
-    /// What of these settings and of the URL nobody on the way may read; `None` when there is nothing.
+    /// The secret in these settings or the URL that must not travel in plain text; `None` if there is none.
     fn secret(&self, url: &Url) -> Option<String> {
         let given = |name: &str| Some(name.to_owned());
         match () {

@@ -13,7 +13,7 @@ pub struct Answer {
     pub series: Vec<Series>,
     /// What the server wants known, such as that a part of it did not answer.
     pub warnings: Vec<Sentence>,
-    /// The server's clock minus ours, in milliseconds, as far as it told.
+    /// The server's clock minus ours, in milliseconds, if it sent its time.
     pub clock_skew_millis: i64,
 }
 

@@ -187,7 +187,7 @@ pub struct Client {
     get_only: Arc<AtomicBool>,
 }
 
-/// Beyond so many bytes a query does not fit into a URL everywhere.
+/// Longest query, in bytes, that fits into a URL everywhere.
 const LONGEST_URL: usize = 6_000;
 
 impl Client {

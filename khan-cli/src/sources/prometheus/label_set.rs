@@ -5,7 +5,7 @@ use khan_api::Kind;
 use crate::model::filter::RowTerm;
 use crate::model::{Grain, GroupBy, Query, Selector};
 
-/// Labels of one end beside its type.
+/// Labels of one end in addition to its type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of labels")]
 pub struct Detail {
@@ -65,7 +65,7 @@ impl Detail {
     }
 
     /// The classes of this end, which together are everything and have nothing in common: a matcher and labels each. Pods
-    /// and services with an app are summed by it; others are told apart by name, and addresses that nobody owns singly.
+    /// and services with an app are summed by it; others are distinguished by name, and addresses without an owner one by one.
     pub(super) fn classes(self, end: &str) -> Vec<(String, Vec<String>)> {
         let label = |name: &str| format!("{end}_{name}");
         let labels = |wanted: [bool; 5]| -> Vec<String> {

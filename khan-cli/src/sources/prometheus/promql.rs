@@ -126,7 +126,7 @@ pub fn scraped(nodes: &NodeChoice) -> String {
     format!("max by (job, instance, node) (timestamp({}))", Metric::new("khan_connection", nodes).with(&[]))
 }
 
-/// When each target's snapshot was taken: the time of the scrape less the age that the agent then told.
+/// When each target's snapshot was taken: the time of the scrape minus the age that the agent reported.
 pub const TAKEN: &str =
     "max by (job, instance) (timestamp(khan_agent_snapshot_age_seconds) - khan_agent_snapshot_age_seconds)";
 
@@ -143,7 +143,7 @@ pub fn taken_by_node(nodes: &NodeChoice) -> String {
 /// When any target was scraped last, for a server whose series are too old to be in an answer: a day is looked back.
 pub const LAST: &str = "max(max_over_time(timestamp(khan_agent_snapshot_age_seconds)[1d:1m]))";
 
-/// What each target tells about itself.
+/// What each target reports about itself.
 pub const ABOUT: &str = "{__name__=~\"khan_agent_build_info|khan_agent_scan_interval_seconds|khan_agent_scan_duration_seconds|\
                          khan_conntrack_entries|khan_conntrack_entries_limit\"}";
 

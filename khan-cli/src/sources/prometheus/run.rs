@@ -138,7 +138,7 @@ impl Runner {
                             if labels != self.plan.labels {
                                 self.plan.labels = labels;
                                 self.depth += 1;
-                                // Rows that are told apart from now on have a past, too.
+                                // Rows that are distinguished from now on have a past, too.
                                 past_due = !self.plan.window.is_zero();
                                 at = Instant::now();
                             }

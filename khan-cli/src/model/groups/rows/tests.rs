@@ -168,7 +168,7 @@ proptest! {
     }
 }
 
-/// Keys are in the JSON output, where whoever compares two runs relies on them.
+/// Keys are in the JSON output, and users compare them between runs.
 #[test]
 fn a_row_has_one_key_in_every_process_and_version() {
     let rows = ask(&Query::default()).rows;

@@ -159,7 +159,7 @@ impl Stream {
         let sent = Timestamp::now();
         let response = match self.sender.send_request(request).await {
             Ok(response) => response,
-            // The kubelet tells why it closed the stream on a channel of its own, at about the same time.
+            // The kubelet says on a separate channel why it closed the stream, at about the same time.
             Err(error) => match tokio::time::timeout(TROUBLE, &mut self.trouble).await {
                 Ok(Ok(Some(trouble))) => return Err(ExchangeError::Behind(trouble.trim().into())),
                 _ => return Err(ExchangeError::find(&error)),

@@ -130,7 +130,7 @@ impl PodRoute {
     }
 
     /// Until the proxy has worked once it gets half of the time, so that a port-forward can be tried in the rest: an API
-    /// server that has no way to the nodes' network tells so only after a long wait.
+    /// server that cannot reach the nodes' network says so only after a long wait.
     async fn proxied(&self, ask: &Ask, bounds: Bounds) -> Result<Reply, ExchangeError> {
         let proven = self.proxy_proven.load(Ordering::Relaxed);
         let deadline = if proven { bounds.deadline } else { bounds.deadline / 2 };
