@@ -1,5 +1,5 @@
 //! `khan`: who holds these connections? Sources (agents, Prometheus, this host, a recording) make views; a [`model::Query`]
-//! makes a [`model::Projection`] of a [`model::View`]; [`commands`] print it once, the [`screen`] shows it live.
+//! makes a [`model::Projection`] of a [`model::View`]; `commands` print it once, the [`screen`] shows it live.
 //!
 //! ```text
 //! sources ─▶ feed (latest view, news, requests) ─▶ model ─▶ report ─▶ output      once, or again and again

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`state`] is everything that is shown, in parts with private fields; [`mod@update`] is the only user of the verbs that
-//! change them, [`panels`] only reads, and [`mod@run`] is the only file that knows a terminal, a clock or a channel.
+//! change them, [`panels`] only reads, and `run` is the only file that knows a terminal, a clock or a channel.
 
 pub mod tab;
 pub mod keys;

@@ -7,7 +7,7 @@ use khan_api::{Label, Lifecycle, TcpState};
 
 use super::hash;
 
-/// State of a connection: one of those that this version knows, another that a newer agent knows, or [`UNTOLD`].
+/// State of a connection: one of those that this version knows, another that a newer agent knows, or `UNTOLD`.
 pub type State = khan_api::State<Other>;
 
 /// The state of connections whose source sends none.

@@ -172,7 +172,7 @@ pub struct Count {
     pub port: u16,
     /// Transport, if known.
     pub protocol: Option<Protocol>,
-    /// State, or [`UNTOLD`](super::state::UNTOLD).
+    /// State, or `UNTOLD`.
     pub state: State,
     /// Which node counts these connections.
     pub side: Side,

@@ -1,4 +1,4 @@
-//! The columns of the lists of connections: those of the registry, [`crate::report::connections`], some of which the screen
+//! The columns of the lists of connections: those of the registry, `report::connections`, some of which the screen
 //! paints in its own way.
 
 use std::collections::HashSet;
