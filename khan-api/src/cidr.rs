@@ -65,6 +65,45 @@ impl Cidr {
         Self::at(ip, self.length) == Some(self)
     }
 
+    /// Whether every address of `other` lies in the range.
+    pub fn covers(self, other: Self) -> bool {
+        self.length <= other.length && self.contains(other.network())
+    }
+
+    /// The range of twice as many addresses around this one; `None` for all addresses of a family.
+    pub fn supernet(self) -> Option<Self> {
+        let least = if self.network().is_ipv4() { 96 } else { 0 };
+        let length = self.length.checked_sub(1).filter(|length| *length >= least)?;
+        Some(Self { network: self.network & mask(length), length })
+    }
+
+    /// The range of at most `length` leading bits around this one.
+    #[must_use]
+    pub fn shortened(self, length: u8) -> Self {
+        Self::new(self.network(), self.length().min(length)).unwrap_or(self)
+    }
+
+    /// The fewest ranges that hold the same addresses, in order, IPv4 first.
+    pub fn aggregate(mut ranges: Vec<Self>) -> Vec<Self> {
+        ranges.sort_unstable_by_key(|range| (range.network().is_ipv6(), *range));
+        let mut merged: Vec<Self> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            if merged.last().is_some_and(|last| last.covers(range)) {
+                continue;
+            }
+            let mut range = range;
+            // Two halves become the whole, which may be a half itself.
+            while let Some(whole) =
+                range.supernet().filter(|whole| merged.last().is_some_and(|l| l.supernet() == Some(*whole)))
+            {
+                merged.pop();
+                range = whole;
+            }
+            merged.push(range);
+        }
+        merged
+    }
+
     /// The range around `ip` with this length of the IPv6 form; none where that is no range of the address's family.
     pub(crate) fn at(ip: IpAddr, length: u8) -> Option<Self> {
         let (network, v4) = match ip.to_canonical() {
@@ -162,6 +201,38 @@ mod tests {
             assert_eq!(range.single(), (first == last).then_some(first));
         }
         let everything: Cidr = "::/0".parse().unwrap();
+        assert_eq!((everything.supernet(), "0.0.0.0/0".parse::<Cidr>().unwrap().supernet()), (None, None));
         assert!(!everything.contains("10.0.0.1".parse().unwrap()) && everything.contains("fd00::1".parse().unwrap()));
+    }
+    fn ranges(texts: &[&str]) -> Vec<Cidr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn halves_merge_and_covered_ranges_go() {
+        let merged =
+            |texts: &[&str]| Cidr::aggregate(ranges(texts)).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(
+            merged(&["fd00::1", "10.0.3.0/24", "fd00::", "10.0.2.0/24", "10.0.0.0/23", "10.0.1.7", "10.0.4.0/24"]),
+            ["10.0.0.0/22", "10.0.4.0/24", "fd00::/127"]
+        );
+        assert_eq!(
+            merged(&["10.0.1.0/24", "10.0.2.0/24"]),
+            ["10.0.1.0/24", "10.0.2.0/24"],
+            "neighbours, but no halves"
+        );
+        assert_eq!(merged(&["128.0.0.0/1", "::/1", "0.0.0.0/1", "8000::/1"]), ["0.0.0.0/0", "::/0"]);
+        assert_eq!(merged(&["10.0.0.0/8", "10.0.0.0/8"]), ["10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn a_range_is_shortened_to_a_bound() {
+        for (text, length, wanted) in
+            [("10.1.2.3", 16, "10.1.0.0/16"), ("10.0.0.0/8", 16, "10.0.0.0/8"), ("fd00::1", 112, "fd00::/112")]
+        {
+            let range: Cidr = text.parse().unwrap();
+            assert_eq!(range.shortened(length).to_string(), wanted);
+            assert!(range.shortened(length).covers(range));
+        }
     }
 }

@@ -198,7 +198,7 @@ impl Index {
     /// Replaces the operator's names for addresses outside the cluster.
     pub fn name_externals(&mut self, names: Arc<ExternalNames>) {
         if *self.external != *names {
-            self.ranges.replace_named(names.ranges().map(ranges::from_cidr).collect());
+            self.ranges.replace_named(names.ranges().collect());
             self.external = names;
             self.revision += 1;
             self.layout = self.revision;

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use khan_api::Cidr;
 use serde::Deserialize;
 
 use super::error::ObjectError;
 use super::field::{Field, object_shape};
-use super::value::{elements, parsed};
+use super::value::{elements, range};
 use super::{Definition, Manifest, Object, Opened, Resource, Role};
 
 pub(super) const DEFINITION: Definition =
@@ -48,7 +48,7 @@ fn read(manifest: Manifest) -> Result<Object, ObjectError> {
     let mut texts = Vec::from_iter(spec.pod_cidr.optional("spec.podCIDR")?);
     texts.extend(elements(spec.pod_cidrs, "spec.podCIDRs")?);
     for text in texts.iter().filter(|text| !text.is_empty()) {
-        let range = parsed::<IpNet>(text, "spec.podCIDRs", "a CIDR")?.trunc();
+        let range = range(text, "spec.podCIDRs")?;
         if node.holdings.pods.contains(&range) {
             continue;
         }
@@ -62,8 +62,8 @@ fn read(manifest: Manifest) -> Result<Object, ObjectError> {
 }
 
 /// The first address after the network address; a range of one address (/32, /128) has none.
-fn gateway(range: IpNet) -> Option<IpAddr> {
-    if range.prefix_len() == range.max_prefix_len() {
+fn gateway(range: Cidr) -> Option<IpAddr> {
+    if range.single().is_some() {
         return None;
     }
     Some(match range.network() {

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-use khan_api::{NodePort, Timestamp};
+use khan_api::{Cidr, NodePort, Timestamp};
 
 use super::Resource;
 use super::metadata::Meta;
@@ -52,9 +51,9 @@ impl Object {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
     /// A node's pod ranges.
-    pub pods: Vec<IpNet>,
+    pub pods: Vec<Cidr>,
     /// Ranges of services' cluster addresses.
-    pub services: Vec<IpNet>,
+    pub services: Vec<Cidr>,
     /// Ports of a service on every node.
     pub node_ports: Vec<NodePort>,
 }

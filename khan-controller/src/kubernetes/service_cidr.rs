@@ -1,10 +1,8 @@
 //! `ServiceCIDR`s: the ranges that the API server takes services' cluster addresses from. Kubernetes 1.31 and 1.32 may have
 //! them as `v1beta1`, older ones have none.
 
-use ipnet::IpNet;
-
 use super::error::ObjectError;
-use super::value::{elements, parsed};
+use super::value::{elements, range};
 use super::{Definition, Manifest, Object, Opened, Resource};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -22,7 +20,7 @@ fn read(manifest: Manifest) -> Result<Object, ObjectError> {
     let Opened { meta, spec, .. } = manifest.open(&DEFINITION)?;
     let mut cidr = Object::new(Resource::ServiceCidrs, meta);
     for text in elements(spec.cidrs, "spec.cidrs")? {
-        let range = parsed::<IpNet>(&text, "spec.cidrs", "a CIDR")?.trunc();
+        let range = range(&text, "spec.cidrs")?;
         if !cidr.holdings.services.contains(&range) {
             cidr.holdings.services.push(range);
         }

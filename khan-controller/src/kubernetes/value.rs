@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use khan_api::Timestamp;
+use khan_api::{Cidr, Timestamp};
 
 use super::error::ObjectError;
 use super::field::{Field, Shape};
@@ -27,6 +27,15 @@ pub(super) fn time(field: Field<String>, name: &'static str) -> Result<Option<Ti
 
 pub(super) fn address(text: &str, field: &'static str) -> Result<IpAddr, ObjectError> {
     parsed::<IpAddr>(text, field, "an IP address").map(|ip| ip.to_canonical())
+}
+
+pub(super) fn range(text: &str, field: &'static str) -> Result<Cidr, ObjectError> {
+    let expected = "a CIDR";
+    // Khan's own files may name a single address; Kubernetes has no such range.
+    if !text.contains('/') {
+        return Err(ObjectError::Malformed { field, text: text.into(), expected });
+    }
+    parsed(text, field, expected)
 }
 
 /// `expected` finishes the sentence "the field is ..., which is not ...".
