@@ -29,7 +29,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<SelfMetrics>,
     /// The scan thread.
     pub(crate) scans: Arc<Handle>,
-    /// Where from.
+    /// The node and process that answers come from.
     pub(crate) origin: Origin,
     /// What reading the table may cost.
     pub(crate) budget: Arc<Budget>,

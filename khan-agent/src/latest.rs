@@ -125,7 +125,7 @@ impl Latest {
         self.present.load_full()
     }
 
-    /// Replaces it.
+    /// Replaces the latest snapshot and wakes those who wait for one.
     pub(crate) fn publish(&self, published: Published) {
         self.replace(Some(Arc::new(published)));
         self.scanned();

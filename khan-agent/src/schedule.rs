@@ -35,7 +35,7 @@ pub(crate) type First = tokio::sync::oneshot::Sender<Result<(), DumpError>>;
 /// What the thread works with.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    /// Where from.
+    /// The node and process that snapshots come from.
     pub(crate) origin: Origin,
     /// Time from one scan to the next.
     pub(crate) interval: Duration,

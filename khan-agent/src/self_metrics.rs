@@ -32,7 +32,7 @@ pub(crate) struct SelfMetrics {
 }
 
 impl SelfMetrics {
-    /// Registers them.
+    /// Registers the metrics in a registry of their own.
     pub(crate) fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let made = Make(&registry);

@@ -47,7 +47,7 @@ impl Origin {
 pub struct Snapshot {
     /// Unique among all snapshots of all agents.
     pub id: String,
-    /// Where from.
+    /// The node and process it comes from.
     pub origin: Origin,
     /// When the dump began.
     pub taken: Timestamp,

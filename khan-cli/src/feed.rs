@@ -48,7 +48,7 @@ pub struct Feeder {
 pub enum News {
     /// For the error log: a node's or the source's trouble, one sentence. Told when it begins and when it changes.
     Error {
-        /// When.
+        /// When it happened, by the clock of this host.
         at: Timestamp,
         /// Which node; empty for the source as a whole.
         node: String,
@@ -57,7 +57,7 @@ pub enum News {
     },
     /// A trouble is over.
     Recovered {
-        /// When.
+        /// When it happened, by the clock of this host.
         at: Timestamp,
         /// Which node; empty for the source as a whole.
         node: String,
@@ -73,9 +73,9 @@ pub enum News {
 /// State of the way to the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// It works.
+    /// The source answers.
     Up,
-    /// It is tried again.
+    /// The source does not answer and is tried again.
     Retrying {
         /// Why it failed, one sentence.
         reason: String,

@@ -47,7 +47,7 @@ pub enum ResolveError {
     Ca {
         /// The file.
         path: String,
-        /// Why.
+        /// What TLS or the parser says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The token would be read by whoever is on the way.

@@ -32,7 +32,7 @@ struct Known {
 /// Who already speaks for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rival {
-    /// Nobody.
+    /// No other zone has this connection.
     None,
     /// An entry that knows more than this one.
     Better,

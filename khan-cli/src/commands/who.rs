@@ -97,7 +97,7 @@ pub(crate) struct Peer {
     /// Whether that is a previous owner.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub previous: bool,
-    /// Who.
+    /// The other end, as tables name it.
     pub peer: String,
     /// The port dialled.
     pub port: Option<u16>,

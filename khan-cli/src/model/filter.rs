@@ -51,7 +51,7 @@ impl Filter {
 pub struct Not<T> {
     /// Holds where the term does not.
     pub negated: bool,
-    /// The term.
+    /// What the row must be.
     pub term: T,
 }
 

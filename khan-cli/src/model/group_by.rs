@@ -40,7 +40,7 @@ impl GroupBy {
     pub const DESTINATIONS: Self = Self { dst: Some(Grain::App), ..Self::NONE };
     /// Nodes whose tables hold the connections.
     pub const NODES: Self = Self { node: true, ..Self::NONE };
-    /// One row.
+    /// Everything in one row.
     pub const NONE: Self = Self {
         src: None,
         dst: None,

@@ -50,7 +50,7 @@ pub struct NodeStatus {
     pub node: String,
     /// Which agent: its URL, or `NAMESPACE/POD`.
     pub agent: String,
-    /// See there.
+    /// How current its data is.
     pub state: NodeState,
     /// Whether its connections are part of the view's rows and totals.
     pub counted: bool,

@@ -141,7 +141,7 @@ impl SortBy {
 /// An order and its direction. `-conns` is the reverse of the natural direction of `conns`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Sort {
-    /// By what.
+    /// The value that orders the rows.
     pub by: SortBy,
     /// Against its natural direction.
     pub reverse: bool,

@@ -144,7 +144,7 @@ pub struct RowRef<'view> {
 }
 
 impl View {
-    /// Nothing yet.
+    /// A view before the first answer.
     pub fn empty(source: SourceInfo) -> Self {
         Self { source, ..Self::default() }
     }

@@ -6,14 +6,14 @@ use khan_api::Timestamp;
 
 const KEPT: usize = 500;
 
-/// One trouble.
+/// One error of the source or of a node, with its repetitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// When it began.
     pub at: Timestamp,
     /// Which node; empty for the source as a whole or for Khan itself.
     pub node: String,
-    /// One sentence.
+    /// What went wrong, in one sentence.
     pub message: String,
     /// When it ended.
     pub over: Option<Timestamp>,

@@ -8,7 +8,7 @@ use super::tab::Tab;
 /// A list to choose from.
 #[derive(Clone, Copy, Debug)]
 pub struct Menu {
-    /// Of what.
+    /// What is chosen from it.
     pub kind: MenuKind,
     /// The entry under the cursor.
     pub at: usize,

@@ -66,7 +66,7 @@ pub enum Exit {
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// End.
+    /// End the program.
     Quit(Exit),
     /// Give the terminal back and stop until continued.
     Suspend,

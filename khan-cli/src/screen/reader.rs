@@ -22,7 +22,7 @@ pub(super) use promql::promql;
 /// A text that scrolls.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    /// Which.
+    /// What it shows.
     pub text: Text,
     /// First line on the screen.
     pub offset: usize,
@@ -37,7 +37,7 @@ impl Reader {
     }
 }
 
-/// Which text.
+/// What a reader shows.
 #[derive(Clone, Debug)]
 pub enum Text {
     /// The keys of a context, the filter language, the words of the screen.

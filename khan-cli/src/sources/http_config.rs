@@ -134,15 +134,15 @@ pub enum HttpConfigError {
     /// The file cannot be read.
     #[error("{}: {source}", file.display())]
     File {
-        /// Which.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The system's reason.
         source: std::io::Error,
     },
     /// Not YAML, or not these fields.
     #[error("{}: {source}", file.display())]
     Syntax {
-        /// Which.
+        /// The file.
         file: PathBuf,
         /// Where and why.
         source: khan_serve::yaml::Error,

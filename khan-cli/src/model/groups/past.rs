@@ -40,7 +40,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Per minute.
+    /// The change per minute.
     pub fn per_minute(self) -> f64 {
         let seconds = self.over.as_secs_f64();
         if seconds > 0.0 { self.delta as f64 * 60.0 / seconds } else { 0.0 }

@@ -83,7 +83,7 @@ pub struct Row {
     pub protocol: Option<Protocol>,
     /// The state.
     pub state: Option<State>,
-    /// Counts.
+    /// The numbers of its connections.
     pub sum: Sum,
     /// Change of the connections; `None` when nothing can be compared.
     pub change: Option<Change>,

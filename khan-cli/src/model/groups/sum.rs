@@ -11,7 +11,7 @@ use crate::model::view::RowRef;
 pub struct Sum {
     /// Connections.
     pub connections: u64,
-    /// By state.
+    /// Connections by state.
     pub states: StateCounts,
     /// Established, by time since the last packet; bounds as in [`khan_api::snapshot::IDLE_BOUNDS_SECONDS`].
     pub idle: [u64; 5],

@@ -94,7 +94,7 @@ fn narrow(value: i64) -> u32 {
 }
 
 impl Series {
-    /// Nothing yet.
+    /// A series without samples.
     pub(super) fn new(query: &Query) -> Self {
         Self {
             shape: query.shape(),

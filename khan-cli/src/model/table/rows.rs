@@ -121,7 +121,7 @@ impl Rows {
         (before - self.list.len()) as u64
     }
 
-    /// How many.
+    /// Number of rows.
     pub fn len(&self) -> usize {
         self.list.len()
     }

@@ -16,7 +16,7 @@ pub(crate) const GAP: &str = "  ";
 /// A view's place on the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
-    /// Which view.
+    /// The view that it opens.
     pub tab: Tab,
     /// The column of its first cell.
     pub x: u16,

@@ -16,7 +16,7 @@ use crate::screen::styles::{Styles, Theme};
 pub struct Setup {
     /// Keys.
     pub keymap: Keymap,
-    /// Characters.
+    /// Characters for lines, marks and trends.
     pub glyphs: &'static Glyphs,
     /// Colours that the terminal has.
     pub depth: Depth,

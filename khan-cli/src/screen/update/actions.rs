@@ -36,7 +36,7 @@ const SHARES: [f64; 4] = [0.7, 0.8, 0.9, 1.0];
 /// What keys that change columns and order say in views that have none to change.
 const FIXED: &str = "the columns and the order of this view are fixed";
 
-/// Does it.
+/// Performs `action`, as a key, a click or a command asks for it, and returns what is to be done outside of the state.
 pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
     app.touch();
     match action {

@@ -56,39 +56,39 @@ pub struct DiscoveryOptions {
 /// Why agents cannot be discovered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiscoveryError {
-    /// RBAC.
+    /// RBAC does not allow listing pods.
     #[error("cannot look for agents: {0}")]
     Denied(Denial),
-    /// The API server does not know us.
+    /// The API server refused the credentials.
     #[error("the API server at {url} does not accept the credentials of this kubeconfig ({message}): log in again")]
     NotAccepted {
-        /// Where.
+        /// URL of the API server.
         url: String,
-        /// Its words.
+        /// Its message.
         message: Sentence,
     },
-    /// No answer.
+    /// The API server gave no answer.
     #[error("the API server at {url} {error}")]
     Exchange {
-        /// Where.
+        /// URL of the API server.
         url: String,
         /// Why.
         error: ExchangeError,
     },
-    /// Another status.
+    /// An unexpected status.
     #[error("the API server at {url} answered {status} when asked for pods: {line}")]
     Status {
-        /// Where.
+        /// URL of the API server.
         url: String,
         /// The status.
         status: StatusCode,
-        /// Its words.
+        /// Its message.
         line: Sentence,
     },
-    /// No list of pods.
+    /// The answer is not a list of pods.
     #[error("{url} answered something that is not a list of pods ({reason})")]
     Garbage {
-        /// Where.
+        /// URL of the API server.
         url: String,
         /// Where it goes wrong.
         reason: Sentence,

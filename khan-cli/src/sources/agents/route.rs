@@ -93,9 +93,9 @@ impl DirectClient {
 /// A URL and the client for it.
 #[derive(Clone, Debug)]
 pub struct Direct {
-    /// Where.
+    /// The agent's or controller's base URL.
     pub url: AgentUrl,
-    /// With what.
+    /// The client, with the URL's TLS settings and credentials.
     pub client: DirectClient,
 }
 

@@ -53,9 +53,9 @@ impl Series {
 /// A time in seconds since 1970, and a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
-    /// When.
+    /// Seconds since the epoch.
     pub at: f64,
-    /// What.
+    /// As the server sent it; may be NaN or infinite.
     pub value: f64,
 }
 
