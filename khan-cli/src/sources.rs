@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod cluster;
 pub mod nodes;
 mod staleness;
+mod retry;
 pub mod agents;
 pub mod controller;
 #[cfg(target_os = "linux")]

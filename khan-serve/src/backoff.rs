@@ -13,30 +13,36 @@ pub fn jittered(duration: Duration, least: f64, most: f64) -> Duration {
     duration.mul_f64(least + (most - least) * random as f64 / 1000.0)
 }
 
-/// Doubles from failure to failure, with up to a quarter taken off at random so that processes do not return together.
+/// The pause after the first failure and `more` others: the first pause, doubled each time up to the longest, with up to a
+/// quarter taken off at random so that processes do not return together.
+pub fn pause((first, longest): (Duration, Duration), more: u32) -> Duration {
+    // 20 doublings make a second twelve days.
+    jittered(first.saturating_mul(1 << more.min(20)).min(longest), 0.75, 1.0)
+}
+
+/// The pauses of something that fails now and then.
 #[derive(Debug)]
 pub struct Backoff {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
+    bounds: (Duration, Duration),
+    failures: u32,
 }
 
 impl Backoff {
     /// The first pause and the longest.
-    pub const fn new((first, longest): (Duration, Duration)) -> Self {
-        Self { first, longest, next: first }
+    pub const fn new(bounds: (Duration, Duration)) -> Self {
+        Self { bounds, failures: 0 }
     }
 
     /// How long to pause after the failure that has just happened.
     pub fn pause(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (pause * 2).min(self.longest);
-        jittered(pause, 0.75, 1.0)
+        let pause = pause(self.bounds, self.failures);
+        self.failures = self.failures.saturating_add(1);
+        pause
     }
 
     /// It works again.
     pub const fn reset(&mut self) {
-        self.next = self.first;
+        self.failures = 0;
     }
 }
 

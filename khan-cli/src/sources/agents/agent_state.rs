@@ -5,19 +5,14 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 use khan_api::Timestamp;
-use khan_serve::backoff::jittered;
 
 use super::fetch::Fetched;
 use super::targets::Target;
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool};
 use crate::sources::nodes::NodeChoice;
+use crate::sources::retry;
 use crate::sources::staleness::Evidence;
-
-/// Delay of the first retry; each further one waits twice as long.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// Retries are never further apart.
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// An agent that is asked again and again.
 #[derive(Debug)]
@@ -69,15 +64,12 @@ impl AgentState {
         Change { visible: new || turned || aged || before != self.status.state, turned }
     }
 
-    /// Takes a failure that happened at `now`; the next attempt is due after the returned time, which is stretched by up to
-    /// a half, so that agents that fail together are not all asked again together.
+    /// Takes a failure that happened at `now`; the next attempt is due after the returned pause.
     pub(crate) fn fail(&mut self, reason: String, interval: Duration, now: Timestamp) -> (Change, Duration) {
         let last = self.status.failure.take();
         let turned = last.as_ref().is_none_or(|last| last.reason != reason);
-        let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
-        let wait = jittered(FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(10)).min(LAST_RETRY), 1.0, 1.5);
-        let next = Timestamp::from_millis(now.millis() + i64::try_from(wait.as_millis()).unwrap_or(0));
-        self.status.failure = Some(Failure { reason, since, attempts, next: Some(next) });
+        let (failure, wait) = retry::failed(reason, last.as_ref(), now);
+        self.status.failure = Some(failure);
         self.judge(interval, now);
         (Change { visible: true, turned }, wait)
     }
@@ -170,8 +162,8 @@ mod tests {
     }
 
     /// By up to a half.
-    fn is_stretched(wait: Duration, seconds: u64) -> bool {
-        (Duration::from_secs(seconds)..Duration::from_millis(1500 * seconds)).contains(&wait)
+    fn is_about(wait: Duration, seconds: u64) -> bool {
+        (Duration::from_millis(750 * seconds)..=Duration::from_secs(seconds)).contains(&wait)
     }
 
     #[test]
@@ -181,10 +173,10 @@ mod tests {
         assert!(agent.succeed(fetched(at(0), 0), &mut pool, INTERVAL, at(1)).visible);
         assert_eq!((agent.status.state, agent.has_rows()), (NodeState::Ok, true));
         let (change, wait) = agent.fail("refused".into(), INTERVAL, at(31));
-        assert!(change.turned && is_stretched(wait, 1), "{wait:?}");
+        assert!(change.turned && is_about(wait, 1), "{wait:?}");
         assert_eq!((agent.status.state, agent.has_rows()), (NodeState::Stale, true));
         let (change, wait) = agent.fail("refused".into(), INTERVAL, at(32));
-        assert!(!change.turned && is_stretched(wait, 2), "{wait:?}");
+        assert!(!change.turned && is_about(wait, 2), "{wait:?}");
         let failure = agent.status.failure.clone().unwrap();
         let next = Timestamp::from_millis(at(32).millis() + i64::try_from(wait.as_millis()).unwrap());
         assert_eq!((failure.since, failure.attempts, failure.next), (at(31), 2, Some(next)));
@@ -221,7 +213,7 @@ mod tests {
         let (mut agent, _) = watched();
         for (n, seconds) in (0..).zip([1, 2, 4, 8, 16, 30, 30, 30]) {
             let (_, wait) = agent.fail("no".into(), INTERVAL, at(n));
-            assert!(is_stretched(wait, seconds), "{seconds}: {wait:?}");
+            assert!(is_about(wait, seconds), "{seconds}: {wait:?}");
         }
         assert_eq!(agent.status.state, NodeState::Failed);
     }

@@ -22,6 +22,7 @@ use crate::feed::Link;
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::ExchangeError;
 use crate::sources::rbac::{Denial, NAMESPACE, manifest};
+use crate::sources::retry;
 
 pub(crate) mod list;
 mod pod;
@@ -32,9 +33,6 @@ pub const SELECTOR: &str = "app.kubernetes.io/name=khan,app.kubernetes.io/compon
 /// Period of reading the list again; reading never takes more than a small share of the time.
 const REST: Duration = Duration::from_secs(10);
 const REST_PER_LIST: u32 = 20;
-/// Bounds of the pause after a failure.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 /// Which pods are agents, and how they are reached.
 #[derive(Clone, Debug)]
@@ -155,10 +153,9 @@ impl Discovery {
                     });
                 }
                 Err(error) => {
-                    rest = FIRST_RETRY.saturating_mul(1 << attempt.min(10)).min(LAST_RETRY);
                     attempt += 1;
-                    let millis = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);
-                    let next = Timestamp::from_millis(Timestamp::now().millis().saturating_add(millis));
+                    let next;
+                    (rest, next) = retry::pause(attempt, Timestamp::now());
                     let link = match &error {
                         DiscoveryError::NotAccepted { .. }
                         | DiscoveryError::Exchange { error: ExchangeError::Credentials(_), .. } => {

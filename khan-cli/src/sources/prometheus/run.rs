@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures::future::try_join;
 use khan_api::Timestamp;
-use khan_serve::backoff::jittered;
 use tokio::time::{Instant, sleep_until};
 
 use super::client::{Client, PromError};
@@ -17,6 +16,7 @@ use crate::feed::{DetailError, Feed, Feeder, Link, News, Request, channel};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 use crate::sources::nodes::NodeChoice;
+use crate::sources::retry;
 use crate::sources::staleness::Evidence;
 
 /// What is asked, and how often.
@@ -38,8 +38,6 @@ const REST_PER_ROUND: u32 = 10;
 const POINTS: u32 = 60;
 /// Points of the past are at least this far apart.
 const CLOSEST: Duration = Duration::from_secs(10);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Prometheus scrapes at most so often, where nothing else is known.
 const USUAL_SCRAPE: Duration = Duration::from_secs(30);
 
@@ -210,15 +208,15 @@ impl Runner {
         if last.as_ref().is_none_or(|last| last.reason != reason) {
             self.feeder.tell(News::Error { at: now, node: String::new(), message: reason.clone() });
         }
-        let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
-        let wait = jittered(FIRST_RETRY.saturating_mul(1 << (attempts - 1).min(10)).min(LAST_RETRY), 1.0, 1.5);
-        let next = Timestamp::from_millis(now.millis() + i64::try_from(wait.as_millis()).unwrap_or(0));
-        self.feeder.tell(News::Link(Link::Retrying { reason: reason.clone(), attempt: attempts, next }));
-        for kept in self.nodes.values_mut() {
-            fail(&mut kept.status, &reason, now, Some(next));
+        let (failure, wait) = retry::failed(reason.clone(), last.as_ref(), now);
+        if let Some(next) = failure.next {
+            self.feeder.tell(News::Link(Link::Retrying { reason: reason.clone(), attempt: failure.attempts, next }));
         }
-        self.missing = vec![reason.clone()];
-        self.failure = Some(Failure { reason, since, attempts, next: Some(next) });
+        for kept in self.nodes.values_mut() {
+            fail(&mut kept.status, &reason, now, failure.next);
+        }
+        self.missing = vec![reason];
+        self.failure = Some(failure);
         wait
     }
 
