@@ -4,17 +4,23 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-/// A prefix: all addresses that share its leading bits. Host bits are zero, and an IPv4-mapped IPv6 prefix is the IPv4 prefix
-/// that it means, so equal prefixes are equal values however they are written.
+/// A prefix: all addresses of one family that share its leading bits. Host bits are zero, so equal prefixes are equal values
+/// however they are written.
+///
+/// `::ffff:10.1.2.3` is an IPv6 address of its own here, as in the kernel's table. Where it stands for an IPv4 address, as in
+/// texts that people and Kubernetes write, use [`Cidr::canonical`] and [`IpAddr::to_canonical`].
 ///
 /// ```
 /// use khan_api::Cidr;
 /// let range: Cidr = "10.9.8.7/8".parse().unwrap();
 /// assert_eq!(range.to_string(), "10.0.0.0/8");
-/// assert!(range.contains("::ffff:10.1.2.3".parse().unwrap()));
+/// assert!(range.contains("10.1.2.3".parse().unwrap()) && !range.contains("::ffff:10.1.2.3".parse().unwrap()));
+/// assert_eq!("::ffff:10.0.0.0/104".parse::<Cidr>().unwrap().canonical(), range);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cidr {
+    // First, so that IPv4 sorts before IPv6.
+    is_v6: bool,
     // IPv4 is kept in its IPv4-mapped IPv6 form.
     network: u128,
     // Of that form: 96 more than the text says for IPv4.
@@ -24,34 +30,37 @@ pub struct Cidr {
 impl Cidr {
     /// The range of `length` leading bits around `ip`; `None` when the family has fewer bits.
     pub fn new(ip: IpAddr, length: u8) -> Option<Self> {
-        let (bits, offset) = match ip {
-            IpAddr::V4(ip) => (ip.to_ipv6_mapped().to_bits(), 96),
-            IpAddr::V6(ip) => (ip.to_bits(), 0),
-        };
+        let offset = if ip.is_ipv4() { 96 } else { 0 };
         let length = length.checked_add(offset).filter(|length| *length <= 128)?;
-        Some(Self { network: bits & mask(length), length })
+        Some(Self { is_v6: ip.is_ipv6(), network: bits(ip) & mask(length), length })
+    }
+
+    /// The IPv4 range that an IPv4-mapped IPv6 range stands for; any other range itself.
+    #[must_use]
+    pub const fn canonical(self) -> Self {
+        let mapped = self.length >= 96 && Ipv6Addr::from_bits(self.network).to_ipv4_mapped().is_some();
+        Self { is_v6: self.is_v6 && !mapped, ..self }
     }
 
     /// Its first address.
     pub const fn network(self) -> IpAddr {
-        let ip = Ipv6Addr::from_bits(self.network);
-        match ip.to_ipv4_mapped() {
-            Some(ip) if self.length >= 96 => IpAddr::V4(ip),
-            _ => IpAddr::V6(ip),
-        }
+        self.address(self.network)
     }
 
     /// How many leading bits its addresses share: at most 32 of an IPv4 address, 128 of an IPv6 address.
     pub const fn length(self) -> u8 {
-        if self.network().is_ipv4() { self.length - 96 } else { self.length }
+        if self.is_v6 { self.length } else { self.length - 96 }
     }
 
     /// Its last address.
     pub const fn last(self) -> IpAddr {
-        let ip = Ipv6Addr::from_bits(self.network | !mask(self.length));
-        match ip.to_ipv4_mapped() {
-            Some(ip) if self.length >= 96 => IpAddr::V4(ip),
-            _ => IpAddr::V6(ip),
+        self.address(self.network | !mask(self.length))
+    }
+
+    const fn address(self, bits: u128) -> IpAddr {
+        match Ipv6Addr::from_bits(bits).to_ipv4_mapped() {
+            Some(ip) if !self.is_v6 => IpAddr::V4(ip),
+            _ => IpAddr::V6(Ipv6Addr::from_bits(bits)),
         }
     }
 
@@ -60,9 +69,9 @@ impl Cidr {
         (self.length == 128).then(|| self.network())
     }
 
-    /// Whether `ip` lies in the range. An IPv4-mapped IPv6 address is its IPv4 address.
+    /// Whether `ip` is of the range's family and lies in it.
     pub fn contains(self, ip: IpAddr) -> bool {
-        Self::at(ip, self.length) == Some(self)
+        ip.is_ipv6() == self.is_v6 && bits(ip) & mask(self.length) == self.network
     }
 
     /// Whether every address of `other` lies in the range.
@@ -72,9 +81,9 @@ impl Cidr {
 
     /// The range of twice as many addresses around this one; `None` for all addresses of a family.
     pub fn supernet(self) -> Option<Self> {
-        let least = if self.network().is_ipv4() { 96 } else { 0 };
+        let least = if self.is_v6 { 0 } else { 96 };
         let length = self.length.checked_sub(1).filter(|length| *length >= least)?;
-        Some(Self { network: self.network & mask(length), length })
+        Some(Self { network: self.network & mask(length), length, ..self })
     }
 
     /// The range of at most `length` leading bits around this one.
@@ -85,7 +94,7 @@ impl Cidr {
 
     /// The fewest ranges that hold the same addresses, in order, IPv4 first.
     pub fn aggregate(mut ranges: Vec<Self>) -> Vec<Self> {
-        ranges.sort_unstable_by_key(|range| (range.network().is_ipv6(), *range));
+        ranges.sort_unstable();
         let mut merged: Vec<Self> = Vec::with_capacity(ranges.len());
         for range in ranges {
             if merged.last().is_some_and(|last| last.covers(range)) {
@@ -106,11 +115,8 @@ impl Cidr {
 
     /// The range around `ip` with this length of the IPv6 form; none where that is no range of the address's family.
     pub(crate) fn at(ip: IpAddr, length: u8) -> Option<Self> {
-        let (network, v4) = match ip.to_canonical() {
-            IpAddr::V4(ip) => (ip.to_ipv6_mapped().to_bits(), true),
-            IpAddr::V6(ip) => (ip.to_bits(), false),
-        };
-        (length >= 96 || !v4).then_some(Self { network: network & mask(length), length })
+        let network = bits(ip) & mask(length);
+        (length >= 96 || ip.is_ipv6()).then_some(Self { is_v6: ip.is_ipv6(), network, length })
     }
 
     /// Its length in the IPv6 form.
@@ -122,11 +128,14 @@ impl Cidr {
 /// The range that holds only this address.
 impl From<IpAddr> for Cidr {
     fn from(ip: IpAddr) -> Self {
-        let ip = match ip {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
-        Self { network: ip.to_bits(), length: 128 }
+        Self { is_v6: ip.is_ipv6(), network: bits(ip), length: 128 }
+    }
+}
+
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
     }
 }
 
@@ -182,7 +191,14 @@ mod tests {
         for text in ["10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "10.0.0/8", "::/129", ""] {
             assert_eq!(text.parse::<Cidr>(), Err(ParseCidrError), "{text}");
         }
-        assert!("10.0.0.0/8".parse::<Cidr>().unwrap().contains("::ffff:10.2.3.4".parse().unwrap()));
+        for (mapped, plain) in
+            [("::ffff:10.0.0.0/104", "10.0.0.0/8"), ("::ffff:10.0.0.1", "10.0.0.1"), ("fd00::/8", "fd00::/8")]
+        {
+            let [mapped, plain] = [mapped, plain].map(|text| text.parse::<Cidr>().unwrap());
+            assert_eq!(mapped.canonical(), plain);
+            assert_eq!(mapped == plain, !plain.network().is_ipv4(), "{mapped} is an IPv6 range until it is asked for");
+        }
+        assert_eq!("::/0".parse::<Cidr>().unwrap().canonical().to_string(), "::/0");
     }
 
     #[test]
@@ -202,7 +218,10 @@ mod tests {
         }
         let everything: Cidr = "::/0".parse().unwrap();
         assert_eq!((everything.supernet(), "0.0.0.0/0".parse::<Cidr>().unwrap().supernet()), (None, None));
-        assert!(!everything.contains("10.0.0.1".parse().unwrap()) && everything.contains("fd00::1".parse().unwrap()));
+        assert!(
+            !everything.contains("10.0.0.1".parse().unwrap())
+                && everything.contains("::ffff:10.0.0.1".parse().unwrap())
+        );
     }
     fn ranges(texts: &[&str]) -> Vec<Cidr> {
         texts.iter().map(|text| text.parse().unwrap()).collect()

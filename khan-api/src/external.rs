@@ -58,6 +58,7 @@ impl ExternalNames {
             }
             let (cidr, name) = line.split_once(char::is_whitespace).map_or((line, ""), |(c, n)| (c, n.trim()));
             let range: Cidr = cidr.parse().map_err(|error| fail(format!("{cidr:?} is {error}")))?;
+            let range = range.canonical();
             if name.is_empty() {
                 return Err(fail(format!("no name after {cidr}")));
             }
@@ -81,6 +82,7 @@ impl ExternalNames {
 impl<T> ExternalNames<T> {
     /// What there is of the longest CIDR that holds `ip`.
     pub fn get(&self, ip: IpAddr) -> Option<&T> {
+        let ip = ip.to_canonical();
         self.lengths.iter().find_map(|length| self.names.get(&Cidr::at(ip, *length)?))
     }
 

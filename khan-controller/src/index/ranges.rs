@@ -147,6 +147,7 @@ impl Ranges {
 
     /// Whether one of them holds `ip`.
     pub(super) fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
         self.made().ranges.iter().any(|range| range.contains(ip))
     }
 

@@ -35,7 +35,7 @@ pub(super) fn range(text: &str, field: &'static str) -> Result<Cidr, ObjectError
     if !text.contains('/') {
         return Err(ObjectError::Malformed { field, text: text.into(), expected });
     }
-    parsed(text, field, expected)
+    parsed(text, field, expected).map(Cidr::canonical)
 }
 
 /// `expected` finishes the sentence "the field is ..., which is not ...".
