@@ -31,7 +31,9 @@ pub(crate) fn check(bytes: &[u8]) {
         assert_eq!(read.gone.iter().copied().collect::<HashSet<_>>(), gone);
     }
     let owners = serde_json::to_string(&read.identities).expect("owners can be written");
-    assert!(owners.chars().all(is_printable) && !owners.contains(r"\u00"), "{owners:?}");
+    // A backslash in a name is written as two.
+    let escapes = owners.replace(r"\\", "");
+    assert!(owners.chars().all(is_printable) && !escapes.contains(r"\u00"), "{owners:?}");
     let written = serde_json::to_vec(&read).expect("an answer can be written");
     assert_eq!(answer::read(&written, &request).expect("what was written").identities, read.identities);
 

@@ -20,8 +20,9 @@ pub(crate) fn check(bytes: &[u8]) {
         (whole, heard) => panic!("one form is read and the other is not: {:?}, {:?}", whole.err(), heard.err()),
     };
     let written = serde_json::to_string(&whole).expect("a snapshot can be written");
-    // JSON leaves printable characters as they are and escapes control characters.
-    assert!(written.chars().all(is_printable) && !written.contains(r"\u00"), "{written:?}");
+    // JSON leaves printable characters as they are and escapes control characters. A backslash in a text is written as two.
+    let escapes = written.replace(r"\\", "");
+    assert!(written.chars().all(is_printable) && !escapes.contains(r"\u00"), "{written:?}");
     assert_eq!(serde_json::from_str::<Snapshot>(&written).expect("what was written"), whole);
 
     let mut pool = Pool::default();
