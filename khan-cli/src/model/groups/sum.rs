@@ -3,7 +3,7 @@
 use khan_api::TcpState;
 
 use crate::model::state::{State, StateCounts, UNTOLD};
-use crate::model::table::detail::Detail;
+use crate::model::table::detail::Details;
 use crate::model::view::RowRef;
 
 /// Sums over the connections of a group.
@@ -60,14 +60,11 @@ pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
     for (state, n) in row.states {
         sum.states.add(*state, u64::from(*n));
     }
-    for (detail, n) in row.details {
-        *match detail {
-            Detail::IdleBucket(bucket) => &mut sum.idle[usize::from(*bucket)],
-            Detail::Idle => &mut sum.idle_connections,
-            Detail::ClientUnclosed => &mut sum.client_unclosed,
-            Detail::ServerUnclosed => &mut sum.server_unclosed,
-        } = u64::from(*n);
-    }
+    let details: Details = row.details.iter().collect();
+    sum.idle = details.histogram.0.map(u64::from);
+    sum.idle_connections = u64::from(details.idle);
+    sum.client_unclosed = u64::from(details.client_unclosed);
+    sum.server_unclosed = u64::from(details.server_unclosed);
     sum
 }
 
