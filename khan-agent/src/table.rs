@@ -70,10 +70,22 @@ impl Default for Counts {
     }
 }
 
-/// One connection's row, by address family.
-enum Row {
-    V4(Cell<u32>),
-    V6(Cell<u128>),
+/// One connection's row without its addresses, whose family decides only where it is kept.
+#[derive(Clone, Copy)]
+struct Row {
+    port: u16,
+    backend_port: u16,
+    class: Class,
+    zone: u16,
+    oldest: u32,
+}
+
+impl Row {
+    #[inline]
+    const fn of<A: Copy>(self, [client, service, backend]: [A; 3]) -> Cell<A> {
+        let Self { port, backend_port, class, zone, oldest } = self;
+        Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest }
+    }
 }
 
 /// The folded table.
@@ -184,47 +196,55 @@ impl Table {
     /// Adds a connection by the end of the batch.
     #[inline]
     fn add(&mut self, flow: &Flow, protocol: Protocol) {
-        match self.row(flow, protocol) {
-            Row::V4(cell) => self.v4.add(cell),
-            Row::V6(cell) => self.v6.add(cell),
+        if midstream::reversed(flow) {
+            self.counts.turned += 1;
+            self.add_upright(&flow.turned(), protocol);
+        } else {
+            self.add_upright(flow, protocol);
+        }
+    }
+
+    /// Adds one that stands the right way round.
+    #[inline]
+    fn add_upright(&mut self, flow: &Flow, protocol: Protocol) {
+        let row = self.row(flow, protocol);
+        match flow.ends_v4() {
+            Some(ends) => self.v4.add(row.of(ends)),
+            None => self.v6.add(row.of(flow.ends().map(Address::bits))),
         }
     }
 
     /// Adds a connection at once, and tells where.
     fn put(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
-        match self.row(flow, protocol) {
-            Row::V4(cell) => self.v4.put(cell) << 1,
-            Row::V6(cell) => self.v6.put(cell) << 1 | 1,
+        if midstream::reversed(flow) {
+            self.counts.turned += 1;
+            self.put_upright(&flow.turned(), protocol)
+        } else {
+            self.put_upright(flow, protocol)
         }
     }
 
-    /// The row of one connection.
+    fn put_upright(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
+        let row = self.row(flow, protocol);
+        match flow.ends_v4() {
+            Some(ends) => self.v4.put(row.of(ends)) << 1,
+            None => self.v6.put(row.of(flow.ends().map(Address::bits))) << 1 | 1,
+        }
+    }
+
+    /// The row of one connection that stands the right way round.
     #[inline]
-    fn row(&mut self, flow: &Flow, protocol: Protocol) -> Row {
-        let turned;
-        let flow = if midstream::reversed(flow) {
-            self.counts.turned += 1;
-            turned = flow.turned();
-            &turned
-        } else {
-            flow
-        };
-        let (client, service, backend) = (flow.original.src, flow.original.dst, flow.reply.src);
+    fn row(&self, flow: &Flow, protocol: Protocol) -> Row {
         let gone = match flow.idle {
-            Some(idle) if self.ages.any_within(idle) => {
-                [client, service, backend].map(|address| self.ages.before(address, idle))
-            }
+            Some(idle) if self.ages.any_within(idle) => flow.ends().map(|end| self.ages.before(end, idle)),
             _ => [false; 3],
         };
-        let class = Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone);
-        let zone = if self.settings.split_zones { flow.zone } else { 0 };
-        let oldest = flow.idle.unwrap_or(0);
-        let (port, backend_port) = (flow.original.dst_port, flow.reply.src_port);
-        if let (Some(client), Some(service), Some(backend)) = (client.v4(), service.v4(), backend.v4()) {
-            Row::V4(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest })
-        } else {
-            let [client, service, backend] = [client, service, backend].map(Address::bits);
-            Row::V6(Cell { client, service, backend, port, backend_port, class, zone, count: 1, oldest })
+        Row {
+            port: flow.original.dst_port,
+            backend_port: flow.reply.src_port,
+            class: Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone),
+            zone: if self.settings.split_zones { flow.zone } else { 0 },
+            oldest: flow.idle.unwrap_or(0),
         }
     }
 

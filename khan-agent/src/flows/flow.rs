@@ -79,6 +79,21 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Client, what it dialled, and who answers.
+    #[inline]
+    pub const fn ends(&self) -> [Address; 3] {
+        [self.original.src, self.original.dst, self.reply.src]
+    }
+
+    /// The same as numbers, when all are IPv4 addresses.
+    #[inline]
+    pub const fn ends_v4(&self) -> Option<[u32; 3]> {
+        match [self.original.src.v4(), self.original.dst.v4(), self.reply.src.v4()] {
+            [Some(client), Some(service), Some(backend)] => Some([client, service, backend]),
+            _ => None,
+        }
+    }
+
     /// The same connection seen from its other end: the client becomes the server.
     #[must_use]
     pub fn turned(self) -> Self {
