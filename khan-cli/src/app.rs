@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command};
-use crate::commands::{agents, completion, config, conns, doctor, leaks, top, version, who};
+use crate::commands::{agents, completion, config, conns, diff, doctor, leaks, replay, top, version, who};
 use crate::logging;
+use crate::output::table::clean;
 use khan_serve::exit::{Failure, INTERRUPTED, TERMINATED};
+use khan_serve::stderr;
 
 /// Does what the command line says. The terminal interface handles signals of its own.
 pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -24,6 +26,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         let code = match &cli.command {
             Command::Top(args) => top::printed(&cli, args).await,
             Command::Leaks(args) => leaks::run(&cli, args).await,
+            Command::Diff(args) => Box::pin(diff::run(&cli, args)).await,
+            Command::Replay(args) => done(replay::run(&cli, args)),
             Command::Agents => done(agents::run(&cli).await),
             Command::Completion { shell } => done(completion::run(*shell)),
             Command::Complete { words } => done(completion::complete(words)),
@@ -39,14 +43,21 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let mut terminated = signal(SignalKind::terminate()).map_err(Failure::other)?;
     // Whoever waited for a verdict gets the one that there is.
     let handles_interrupts = matches!(cli.command, Command::Leaks(_));
-    tokio::select! {
-        result = work => result,
-        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| ExitCode::from(INTERRUPTED)).map_err(Failure::other),
-        _ = terminated.recv() => Ok(ExitCode::from(TERMINATED)),
-    }
+    let signalled = tokio::select! {
+        result = work => return result,
+        interrupted = tokio::signal::ctrl_c(), if !handles_interrupts => interrupted.map(|()| INTERRUPTED).map_err(Failure::other)?,
+        _ = terminated.recv() => TERMINATED,
+    };
+    recorded(&cli).map(|()| ExitCode::from(signalled))
 }
 
-/// A recording that was asked for and stopped is a failure, however well the command went.
+/// Says what was recorded. A recording that was asked for and stopped is a failure, however well the command went.
 fn recorded(cli: &Cli) -> Result<(), Failure> {
-    cli.source.recording.reason().map_or(Ok(()), |reason| Err(Failure::runtime(reason)))
+    if let Some(reason) = cli.source.recording.failure() {
+        return Err(Failure::runtime(reason));
+    }
+    if let Some(summary) = cli.source.recording.summary().filter(|_| !cli.output.quiet) {
+        stderr::line(clean(&format!("note: {summary}")));
+    }
+    Ok(())
 }

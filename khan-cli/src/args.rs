@@ -5,12 +5,14 @@ pub(crate) mod kube_args;
 pub(crate) mod output_args;
 pub(crate) mod prom_args;
 pub(crate) mod query_args;
+pub(crate) mod diff_args;
 pub(crate) mod shell;
 pub(crate) mod source_args;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
@@ -18,6 +20,7 @@ use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcom
 use khan_serve::exit::{self, Failure};
 
 use crate::config::{self, ConfigError};
+use diff_args::DiffArgs;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
 use prom_args::PromArgs;
@@ -39,13 +42,14 @@ use source_args::SourceArgs;
         khan top app/checkout -n shop             one app, either end\n  \
         khan top --once -o json --agent http://10.0.0.7:14718\n  \
         khan leaks --window 15m --exit-code       for cron: exit code 5 on a leak\n  \
+        khan diff --against 1d                    what is new since yesterday? (needs Prometheus)\n  \
         khan who 10.40.7.19                       whose address, and who talks to it?\n\n\
         Exit codes:\n  \
         0    fine\n  \
         1    failed\n  \
         3    with --strict: a part of the data is missing or old\n  \
         4    nothing that could be asked answers\n  \
-        5    leaks --exit-code: a leak is likely\n  \
+        5    --exit-code: leaks finds a likely leak, diff a difference\n  \
         64   wrong flag, variable or configuration file\n  \
         130  interrupted\n  \
         143  terminated"
@@ -129,7 +133,12 @@ fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
     if typed("count") && !cli.output.watch {
         return Some("--count says how many times --watch prints: give --watch too".to_owned());
     }
-    (typed("columns") && !matches!(name, "top" | "leaks" | "conns" | "agents" | "doctor"))
+    for (flag, name) in [("record_for", "--record-for"), ("record_size", "--record-size")] {
+        if typed(flag) && cli.source.record.is_none() {
+            return Some(format!("{name} bounds a recording: give --record FILE too"));
+        }
+    }
+    (typed("columns") && !matches!(name, "top" | "leaks" | "diff" | "replay" | "conns" | "agents" | "doctor"))
         .then(|| format!("--columns: khan {name} prints no table"))
 }
 
@@ -167,6 +176,7 @@ pub enum Command {
         khan top ns/shop                               either end in a namespace\n  \
         khan top --to app/data/postgres                who talks to postgres\n  \
         khan top --group-by dst --sort-by delta -w     what grows, block after block\n  \
+        khan top --since 6h --prometheus-url URL       now against six hours ago\n  \
         khan top --filter 'dst:postgres conns>100 -src:shop/*'\n  \
         khan top --once -o custom-columns=FROM:.source.text,N:.connections\n\n\
         Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
@@ -184,6 +194,29 @@ pub enum Command {
         snapshots than --leak-samples. Load that rises through the whole window cannot be told from a leak.\n\n\
         Ctrl-C prints the verdict so far and exits with 130.")]
     Leaks(LeaksArgs),
+    /// Show what is new, gone, grown and shrunk between two moments
+    #[command(
+        mut_arg("sort_by", |arg| arg.default_value("delta")),
+        mut_arg("window", |arg| arg.hide(true)),
+        after_help = "Examples:\n  \
+        khan diff before.khan after.khan         the last rounds of two recordings\n  \
+        khan diff before.khan                    a recording and now\n  \
+        khan diff --against 1d --prometheus-url http://prometheus:9090\n  \
+        khan diff --against 1d --to data/postgres --group-by src --show new\n  \
+        khan diff --against 1h --group-by dst --min-change 100 --exit-code\n  \
+        khan diff --replay incident.khan --against 10m\n\n\
+        The fourth lists the new clients of data/postgres since yesterday. \
+        Rows are sorted by change, the largest first. What one side does not know, because a node did not answer or its \
+        agent left out small rows, is neither new nor gone: it is said, and --strict turns it into exit code 3."
+    )]
+    Diff(DiffArgs),
+    /// List recordings and what is in them
+    #[command(after_help = "Examples:\n  \
+        khan replay                          the recordings in this folder\n  \
+        khan replay /var/log/khan            those in another\n  \
+        khan replay incident.khan -o json\n  \
+        khan top --replay incident.khan      play one")]
+    Replay(ReplayArgs),
     /// List single connections, read now from the nodes that hold them
     #[command(after_help = "Examples:\n  \
         khan conns app/shop/checkout --to app/data/postgres\n  \
@@ -308,6 +341,14 @@ pub struct WhoArgs {
     pub limit: usize,
 }
 
+/// Arguments of `khan replay`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// Recordings, or folders with recordings (default: this folder)
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
 /// Arguments of `khan leaks`.
 #[derive(Clone, Debug, Args)]
 pub struct LeaksArgs {
@@ -337,6 +378,10 @@ pub struct TopArgs {
     /// The leak rule.
     #[command(flatten)]
     pub leak: LeakArgs,
+    /// Look back this far: changes and trends over this time, and rows that were there and are gone (needs Prometheus or a
+    /// recording)
+    #[arg(long, env = "KHAN_SINCE", value_name = "DURATION", value_parser = crate::duration::parse, help_heading = "Rows")]
+    pub since: Option<Duration>,
     /// Print once instead of opening the terminal interface
     #[arg(long, env = "KHAN_ONCE", help_heading = "Output")]
     pub once: bool,

@@ -8,6 +8,8 @@ pub(crate) mod version;
 pub(crate) mod agents;
 pub(crate) mod conns;
 pub(crate) mod leaks;
+pub(crate) mod diff;
+pub(crate) mod replay;
 pub(crate) mod top;
 pub(crate) mod who;
 pub(crate) mod doctor;

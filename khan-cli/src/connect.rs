@@ -38,7 +38,7 @@ pub(crate) async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     }
     let feed = source(cli, query).await?;
     match &cli.source.record {
-        Some(file) => recording::record(feed, file, cli.source.recording.clone())
+        Some(file) => recording::record(feed, file, cli.source.recording.clone(), cli.source.recording_bounds())
             .map_err(|error| Failure::usage(format_args!("--record {error}"))),
         None => Ok(feed),
     }
@@ -76,6 +76,22 @@ fn choose(cli: &Cli, cluster: impl Fn() -> bool, usual: Option<String>) -> Resul
             }
         },
     })
+}
+
+/// The flags for a source that knows the past beyond what it has shown, and its URL: a Prometheus, where one is configured
+/// in any way. `flag` is what needs it.
+pub(crate) fn looking_back(cli: &Cli, flag: &str) -> Result<(Cli, String), Failure> {
+    let unable = || {
+        Failure::usage(format_args!(
+            "{flag} needs a source that knows the past: give --prometheus-url URL, or a recording with --replay FILE"
+        ))
+    };
+    // A cluster's agents know the present only.
+    let Chosen::Prometheus(url) = choose(cli, || false, usual_prometheus())? else { return Err(unable()) };
+    let mut cli = cli.clone();
+    (cli.source.source, cli.source.looks_back) = (SourceChoice::Prometheus, true);
+    cli.prometheus.prometheus_url = Some(url.clone());
+    Ok((cli, url))
 }
 
 async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {

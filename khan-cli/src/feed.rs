@@ -62,6 +62,8 @@ pub enum News {
         /// Which node; empty for the source as a whole.
         node: String,
     },
+    /// Worth a passing message, and no trouble: one sentence.
+    Note(String),
     /// The source as a whole is cut off, or is back.
     Link(Link),
     /// Views from before the first one, oldest first, if there are any: give them to [`crate::model::History::backfill`].
@@ -95,6 +97,8 @@ pub enum Request {
     Refresh,
     /// How old data may be.
     Interval(Duration),
+    /// How far back the past is wanted, for a source that knows it; [`News::Past`] answers, if there is any.
+    Past(Duration),
     /// This is asked of views from now on: a source that sums on a server asks for nothing that no question needs.
     Question(Box<Query>),
     /// Read single connections.
@@ -181,6 +185,11 @@ impl Handle {
     /// Changes how old data may be.
     pub fn set_interval(&self, interval: Duration) {
         let _ = self.requests.try_send(Request::Interval(interval));
+    }
+
+    /// Asks for the past of this long. Sources that know none do not answer.
+    pub fn past(&self, window: Duration) {
+        let _ = self.requests.try_send(Request::Past(window));
     }
 
     /// Sends news in addition to the source's, unless the channel is full.

@@ -11,6 +11,7 @@
 #![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_serve::stderr")]
 
 mod duration;
+mod size;
 pub mod model;
 pub mod feed;
 pub mod sources;

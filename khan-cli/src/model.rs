@@ -41,10 +41,12 @@ pub(crate) mod query;
 pub(crate) mod groups;
 pub mod history;
 pub mod leak;
+pub mod diff;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 
+pub use diff::{Diff, diff};
 pub use endpoint::{Endpoint, Pool};
 pub use filter::Filter;
 pub use group_by::{GroupBy, RowKey};

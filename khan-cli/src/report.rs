@@ -6,6 +6,8 @@
 //! ```text
 //! connections  rows of a projection        (khan top, the lists and exports of the screen)
 //! leaks        suspects of the leak rule   (khan leaks)
+//! diff         rows of two views           (khan diff)
+//! recordings   what is in them             (khan replay)
 //! nodes        nodes and their agents      (khan agents)
 //! single       single connections          (khan conns)
 //! ```
@@ -16,6 +18,8 @@ pub(crate) mod item;
 pub(crate) mod scope;
 pub(crate) mod connections;
 pub(crate) mod leaks;
+pub(crate) mod diff;
+pub(crate) mod recordings;
 pub(crate) mod nodes;
 pub(crate) mod single;
 
@@ -53,6 +57,6 @@ pub(crate) struct Line {
 /// The name of every column that any report has.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let connections = connections::COLUMNS.iter().map(|column| column.head.name);
-    let others = [leaks::names(), nodes::names(), single::names()];
+    let others = [leaks::names(), diff::names(), recordings::names(), nodes::names(), single::names()];
     connections.chain(others.into_iter().flatten())
 }

@@ -24,7 +24,12 @@ const WINDOW: Duration = Duration::from_mins(15);
 /// Seconds between two scrapes.
 const EVERY: u64 = 15;
 
-/// `web-1` leaks one connection a second on top of 50,000, `web-2` and `cart` hold what they have.
+/// When `old` left, and when `young` came, in seconds before now.
+const LEFT: u64 = 480;
+const CAME: u64 = 300;
+
+/// `web-1` leaks one connection a second on top of 50,000, `web-2` and `cart` hold what they have; `old` is gone and `young` is
+/// new.
 fn history_until(now: u64) -> String {
     let series = |node: &str, ip: &str, app: &str, name: &str| {
         format!(
@@ -34,14 +39,22 @@ fn history_until(now: u64) -> String {
         )
     };
     let rows = [
-        (series("n1", "10.0.1.1", "web", "web-1"), 1),
-        (series("n1", "10.0.1.2", "web", "web-2"), 0),
-        (series("n2", "10.0.2.1", "cart", "cart-1"), 0),
+        (series("n1", "10.0.1.1", "web", "web-1"), "leaks"),
+        (series("n1", "10.0.1.2", "web", "web-2"), "holds"),
+        (series("n2", "10.0.2.1", "cart", "cart-1"), "holds"),
+        (series("n1", "10.0.1.3", "old", "old-1"), "left"),
+        (series("n1", "10.0.1.4", "young", "young-1"), "came"),
     ];
     let mut text = String::from("# TYPE khan_connection gauge\n");
-    for (row, leaks) in rows {
+    for (row, fate) in rows {
         for ago in (0..=(WINDOW.as_secs() + 120) / EVERY).rev().map(|step| step * EVERY) {
-            let value = if leaks == 0 { 171 } else { 51_020 - ago };
+            let value = match fate {
+                "leaks" => 51_020 - ago,
+                "left" if ago < LEFT => continue,
+                "came" if ago > CAME => continue,
+                "holds" => 171,
+                _ => 9,
+            };
             writeln!(text, "{row} {value} {}", now - ago).unwrap();
         }
     }
@@ -112,6 +125,42 @@ fn the_past_is_used_at_once() {
     assert!(text.contains("   data/db"), "{text}");
 }
 
+/// What is new since then, what the rows of then became, and what the server does not know.
+#[test]
+fn the_past_is_compared_with_now() {
+    let lab = Lab::new().unwrap();
+    let prometheus = server(&lab);
+    let url = prometheus.url().unwrap();
+
+    let (code, text) = khan(&url, &["diff", "--against", "12m", "--to", "data/db", "-o", "json", "--exit-code"]);
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let changes = found["items"].as_array().unwrap().iter().map(|item| {
+        (item["change"].as_str().unwrap(), item["source"]["text"].as_str().unwrap(), item["delta"].as_i64().unwrap())
+    });
+    let [(grown, web, added), old, young] = changes.collect::<Vec<_>>()[..] else { panic!("{found}") };
+    assert_eq!((code, grown, web), (Some(5), "grown", "shop/web"));
+    assert!((680..=760).contains(&added), "{found}");
+    assert_eq!([old, young], [("gone", "shop/old", -9), ("new", "shop/young", 9)]);
+    assert_eq!((&found["metadata"]["partial"], &found["metadata"]["counts"]["unchanged"]), (&false.into(), &1.into()));
+    let (_, text) = khan(&url, &["diff", "--against", "12m", "--to", "data/db", "--show", "new", "-o", "name"]);
+    assert_eq!(text, "shop/young->data/db:5432\n");
+    let (code, _) = khan(&url, &["diff", "--against", "1d"]);
+    assert_eq!(code, Some(4), "a day ago there was nothing");
+
+    let (_, text) = khan(&url, &["top", "--since", "12m", "--once", "-o", "json"]);
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let items = found["items"].as_array().unwrap();
+    let of = |name: &str| items.iter().find(|item| item["source"]["text"] == name).unwrap_or_else(|| panic!("{found}"));
+    assert_eq!((&of("shop/old")["connections"], &of("shop/old")["delta"]), (&0.into(), &(-9).into()));
+    assert!((680..=760).contains(&of("shop/web")["delta"].as_i64().unwrap()), "{found}");
+    assert_eq!(found["metadata"]["missing"], serde_json::json!([]));
+    let (code, text) = khan(&url, &["top", "--since", "6h", "--once", "-o", "json", "--strict"]);
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let missing = found["metadata"]["missing"][0].as_str().unwrap();
+    assert!(missing.contains("knows nothing from before") && missing.ends_with("the 6h asked for"), "{missing}");
+    assert_eq!(code, Some(3));
+}
+
 #[test]
 fn what_is_told_apart_later_has_a_past_of_its_own() {
     let lab = Lab::new().unwrap();
@@ -126,6 +175,7 @@ async fn told_apart(prometheus: &Prometheus) {
     let plan = Plan {
         interval: Duration::from_secs(1),
         window: WINDOW,
+        since: false,
         labels: LabelSet::of(&query),
         nodes: NodeChoice::default(),
     };

@@ -203,7 +203,7 @@ impl Bench {
     }
 
     async fn ask_prometheus_about(&self, query: &Query, window: Duration, nodes: NodeChoice) -> Feed {
-        let plan = Plan { interval: Duration::from_secs(1), window, labels: LabelSet::of(query), nodes };
+        let plan = Plan { interval: Duration::from_secs(1), window, since: false, labels: LabelSet::of(query), nodes };
         run::start(self.client(), plan, SourceInfo::default()).await.unwrap()
     }
 
@@ -304,8 +304,13 @@ async fn agents_and_prometheus_give_the_same_answers() {
         assert_eq!((found, summed.connections()), (expected, directly.connections()), "{node}");
     }
     let nodes = NodeChoice::new(&["n9".to_owned()]);
-    let plan =
-        Plan { interval: Duration::from_secs(1), window: Duration::ZERO, labels: LabelSet::of(&questions[0]), nodes };
+    let plan = Plan {
+        interval: Duration::from_secs(1),
+        window: Duration::ZERO,
+        since: false,
+        labels: LabelSet::of(&questions[0]),
+        nodes,
+    };
     let error = run::start(bench.client(), plan, SourceInfo::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "has no fresh series of node n9 (--node)");
     let query = filter("src:web");

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::sources::agents::discovery::SELECTOR;
 use crate::sources::agents::route::pod::Connect;
-use crate::sources::recording::Stopped;
+use crate::sources::recording::{Bounds, Recording};
 
 /// Which source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -66,9 +66,19 @@ pub struct SourceArgs {
     /// Record everything received to this file
     #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Whether that recording stopped.
+    /// End the recording after this time
+    #[arg(long, global = true, env = "KHAN_RECORD_FOR", value_name = "DURATION", value_parser = crate::duration::parse)]
+    pub record_for: Option<Duration>,
+    /// End the recording before its file gets larger than this
+    #[arg(long, global = true, env = "KHAN_RECORD_SIZE", value_name = "SIZE", default_value = "1GiB",
+        value_parser = crate::size::parse)]
+    pub record_size: u64,
+    /// That recording.
     #[arg(skip)]
-    pub recording: Stopped,
+    pub recording: Recording,
+    /// Whether the past was asked for by name, so that what is not known of it is missing.
+    #[arg(skip)]
+    pub looks_back: bool,
     /// Show a recording instead of live data; overrides every other source
     #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
@@ -84,4 +94,11 @@ pub struct SourceArgs {
     /// Path to a file with a token for khan-controller
     #[arg(long, global = true, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE")]
     pub controller_token_file: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// How much a recording may hold.
+    pub fn recording_bounds(&self) -> Bounds {
+        Bounds { span: self.record_for, bytes: self.record_size }
+    }
 }

@@ -37,9 +37,11 @@ pub(crate) async fn settled(feed: &mut Feed) -> Result<Start, Failure> {
             }
             News::Error { message, .. } => trouble = Some(message),
             News::Link(Link::Retrying { reason, .. } | Link::Credentials(reason)) => trouble = Some(reason),
-            News::Recovered { .. } | News::Link(Link::Up) | News::End => {}
+            News::Recovered { .. } | News::Note(_) | News::Link(Link::Up) | News::End => {}
         }
     }
+    // What is missing from the past is told with the view after it.
+    let view = view.map(|view| if feed.past { Arc::clone(&feed.views.borrow()) } else { view });
     let view = view
         .map_err(|_| Failure::unreachable(trouble.as_deref().unwrap_or("the source ended before it had an answer")))?;
     if view.counted_nodes() > 0 {

@@ -23,9 +23,21 @@ use khan_serve::exit::Failure;
 use khan_serve::stderr;
 
 async fn query(cli: &Cli, args: &TopArgs) -> Result<Query, Failure> {
-    let query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::configuration)?;
+    let mut query = args.query.query(&args.selectors, cli.kube.scope()).map_err(Failure::configuration)?;
+    if let Some(since) = args.since {
+        query.window = args.query.window.unwrap_or(since);
+        query.trend = since;
+    }
     let labelled = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
     Ok(Query { labels: labelled, rule: args.leak.rule(None), ..query })
+}
+
+/// The flags for a source that knows the past, where that is asked for.
+fn looking_back(cli: &Cli, args: &TopArgs) -> Result<Cli, Failure> {
+    if args.since.is_none() || cli.source.replay.is_some() {
+        return Ok(cli.clone());
+    }
+    connect::looking_back(cli, "--since").map(|(cli, _)| cli)
 }
 
 /// Whether the terminal interface is meant: a screen needs a terminal on both sides and nobody who asked for text.
@@ -40,8 +52,9 @@ pub(crate) fn opens_screen(cli: &Cli, args: &TopArgs) -> bool {
 
 /// Opens the terminal interface, and opens it again where its source is to be opened again.
 pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+    let mut cli = looking_back(cli, args)?;
     let output = &cli.output;
-    let query = query(cli, args).await?;
+    let query = query(&cli, args).await?;
     let options = screen::Options {
         query,
         rule: args.leak.rule(None),
@@ -64,9 +77,8 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
         keys: cli.keys.clone(),
     };
     let mut app = options.app().map_err(Failure::usage)?;
-    let mut feed = connect::start(cli, app.question.base()).await?;
+    let mut feed = connect::start(&cli, app.question.base()).await?;
     let mut labels = app.question.base().labels.clone();
-    let mut cli = cli.clone();
     loop {
         let contexts = contexts(&cli, &feed);
         let source = screen::Source { feed, contexts, labels };
@@ -98,13 +110,6 @@ async fn again(
     app: &App,
     ending: Ending,
 ) -> Result<Result<(Feed, Option<LabelSelection>), ExitCode>, Failure> {
-    if let Some(file) = cli.source.record.take() {
-        // Opening the file again would truncate it.
-        stderr::line(format_args!(
-            "note: the recording {} ends here, because its source is opened again",
-            file.display()
-        ));
-    }
     if let Ending::Reconnect(Some(context)) = ending {
         stderr::line(format_args!("khan: connecting to context {context:?}"));
         cli.kube.leave_for(context);
@@ -130,6 +135,7 @@ async fn again(
 
 /// Prints a table, once or again and again.
 pub(crate) async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure> {
+    let cli = &looking_back(cli, args)?;
     let mut printer = Printer::new(cli)?;
     let mut query = query(cli, args).await?;
     query.limit = args.query.limit.unwrap_or(0);

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use khan_api::Timestamp;
+
 use crate::args::Cli;
 use crate::args::prom_args::PromArgs;
 use crate::connect::cluster;
 use crate::feed::Feed;
-use crate::model::{Query, SourceInfo, SourceKind};
+use crate::model::{Query, SourceInfo, SourceKind, View};
 use crate::sources::agents::route::DirectClient;
 use crate::sources::exchange::Bounds;
 use crate::sources::http_config::{BasicAuth, HeaderSource, HttpConfig};
 use crate::sources::nodes::NodeChoice;
 use crate::sources::prometheus::client::{Client, PrometheusUrl, PrometheusUrlError};
 use crate::sources::prometheus::label_set::LabelSet;
+use crate::sources::prometheus::moment;
 use crate::sources::prometheus::run::{self, Plan};
 use khan_serve::exit::Failure;
 
@@ -29,12 +32,22 @@ pub(crate) async fn start(cli: &Cli, url: &str, query: &Query) -> Result<Feed, F
     let plan = Plan {
         interval: cli.source.interval.max(LEAST_INTERVAL),
         window: query.trend.max(query.window),
+        since: cli.source.looks_back,
         labels: LabelSet::of(query),
         nodes: NodeChoice::new(&cli.source.node),
     };
     let name = client.url().to_owned();
     tracing::info!(url = name, every = ?plan.interval, "Asking Prometheus");
     run::start(client, plan, source).await.map_err(|error| Failure::unreachable(format_args!("{name} {error}")))
+}
+
+/// What the server at `url` held at `at`, as far as `query` needs it.
+pub(crate) async fn moment(cli: &Cli, url: &str, query: &Query, at: Timestamp) -> Result<View, Failure> {
+    let mut source = SourceInfo { kind: SourceKind::Prometheus, ..SourceInfo::default() };
+    let client = client(cli, url, &mut source).await?;
+    let nodes = NodeChoice::new(&cli.source.node);
+    let view = moment::moment(&client, &LabelSet::of(query), &nodes, at, source).await;
+    view.map_err(|error| Failure::unreachable(format_args!("{} {error}", client.url())))
 }
 
 /// A client of the server at `url`.

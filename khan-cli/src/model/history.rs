@@ -169,6 +169,11 @@ impl History {
         true
     }
 
+    /// Takes samples as far apart as it must, to hold them for `reach`.
+    pub fn remember(&mut self, reach: Duration) {
+        self.limits.spacing = Limits::spaced(Duration::from_mins(1), reach).spacing;
+    }
+
     /// Puts views that are older than every sample before them; oldest first. For sources that know the past. Where they
     /// tell more rows apart than kept views do, they take the place of those.
     pub fn backfill(&mut self, past: Vec<Arc<View>>) {
@@ -181,11 +186,12 @@ impl History {
         let baseline = self.baseline.take().map(|baseline| baseline.view);
         *self = Self { limits: self.limits, ..Self::default() };
         self.set_baseline(baseline);
-        for view in older.chain(kept) {
-            self.push(view);
-        }
+        // Followed before the views come: more of them may come than are kept.
         for query in &queries {
             self.track(query);
+        }
+        for view in older.chain(kept) {
+            self.push(view);
         }
     }
 
@@ -234,6 +240,20 @@ impl History {
     /// When the baseline was taken.
     pub fn baseline_at(&self) -> Option<Timestamp> {
         self.baseline.as_ref().map(|baseline| baseline.view.newest.unwrap_or(baseline.view.assembled))
+    }
+
+    /// The views of samples that are kept, oldest first: as many as their rows allow.
+    pub const fn views(&self) -> &VecDeque<Arc<View>> {
+        &self.views
+    }
+
+    /// A history without samples that remembers as much, compared with the same baseline. What is asked of it is followed
+    /// from then on.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let mut history = Self::with_limits(self.limits);
+        history.set_baseline(self.baseline.as_ref().map(|baseline| Arc::clone(&baseline.view)));
+        history
     }
 
     /// How many samples there are.

@@ -5,7 +5,7 @@ pub mod rows;
 
 pub mod frame;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use khan_api::Snapshot;
@@ -93,6 +93,43 @@ impl NodeTable {
         let mut rows = Rows::default();
         counts.into_iter().for_each(|count| rows.count(count));
         Self { snapshot, endpoints, rows, ..Self::default() }
+    }
+
+    /// The table with the rows that earlier ones of its node have and it has not: without connections, so that what was there
+    /// is seen. Tables that share a pool are compared by their endpoints.
+    #[must_use]
+    pub fn with_absent<'a>(&self, earlier: impl Iterator<Item = &'a Self>) -> Self {
+        let mut numbers: HashMap<*const Endpoint, u32> = HashMap::new();
+        let mut table = Self {
+            snapshot: self.snapshot.clone(),
+            endpoints: self.endpoints.clone(),
+            rows: self.rows.clone(),
+            rest: self.rest,
+            node_ports: self.node_ports.clone(),
+            through: self.through.clone(),
+        };
+        for (endpoint, number) in self.endpoints.iter().zip(0..) {
+            numbers.insert(Arc::as_ptr(endpoint), number);
+        }
+        let place = |row: &Row| (row.src, row.dst, row.backend, row.port, row.backend_port, row.protocol);
+        let mut known: HashSet<_> = self.rows().iter().map(place).collect();
+        for other in earlier {
+            let mut number = |at: u32| {
+                let endpoint = &other.endpoints[at as usize];
+                *numbers.entry(Arc::as_ptr(endpoint)).or_insert_with(|| {
+                    table.endpoints.push(Arc::clone(endpoint));
+                    u32::try_from(table.endpoints.len() - 1).unwrap_or(u32::MAX)
+                })
+            };
+            for row in other.rows() {
+                let (src, dst, backend) = (number(row.src), number(row.dst), number(row.backend));
+                let absent = Row { src, dst, backend, connections: 0, ..*row };
+                if known.insert(place(&absent)) {
+                    table.rows.add(absent, std::iter::empty(), detail::Details::default());
+                }
+            }
+        }
+        table
     }
 
     /// Every row, counted on this node or not.

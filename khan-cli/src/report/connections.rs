@@ -285,7 +285,8 @@ fn empty(query: &Query) -> String {
     format!("No connections{labels} found{scope}{filter}.")
 }
 
-fn name(row: &Row) -> String {
+/// A row's name, as `-o name` prints it.
+pub(super) fn name(row: &Row) -> String {
     let ends: Vec<_> = [row.source(), row.destination()].into_iter().filter(|text| !text.is_empty()).collect();
     let mut name = ends.join("->");
     if let Some(port) = row.port {

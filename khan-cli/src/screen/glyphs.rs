@@ -14,6 +14,8 @@ pub struct Glyphs {
     pub ramp: [char; 8],
     /// A missing sample.
     pub missing: char,
+    /// Where one stands on a line.
+    pub cursor: &'static str,
     /// Where a text was cut.
     pub ellipsis: &'static str,
     /// A tick on the chart's vertical axis.
@@ -30,6 +32,7 @@ pub static UTF8: Glyphs = Glyphs {
     separator: " │ ",
     ramp: ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'],
     missing: '·',
+    cursor: "█",
     ellipsis: "…",
     axis_tick: "┤",
     axis_corner: "└",
@@ -42,6 +45,7 @@ pub static ASCII: Glyphs = Glyphs {
     separator: " | ",
     ramp: ['_', '.', '-', '=', '+', '*', '#', '@'],
     missing: '?',
+    cursor: "#",
     ellipsis: "..",
     axis_tick: "|",
     axis_corner: "+",
@@ -101,6 +105,7 @@ mod tests {
             assert!(set.ramp.into_iter().all(|c| c.to_string().width() == 1));
             assert_eq!(set.rule.width(), 1);
             assert_eq!(set.axis_tick.width(), 1);
+            assert_eq!(set.cursor.width(), 1);
         }
         assert!(ASCII.ramp.iter().all(char::is_ascii) && ASCII.ellipsis.is_ascii() && ASCII.separator.is_ascii());
     }

@@ -24,10 +24,12 @@ pub enum Context {
     Reader,
     /// A short list to choose from: sort, columns, export.
     Menu,
+    /// Over the lists and details while the screen looks back: its keys come before theirs.
+    Past,
 }
 
 impl Context {
-    /// Every context.
+    /// Every context that stands by itself.
     pub const ALL: [Self; 5] = [Self::Table, Self::Leaks, Self::Drill, Self::Reader, Self::Menu];
 
     /// As the title of the help screen says it.
@@ -38,6 +40,7 @@ impl Context {
             Self::Drill => "details",
             Self::Reader => "text",
             Self::Menu => "menus",
+            Self::Past => "looking back",
         }
     }
 }
@@ -77,6 +80,15 @@ pub enum Action {
     UnpinAll,
     Fold,
     Pause,
+    StepBack,
+    StepOn,
+    JumpBack,
+    JumpOn,
+    Oldest,
+    Latest,
+    Play,
+    PlaySlower,
+    PlayFaster,
     Slower,
     Faster,
     Refresh,
@@ -84,6 +96,7 @@ pub enum Action {
     Baseline,
     ClearBaseline,
     DeltaMode,
+    Range,
     Window,
     Threshold,
     Details,
@@ -114,13 +127,15 @@ pub enum Group {
     Views,
     Rows,
     Time,
+    Past,
     Output,
     Program,
 }
 
 impl Group {
     /// Every group, as help lists them.
-    pub const ALL: [Self; 6] = [Self::Move, Self::Views, Self::Rows, Self::Time, Self::Output, Self::Program];
+    pub const ALL: [Self; 7] =
+        [Self::Move, Self::Views, Self::Rows, Self::Time, Self::Past, Self::Output, Self::Program];
 
     /// The heading.
     pub const fn title(self) -> &'static str {
@@ -129,6 +144,7 @@ impl Group {
             Self::Views => "Views",
             Self::Rows => "Rows and columns",
             Self::Time => "Time",
+            Self::Past => "Looking back",
             Self::Output => "Take away",
             Self::Program => "Program",
         }
@@ -182,6 +198,8 @@ const DRILL: &[Context] = &[Context::Drill];
 const LEAKS: &[Context] = &[Context::Leaks];
 const READER: &[Context] = &[Context::Reader];
 const MENU: &[Context] = &[Context::Menu];
+const TIME: &[Context] = &[Context::Table, Context::Leaks, Context::Drill, Context::Past];
+const PAST: &[Context] = &[Context::Past];
 
 /// Every action. `T` is the next theme, so that sorting by target has `t`. Ctrl-s and Ctrl-q (flow control), Ctrl-a and
 /// Ctrl-b (multiplexers) and Ctrl-w, Ctrl-t and Ctrl-n (browsers) are left alone. Nothing here changes anything outside
@@ -225,9 +243,20 @@ pub static BINDINGS: &[Binding] = &[
     entry(Action::UnpinAll, "unpin", &[c('X')], ROWS, Group::Rows, "unpin all", ""),
     entry(Action::Fold, "fold", &[c('f')], TABLE, Group::Rows, "fold fan-outs or not", ""),
     entry(Action::Pause, "pause", &[c('p')], LISTS, Group::Time, "pause or resume", "pause"),
+    entry(Action::StepBack, "step-back", &[c(',')], TIME, Group::Past, "one round back", "step"),
+    entry(Action::StepOn, "step-on", &[c('.')], TIME, Group::Past, "one round on", ""),
+    entry(Action::JumpBack, "jump-back", &[c('[')], TIME, Group::Past, "a minute back", "minute"),
+    entry(Action::JumpOn, "jump-on", &[c(']')], TIME, Group::Past, "a minute on", ""),
+    entry(Action::Play, "play", &[c('P')], TIME, Group::Past, "play or stop", "play"),
+    entry(Action::Latest, "live", &[c('L')], TIME, Group::Past, "follow live again", "live"),
+    entry(Action::Oldest, "oldest", &[k(KeyCode::Home)], PAST, Group::Past, "first round", "first"),
+    entry(Action::Latest, "latest", &[k(KeyCode::End)], PAST, Group::Past, "last round, or live", "end"),
+    entry(Action::PlaySlower, "play-slower", &[c('-')], PAST, Group::Past, "play slower", "speed"),
+    entry(Action::PlayFaster, "play-faster", &[c('+'), c('=')], PAST, Group::Past, "play faster", ""),
     entry(Action::Baseline, "baseline", &[c('b')], LISTS, Group::Time, "baseline = now", "baseline"),
     entry(Action::ClearBaseline, "clear-baseline", &[c('B')], LISTS, Group::Time, "clear the baseline", ""),
     entry(Action::DeltaMode, "delta", &[c('a')], LISTS, Group::Time, "D: window, base, /min", ""),
+    entry(Action::Range, "range", &[c('r')], LISTS, Group::Time, "range: 5m to a day", "range"),
     entry(Action::Faster, "faster", &[c('+'), c('=')], LISTS, Group::Time, "refresh more often", ""),
     entry(Action::Slower, "slower", &[c('-')], LISTS, Group::Time, "refresh less often", ""),
     entry(Action::Refresh, "refresh", &[Key::ctrl('r')], LISTS, Group::Time, "refresh now", ""),
@@ -292,6 +321,14 @@ pub const fn footer(context: Context) -> &'static [(&'static [Action], u8)] {
         Context::Reader => {
             &[(&[Action::Back], 1), (&[Action::Down, Action::Up], 3), (&[Action::Search], 2), (&[Action::Copy], 4)]
         }
+        Context::Past => &[
+            (&[Action::StepBack, Action::StepOn], 1),
+            (&[Action::JumpBack, Action::JumpOn], 3),
+            (&[Action::Play], 2),
+            (&[Action::PlaySlower, Action::PlayFaster], 5),
+            (&[Action::Oldest], 6),
+            (&[Action::Latest], 4),
+        ],
         Context::Menu => {
             &[(&[Action::Back], 1), (&[Action::Down, Action::Up], 4), (&[Action::Toggle], 3), (&[Action::Open], 2)]
         }

@@ -21,6 +21,8 @@ pub enum Msg {
     Connected(Vec<String>, Option<LabelSelection>),
     /// The terminal was asked for its background: the theme that suits it, if it answered.
     Background(Option<Theme>),
+    /// The next round of what is being played is due.
+    Due,
     /// The screen is about to show the state.
     Drawn,
     /// The screen was lost, as by a suspend.
@@ -80,6 +82,8 @@ pub enum Effect {
     Write(&'static str, String),
     /// Ask the source for new data now.
     Refresh,
+    /// Ask the source for the past of this long.
+    Past(Duration),
     /// Tell the source how old data may be.
     Interval(Duration),
     /// Ask for single connections; the answer carries this number. A question before it is cancelled.

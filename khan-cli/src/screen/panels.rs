@@ -9,6 +9,7 @@ mod chart;
 mod connections;
 mod drill;
 mod empty_state;
+mod timeline;
 mod footer;
 mod header;
 mod leaks;

@@ -149,6 +149,7 @@ enum Wake {
     Answer(Msg),
     Signal(Signal),
     Clock,
+    Due,
     Draw,
     Panic,
 }
@@ -162,6 +163,7 @@ impl Turn {
         let (mut views_open, mut news_open) = (true, true);
         self.feed.views.mark_changed();
         loop {
+            let due = self.due();
             let wake = tokio::select! {
                 () = terminal::panicked() => Wake::Panic,
                 signal = self.signals.next() => Wake::Signal(signal),
@@ -173,6 +175,7 @@ impl Turn {
                 news = self.feed.news.recv(), if news_open => Wake::News(news),
                 _ = clock.tick() => Wake::Clock,
                 () = sleep_until(self.next_draw.into()), if self.app.is_dirty() => Wake::Draw,
+                () = sleep_until(due.unwrap_or(self.next_draw).into()), if due.is_some() => Wake::Due,
             };
             let ended = match wake {
                 Wake::Panic => return Err(Error::Panicked),
@@ -198,6 +201,7 @@ impl Turn {
                 }
                 Wake::Clock if !terminal::alive() => Some(Ending::HungUp),
                 Wake::Clock => self.react(Msg::Tick(Timestamp::now())).await?,
+                Wake::Due => self.react(Msg::Due).await?,
                 Wake::Draw => {
                     self.draw()?;
                     None
@@ -207,6 +211,11 @@ impl Turn {
                 return Ok(ending);
             }
         }
+    }
+
+    /// When the next round of what is played is to be shown: not before the one before it was drawn.
+    fn due(&self) -> Option<Instant> {
+        self.app.data.player().due().map(|due| due.max(self.next_draw))
     }
 
     /// Asks the terminal for its background before anybody else reads what it sends.

@@ -3,6 +3,7 @@
 
 pub mod settings;
 mod table_usage;
+pub mod past;
 pub(super) mod cursor;
 pub mod drill;
 mod data;
@@ -73,6 +74,18 @@ impl App {
             size: (80, 24),
             dirty: true,
         }
+        .prepared()
+    }
+
+    fn prepared(mut self) -> Self {
+        self.prepare();
+        self
+    }
+
+    /// Remembers as much of a source's data as is looked back on.
+    pub(super) fn prepare(&mut self) {
+        let reach = self.reach();
+        self.data.remember(reach);
     }
 
     /// Columns and lines of the terminal.
@@ -105,6 +118,18 @@ impl App {
     /// How old the newest data is, when that is much older than it should be.
     pub fn outdated(&self) -> Option<Duration> {
         self.data.outdated(self.settings.interval())
+    }
+
+    /// How far back anything that is shown looks.
+    pub fn reach(&self) -> Duration {
+        let base = self.question.base();
+        base.window.max(base.trend).max(self.question.rule().window)
+    }
+
+    /// Whether the keys that move through time come before others: an earlier moment is shown, or a recording.
+    pub fn looks_back(&self) -> bool {
+        let lists = matches!(self.context(), Context::Table | Context::Leaks | Context::Drill);
+        lists && (self.data.is_past() || self.data.is_replay())
     }
 
     /// What decides where the parts of the screen are.

@@ -8,7 +8,9 @@ mod typing;
 
 use std::time::Instant;
 
-use super::keys::{Action, Key};
+use crate::feed::News;
+
+use super::keys::{Action, Context, Key};
 use super::layout::tabs::tab_at;
 use super::msg::{Effect, Exit, Msg};
 use super::state::App;
@@ -29,6 +31,7 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Connected(contexts, labels) => {
             app.data.connect(contexts);
+            app.prepare();
             app.question.connect(labels);
             app.lists.forget_rows();
             app.drills.close_all();
@@ -43,6 +46,9 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::News(news) => {
             app.touch();
+            if let News::Note(text) = &news {
+                app.say(now, text.as_str());
+            }
             if app.data.take_news(news) {
                 app.refresh(true);
             }
@@ -68,6 +74,12 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
             app.settings.wear(theme.unwrap_or(app.settings.theme()));
             app.touch();
         }
+        Msg::Due => {
+            let reach = app.reach();
+            if app.data.play_on(now, reach) {
+                app.refresh(true);
+            }
+        }
         Msg::Drawn => app.drawn(),
         Msg::Lost => app.touch(),
     }
@@ -75,7 +87,9 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
 }
 
 fn press(app: &mut App, key: Key, now: Instant) -> Vec<Effect> {
-    let bound = app.settings.keymap().find(app.context(), key);
+    let keymap = app.settings.keymap();
+    let past = keymap.find(Context::Past, key).filter(|_| app.looks_back() && app.prompts.current().is_none());
+    let bound = past.or_else(|| keymap.find(app.context(), key));
     match bound {
         Some(Action::Interrupt) => return vec![Effect::Quit(Exit::Interrupt)],
         Some(Action::Suspend) => return vec![Effect::Suspend],

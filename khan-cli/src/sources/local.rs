@@ -99,7 +99,7 @@ impl Source {
                     request = next(&mut feeder.requests) => match request {
                         Request::Refresh => break,
                         // Everything is known here anyway.
-                        Request::Question(_) => {}
+                        Request::Question(_) | Request::Past(_) => {}
                         Request::Interval(wanted) => {
                             interval = wanted;
                             break;

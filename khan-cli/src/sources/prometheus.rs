@@ -11,4 +11,5 @@ pub mod label_set;
 mod rows;
 pub mod promql;
 mod round;
+pub(crate) mod moment;
 pub mod run;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::channel;
 use khan_cli::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, View, merge};
-use khan_cli::sources::recording::{Stopped, record};
+use khan_cli::sources::recording::{Bounds, Recording, record};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -48,7 +48,7 @@ fn view(step: i64, heard: &Heard) -> Arc<View> {
 async fn recording(scene: impl Fn(i64) -> Heard) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     let (feeder, feed) = channel(View::default());
-    let mut recorded = record(feed, file.path(), Stopped::default()).unwrap();
+    let mut recorded = record(feed, file.path(), Recording::default(), Bounds { span: None, bytes: u64::MAX }).unwrap();
     for step in 0..=STEPS {
         let view = view(step, &scene(step));
         feeder.show(Arc::clone(&view));

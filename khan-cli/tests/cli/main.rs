@@ -5,6 +5,7 @@ mod bad_input;
 mod choice;
 mod cluster;
 mod crowd;
+mod diff;
 mod doctor;
 mod hostile;
 mod khan;
@@ -23,3 +24,5 @@ mod session;
 #[allow(dead_code, reason = "shared with the tests of the screen")]
 #[path = "../screen/shop.rs"]
 mod shop;
+#[path = "../screen/tape.rs"]
+mod tape;

@@ -10,6 +10,12 @@ use khan_cli::sources::recording;
 pub(crate) fn check(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for it");
+    // What is in it is told, or why not.
+    let told = match recording::survey(file.path()) {
+        Ok(contents) => contents.lost.unwrap_or_default(),
+        Err(error) => error.to_string(),
+    };
+    assert!(told.chars().all(is_printable), "{told:?}");
     match recording::read(file.path(), &khan_cli::sources::nodes::NodeChoice::default()) {
         Ok(views) => {
             let query = Query::default();

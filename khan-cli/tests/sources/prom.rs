@@ -119,6 +119,7 @@ async fn a_prometheus_that_goes_away_is_waited_for_and_its_rows_kept() {
     let plan = Plan {
         interval: Duration::from_secs(1),
         window: Duration::ZERO,
+        since: false,
         labels: LabelSet::of(&Query::default()),
         nodes: NodeChoice::default(),
     };
@@ -144,6 +145,7 @@ async fn another_question_is_asked_for_at_once_and_never_asks_for_less() {
     let plan = Plan {
         interval: Duration::from_hours(1),
         window: Duration::ZERO,
+        since: false,
         labels: LabelSet::of(&Query::default()),
         nodes: NodeChoice::default(),
     };
@@ -167,6 +169,7 @@ async fn nothing_scraped_is_said_at_the_start() {
     let plan = Plan {
         interval: Duration::from_secs(1),
         window: Duration::ZERO,
+        since: false,
         labels: LabelSet::of(&Query::default()),
         nodes: NodeChoice::default(),
     };

@@ -10,6 +10,8 @@ use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
 use crate::screen::widgets::canvas::Canvas;
 
+use super::timeline;
+
 /// Draws rule, status and hints.
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     let last = canvas.height().saturating_sub(1);
@@ -57,6 +59,9 @@ fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
     let end = canvas.put_right(end, y, &place(app), styles.dim).saturating_sub(2);
     if let Some(notice) = app.overlays.notice() {
         canvas.put_fit(1, y, end.saturating_sub(1), notice, ellipsis, styles.accent);
+        return;
+    }
+    if timeline::draw(app, canvas, y, end) {
         return;
     }
     let errors = app.data.errors().lasting().count();
@@ -129,10 +134,10 @@ fn keys(app: &App, context: Context, actions: &[Action]) -> Option<(String, &'st
 
 /// Draws hints in order, leaving out the least important ones that do not fit; help and quit are always at the right.
 pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
-    let context = app.context();
+    let context = if app.looks_back() && app.drills.is_empty() { Context::Past } else { app.context() };
     let styles = app.settings.styles();
     let fixed: Vec<_> =
-        [Action::Help, Action::Quit].iter().filter_map(|action| keys(app, context, &[*action])).collect();
+        [Action::Help, Action::Quit].iter().filter_map(|action| keys(app, app.context(), &[*action])).collect();
     let wide = |(keys, hint): &(String, &str)| cells(keys) + 1 + cells(hint);
     let needed: u16 = fixed.iter().map(|hint| wide(hint) + 2).sum();
     let mut end = canvas.width().saturating_sub(1);

@@ -2,7 +2,7 @@
 
 use super::{Line, Matter, Tone};
 use crate::model::view::COUNTING_RULE;
-use crate::screen::keys::{Context, Group};
+use crate::screen::keys::{Binding, Context, Group};
 use crate::screen::text;
 
 /// Width from which help stands in two columns.
@@ -10,10 +10,12 @@ const TWO_COLUMNS: usize = 76;
 
 pub(super) fn lines(context: Context, matter: Matter<'_>, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
+    let looks_back = matches!(context, Context::Table | Context::Leaks | Context::Drill);
     for group in Group::ALL {
         let entries: Vec<_> = matter
             .keymap
             .listed(context)
+            .chain(matter.keymap.listed(Context::Past).filter(|(binding, _)| looks_back && is_past_only(binding)))
             .filter(|(binding, _)| binding.group == group)
             .map(|(binding, keys)| {
                 let keys = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
@@ -41,7 +43,7 @@ pub(super) fn lines(context: Context, matter: Matter<'_>, width: usize) -> Vec<L
             lines.push(line);
         }
     }
-    if matches!(context, Context::Table | Context::Leaks | Context::Drill) {
+    if looks_back {
         for (head, terms) in WORDS {
             lines.push(Line::default());
             lines.push(Line::strong(*head));
@@ -56,6 +58,11 @@ pub(super) fn lines(context: Context, matter: Matter<'_>, width: usize) -> Vec<L
         lines.extend(text::wrap(&format!("  {COUNTING_RULE}"), width).into_iter().map(Line::plain));
     }
     lines
+}
+
+/// Whether it works only while the screen looks back.
+fn is_past_only(binding: &Binding) -> bool {
+    binding.contexts == [Context::Past]
 }
 
 /// A term and its meaning, side by side.

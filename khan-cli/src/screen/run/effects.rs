@@ -60,6 +60,7 @@ impl Turn {
                 Effect::Write(extension, text) => self.write(extension, text),
                 Effect::Refresh => self.feed.handle.refresh(),
                 Effect::Interval(interval) => self.feed.handle.set_interval(interval),
+                Effect::Past(window) => self.feed.handle.past(window),
                 Effect::Cancel => self.cancel(),
                 Effect::Sample(number, request) => {
                     self.cancel();

@@ -146,6 +146,14 @@ impl Question {
         self.base.window = window;
     }
 
+    /// Looks back this far for changes and for trends.
+    pub(in crate::screen) fn set_range(&mut self, range: Duration) {
+        (self.base.window, self.base.trend) = (range, range);
+        if self.delta == Delta::Baseline {
+            self.delta = Delta::Window;
+        }
+    }
+
     /// Shows another change.
     pub(in crate::screen) fn set_delta(&mut self, delta: Delta) {
         self.delta = delta;

@@ -1,6 +1,7 @@
 //! What each action does.
 
 mod motion;
+mod time;
 mod rows;
 mod menus;
 mod opening;
@@ -14,6 +15,7 @@ use crate::screen::msg::{Effect, Exit};
 use crate::screen::prompt::Purpose;
 use crate::screen::reader::{Text, kubectl, promql};
 use crate::screen::state::App;
+use crate::screen::state::past::{Stride, Way};
 use crate::screen::state::question::Delta;
 use crate::screen::tab::Tab;
 
@@ -25,6 +27,7 @@ pub(super) use motion::search;
 use opening::{back, next, open, turn_to};
 pub(super) use rows::sort_by;
 use rows::{delta, expand, invert, pin, regroup, sort_at, sort_beside};
+pub(super) use time::{go_to, look_over};
 
 /// Refresh intervals that `+` and `-` go through, in seconds.
 const INTERVALS: [u64; 8] = [1, 2, 5, 10, 15, 30, 60, 300];
@@ -113,11 +116,15 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
         }
         Action::Expand => expand(app, true),
         Action::Collapse => expand(app, false),
-        Action::Pause if app.data.paused().is_none() => app.data.pause(),
-        Action::Pause => {
-            app.data.resume();
-            app.refresh(true);
-        }
+        Action::Pause => time::pause(app, now),
+        Action::StepBack => time::go(app, Way::Back, Stride::Round, now),
+        Action::StepOn => time::go(app, Way::On, Stride::Round, now),
+        Action::JumpBack => time::go(app, Way::Back, time::jump(), now),
+        Action::JumpOn => time::go(app, Way::On, time::jump(), now),
+        Action::Oldest => time::go(app, Way::Back, Stride::End, now),
+        Action::Latest => time::latest(app, now),
+        Action::Play => time::play(app, now),
+        Action::PlaySlower | Action::PlayFaster => time::pace(app, action, now),
         Action::Baseline => {
             app.data.set_baseline();
             app.question.set_delta(Delta::Baseline);
@@ -136,6 +143,7 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
             app.say(now, "asking for new data");
             return vec![Effect::Refresh];
         }
+        Action::Range => return time::next_range(app, now),
         Action::Window => {
             let rule = *app.question.rule();
             let minutes = rule.window.as_secs() / 60;

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use crate::model::{GroupBy, Sort};
 use crate::screen::columns::Choice;
-use crate::screen::keys::{BINDINGS, Binding};
+use crate::screen::keys::{BINDINGS, Binding, Context};
 use crate::screen::msg::{Effect, Exit};
 use crate::screen::state::App;
 use crate::screen::styles::Theme;
 
-use super::actions::{perform, sort_by};
+use super::actions::{go_to, look_over, perform, sort_by};
 use super::filter::set_filter;
 
 /// Commands with an argument, and an example of it.
-const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 12] = [
     ("filter", "src:shop/* port:5432"),
     ("ns", "shop,data"),
     ("ctx", "prod"),
@@ -24,6 +24,8 @@ const COMMANDS: [(&str, &str); 10] = [
     ("limit", "500"),
     ("span", "5m"),
     ("interval", "10s"),
+    ("at", "14:05"),
+    ("since", "6h"),
     ("theme", "cvd"),
     ("columns", "source,conns,idle"),
 ];
@@ -38,16 +40,19 @@ pub(super) fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
     if COMMANDS.iter().any(|(known, _)| *known == name)
         && (!argument.is_empty() || matches!(name, "filter" | "ns" | "ctx"))
     {
-        match with_argument(app, name, argument) {
+        match with_argument(app, name, argument, now) {
             Ok(effects) => return effects,
             Err(reason) => app.say(now, reason),
         }
         return Vec::new();
     }
     let here = app.context();
+    let past = app.looks_back();
+    let works =
+        |binding: &Binding| binding.contexts.contains(&here) || past && binding.contexts.contains(&Context::Past);
     let named = |binding: &&Binding| binding.name == name || (name == "q" && binding.name == "quit");
-    match BINDINGS.iter().filter(named).max_by_key(|binding| binding.contexts.contains(&here)) {
-        Some(binding) if binding.contexts.contains(&here) => perform(app, binding.action, now),
+    match BINDINGS.iter().filter(named).max_by_key(|binding| works(binding)) {
+        Some(binding) if works(binding) => perform(app, binding.action, now),
         Some(binding) => {
             app.say(now, format!(":{} does nothing here", binding.name));
             Vec::new()
@@ -66,7 +71,7 @@ pub(super) fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
     }
 }
 
-fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect>, String> {
+fn with_argument(app: &mut App, name: &str, argument: &str, now: Instant) -> Result<Vec<Effect>, String> {
     match name {
         "filter" => {
             set_filter(app, argument);
@@ -101,6 +106,8 @@ fn with_argument(app: &mut App, name: &str, argument: &str) -> Result<Vec<Effect
             app.settings.set_interval(interval);
             return Ok(vec![Effect::Interval(interval)]);
         }
+        "at" => go_to(app, argument)?,
+        "since" => return Ok(look_over(app, duration(argument)?, now)),
         "theme" => {
             let names = || Theme::ALL.map(Theme::as_str).join(", ");
             let theme = Theme::from_name(argument);

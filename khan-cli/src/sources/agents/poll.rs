@@ -268,7 +268,7 @@ impl Poller {
                 self.due.values_mut().for_each(|due| *due = latest.min(*due));
             }
             // Agents tell everything anyway.
-            Request::Question(_) => {}
+            Request::Question(_) | Request::Past(_) => {}
             Request::Sample(request, answer) => {
                 let nodes = &self.plan.nodes;
                 let agents = self.agents.values().filter(|agent| !agent.gone && agent.is_wanted(nodes));

@@ -16,7 +16,7 @@ use url::{Url, form_urlencoded};
 
 use khan_api::Timestamp;
 
-use super::answer::{Answer, Failed, Series};
+use super::answer::{Answer, Failed};
 use crate::duration;
 use crate::sources::agents::route::DirectClient;
 use crate::sources::agents::route::proxy::Proxied;
@@ -147,6 +147,17 @@ pub enum PromError {
         /// How long ago.
         age: Duration,
     },
+    /// A moment before everything that it keeps, or in which it scraped nothing.
+    #[error(
+        "has no series khan_connection of {at}{}",
+        oldest.map_or_else(String::new, |oldest| format!("; since then its oldest are from {oldest}"))
+    )]
+    NoPast {
+        /// The moment.
+        at: Timestamp,
+        /// When there were series for the first time since.
+        oldest: Option<Timestamp>,
+    },
     /// 200, and not an answer to a query.
     #[error("answered something that is not Prometheus's JSON ({0})")]
     Garbage(Sentence),
@@ -233,14 +244,14 @@ impl Client {
         start: f64,
         end: f64,
         step: Duration,
-    ) -> Result<Vec<Series>, PromError> {
+    ) -> Result<Answer, PromError> {
         let parameters = [
             ("query", expression.to_owned()),
             ("start", format!("{start:.3}")),
             ("end", format!("{end:.3}")),
             ("step", format!("{:.3}", step.as_secs_f64())),
         ];
-        Ok(self.ask("/api/v1/query_range", &parameters).await?.series)
+        self.ask("/api/v1/query_range", &parameters).await
     }
 
     fn form(&self, parameters: &[(&str, String)]) -> String {

@@ -143,6 +143,12 @@ pub fn taken_by_node(nodes: &NodeChoice) -> String {
 /// When any target was scraped last, for a server whose series are too old to be in an answer: a day is looked back.
 pub const LAST: &str = "max(max_over_time(timestamp(khan_agent_snapshot_age_seconds)[1d:1m]))";
 
+/// When there were connections for the first time within the last `seconds`, give or take a fiftieth of them.
+pub fn oldest(seconds: f64) -> String {
+    let (seconds, step) = (seconds.ceil(), (seconds / 50.0).ceil().max(1.0));
+    format!("min_over_time(timestamp(group(khan_connection))[{seconds}s:{step}s])")
+}
+
 /// What each target reports about itself.
 pub const ABOUT: &str = "{__name__=~\"khan_agent_build_info|khan_agent_scan_interval_seconds|khan_agent_scan_duration_seconds|\
                          khan_conntrack_entries|khan_conntrack_entries_limit\"}";

@@ -12,6 +12,7 @@ use super::client::{Client, PromError};
 use super::label_set::LabelSet;
 use super::promql;
 use super::round::{self, Node, Round};
+use crate::duration;
 use crate::feed::{DetailError, Feed, Feeder, Link, News, Request, channel};
 use crate::model::node::Failure;
 use crate::model::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
@@ -26,6 +27,8 @@ pub struct Plan {
     pub interval: Duration,
     /// How far back the past is asked for at the start; zero for not at all.
     pub window: Duration,
+    /// Whether that was asked for by name, so that a shorter past is a part that is missing.
+    pub since: bool,
     /// What is needed of every series. Grows with the questions that are asked of the feed.
     pub labels: LabelSet,
     /// Which nodes' series.
@@ -62,6 +65,8 @@ pub async fn start(client: Client, plan: Plan, source: SourceInfo) -> Result<Fee
         depth: 0,
         failure: None,
         missing: Vec::new(),
+        forgotten: None,
+        earlier: BTreeMap::new(),
     };
     tokio::spawn(runner.run(first, begun));
     Ok(feed)
@@ -104,7 +109,14 @@ struct Runner {
     failure: Option<Failure>,
     /// What answers lack, as the server warns, or why there is none.
     missing: Vec<String>,
+    /// Why the past is shorter than asked for.
+    forgotten: Option<String>,
+    /// Each node's tables within the range that was asked for by name: their rows are shown, even where they are gone.
+    earlier: BTreeMap<String, Vec<Earlier>>,
 }
+
+/// A table, and when it was there.
+type Earlier = (Timestamp, Arc<NodeTable>);
 
 impl Runner {
     async fn run(mut self, first: Round, mut begun: Instant) {
@@ -130,6 +142,11 @@ impl Runner {
                         Some(Request::Interval(interval)) => {
                             self.plan.interval = interval.max(Duration::from_secs(1));
                             at = at.min(begun + self.plan.interval);
+                        }
+                        Some(Request::Past(window)) => {
+                            (self.plan.window, self.plan.since) = (window, true);
+                            past_due = !window.is_zero();
+                            at = Instant::now();
                         }
                         Some(Request::Question(query)) => {
                             let labels = self.plan.labels.and(LabelSet::of(&query));
@@ -240,11 +257,19 @@ impl Runner {
         // A node that was taken away for good is forgotten; one that fails because the server does is not.
         let reachable = self.failure.is_none();
         self.nodes.retain(|_, kept| kept.table.is_some() || !(reachable && kept.status.state == NodeState::Failed));
-        let inputs =
-            self.nodes.values().map(|kept| NodeInput { status: kept.status.clone(), table: kept.table.clone() });
+        if self.plan.since {
+            self.remember(now);
+        }
+        let inputs = self.nodes.values().map(|kept| {
+            let table = kept.table.as_ref().map(|table| match self.earlier.get(&kept.status.node) {
+                Some(earlier) => Arc::new(table.with_absent(earlier.iter().map(|(_, table)| &**table))),
+                None => Arc::clone(table),
+            });
+            NodeInput { status: kept.status.clone(), table }
+        });
         let mut view = merge(self.source.clone(), inputs.collect(), now);
         view.depth = self.depth;
-        view.missing.extend(self.missing.iter().cloned());
+        view.missing.extend(self.missing.iter().chain(&self.forgotten).cloned());
         if reachable {
             let lack = format!("{} has no fresh series of", self.client.url());
             view.missing.extend(self.plan.nodes.missing(&view.nodes, &lack));
@@ -253,10 +278,26 @@ impl Runner {
         self.pool.prune();
     }
 
+    /// Keeps what is there now for as long as the range is, and lets go what is older.
+    fn remember(&mut self, now: Timestamp) {
+        let (window, step) = (self.plan.window, self.step());
+        for kept in self.nodes.values() {
+            let Some(tables) = self.earlier.get_mut(&kept.status.node) else { continue };
+            tables.retain(|(at, _)| now.since(*at) <= window);
+            let due = tables.last().is_none_or(|(at, _)| now.since(*at) >= step);
+            tables.extend(kept.table.clone().filter(|_| due).map(|table| (now, table)));
+        }
+    }
+
+    /// How far apart moments of the past are.
+    fn step(&self) -> Duration {
+        (self.plan.window / POINTS).max(CLOSEST)
+    }
+
     /// Views from before the first one, so that changes and trends are there at once.
     async fn tell_past(&mut self) {
         let window = self.plan.window;
-        let step = (window / POINTS).max(CLOSEST);
+        let step = self.step();
         let end = Timestamp::now().millis() as f64 / 1000.0;
         let (expression, times) =
             (promql::connections(&self.plan.labels, &self.plan.nodes), promql::taken_by_node(&self.plan.nodes));
@@ -264,7 +305,8 @@ impl Runner {
         let ask = |expression| self.client.query_range(expression, start, end, step);
         match try_join(ask(&expression), ask(&times)).await {
             Ok((series, taken)) => {
-                let past = round::past(&series, &taken, &self.plan.labels, self.client.url(), &mut self.pool);
+                let past =
+                    round::past(&series.series, &taken.series, &self.plan.labels, self.client.url(), &mut self.pool);
                 let view = |(at, nodes): (Timestamp, Vec<Node>)| {
                     let inputs =
                         nodes.into_iter().map(|node| NodeInput { status: node.status, table: Some(node.table) });
@@ -272,15 +314,45 @@ impl Runner {
                     view.depth = self.depth;
                     Arc::new(view)
                 };
-                self.feeder.tell_surely(News::Past(past.into_iter().map(view).collect())).await;
+                let past: Vec<_> = past.into_iter().map(view).collect();
+                let short = shorter(&past, start, step, window).filter(|_| self.plan.since);
+                self.forgotten = short.map(|short| format!("{} {short}", self.client.url()));
+                self.earlier.clear();
+                if self.plan.since {
+                    for (view, (node, table)) in past.iter().flat_map(|view| view.tables().map(move |of| (view, of))) {
+                        let tables = self.earlier.entry(view.nodes[node as usize].node.clone()).or_default();
+                        tables.push((view.assembled, Arc::clone(table)));
+                    }
+                    self.show();
+                }
+                self.feeder.tell_surely(News::Past(past)).await;
             }
             Err(error) => {
                 let message = format!("{} gave no history: it {error}", self.client.url());
+                if self.plan.since {
+                    self.forgotten = Some(message.clone());
+                    self.show();
+                }
                 self.feeder.tell(News::Error { at: Timestamp::now(), node: String::new(), message });
                 self.feeder.tell_surely(News::Past(Vec::new())).await;
             }
         }
     }
+}
+
+/// How a past falls short of `window`, which begins at `start`, as the rest of a sentence. Moments are a `step` apart.
+fn shorter(past: &[Arc<View>], start: f64, step: Duration, window: Duration) -> Option<String> {
+    let asked = duration::text(window);
+    let Some(first) = past.first().map(|view| view.assembled) else {
+        return Some(format!("knows nothing of the last {asked} before now"));
+    };
+    let late = first.millis() as f64 / 1000.0 - start;
+    (late > 2.0 * step.as_secs_f64()).then(|| {
+        format!(
+            "knows nothing from before {}, which is less than the {asked} asked for",
+            Timestamp::from_seconds(first.seconds())
+        )
+    })
 }
 
 fn fail(status: &mut NodeStatus, reason: &str, now: Timestamp, next: Option<Timestamp>) {

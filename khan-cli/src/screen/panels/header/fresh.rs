@@ -3,13 +3,16 @@
 use ratatui::style::Style;
 
 use crate::feed::Link;
-use crate::model::{NodeState, SourceKind};
+use crate::model::NodeState;
 use crate::screen::format;
 use crate::screen::state::App;
 
 /// Whether data flows: `LIVE 5s`, `PAUSED 14:17:03`, ... and how it looks.
 pub(super) fn flow(app: &App) -> (String, Style) {
     let styles = app.settings.styles();
+    if let Some(moment) = past(app) {
+        return (moment, styles.selected);
+    }
     if let Some(since) = app.data.paused() {
         let behind = app.data.clock().since(since);
         let late = if behind.as_secs() >= 600 { format!(" {} behind", format::age(behind)) } else { String::new() };
@@ -21,14 +24,36 @@ pub(super) fn flow(app: &App) -> (String, Style) {
             (format!("RECONNECTING in {wait}s (attempt {attempt})"), styles.bad)
         }
         Link::Credentials(_) => ("WAITING FOR CREDENTIALS".into(), styles.warn),
+        Link::Up if app.data.is_replay() => (format!("ENDED {}", moment(app)), styles.warn),
         Link::Up if app.data.ended() => ("ENDED".into(), styles.warn),
-        Link::Up if app.data.view().source.kind == SourceKind::Replay => ("REPLAY".into(), styles.good),
         // The source hangs, or this computer slept: the data on the screen is old.
         Link::Up => match app.outdated() {
             Some(age) => (format!("STALE {}", format::age(age)), styles.warn),
             None => (format!("LIVE {}", format::span(app.settings.interval())), styles.good),
         },
     }
+}
+
+/// An earlier moment than the latest, and how it is shown; `None` while the latest is.
+fn past(app: &App) -> Option<String> {
+    if !app.data.is_past() || app.data.paused().is_some() {
+        return None;
+    }
+    let (moment, player) = (moment(app), app.data.player());
+    let words = match (player.due().is_some(), app.data.is_replay()) {
+        (true, _) => format!(" PLAYING x{} {moment} ", player.speed()),
+        (false, true) => format!(" REPLAY {moment} "),
+        (false, false) => {
+            let ago = format::age(app.data.clock().since(app.data.view().assembled));
+            format!(" PAST {moment}, {ago} ago ")
+        }
+    };
+    Some(words)
+}
+
+/// When the view on the screen was put together.
+fn moment(app: &App) -> String {
+    format::clock(app.data.view().assembled, app.settings.zone())
 }
 
 /// Nodes that answered, all nodes, stale nodes and failed nodes.

@@ -53,6 +53,11 @@ pub(super) fn open(app: &mut App, now: Instant) -> Vec<Effect> {
     let Some((query, row)) = opened else { return Vec::new() };
     let (number, request) = app.drills.open(&query, &row, &mut app.data);
     app.settle();
+    if app.data.is_past() && !app.data.is_replay() {
+        let reason = "the screen shows the past, and single connections are read now: L follows live again".to_owned();
+        app.drills.answer(number, Err(reason));
+        return Vec::new();
+    }
     vec![Effect::Sample(number, request)]
 }
 
