@@ -118,6 +118,7 @@ impl Parts {
             idle_threshold: u32::try_from(arguments.idle_threshold.as_secs()).unwrap_or(u32::MAX),
             only_zone: arguments.zone,
             split_zones: splits_zones(&page_settings),
+            question_ports: arguments.question_ports.clone(),
             ..table::Settings::default()
         };
         let metrics = Arc::new(SelfMetrics::new().map_err(Failure::other)?);

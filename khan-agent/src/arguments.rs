@@ -49,6 +49,9 @@ pub struct Arguments {
     /// Count an established TCP connection as idle after this long without a packet
     #[arg(long, env = "KHAN_IDLE_THRESHOLD", value_name = "DURATION", default_value = "10m", value_parser = duration::parse_positive)]
     pub idle_threshold: Duration,
+    /// UDP ports whose datagrams want an answer: without one they count as unanswered, elsewhere only between ends that have had answers
+    #[arg(long, env = "KHAN_QUESTION_PORTS", value_name = "PORT,...", value_delimiter = ',', default_value = "53")]
+    pub question_ports: Vec<u16>,
     /// TYPE of `khan_connection` on the metrics page
     #[arg(long, env = "KHAN_METRIC_TYPE", value_enum, default_value = "gauge")]
     pub metric_type: MetricType,

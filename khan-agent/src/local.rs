@@ -42,6 +42,7 @@ impl Scanner {
         self.number += 1;
         let snapshot =
             build::build(&self.origin, self.number, Duration::ZERO, &scan, self.inner.table(), &self.identities);
+        self.inner.keep();
         self.inner.clear();
         Ok(snapshot.to_api(usize::MAX))
     }

@@ -7,6 +7,7 @@ pub mod gzip;
 pub mod labels;
 pub mod series;
 pub mod fold;
+pub mod ended;
 pub mod page;
 
 use std::fmt;

@@ -12,6 +12,10 @@ use crate::table::{Homes, OwnershipAges, Settings, Table};
 pub struct Scanner<R = NodeTables> {
     dump: Dump<R>,
     table: Table,
+    /// When the latest scan began.
+    latest: Option<Timestamp>,
+    /// When the latest scan began that was kept.
+    kept: Option<Timestamp>,
 }
 
 /// What one scan was like, apart from its rows.
@@ -19,6 +23,8 @@ pub struct Scanner<R = NodeTables> {
 pub struct Scan {
     /// When the dump began.
     pub taken: Timestamp,
+    /// When the scan began with which this one was compared: the latest that was [kept](Scanner::keep).
+    pub since: Option<Timestamp>,
     /// Wall time of dump and fold.
     pub wall: Duration,
     /// The dump.
@@ -37,7 +43,7 @@ impl Scanner {
 impl<R: Reader> Scanner<R> {
     /// Folds what `reader` yields.
     pub(crate) fn of(reader: R, settings: Settings) -> Self {
-        Self { dump: Dump::new(reader), table: Table::new(settings) }
+        Self { dump: Dump::new(reader), table: Table::new(settings), latest: None, kept: None }
     }
 
     /// The table of the last scan.
@@ -57,6 +63,12 @@ impl<R: Reader> Scanner<R> {
         self.table.remember();
     }
 
+    /// The latest scan counts: the next is compared with it. See [`Table::keep`].
+    pub fn keep(&mut self) {
+        self.table.keep();
+        self.kept = self.latest;
+    }
+
     /// Forgets the rows of the last scan, and the memory that the next does not need.
     pub(crate) fn clear(&mut self) {
         self.table.clear();
@@ -74,7 +86,8 @@ impl<R: Reader> Scanner<R> {
         let dumped = self.dump.run(&mut self.table)?;
         let wall = began.elapsed();
         let stats = self.dump.stats().inspect_err(|_| self.table.clear())?;
-        Ok(Scan { taken, wall, dumped, stats })
+        self.latest = Some(taken);
+        Ok(Scan { taken, since: self.kept, wall, dumped, stats })
     }
 }
 

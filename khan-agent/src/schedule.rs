@@ -15,6 +15,7 @@ use crate::budget::{Budget, Spent};
 use crate::flows::{DumpError, NodeTables, Reader};
 use crate::identities::{Held, Identities};
 use crate::latest::{Latest, Published};
+use crate::metrics_page::ended::Ended;
 use crate::metrics_page::fold::Folder;
 use crate::metrics_page::{self, Page};
 use crate::scan::{Scan, Scanner, timed};
@@ -142,6 +143,7 @@ impl Schedule {
                     schedule: self,
                     scanner,
                     folder: Folder::default(),
+                    ended: Ended::default(),
                     visibility: Visibility::default(),
                     number: 0,
                     interval,
@@ -160,6 +162,7 @@ struct Scans<R> {
     schedule: Schedule,
     scanner: Scanner<R>,
     folder: Folder,
+    ended: Ended,
     visibility: Visibility,
     number: u64,
     interval: Duration,
@@ -264,9 +267,11 @@ impl<R: Reader> Scans<R> {
         snapshot.warnings.extend(self.visibility.reasons().map(|reason| reason.sentence().to_owned()));
         self.scanner.remember();
         self.scanner.clear();
-        let page = Page::new(&snapshot, page_settings, &mut self.folder);
+        self.ended.add(&snapshot, page_settings.destination, began);
+        let page = Page::new(&snapshot, page_settings, &mut self.folder).with_ended(&self.ended);
         snapshot.keep_largest(page_settings.max_series);
         latest.publish(Published::new(snapshot, page, began));
+        self.scanner.keep();
         self.unscanned = None;
         Ok(())
     }

@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub origin: Origin,
     /// When the dump began.
     pub taken: Timestamp,
+    /// When that of the snapshot before began, with which this one was compared.
+    pub since: Option<Timestamp>,
     /// Wall time of dump and fold.
     pub scan: Duration,
     /// Period of scans.
@@ -88,7 +90,7 @@ pub struct Row {
     pub backend_port: u16,
     /// Zone, where zones are kept apart; else 0.
     pub zone: u16,
-    /// Protocol, state, idleness.
+    /// Protocol, state, and what is wrong or new.
     pub class: Class,
     /// Connections.
     pub count: u32,

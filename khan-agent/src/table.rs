@@ -13,10 +13,13 @@ mod bound;
 mod midstream;
 mod dedup;
 mod zones;
+mod recall;
 
-use khan_api::Protocol;
+use std::time::Instant;
 
-use crate::flows::{Address, Flow, Sink};
+use khan_api::{Protocol, TcpState};
+
+use crate::flows::{Address, Flow, Sink, Tcp};
 
 pub use bound::Homes;
 pub use cells::{Cell, Word};
@@ -28,6 +31,7 @@ pub(crate) use hash::Seeds;
 
 use bound::Known;
 use cells::Cells;
+use recall::Recall;
 use zones::Zones;
 
 /// How flows are folded.
@@ -39,13 +43,21 @@ pub struct Settings {
     pub only_zone: Option<u16>,
     /// Keep rows of different zones apart.
     pub split_zones: bool,
+    /// Ports to which UDP datagrams go that want an answer.
+    pub question_ports: Vec<u16>,
     /// Keep at most about this many rows of both address families; sum the smallest.
     pub most_rows: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { idle_threshold: 600, only_zone: None, split_zones: false, most_rows: bound::MOST }
+        Self {
+            idle_threshold: 600,
+            only_zone: None,
+            split_zones: false,
+            question_ports: vec![53],
+            most_rows: bound::MOST,
+        }
     }
 }
 
@@ -102,6 +114,7 @@ pub struct Table {
     counts: Counts,
     dedup: Dedup,
     zones: Zones,
+    recall: Recall,
 }
 
 impl Table {
@@ -118,6 +131,7 @@ impl Table {
             counts: Counts::default(),
             dedup: Dedup::default(),
             zones: Zones::default(),
+            recall: Recall::default(),
             settings,
         }
     }
@@ -147,6 +161,11 @@ impl Table {
         &self.counts
     }
 
+    /// Ports to which datagrams go that want an answer.
+    pub(crate) fn question_ports(&self) -> &[u16] {
+        &self.settings.question_ports
+    }
+
     /// The most connections that any row lacks, and that any pair without a row has; 0 while every pair has its row.
     pub fn lost(&self) -> u32 {
         self.v4.lost().max(self.v6.lost())
@@ -168,6 +187,11 @@ impl Table {
     /// Remembers the largest pairs: the next dumps count them exactly, whatever else comes.
     pub fn remember(&mut self) {
         self.known = Known::largest(&self.v4, &self.v6, self.settings.most_rows / 4);
+    }
+
+    /// The latest dump counts: what ended since, and what stalls, is told by comparing the next dump with this one.
+    pub fn keep(&mut self) {
+        self.recall.keep();
     }
 
     /// Whether rows count connections for present owners that, by these ages, are older than the owner: the owner became
@@ -195,19 +219,19 @@ impl Table {
 
     /// Adds a connection by the end of the batch.
     #[inline]
-    fn add(&mut self, flow: &Flow, protocol: Protocol) {
+    fn add(&mut self, flow: &Flow, protocol: Protocol, tuple: u64) {
         if midstream::reversed(flow) {
             self.counts.turned += 1;
-            self.add_upright(&flow.turned(), protocol);
+            self.add_upright(&flow.turned(), protocol, tuple);
         } else {
-            self.add_upright(flow, protocol);
+            self.add_upright(flow, protocol, tuple);
         }
     }
 
     /// Adds one that stands the right way round.
     #[inline]
-    fn add_upright(&mut self, flow: &Flow, protocol: Protocol) {
-        let row = self.row(flow, protocol);
+    fn add_upright(&mut self, flow: &Flow, protocol: Protocol, tuple: u64) {
+        let row = self.row(flow, protocol, tuple);
         match flow.ends_v4() {
             Some(ends) => self.v4.add(row.of(ends)),
             None => self.v6.add(row.of(flow.ends().map(Address::bits))),
@@ -215,34 +239,40 @@ impl Table {
     }
 
     /// Adds a connection at once, and tells where.
-    fn put(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
+    fn put(&mut self, flow: &Flow, protocol: Protocol, tuple: u64) -> u32 {
         if midstream::reversed(flow) {
             self.counts.turned += 1;
-            self.put_upright(&flow.turned(), protocol)
+            self.put_upright(&flow.turned(), protocol, tuple)
         } else {
-            self.put_upright(flow, protocol)
+            self.put_upright(flow, protocol, tuple)
         }
     }
 
-    fn put_upright(&mut self, flow: &Flow, protocol: Protocol) -> u32 {
-        let row = self.row(flow, protocol);
+    fn put_upright(&mut self, flow: &Flow, protocol: Protocol, tuple: u64) -> u32 {
+        let row = self.row(flow, protocol, tuple);
         match flow.ends_v4() {
             Some(ends) => self.v4.put(row.of(ends)) << 1,
             None => self.v6.put(row.of(flow.ends().map(Address::bits))) << 1 | 1,
         }
     }
 
-    /// The row of one connection that stands the right way round.
+    /// The row of one connection that stands the right way round; `tuple` is the hash of the entry's original direction.
     #[inline]
-    fn row(&self, flow: &Flow, protocol: Protocol) -> Row {
+    fn row(&mut self, flow: &Flow, protocol: Protocol, tuple: u64) -> Row {
         let gone = match flow.idle {
             Some(idle) if self.ages.any_within(idle) => flow.ends().map(|end| self.ages.before(end, idle)),
             _ => [false; 3],
         };
+        let class = Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone);
+        let class = match flow.tcp {
+            Some(Tcp { state: TcpState::TimeWait, .. }) if self.recall.ended(tuple, flow.idle) => class.as_ended(),
+            Some(tcp) if tcp.is_unacknowledged() && self.recall.stalled(tuple, flow.idle) => class.as_stalled(),
+            _ => class,
+        };
         Row {
             port: flow.original.dst_port,
             backend_port: flow.reply.src_port,
-            class: Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone),
+            class,
             zone: if self.settings.split_zones { flow.zone } else { 0 },
             oldest: flow.idle.unwrap_or(0),
         }
@@ -273,10 +303,12 @@ impl Sink for Table {
         self.clear();
         self.dedup.clear();
         self.zones.begin();
+        self.recall.begin(Instant::now());
     }
 
     fn batch(&mut self) {
         self.dedup.batch();
+        self.recall.batch(Instant::now());
     }
 
     #[inline]
@@ -294,13 +326,13 @@ impl Sink for Table {
         if let Some(only) = self.settings.only_zone {
             if flow.zone == only {
                 self.counts.connections += 1;
-                self.add(flow, protocol);
+                self.add(flow, protocol, tuple);
             }
             return;
         }
         if !self.zones.follow(flow.zone) {
             self.counts.connections += 1;
-            self.add(flow, protocol);
+            self.add(flow, protocol, tuple);
             return;
         }
         match self.zones.rival(tuple, flow) {
@@ -314,7 +346,7 @@ impl Sink for Table {
                 self.remove(place);
             }
         }
-        let place = self.put(flow, protocol);
+        let place = self.put(flow, protocol, tuple);
         self.zones.keep(tuple, flow, place);
     }
 

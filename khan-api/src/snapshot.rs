@@ -40,6 +40,11 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     pub started: Timestamp,
     /// When the dump began, by the node's clock.
     pub taken: Timestamp,
+    /// When the dump of the snapshot before began, with which this one was compared to tell what [ended](Row::ended) and what
+    /// is [stalled](Row::stalled). Absent in the first snapshot of an agent's process and from agents that compare nothing:
+    /// then what rows do not say of ended, stalled and unanswered connections is unknown, and not zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Wall time that dump and fold took, in milliseconds.
     pub scan_millis: u64,
     /// The period that scans now keep, in milliseconds; longer than configured while scans cost too much.
@@ -195,6 +200,16 @@ pub struct Row {
     /// Half-closed TCP connections that the server has yet to close (the client sent the first FIN).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub server_unclosed: u64,
+    /// Established TCP connections whose data nobody acknowledges: unacknowledged and quiet in this snapshot and in one before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stalled: u64,
+    /// Connections that nobody has answered, more than three seconds after the latest try: TCP in `SYN_SENT`, and UDP where
+    /// answers are usual.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unanswered: u64,
+    /// TCP connections that entered `TIME_WAIT` since the [snapshot before](Snapshot::since), and are among these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ended: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
@@ -275,6 +290,9 @@ mod tests {
             idle_connections: 0,
             client_unclosed: 0,
             server_unclosed: 0,
+            stalled: 0,
+            unanswered: 0,
+            ended: 0,
         };
         let text = serde_json::to_string(&row).unwrap();
         assert_eq!(

@@ -80,6 +80,9 @@ fn snapshot(node: u32, turn: u32) -> Snapshot {
             idle_connections: 0,
             client_unclosed: 0,
             server_unclosed: 0,
+            stalled: 0,
+            unanswered: 0,
+            ended: 0,
         });
     }
     Snapshot {

@@ -35,6 +35,13 @@ impl Tcp {
     pub const BE_LIBERAL: u8 = 0x08;
     /// `IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED`: this side's data awaits an acknowledgement.
     pub const DATA_UNACKNOWLEDGED: u8 = 0x10;
+
+    /// Whether the connection is established and data of either side awaits an acknowledgement.
+    #[inline]
+    pub const fn is_unacknowledged(self) -> bool {
+        matches!(self.state, TcpState::Established)
+            && (self.flags_original | self.flags_reply) & Self::DATA_UNACKNOWLEDGED != 0
+    }
 }
 
 /// `CTA_STATUS`: the bits `IPS_*` of `include/uapi/linux/netfilter/nf_conntrack_common.h`.

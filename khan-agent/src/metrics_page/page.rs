@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
+use super::ended::Ended;
 use super::fold::{Folded, Folder};
 use super::gzip::Deflated;
 use super::labels::{self, End, Fragments};
@@ -23,8 +24,8 @@ pub struct Page {
     destinations: Fragments,
     tails: Fragments,
     series: Vec<Series>,
-    /// The metrics of the table as a whole, written out.
-    table: String,
+    /// The metrics that are not of single series: ended connections by app, and the table as a whole. Written out.
+    whole: String,
     folded: Folded,
     deflated: OnceLock<Deflated>,
 }
@@ -59,7 +60,7 @@ impl Page {
             destinations: destinations.fragments,
             tails: tails.finish(),
             series,
-            table: table(snapshot),
+            whole: table(snapshot),
             folded: dropped,
             deflated: OnceLock::new(),
         };
@@ -69,11 +70,20 @@ impl Page {
         page
     }
 
+    /// With the connections that ended so far.
+    #[must_use]
+    pub fn with_ended(mut self, ended: &Ended) -> Self {
+        ended.write(&mut self.whole, &self.node);
+        self.whole.shrink_to_fit();
+        self
+    }
+
     /// Bytes that it holds, about, its compressed form included.
     pub fn memory(&self) -> usize {
         let fragments = [&self.sources, &self.destinations, &self.tails].map(Fragments::memory);
         let deflated = self.deflated.get().map_or(0, Deflated::len);
-        fragments.iter().sum::<usize>() + self.series.capacity() * size_of::<Series>() + deflated
+        let series = self.series.capacity() * size_of::<Series>();
+        fragments.iter().sum::<usize>() + series + self.whole.capacity() + deflated
     }
 
     /// Whether it was [compressed](Self::deflated) already.
@@ -139,8 +149,32 @@ pub struct Writer {
 enum Metric {
     Connections,
     Idle,
-    Table,
+    Stalled,
+    Unanswered,
+    Whole,
     Done,
+}
+
+impl Metric {
+    const fn next(self) -> Self {
+        match self {
+            Self::Connections => Self::Idle,
+            Self::Idle => Self::Stalled,
+            Self::Stalled => Self::Unanswered,
+            Self::Unanswered => Self::Whole,
+            Self::Whole | Self::Done => Self::Done,
+        }
+    }
+
+    const fn value(self, of: &Series) -> u32 {
+        match self {
+            Self::Connections => of.count,
+            Self::Idle => of.idle,
+            Self::Stalled => of.stalled,
+            Self::Unanswered => of.unanswered,
+            Self::Whole | Self::Done => 0,
+        }
+    }
 }
 
 impl Writer {
@@ -159,19 +193,34 @@ impl Writer {
                     "Of khan_connection, established TCP connections without a packet for the idle threshold.",
                     "gauge",
                 ),
-                Metric::Table | Metric::Done => {
-                    out.extend_from_slice(page.table.as_bytes());
-                    self.metric = Metric::Done;
+                Metric::Stalled => (
+                    "khan_connection_stalled",
+                    "Of khan_connection, established TCP connections whose data nobody acknowledges, seen so in two scans.",
+                    "gauge",
+                ),
+                Metric::Unanswered => (
+                    "khan_connection_unanswered",
+                    "Of khan_connection, connections that nobody has answered, three seconds after the latest try: TCP in \
+                     SYN_SENT, and UDP where answers are usual.",
+                    "gauge",
+                ),
+                Metric::Whole | Metric::Done => {
+                    let rest = &page.whole[self.next..];
+                    let end = rest.floor_char_boundary(CHUNK);
+                    out.extend_from_slice(&rest.as_bytes()[..end]);
+                    self.next += end;
+                    if end == rest.len() {
+                        self.metric = Metric::Done;
+                    }
                     break;
                 }
             };
             if self.next == 0 {
                 out.extend_from_slice(format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes());
             }
-            let idle = self.metric == Metric::Idle;
             while let Some(one) = page.series.get(self.next) {
                 self.next += 1;
-                let value = if idle { one.idle } else { one.count };
+                let value = self.metric.value(one);
                 if value > 0 {
                     page.line(out, name, one, value);
                     if out.len() >= CHUNK - 4096 {
@@ -180,7 +229,7 @@ impl Writer {
                 }
             }
             if self.next == page.series.len() {
-                self.metric = if idle { Metric::Table } else { Metric::Idle };
+                self.metric = self.metric.next();
                 self.next = 0;
             }
         }

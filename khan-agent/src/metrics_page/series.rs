@@ -20,11 +20,22 @@ pub(super) struct Series {
     pub(super) count: u32,
     /// Of those, idle ones.
     pub(super) idle: u32,
+    /// Of those, stalled ones.
+    pub(super) stalled: u32,
+    /// Of those, unanswered ones.
+    pub(super) unanswered: u32,
 }
 
 impl Series {
     const fn key(&self) -> (u32, u32, u32) {
         (self.src, self.dst, self.tail)
+    }
+
+    const fn add(&mut self, other: &Self) {
+        self.count += other.count;
+        self.idle += other.idle;
+        self.stalled += other.stalled;
+        self.unanswered += other.unanswered;
     }
 }
 
@@ -36,8 +47,7 @@ pub(super) fn merge(series: &mut Vec<Series>) {
     series.dedup_by(|next, kept| {
         let same = next.key() == kept.key();
         if same {
-            kept.count += next.count;
-            kept.idle += next.idle;
+            kept.add(next);
         }
         same
     });
@@ -60,18 +70,18 @@ pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
             Destination::Service => row.dst,
             Destination::Backend => row.backend,
         };
+        let of = |noted: bool| if noted { row.count } else { 0 };
         let next = Series {
             src: row.src,
             dst,
             tail: tails.of(snapshot, row),
             count: row.count,
-            idle: if row.class.idle() { row.count } else { 0 },
+            idle: of(row.class.idle()),
+            stalled: of(row.class.stalled()),
+            unanswered: of(row.class.unanswered()),
         };
         match series.last_mut() {
-            Some(last) if last.key() == next.key() => {
-                last.count += next.count;
-                last.idle += next.idle;
-            }
+            Some(last) if last.key() == next.key() => last.add(&next),
             _ => series.push(next),
         }
     }

@@ -3,8 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use khan_api::Kind;
 use khan_api::snapshot::Table as TableInfo;
+use khan_api::{Kind, Protocol, State};
 
 use super::{Origin, Row, Snapshot, protocol_names};
 use crate::flows::Address;
@@ -27,6 +27,7 @@ pub fn build(
     rows.extend(table.v4().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v4)));
     rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
     rows.sort_unstable_by_key(|row| (row.key(), row.class));
+    forgive_one_way(&mut rows, table.question_ports());
     let mut endpoints = endpoints.list;
     endpoints.shrink_to_fit();
     let counts = table.counts();
@@ -38,6 +39,7 @@ pub fn build(
         id: format!("{}-{:016x}-{number}", origin.boot_id.get(..8).unwrap_or("0"), origin.instance),
         origin: origin.clone(),
         taken: scan.taken,
+        since: scan.since,
         scan: scan.wall,
         interval,
         names,
@@ -57,6 +59,25 @@ pub fn build(
         node_ports: identities.node_ports().to_vec(),
         rest: None,
         warnings: warnings(table).into_iter().chain(identities.warnings()).collect(),
+    }
+}
+
+/// Datagrams without an answer are a problem only where answers are usual: on ports to which questions go, and between ends
+/// that have had answers. Logs, statistics and tunnels go one way.
+fn forgive_one_way(rows: &mut [Row], question_ports: &[u16]) {
+    for pair in rows.chunk_by_mut(|a, b| a.key() == b.key()) {
+        let first = pair[0];
+        if first.class.protocol() == Protocol::Tcp {
+            continue;
+        }
+        let asks = [first.port, first.backend_port].iter().any(|port| question_ports.contains(port));
+        // A sum holds pairs that have nothing to do with each other.
+        let answers = |row: &Row| !row.class.is_sum() && matches!(row.class.state(), State::Replied | State::Assured);
+        if !asks && !pair.iter().any(answers) {
+            for row in pair {
+                row.class = row.class.as_one_way();
+            }
+        }
     }
 }
 

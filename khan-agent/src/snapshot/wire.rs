@@ -30,6 +30,7 @@ impl Snapshot {
             version: env!("CARGO_PKG_VERSION").into(),
             started: self.origin.started,
             taken: self.taken,
+            since: self.since,
             scan_millis: u64::try_from(self.scan.as_millis()).unwrap_or(u64::MAX),
             interval_millis: u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX),
             names: self.names.clone(),
@@ -56,6 +57,7 @@ impl Snapshot {
             version: wire.version,
             started: wire.started,
             taken: wire.taken,
+            since: wire.since,
             scan_millis: wire.scan_millis,
             interval_millis: wire.interval_millis,
             names: wire.names,
@@ -84,6 +86,9 @@ impl Snapshot {
             idle_connections: 0,
             client_unclosed: 0,
             server_unclosed: 0,
+            stalled: 0,
+            unanswered: 0,
+            ended: 0,
         };
         for row in rows {
             let count = u64::from(row.count);
@@ -92,8 +97,14 @@ impl Snapshot {
             if let Some(bucket) = row.class.idle_bucket() {
                 sum.idle.0[bucket] += row.count;
             }
-            if row.class.idle() {
-                sum.idle_connections += count;
+            let class = row.class;
+            for (noted, to) in [
+                (class.idle(), &mut sum.idle_connections),
+                (class.stalled(), &mut sum.stalled),
+                (class.unanswered(), &mut sum.unanswered),
+                (class.ended(), &mut sum.ended),
+            ] {
+                *to += if noted { count } else { 0 };
             }
             match row.class.unclosed() {
                 Some(Unclosed::Client) => sum.client_unclosed += count,

@@ -28,14 +28,23 @@ pub enum Unclosed {
     Server,
 }
 
-/// Protocol, state, idle bucket, whether idle, who has yet to close, and which ends are gone.
+/// Protocol, state, idle bucket, what is wrong or new in this state, and which ends are gone.
 ///
-/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), idle 9, unclosed 10-11, gone 12-14, sum 15. In a sum,
-/// bits 13 and 14 say which ends stand for many: the client, and the service with its backend.
+/// Bits: state 0-3, protocol 4-5, idle bucket 6-8 (7: not measured), 9-11 by state, gone 12-14, sum 15. In a sum, bits 13 and
+/// 14 say which ends stand for many: the client, and the service with its backend.
+///
+/// Bits 9-11 by state: idle 9 and stalled 10 (`ESTABLISHED`), unclosed 10-11 (`FIN_WAIT`, `CLOSE_WAIT`), unanswered 9
+/// (`SYN_SENT`, `UNREPLIED`), ended since the scan before 9 (`TIME_WAIT`).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class(u16);
 
+/// How long nobody must have answered the latest try before the connection is unanswered, in seconds.
+const UNANSWERED: u32 = 3;
+
 const UNMEASURED: u16 = 7;
+/// Idle, unanswered or ended, by state.
+const NOTED: u16 = 1 << 9;
+const STALLED: u16 = 1 << 10;
 const CLIENT_GONE: u16 = 1 << 12;
 const SERVER_GONE: u16 = 3 << 13;
 const MANY_CLIENTS: u16 = 1 << 13;
@@ -50,13 +59,16 @@ impl Class {
     #[inline]
     pub fn of(flow: &Flow, protocol: Protocol, idle: Option<u32>, idle_threshold: u32, gone: [bool; 3]) -> Self {
         let state = state(flow);
-        let (mut bucket, mut is_idle) = (UNMEASURED, false);
-        if state == State::Tcp(TcpState::Established)
-            && let Some(idle) = idle
-        {
-            #[expect(clippy::cast_possible_truncation, reason = "there are five buckets")]
-            let number = IdleHistogram::bucket(idle) as u16;
-            (bucket, is_idle) = (number, idle >= idle_threshold);
+        let (mut bucket, mut noted) = (UNMEASURED, false);
+        match (state, idle) {
+            (State::Tcp(TcpState::Established), Some(idle)) => {
+                #[expect(clippy::cast_possible_truncation, reason = "there are five buckets")]
+                let number = IdleHistogram::bucket(idle) as u16;
+                (bucket, noted) = (number, idle >= idle_threshold);
+            }
+            // Idle times are rounded up to whole seconds.
+            (State::Tcp(TcpState::SynSent) | State::Unreplied, Some(idle)) => noted = idle > UNANSWERED,
+            _ => {}
         }
         let unclosed = match (state, flow.tcp) {
             (State::Tcp(TcpState::FinWait | TcpState::CloseWait), Some(tcp)) => {
@@ -77,7 +89,25 @@ impl Class {
         #[expect(clippy::cast_possible_truncation, reason = "four bits hold every known state")]
         let number = number as u16;
         let gone = gone.iter().rev().fold(0, |bits, gone| bits << 1 | u16::from(*gone));
-        Self(number | protocol << 4 | bucket << 6 | u16::from(is_idle) << 9 | unclosed << 10 | gone << 12)
+        Self(number | protocol << 4 | bucket << 6 | if noted { NOTED } else { 0 } | unclosed << 10 | gone << 12)
+    }
+
+    /// The same of a `TIME_WAIT` entry that the scan before did not see in this state.
+    #[must_use]
+    pub(crate) const fn as_ended(self) -> Self {
+        Self(self.0 | NOTED)
+    }
+
+    /// The same of an `ESTABLISHED` entry that is stalled.
+    #[must_use]
+    pub(super) const fn as_stalled(self) -> Self {
+        Self(self.0 | STALLED)
+    }
+
+    /// The same of an entry whose answer nobody misses.
+    #[must_use]
+    pub(crate) const fn as_one_way(self) -> Self {
+        if self.unanswered() { Self(self.0 & !NOTED) } else { self }
     }
 
     /// The same of a row that is a sum: of many clients, of many services and backends, or of both.
@@ -132,14 +162,33 @@ impl Class {
 
     /// Established TCP without a packet for the idle threshold.
     pub const fn idle(self) -> bool {
-        self.0 & 1 << 9 != 0
+        self.noted() && matches!(self.state(), State::Tcp(TcpState::Established))
+    }
+
+    /// Established TCP whose data is not acknowledged: seen so by this scan and by one before it.
+    pub const fn stalled(self) -> bool {
+        self.0 & STALLED != 0 && matches!(self.state(), State::Tcp(TcpState::Established))
+    }
+
+    /// Nobody has answered, and the latest try was more than three seconds ago.
+    pub const fn unanswered(self) -> bool {
+        self.noted() && matches!(self.state(), State::Tcp(TcpState::SynSent) | State::Unreplied)
+    }
+
+    /// `TIME_WAIT`, entered since the scan before.
+    pub const fn ended(self) -> bool {
+        self.noted() && matches!(self.state(), State::Tcp(TcpState::TimeWait))
+    }
+
+    const fn noted(self) -> bool {
+        self.0 & NOTED != 0
     }
 
     /// Who has yet to close.
     pub const fn unclosed(self) -> Option<Unclosed> {
-        match self.0 >> 10 & 3 {
-            1 => Some(Unclosed::Client),
-            2 => Some(Unclosed::Server),
+        match (self.state(), self.0 >> 10 & 3) {
+            (State::Tcp(TcpState::FinWait | TcpState::CloseWait), 1) => Some(Unclosed::Client),
+            (State::Tcp(TcpState::FinWait | TcpState::CloseWait), 2) => Some(Unclosed::Server),
             _ => None,
         }
     }
@@ -158,6 +207,9 @@ impl std::fmt::Debug for Class {
             .field("state", &self.state())
             .field("idle_bucket", &self.idle_bucket())
             .field("idle", &self.idle())
+            .field("stalled", &self.stalled())
+            .field("unanswered", &self.unanswered())
+            .field("ended", &self.ended())
             .field("unclosed", &self.unclosed())
             .field("gone", &self.gone())
             .field("many", &self.many())
@@ -196,6 +248,32 @@ mod tests {
                 let class = Class::of(&flow, protocol, None, 600, [false; 3]);
                 assert_eq!((class.state(), class.protocol(), class.idle_bucket()), (want, protocol, None));
             }
+        }
+    }
+
+    #[test]
+    fn each_state_has_its_own_notes() {
+        type Notes = [bool; 4];
+        let notes = |class: Class| -> Notes { [class.idle(), class.stalled(), class.unanswered(), class.ended()] };
+        let of = |flow: &Flow, protocol, idle| Class::of(flow, protocol, Some(idle), 600, [false; 3]);
+        let tcp = |state, idle| of(&tcp(state, 0, 0), Protocol::Tcp, idle);
+        let udp = Flow { protocol: 17, ..Flow::default() };
+        let none = [false; 4];
+        for (class, want) in [
+            (tcp(TcpState::Established, 600).as_stalled(), [true, true, false, false]),
+            (tcp(TcpState::Established, 5).as_stalled(), [false, true, false, false]),
+            (tcp(TcpState::SynSent, 3), none),
+            (tcp(TcpState::SynSent, 4), [false, false, true, false]),
+            (tcp(TcpState::SynSent, 4).as_one_way(), none),
+            (of(&udp, Protocol::Udp, 4), [false, false, true, false]),
+            (of(&udp, Protocol::Udp, 4).sum(true, true), [false, false, true, false]),
+            (tcp(TcpState::TimeWait, 4), none),
+            (tcp(TcpState::TimeWait, 4).as_ended(), [false, false, false, true]),
+            (tcp(TcpState::TimeWait, 4).as_ended().as_one_way(), [false, false, false, true]),
+            (tcp(TcpState::SynRecv, 900), none),
+        ] {
+            assert_eq!(notes(class), want, "{class:?}");
+            assert_eq!(class.unclosed(), None);
         }
     }
 

@@ -3,6 +3,7 @@
 mod churn;
 mod controller;
 mod direction;
+mod ended;
 mod folding;
 mod ghosts;
 mod idle;
@@ -16,6 +17,7 @@ mod program;
 mod rows;
 mod scrapers;
 mod states;
+mod stuck;
 mod support;
 mod visibility;
 mod zones;

@@ -59,14 +59,22 @@ impl Agent {
     }
 
     pub(crate) fn try_scan(&self, host: &Host) -> Result<Snapshot, DumpError> {
+        self.scan_with(host, &mut Scanner::new(self.table.clone()))
+    }
+
+    fn scan_with(&self, host: &Host, scanner: &mut Scanner) -> Result<Snapshot, DumpError> {
         host.enter(|| {
-            let mut scanner = Scanner::new(self.table.clone());
             let mut identities = self.identities.lock().expect("no test fails while it holds it");
             identities.read_local_routes();
             let scan = scanner.scan(identities.ownership_ages(Timestamp::now()))?;
             let origin = Origin::here(self.node);
             Ok(build::build(&origin, 1, Duration::from_secs(30), &scan, scanner.table(), &identities))
         })
+    }
+
+    /// Scans that are compared with each other.
+    pub(crate) fn scans(self) -> Scans {
+        Scans { scanner: Scanner::new(self.table.clone()), agent: self }
     }
 
     /// The page of one scan.
@@ -76,6 +84,25 @@ impl Agent {
 
     pub(crate) fn page_of(&self, snapshot: &Snapshot) -> String {
         text(&Page::new(snapshot, &self.page_settings, &mut Folder::default()))
+    }
+}
+
+/// One agent's scans, one after the other.
+pub(crate) struct Scans {
+    agent: Agent,
+    scanner: Scanner,
+}
+
+impl Scans {
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// The next scan of the host's table.
+    pub(crate) fn next(&mut self, host: &Host) -> Snapshot {
+        let snapshot = self.agent.scan_with(host, &mut self.scanner);
+        self.scanner.keep();
+        snapshot.expect("the table of a namespace of ours can be read")
     }
 }
 

@@ -62,6 +62,9 @@ pub struct NodeStatus {
     pub clock_skew_millis: i64,
     /// When its latest snapshot was taken, by its own clock.
     pub taken: Option<Timestamp>,
+    /// When the snapshot before was taken, since which it counts what ended; `None` when what ended, stalls or goes unanswered
+    /// is not known.
+    pub since: Option<Timestamp>,
     /// The kernel's boot id.
     pub boot_id: String,
     /// The agent's version.
@@ -96,6 +99,7 @@ impl NodeStatus {
             answered: None,
             clock_skew_millis: 0,
             taken: None,
+            since: None,
             boot_id: String::new(),
             version: String::new(),
             started: None,
@@ -113,6 +117,7 @@ impl NodeStatus {
     pub fn describe<E, R>(&mut self, snapshot: &khan_api::Snapshot<E, R>) {
         self.node = (&snapshot.node).into();
         self.taken = Some(snapshot.taken);
+        self.since = snapshot.since;
         self.boot_id = (&snapshot.boot_id).into();
         self.version = (&snapshot.version).into();
         self.started = (snapshot.started != Timestamp::default()).then_some(snapshot.started);
@@ -157,6 +162,12 @@ impl NodeStatus {
         let failure = self.failure.as_ref()?;
         let reason = failure.reason.strip_prefix(&self.agent).map_or(failure.reason.as_str(), str::trim_start);
         Some((reason, failure.attempts))
+    }
+
+    /// The time in which what ended did so; `None` when that is not known.
+    pub fn window(&self) -> Option<Duration> {
+        let window = self.taken?.since(self.since?);
+        (!window.is_zero()).then_some(window)
     }
 
     /// Filled share of the kernel's table, 0 to 1.

@@ -13,6 +13,12 @@ pub enum Detail {
     ClientUnclosed,
     /// Half-closed, the server has yet to close.
     ServerUnclosed,
+    /// Established, and nobody acknowledges its data.
+    Stalled,
+    /// Nobody has answered.
+    Unanswered,
+    /// Ended since the snapshot before.
+    Ended,
 }
 
 /// The details of one row, spread out.
@@ -26,6 +32,12 @@ pub struct Details {
     pub client_unclosed: u32,
     /// Half-closed, the server has yet to close.
     pub server_unclosed: u32,
+    /// Established, and nobody acknowledges its data.
+    pub stalled: u32,
+    /// Nobody has answered.
+    pub unanswered: u32,
+    /// Ended since the snapshot before.
+    pub ended: u32,
 }
 
 impl Details {
@@ -36,6 +48,9 @@ impl Details {
             (Detail::Idle, self.idle),
             (Detail::ClientUnclosed, self.client_unclosed),
             (Detail::ServerUnclosed, self.server_unclosed),
+            (Detail::Stalled, self.stalled),
+            (Detail::Unanswered, self.unanswered),
+            (Detail::Ended, self.ended),
         ];
         buckets.chain(others).filter(|(_, n)| *n > 0)
     }
@@ -50,6 +65,9 @@ impl<'a> FromIterator<&'a (Detail, u32)> for Details {
                 Detail::Idle => &mut details.idle,
                 Detail::ClientUnclosed => &mut details.client_unclosed,
                 Detail::ServerUnclosed => &mut details.server_unclosed,
+                Detail::Stalled => &mut details.stalled,
+                Detail::Unanswered => &mut details.unanswered,
+                Detail::Ended => &mut details.ended,
             } = *n;
         }
         details
@@ -62,10 +80,17 @@ mod tests {
 
     #[test]
     fn a_list_of_details_becomes_the_same_details() {
-        let details =
-            Details { histogram: IdleHistogram([1, 0, 0, 0, 7]), idle: 7, client_unclosed: 0, server_unclosed: 2 };
+        let details = Details {
+            histogram: IdleHistogram([1, 0, 0, 0, 7]),
+            idle: 7,
+            client_unclosed: 0,
+            server_unclosed: 2,
+            stalled: 3,
+            unanswered: 4,
+            ended: 5,
+        };
         let list: Vec<_> = details.list().collect();
-        assert_eq!(list.len(), 4);
+        assert_eq!(list.len(), 7);
         assert_eq!(list.iter().collect::<Details>(), details);
         assert_eq!(Details::default().list().count(), 0);
     }

@@ -55,6 +55,17 @@ pub struct RowFrame {
     client_unclosed: u32,
     #[serde(default)]
     server_unclosed: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    stalled: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    unanswered: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    ended: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields by reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl From<&NodeTable> for TableFrame {
@@ -73,6 +84,9 @@ impl From<&NodeTable> for TableFrame {
             idle_connections: details.idle,
             client_unclosed: details.client_unclosed,
             server_unclosed: details.server_unclosed,
+            stalled: details.stalled,
+            unanswered: details.unanswered,
+            ended: details.ended,
         };
         let whole = |of: &Row| row(of, table.details(of).iter().collect());
         Self {
@@ -111,6 +125,9 @@ impl TableFrame {
                 idle: frame.idle_connections,
                 client_unclosed: frame.client_unclosed,
                 server_unclosed: frame.server_unclosed,
+                stalled: frame.stalled,
+                unanswered: frame.unanswered,
+                ended: frame.ended,
             };
             rows.add(row, frame.states.iter().map(|(state, n)| (counted(state.clone()), *n)), details);
         }

@@ -81,6 +81,9 @@ impl Rows {
             idle: narrow(wire.idle_connections),
             client_unclosed: narrow(wire.client_unclosed),
             server_unclosed: narrow(wire.server_unclosed),
+            stalled: narrow(wire.stalled),
+            unanswered: narrow(wire.unanswered),
+            ended: narrow(wire.ended),
         };
         self.add(row, states.chain(untold.map(|n| (UNTOLD, narrow(n)))), details);
     }
@@ -212,6 +215,7 @@ pub fn heard(snapshot: Snapshot) -> Heard {
         version: snapshot.version,
         started: snapshot.started,
         taken: snapshot.taken,
+        since: snapshot.since,
         scan_millis: snapshot.scan_millis,
         interval_millis: snapshot.interval_millis,
         names: snapshot.names,
