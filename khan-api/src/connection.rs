@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 ///
 /// The query's parameters: `src` and `dst` (an address or CIDR; repeatable; `dst` matches the service address or the
 /// backend), `any` (either end), `port` (dialled or answering), `state`, `protocol`, `reply_dst` with `reply_port` (the
-/// far side of a masquerade), `limit` (default 50, at most 1,000).
+/// far side of a masquerade), `limit` (default 50, at most 1,000), `order` (`newest`, which is the default, or `oldest`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConnectionSample {
@@ -24,7 +24,8 @@ pub struct ConnectionSample {
     pub taken: Timestamp,
     /// How many connections match, listed or not.
     pub matched: u64,
-    /// The listed ones, youngest first where the kernel keeps timestamps, else the most recently active first.
+    /// The listed ones, youngest first where the kernel keeps timestamps, else the most recently active first; with
+    /// `order=oldest` the other way round.
     #[serde(deserialize_with = "bounded::list::<_, _, 1000>")]
     pub connections: Vec<Connection>,
 }

@@ -126,6 +126,8 @@ pub struct SampleRequest {
     pub reply_dst: Option<(IpAddr, u16)>,
     /// Maximum number per node; 0 for the agent's default.
     pub limit: usize,
+    /// Where there are more than that, the oldest rather than the newest.
+    pub oldest: bool,
 }
 
 /// Single connections, and who did not tell theirs.

@@ -165,6 +165,8 @@ pub struct Filter {
     reply_dst: Option<IpAddr>,
     reply_port: Option<u16>,
     limit: usize,
+    /// Beyond the limit, lists the oldest instead of the newest.
+    oldest: bool,
 }
 
 impl Filter {
@@ -190,10 +192,22 @@ impl Filter {
                     let limit: usize = value.parse().map_err(|_| wrong("a number"))?;
                     filter.limit = limit.min(LARGEST_LIMIT);
                 }
+                "order" => {
+                    filter.oldest = match &*value {
+                        "newest" => false,
+                        "oldest" => true,
+                        _ => return Err(wrong("newest or oldest")),
+                    }
+                }
                 _ => return Err(format!("{name}: no such parameter")),
             }
         }
         Ok(filter)
+    }
+
+    /// The place of an age in the list.
+    fn rank(&self, seconds: Option<u64>) -> u64 {
+        seconds.map_or(u64::MAX, |seconds| if self.oldest { (u64::MAX - 1).saturating_sub(seconds) } else { seconds })
     }
 
     fn takes(&self, flow: &Flow) -> bool {
@@ -220,7 +234,7 @@ struct Sample<W> {
     seeds: Seeds,
     dedup: Dedup,
     matched: u64,
-    /// The first to go is the oldest, or the longest idle.
+    /// The first to go is the oldest, or the longest idle; the other way round where the oldest are wanted.
     listed: BinaryHeap<Listed>,
 }
 
@@ -233,7 +247,7 @@ impl<W> Sample<W> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Listed {
-    /// Age, then idle seconds; what is not known comes after what is.
+    /// Age, then idle seconds, downwards for the oldest; what is not known comes after what is.
     order: (u64, u64),
     connection: Connection,
 }
@@ -277,7 +291,7 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
         self.matched += 1;
         let details = details();
         let age = details.began.map(|began| self.taken.since(began).as_secs());
-        let order = (age.unwrap_or(u64::MAX), flow.idle.map_or(u64::MAX, u64::from));
+        let order = (self.filter.rank(age), self.filter.rank(flow.idle.map(u64::from)));
         if self.listed.len() >= self.filter.limit {
             match self.listed.peek() {
                 Some(last) if order < last.order => drop(self.listed.pop()),
@@ -312,6 +326,26 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
 mod tests {
     use super::*;
     use crate::flows::{Address, Tuple};
+
+    #[test]
+    fn beyond_the_limit_the_newest_or_the_oldest_are_listed() {
+        let listed = |query: &str| {
+            let mut sample = Sample::new(Filter::parse(query).unwrap(), Timestamp::now(), || true);
+            sample.begin();
+            sample.batch();
+            for (port, idle) in [(1, Some(30)), (2, None), (3, Some(10)), (4, Some(20))] {
+                let address = |n: u32| Address::from_v4(0x0a00_0000 + n);
+                let original = Tuple { src: address(1), dst: address(2), src_port: port, dst_port: 80 };
+                sample.flow(&Flow { original, protocol: 6, idle, ..Flow::default() });
+            }
+            let listed = sample.listed.into_sorted_vec().into_iter();
+            listed.map(|listed| listed.connection.src_port).collect::<Vec<_>>()
+        };
+        assert_eq!(listed("limit=2"), [3, 4]);
+        assert_eq!(listed("limit=2&order=oldest"), [1, 4]);
+        assert_eq!(listed("order=oldest"), [1, 4, 3, 2], "what is not known comes last");
+        assert!(Filter::parse("order=largest").unwrap_err().contains("newest or oldest"));
+    }
 
     #[test]
     fn an_entry_that_a_dump_repeats_is_listed_once() {

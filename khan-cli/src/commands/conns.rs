@@ -79,6 +79,7 @@ pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         reply_dst: None,
         // Some of what a node lists stands in another node's table as well.
         limit: if exact || port.is_some() { limit.saturating_mul(2).min(MOST) } else { MOST },
+        oldest: false,
     };
     let samples = if nothing.is_some() { Samples::default() } else { sample(&feed, request).await? };
     // What the view says of a node that fails needs no second sentence.

@@ -118,7 +118,12 @@ async fn ask(
         let query = &query;
         async move {
             let _permit = permits.acquire().await;
-            let found = fetch::connections(&agent.route, query, bounds).await;
+            let mut found = fetch::connections(&agent.route, query, bounds).await;
+            // An agent from before 0.2 lists the newest only.
+            if request.oldest && found.as_ref().is_err_and(fetch::FetchError::misunderstood) {
+                let newest = self::query(&SampleRequest { oldest: false, ..request.clone() });
+                found = fetch::connections(&agent.route, &newest, bounds).await;
+            }
             found.map_err(|error| Missed { node, reason: format!("{} {error}", agent.name) })
         }
     }));
@@ -151,6 +156,7 @@ pub(crate) fn query(request: &SampleRequest) -> String {
         ("reply_dst", request.reply_dst.map(|(address, _)| address.to_string())),
         ("reply_port", request.reply_dst.map(|(_, port)| port.to_string())),
         ("limit", (request.limit > 0).then(|| request.limit.to_string())),
+        ("order", request.oldest.then(|| "oldest".to_owned())),
     ];
     query.extend_pairs(pairs.into_iter().filter_map(|(name, value)| Some((name, value?))));
     query.finish()

@@ -52,6 +52,11 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether the agent does not know what it is asked for.
+    pub fn misunderstood(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::BAD_REQUEST, .. })
+    }
+
     /// What makes it work, to be piped into `kubectl apply -f -`, when permissions are missing.
     pub fn remedy(&self) -> Option<String> {
         if let Self::Exchange(error) = self { error.remedy() } else { None }
