@@ -187,7 +187,7 @@ async fn told_apart(prometheus: &Prometheus) {
     history.backfill(past(&mut feed).await);
     let row = project(&view, &query, &history).rows.swap_remove(0);
     // Opened as Enter does it; the source is asked for pods from now on.
-    let mut drill = Drill::open(&query, &row, &view, 1);
+    let mut drill = Drill::open(&query, &row, &view, 1, false);
     let panes: Vec<_> = drill.panes.iter().map(|(grouping, _)| grouping.name).collect();
     assert_eq!(panes, ["source pod"], "who answers is not told");
     drill.refresh(&view, &mut history);

@@ -160,6 +160,113 @@ fn keys_reach_every_part() {
     assert_eq!(session.end_restored(), 0);
 }
 
+/// A click with the left button on a cell, counted from 0.
+fn click(x: usize, y: usize) -> String {
+    format!("\x1b[<0;{};{}M\x1b[<0;{};{}m", x + 1, y + 1, x + 1, y + 1)
+}
+
+/// A click on the first `word` of the screen.
+fn click_on(session: &Session, word: &str) -> String {
+    let text = session.text();
+    let place = text.lines().enumerate().find_map(|(y, line)| Some((line[..line.find(word)?].chars().count(), y)));
+    let (x, y) = place.unwrap_or_else(|| panic!("{word:?} is not on the screen:\n{text}"));
+    click(x, y)
+}
+
+/// The line of the screen that holds `word`.
+fn line_of(text: &str, word: &str) -> String {
+    text.lines().find(|line| line.contains(word)).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_mouse_sorts_switches_and_selects() {
+    let mut session = Session::top(&Server::start(first()), &["--mouse"], (120, 30));
+    session.wait("the first row", |text| text.contains("shop/checkout") && text.contains("CONNS v"));
+    session.send(&click_on(&session, "SOURCE"));
+    session.wait("the order by source", |text| text.contains("SOURCE ^") && !text.contains("CONNS v"));
+    session.send(&click_on(&session, "SOURCE"));
+    session.wait("the other way round", |text| text.contains("SOURCE v"));
+    session.send(&click_on(&session, "web/frontend"));
+    session.wait("the row that was clicked on", |text| line_of(text, "web/frontend").starts_with('>'));
+    session.send(&click_on(&session, "4 Nodes"));
+    session.wait("the nodes", |text| text.contains("FULL IN"));
+    session.send(&click_on(&session, "1 Edges"));
+    session.wait("the edges", |text| line_of(text, "shop/checkout ").contains("data/postgres-main"));
+    session.send(&click_on(&session, "shop/checkout"));
+    session.wait("the other row", |text| line_of(text, "shop/checkout").starts_with('>'));
+    session.send(&click_on(&session, "shop/checkout"));
+    session.wait("the row, opened", |text| text.contains("by source pod") && text.contains("n next edge"));
+    session.send(&click_on(&session, "checkout-6d9f7c-8vq2m"));
+    session.wait("a pod that was clicked on", |text| line_of(text, "-8vq2m").trim_start().starts_with('>'));
+    session.send(&click_on(&session, "2 Sources"));
+    session.wait("the sources", |text| !text.contains("n next edge") && !text.contains("DESTINATION"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn eighty_columns_keep_the_views_and_names_never_scroll_away() {
+    let mut session = started();
+    let views = "1 Edges  2 Sources  3 Dests  4 Nodes  5 External  6 Leaks  7 Agents";
+    assert!(session.text().contains(views), "{}", session.text());
+    session.resize(60, 15);
+    session.wait("more columns at the right", |text| line_of(text, "SOURCE").ends_with('›'));
+    session.send("\x1b[C\x1b[C");
+    session.wait("other columns beside the names", |text| {
+        let heads = line_of(text, "SOURCE");
+        heads.contains("DESTINATION")
+            && heads.contains('‹')
+            && !heads.contains("CONNS")
+            && text.contains("shop/checkout")
+    });
+    session.resize(120, 30);
+    session.wait("everything", |text| line_of(text, "SOURCE").contains("CONNS v") && text.contains("TREND"));
+    session.resize(60, 15);
+    session.wait("the same columns again", |text| {
+        let heads = line_of(text, "SOURCE");
+        heads.contains('‹') && !heads.contains("CONNS")
+    });
+    session.send("\x1b[D\x1b[D");
+    session.wait("the first columns", |text| line_of(text, "SOURCE").contains("CONNS v"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn a_resize_keeps_the_row_the_order_and_the_place() {
+    let mut session = Session::top(&Server::start(many(200)), &[], SIZE);
+    session.wait("the first row", |text| text.contains("app-199"));
+    session.send("S\x1b[6~\x1b[6~j");
+    session.wait("a row far down", |text| text.lines().any(|line| line.starts_with('>')));
+    let row = line_of(&session.text(), "> ").split_whitespace().nth(1).unwrap_or_default().to_owned();
+    for size in [(120, 30), (45, 11), (160, 50), SIZE] {
+        session.resize(size.0, size.1);
+        session.wait("the same row in the same order", |text| {
+            text.lines().any(|line| line.starts_with('>') && line.contains(row.trim_end_matches('…')))
+                && text.contains("SOURCE ^")
+                && text.lines().count() >= usize::from(size.1) - 1
+        });
+    }
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn details_stand_below_the_list_without_a_key_and_follow_the_cursor() {
+    let mut session = started();
+    let details = |text: &str, row: &str| text.lines().any(|line| line.starts_with("──") && line.contains(row));
+    session.wait("the first row's", |text| details(text, "shop/checkout -> data/postgres-main:5432"));
+    assert!(session.text().contains("by source pod") && session.text().contains("by state"), "{}", session.text());
+    session.send("jj");
+    session.wait("the next row's", |text| details(text, "shop/cart -> data/redis:6379"));
+    session.send("d");
+    session.wait("none", |text| !text.contains("by state"));
+    session.send("d");
+    session.wait("them again", |text| text.contains("by state"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
 #[test]
 fn without_colour_no_colour_is_written() {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));

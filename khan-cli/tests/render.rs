@@ -14,7 +14,7 @@ use khan_cli::screen::tab::Tab;
 use shop::START;
 use stage::Stage;
 
-const SIZES: [(u16, u16); 4] = [(120, 30), (80, 24), (60, 15), (40, 10)];
+const SIZES: [(u16, u16); 5] = [(160, 50), (120, 30), (80, 24), (60, 15), (40, 10)];
 
 /// Compares a screen at every size and in both character sets with what is kept.
 fn compare(name: &str, keys: &str) {

@@ -22,6 +22,10 @@ pub struct Glyphs {
     pub axis_tick: &'static str,
     /// The corner under the chart's vertical axis.
     pub axis_corner: &'static str,
+    /// Columns have scrolled away at the left.
+    pub more_left: &'static str,
+    /// There are more columns at the right.
+    pub more_right: &'static str,
     /// Whether the set is plain ASCII.
     pub ascii: bool,
 }
@@ -36,6 +40,8 @@ pub static UTF8: Glyphs = Glyphs {
     ellipsis: "…",
     axis_tick: "┤",
     axis_corner: "└",
+    more_left: "‹",
+    more_right: "›",
     ascii: false,
 };
 
@@ -49,6 +55,8 @@ pub static ASCII: Glyphs = Glyphs {
     ellipsis: "..",
     axis_tick: "|",
     axis_corner: "+",
+    more_left: "<",
+    more_right: ">",
     ascii: true,
 };
 
@@ -106,6 +114,7 @@ mod tests {
             assert_eq!(set.rule.width(), 1);
             assert_eq!(set.axis_tick.width(), 1);
             assert_eq!(set.cursor.width(), 1);
+            assert_eq!(set.more_left.width() + set.more_right.width(), 2);
         }
         assert!(ASCII.ramp.iter().all(char::is_ascii) && ASCII.ellipsis.is_ascii() && ASCII.separator.is_ascii());
     }

@@ -8,8 +8,13 @@ use crate::model::group_end::Grain;
 use crate::model::leak::Leak;
 use crate::model::{GroupBy, GroupEnd, NodeStatus, Projection, Row, RowKey};
 
+use super::format;
+
 /// The line that sums up what is not listed.
 pub(super) const OTHER: RowKey = RowKey(u128::MAX);
+
+/// Cells by which the names of an expanded row's parts are indented.
+pub(super) const INDENT: u16 = 2;
 
 /// One line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +67,23 @@ pub(super) fn rows(projection: &Projection, children: &[(RowKey, Projection)], p
         rows().filter(|(_, row)| pinned(row)).for_each(|(at, row)| put(at, row));
     }
     rows().filter(|(_, row)| !pinned(row)).for_each(|(at, row)| put(at, row));
-    if projection.hidden_groups() > 0 || projection.rest.is_some() {
+    if is_summed(projection) {
         items.push(Item { key: OTHER, what: What::Other });
     }
     items
+}
+
+/// What the line says that sums up what is not listed, if there is one.
+pub(super) fn other(projection: &Projection) -> Option<String> {
+    let rest = projection.rest.unwrap_or_default();
+    let groups = projection.hidden_groups() as u64;
+    let more = if rest.rows > 0 { " and more" } else { "" };
+    is_summed(projection).then(|| format!("(other: {}{more})", format::count(groups)))
+}
+
+/// Whether some of what was asked for is not listed.
+fn is_summed(projection: &Projection) -> bool {
+    projection.hidden_groups() > 0 || projection.rest.is_some()
 }
 
 /// Nodes in the order of their rows, pinned ones first, those without a row last.

@@ -6,7 +6,9 @@ mod spark;
 
 mod agents;
 mod chart;
+mod states;
 mod connections;
+mod details;
 mod drill;
 mod empty_state;
 mod timeline;

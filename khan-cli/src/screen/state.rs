@@ -8,11 +8,15 @@ pub(super) mod cursor;
 pub mod drill;
 mod data;
 mod lists;
+pub(super) mod names;
+mod diagnosis;
 pub(super) mod question;
 mod answers;
+pub(super) mod beside;
 mod drills;
 pub(super) mod overlays;
 mod prompts;
+pub(super) mod heads;
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +24,7 @@ use crate::feed::Link;
 use crate::model::leak::Leak;
 use crate::model::{LeakRule, Query, Row};
 
-use super::items::Item;
+use super::items::{Item, What};
 use super::keys::{Action, Context};
 use super::layout::{Areas, Shown, layout};
 use super::menu::{Entry, MenuKind, Subject};
@@ -28,6 +32,7 @@ use super::reader::{Line, Matter, Reader};
 use super::tab::Tab;
 
 use answers::Answers;
+use beside::Beside;
 use data::Data;
 use drills::Drills;
 use lists::Lists;
@@ -55,6 +60,7 @@ pub struct App {
     pub overlays: Overlays,
     /// The line being typed.
     pub prompts: Prompts,
+    beside: Beside,
     size: (u16, u16),
     dirty: bool,
 }
@@ -71,6 +77,7 @@ impl App {
             drills: Drills::default(),
             overlays: Overlays::default(),
             prompts: Prompts::default(),
+            beside: Beside::default(),
             size: (80, 24),
             dirty: true,
         }
@@ -86,6 +93,11 @@ impl App {
     pub(super) fn prepare(&mut self) {
         let reach = self.reach();
         self.data.remember(reach);
+    }
+
+    /// What the row consists of that the details below the list are about.
+    pub const fn beside(&self) -> &Beside {
+        &self.beside
     }
 
     /// Columns and lines of the terminal.
@@ -137,9 +149,16 @@ impl App {
         Shown {
             tab: self.lists.tab(),
             opened: !self.drills.is_empty(),
+            diagnosis: self.diagnosis().is_some(),
             details: self.settings.details(),
+            rows: self.answers.items().len(),
             tables: self.data.view().nodes.iter().filter(|node| node.table.is_some()).count(),
         }
+    }
+
+    /// What is wrong, in one sentence, if anything is known to be. View 6 says it in its list.
+    pub fn diagnosis(&self) -> Option<&str> {
+        self.answers.diagnosis().filter(|_| self.lists.tab() != Tab::Leaks)
     }
 
     /// Where the parts of the screen are.
@@ -171,6 +190,20 @@ impl App {
     /// The model's row of an item.
     pub fn row(&self, item: &Item) -> Option<&Row> {
         self.answers.row(self.data.view(), item)
+    }
+
+    /// An item's row, and the question that it is an answer to.
+    pub fn subject(&self, item: &Item) -> Option<(Query, &Row)> {
+        let row = self.row(item).or(self.leak(item).map(|leak| &leak.row))?;
+        let query = match item.what {
+            What::Child(parent, _) => {
+                let (key, _) = self.answers.children().get(parent)?;
+                self.question.parts_of(&self.lists, self.answers.projection().row(*key)?)
+            }
+            What::Leak(_) | What::Reason(..) => self.question.leak_query(),
+            _ => self.query(),
+        };
+        Some((query, row))
     }
 
     /// The leak of an item.
@@ -214,6 +247,23 @@ impl App {
         usize::from(self.size.1).saturating_sub(4).max(1)
     }
 
+    /// Looks into the row that the details below the list are about, if there are any and it is another one.
+    pub(super) fn look_beside(&mut self) {
+        let shown = self.areas().details.height > 0 && self.lists.tab() != Tab::Leaks;
+        let item = if shown { self.current_or_first().copied() } else { None };
+        if item.map(|item| item.key) == self.beside.key() {
+            return;
+        }
+        self.beside = match item {
+            None => Beside::default(),
+            Some(item) => match self.subject(&item) {
+                Some((query, row)) => Beside::look(item.key, &query, row, self.data.view(), self.data.history()),
+                None => Beside::nothing(item.key),
+            },
+        };
+        self.dirty = true;
+    }
+
     /// Takes the terminal's size. Says whether it is another one.
     pub(super) fn resize(&mut self, size: (u16, u16)) -> bool {
         std::mem::replace(&mut self.size, size) != size
@@ -238,6 +288,7 @@ impl App {
     /// Answers the present questions again. Call after anything that changes an answer.
     pub(super) fn refresh(&mut self, new_data: bool) {
         self.answers.refresh(&mut self.data, &self.question, &self.lists, new_data);
+        self.beside = Beside::default();
         self.drills.refresh(&mut self.data, *self.question.rule());
         self.settle();
     }
@@ -246,7 +297,7 @@ impl App {
     pub(super) fn settle(&mut self) {
         let (keys, height) = (self.answers.keys(), self.body_height());
         self.lists.settle(&keys, height);
-        self.drills.settle(self.size);
+        self.drills.settle(self.size.1);
         self.dirty = true;
     }
 }

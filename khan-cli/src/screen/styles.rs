@@ -137,8 +137,12 @@ impl Styles {
             },
             head: plain.add_modifier(Modifier::BOLD),
             head_sorted: paint(colours.accent).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-            // One bar: reversed, every colour of the row would become a patch of its own.
-            selected: plain.fg(Color::Reset).remove_modifier(Modifier::DIM).add_modifier(Modifier::REVERSED),
+            // One bar without gaps: reversed, every colour of the row would become a patch of its own, and so would what
+            // is bold where the terminal brightens it.
+            selected: plain
+                .fg(Color::Reset)
+                .remove_modifier(Modifier::DIM | Modifier::BOLD | Modifier::UNDERLINED)
+                .add_modifier(Modifier::REVERSED),
             accent: paint(colours.accent).add_modifier(Modifier::BOLD),
             good: paint(colours.good),
             warn: paint(colours.warn),

@@ -5,20 +5,27 @@ mod copy_export;
 mod actions;
 mod command;
 mod typing;
+mod mouse;
 
 use std::time::Instant;
 
 use crate::feed::News;
 
 use super::keys::{Action, Context, Key};
-use super::layout::tabs::tab_at;
 use super::msg::{Effect, Exit, Msg};
 use super::state::App;
 
 use actions::perform;
+use mouse::click;
 
 /// Takes one message. The state is dirty afterwards when the screen must change.
 pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
+    let effects = take(app, msg, now);
+    app.look_beside();
+    effects
+}
+
+fn take(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
     match msg {
         Msg::Key(key) => return press(app, key, now),
         Msg::Paste(text) => typing::paste(app, &text),
@@ -101,26 +108,4 @@ fn press(app: &mut App, key: Key, now: Instant) -> Vec<Effect> {
     }
     app.overlays.hush();
     bound.map_or_else(Vec::new, |action| perform(app, action, now))
-}
-
-/// A click puts the cursor on a row, or chooses a view.
-fn click(app: &mut App, x: u16, y: u16, now: Instant) -> Vec<Effect> {
-    if app.overlays.current().is_some() || app.prompts.current().is_some() || !app.drills.is_empty() {
-        return Vec::new();
-    }
-    let (likely, _) = app.answers.suspects();
-    if let Some(tab) = tab_at(app.size(), app.shown(), likely, (x, y)) {
-        return perform(app, Action::View(tab), now);
-    }
-    let body = app.areas().body;
-    let first = body.y + 1;
-    if y >= first && y < body.bottom() {
-        let at = app.lists.cursor().offset + usize::from(y - first);
-        let (keys, height) = (app.answers.keys(), app.body_height());
-        if at < keys.len() {
-            app.lists.put(at, &keys, height);
-            app.touch();
-        }
-    }
-    Vec::new()
 }

@@ -6,4 +6,3 @@
 pub(super) mod canvas;
 pub(super) mod choice;
 pub(super) mod table;
-pub(super) mod tabs;

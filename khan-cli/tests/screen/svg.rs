@@ -88,6 +88,7 @@ pub(crate) fn svg(screen: &Screen, title: &str) -> String {
     );
     for y in 0..rows {
         let cells: Vec<_> = (0..columns).filter_map(|x| screen.cell(y, x)).collect();
+        papers(&mut svg, &cells, y);
         let mut start = 0;
         while start < cells.len() {
             let look = Look::of(cells[start]);
@@ -100,18 +101,34 @@ pub(crate) fn svg(screen: &Screen, title: &str) -> String {
     svg
 }
 
-/// Cells of one look: their paper, and their text in words that keep their places whatever font is used.
-fn run(svg: &mut String, cells: &[&Cell], start: usize, y: u16, look: &Look) {
-    let left = |x: usize| MARGIN + (x as f64) * CELL.0;
-    let top = MARGIN + f64::from(y) * CELL.1;
-    if let Some(paper) = &look.paper {
-        let width = cells.len() as f64 * CELL.0;
-        let (x, height) = (left(start), CELL.1);
-        let _ = writeln!(
-            svg,
-            "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"{paper}\"/>"
-        );
+/// The paper behind the cells of a line: one piece as long as it is of one colour, so that no seam shows.
+fn papers(svg: &mut String, cells: &[&Cell], y: u16) {
+    let paper = |x: usize| cells.get(x).and_then(|cell| Look::of(cell).paper);
+    let mut start = 0;
+    while start < cells.len() {
+        let end = (start..cells.len()).find(|x| paper(*x) != paper(start)).unwrap_or(cells.len());
+        if let Some(colour) = paper(start) {
+            let (x, width) = (left(start), (end - start) as f64 * CELL.0);
+            let (y, height) = (top(y), CELL.1);
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"{colour}\"/>"
+            );
+        }
+        start = end;
     }
+}
+
+fn left(x: usize) -> f64 {
+    MARGIN + (x as f64) * CELL.0
+}
+
+fn top(y: u16) -> f64 {
+    MARGIN + f64::from(y) * CELL.1
+}
+
+/// Cells of one look: their text in words that keep their places whatever font is used.
+fn run(svg: &mut String, cells: &[&Cell], start: usize, y: u16, look: &Look) {
     let text: Vec<&str> = cells.iter().map(|cell| if cell.has_contents() { cell.contents() } else { " " }).collect();
     // A gap of two cells or more parts words; the rest of the line depends on no font's width of a space.
     let mut x = 0;
@@ -128,7 +145,7 @@ fn run(svg: &mut String, cells: &[&Cell], start: usize, y: u16, look: &Look) {
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" textLength=\"{length:.1}\"{}>{}</text>",
             left(start + x),
-            top + 13.5,
+            top(y) + 13.5,
             look.attributes(),
             escape(&words)
         );

@@ -1,6 +1,5 @@
 //! The line of views: their texts and where each stands.
 
-use super::{Shown, is_compact};
 use crate::screen::tab::Tab;
 use crate::screen::text::cells;
 
@@ -10,9 +9,6 @@ pub(crate) const LINE: u16 = 1;
 /// The column of the first view.
 pub(crate) const START: u16 = 1;
 
-/// What stands between two views.
-pub(crate) const GAP: &str = "  ";
-
 /// A view's place on the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Label {
@@ -20,29 +16,40 @@ pub(crate) struct Label {
     pub tab: Tab,
     /// The column of its first cell.
     pub x: u16,
-    /// Its key, its name and, for leaks, how many are likely.
+    /// Its key and, where there is room, its name; for leaks, how many are likely.
     pub text: String,
 }
 
-/// Every view in order; `likely` is the number of likely leaks.
-pub(crate) fn labels(likely: usize) -> Vec<Label> {
+/// Every view in order, on a line of `width` cells; `likely` is the number of likely leaks.
+///
+/// Without room for all names, only the view that is `chosen` and an alarm have one.
+pub(crate) fn labels(width: u16, chosen: Tab, likely: usize) -> Vec<Label> {
+    let all = line(2, likely, |_| true);
+    let fits = |labels: &[Label]| labels.last().is_none_or(|last| last.x + cells(&last.text) <= width);
+    if fits(&all) {
+        return all;
+    }
+    line(1, likely, |tab| tab == chosen || (tab == Tab::Leaks && likely > 0))
+}
+
+/// Every view in order with `gap` cells between them, by its name where it is to have one.
+fn line(gap: u16, likely: usize, named: impl Fn(Tab) -> bool) -> Vec<Label> {
     let mut x = START;
     let place = |(i, tab): (usize, Tab)| {
         let mark = if tab == Tab::Leaks && likely > 0 { format!("({likely})") } else { String::new() };
-        let label = Label { tab, x, text: format!("{} {}{mark}", i + 1, tab.title()) };
-        x += cells(&label.text) + cells(GAP);
+        let key = i + 1;
+        let text = if named(tab) { format!("{key} {}{mark}", tab.title()) } else { key.to_string() };
+        let label = Label { tab, x, text };
+        x += cells(&label.text) + gap;
         label
     };
     Tab::ALL.into_iter().enumerate().map(place).collect()
 }
 
-/// The view whose label is at a cell, where the screen has room for the line.
-pub(crate) fn tab_at(size: (u16, u16), shown: Shown, likely: usize, (x, y): (u16, u16)) -> Option<Tab> {
-    if y != LINE || is_compact(size) || shown.tab == Tab::Leaks {
-        return None;
-    }
+/// The view whose label is at a cell.
+pub(crate) fn tab_at(width: u16, chosen: Tab, likely: usize, (x, y): (u16, u16)) -> Option<Tab> {
     let at = |label: &Label| (label.x..label.x + cells(&label.text)).contains(&x);
-    labels(likely).into_iter().find(at).map(|label| label.tab)
+    labels(width, chosen, likely).into_iter().find(|label| y == LINE && at(label)).map(|label| label.tab)
 }
 
 #[cfg(test)]
@@ -51,12 +58,26 @@ mod tests {
 
     #[test]
     fn every_label_is_found_where_it_stands() {
-        let shown = Shown { tab: Tab::Edges, opened: false, details: false, tables: 0 };
-        let at = |x| tab_at((120, 30), shown, 3, (x, LINE));
-        for label in labels(3) {
-            assert_eq!((at(label.x), at(label.x + cells(&label.text) - 1)), (Some(label.tab), Some(label.tab)));
+        for width in [120, 80, 40] {
+            let at = |x| tab_at(width, Tab::Nodes, 3, (x, LINE));
+            for label in labels(width, Tab::Nodes, 3) {
+                assert_eq!((at(label.x), at(label.x + cells(&label.text) - 1)), (Some(label.tab), Some(label.tab)));
+            }
+            assert_eq!((at(0), at(width - 1), tab_at(width, Tab::Nodes, 3, (2, 0))), (None, None, None));
         }
-        assert_eq!((at(0), at(119)), (None, None));
-        assert_eq!(tab_at((80, 24), shown, 3, (2, LINE)), None, "there is no such line on a small screen");
+    }
+
+    #[test]
+    fn every_width_has_the_views_and_the_alarm() {
+        let words = |width, chosen, likely| {
+            let labels = labels(width, chosen, likely);
+            let end = labels.last().map_or(0, |last| last.x + cells(&last.text));
+            assert!(end <= width, "{end} of {width}");
+            labels.into_iter().map(|label| label.text).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words(80, Tab::Edges, 12), "1 Edges 2 Sources 3 Dests 4 Nodes 5 External 6 Leaks(12) 7 Agents");
+        assert_eq!(words(60, Tab::External, 2), "1 2 3 4 5 External 6 Leaks(2) 7");
+        assert_eq!(words(40, Tab::External, 12), "1 2 3 4 5 External 6 Leaks(12) 7");
+        assert_eq!(words(40, Tab::Edges, 0), "1 Edges 2 3 4 5 6 7");
     }
 }

@@ -6,9 +6,10 @@ use ratatui::text::Span;
 use crate::model::NodeStatus;
 use crate::screen::format;
 use crate::screen::items::What;
+use crate::screen::layout::table::Column;
 use crate::screen::state::App;
 use crate::screen::widgets::canvas::Canvas;
-use crate::screen::widgets::table::{Column, Row, Table};
+use crate::screen::widgets::table::{Row, Table};
 
 use super::cells::{count, dash, is_selected, name, sign, state};
 
@@ -26,9 +27,9 @@ enum Field {
     Trouble,
 }
 
-fn columns() -> [Column<Field>; 10] {
+fn columns(app: &App) -> [Column<Field>; 10] {
     [
-        Column::names(Field::Node, "NODE"),
+        Column::names(Field::Node, "NODE").wants(app.answers.names().node),
         Column::left(Field::State, "STATE", 7),
         Column::right(Field::Age, "AGE", 7),
         Column::right(Field::Scan, "SCAN", 7).leaves(18, 2),
@@ -44,7 +45,7 @@ fn columns() -> [Column<Field>; 10] {
 /// Draws the list of agents.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let rows = app.lists.list().cursor.offset..app.answers.items().len();
-    let table = Table::new(app.settings.styles(), columns(), rows, |at, slots| {
+    let table = Table::new(app.settings.styles(), columns(app), rows, |at, slots| {
         let item = &app.answers.items()[at];
         let What::Agent(at) = item.what else { return Row::default() };
         let Some(node) = app.data.view().nodes.get(at) else { return Row::default() };

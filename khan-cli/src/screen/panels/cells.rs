@@ -4,13 +4,12 @@ use khan_api::Kind;
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use crate::model::{GroupEnd, NodeState, SortBy};
+use crate::model::{GroupEnd, NodeState, Row};
 use crate::screen::format;
 use crate::screen::items::Item;
 use crate::screen::state::App;
-use crate::screen::state::question::Delta;
+use crate::screen::state::names::addresses;
 use crate::screen::text;
-use crate::screen::widgets::table::Order;
 
 /// Share of a connection table in use from which it counts as nearly full.
 pub(super) const NEARLY_FULL: f64 = 0.9;
@@ -29,16 +28,36 @@ pub(super) fn name(app: &App, name: &str, cells: u16, style: Style) -> Span<'sta
 pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static> {
     let Some(end) = end else { return Span::default() };
     let (cells, ellipsis) = (usize::from(cells), app.settings.glyphs().ellipsis);
-    let words = if end.owner.kind == Kind::External && end.addresses > 1 {
-        let count = format!(" ({} addrs)", format::count(end.addresses.into()));
-        let name = text::fit(&end.text, cells.saturating_sub(count.len()), ellipsis);
-        text::fit(&format!("{name}{count}"), cells, ellipsis).into_owned()
-    } else if end.owner.name.is_empty() {
-        text::fit(&end.text, cells, ellipsis).into_owned()
-    } else {
-        text::fit_middle(&end.text, cells, ellipsis).into_owned()
+    let words = match addresses(end) {
+        Some(count) => {
+            let name = text::fit(&end.text, cells.saturating_sub(count.len()), ellipsis);
+            text::fit(&format!("{name}{count}"), cells, ellipsis).into_owned()
+        }
+        None => text::fit_middle(&end.text, cells, ellipsis).into_owned(),
     };
     Span::styled(words, app.settings.styles().text)
+}
+
+/// The end that tells the rows of a list of one row's parts apart.
+pub(super) fn only_end(row: &Row) -> Option<&GroupEnd> {
+    row.src.as_ref().or(row.dst.as_ref())
+}
+
+/// Whether all rows of a list are of one namespace.
+pub(super) fn in_one_namespace(rows: &[Row]) -> bool {
+    let namespace = |row| only_end(row).map(|end| &end.owner.ns);
+    rows.windows(2).all(|pair| namespace(&pair[0]) == namespace(&pair[1]))
+}
+
+/// The end that tells the rows of one row's parts apart, `bare` of its namespace if all of them share it.
+pub(super) fn part_name(app: &App, row: &Row, bare: bool, cells: u16) -> Span<'static> {
+    match only_end(row) {
+        Some(end) if bare && matches!(end.owner.kind, Kind::Pod | Kind::Service) && !end.owner.name.is_empty() => {
+            let name = text::fit_middle(&end.owner.name, cells.into(), app.settings.glyphs().ellipsis);
+            Span::styled(name.into_owned(), app.settings.styles().text)
+        }
+        other => end(app, other, cells),
+    }
 }
 
 /// A number, shortened where it does not fit.
@@ -88,22 +107,6 @@ pub(super) fn idle(buckets: &[u64; 5]) -> String {
     let words = ["<1m", "<10m", "<1h", "<6h", ">6h"];
     let parts = words.iter().zip(buckets).map(|(word, n)| format!("{word} {}", format::count(*n)));
     parts.collect::<Vec<_>>().join("  ")
-}
-
-/// The head of the column of changes, which says since when or per what.
-pub(super) fn delta_head(app: &App) -> String {
-    match app.question.delta() {
-        Delta::Window => format!("D {}", format::span(app.question.base().window)),
-        Delta::Baseline => "D base".into(),
-        Delta::Rate => "D /MIN".into(),
-    }
-}
-
-/// The direction if the list is sorted by this.
-pub(super) fn order(app: &App, by: SortBy) -> Option<Order> {
-    let sort = app.lists.list().sort;
-    let order = if sort.reverse == by.ascends() { Order::Descending } else { Order::Ascending };
-    (sort.by == by).then_some(order)
 }
 
 /// Whether a line is the one under the cursor.

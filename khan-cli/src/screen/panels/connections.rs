@@ -1,4 +1,4 @@
-//! The lists of connections, and details of the row under the cursor.
+//! The lists of connections.
 
 mod cell;
 
@@ -7,25 +7,22 @@ use ratatui::text::Span;
 use crate::model::Row as Group;
 use crate::screen::columns::Column as Id;
 use crate::screen::format;
-use crate::screen::items::{Item, What, is_bundle};
+use crate::screen::items::{self, INDENT, Item, What, is_bundle};
+use crate::screen::layout::table::Slot;
 use crate::screen::state::App;
-use crate::screen::state::drill::title;
 use crate::screen::widgets::canvas::Canvas;
-use crate::screen::widgets::table::{Row, Slot, Table};
+use crate::screen::widgets::table::{Row, Table};
 
-use super::cells::{count, idle, is_selected, sign};
-use cell::{cell, columns};
-
-/// Cells by which the names of an expanded row's parts are indented.
-const INDENT: u16 = 2;
+use super::cells::{count, is_selected, sign};
+use cell::cell;
 
 /// Draws heads and visible rows.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let list = app.lists.list();
     let rows = list.cursor.offset..app.answers.items().len();
-    let columns = columns(app, canvas.width());
+    let columns = app.connection_columns();
     let table = Table::new(app.settings.styles(), columns, rows, |at, slots| row(app, &app.answers.items()[at], slots));
-    table.shift(list.shift).draw(canvas);
+    table.scrolls(list.shift, app.settings.glyphs()).draw(canvas);
 }
 
 fn row(app: &App, item: &Item, slots: &[Slot<'_, Id>]) -> Row<'static> {
@@ -69,9 +66,7 @@ fn is_name(slot: &Slot<'_, Id>) -> bool {
 fn other(app: &App, slots: &[Slot<'_, Id>]) -> Row<'static> {
     let projection = app.answers.projection();
     let rest = projection.rest.unwrap_or_default();
-    let groups = projection.hidden_groups() as u64;
-    let more = if rest.rows > 0 { " and more" } else { "" };
-    let words = format!("(other: {}{more})", format::count(groups));
+    let words = items::other(projection).unwrap_or_default();
     sum(app, &words, projection.hidden.connections + rest.connections, slots)
 }
 
@@ -83,33 +78,4 @@ fn sum(app: &App, words: &str, connections: u64, slots: &[Slot<'_, Id>]) -> Row<
         Id::Conns => count(connections, slot.width, app.settings.styles().dim),
         _ => Span::default(),
     }))
-}
-
-/// Draws details of the row under the cursor, or else of the first row.
-pub(super) fn draw_details(app: &App, canvas: &mut Canvas<'_>) {
-    canvas.rule(0, app.settings.glyphs().rule, app.settings.styles().dim);
-    let Some(group) = app.current_or_first().and_then(|item| app.row(item)) else { return };
-    canvas.put(1, 1, &title(group), app.settings.styles().strong);
-    for (y, line) in (2..).zip(details(group)) {
-        canvas.put(1, y, &line, app.settings.styles().text);
-    }
-}
-
-fn details(group: &Group) -> Vec<String> {
-    let sum = &group.sum;
-    let states: Vec<_> =
-        sum.states.ranked().iter().map(|(state, n)| format!("{state} {}", format::count(*n))).collect();
-    let mut lines = vec![format!("{} conns   {}", format::count(sum.connections), states.join("  "))];
-    lines.push(format!("last packet {}", idle(&sum.idle)));
-    if sum.half_closed() > 0 {
-        lines.push(format!(
-            "half-closed: {} wait for the client to close, {} for the server",
-            format::count(sum.client_unclosed),
-            format::count(sum.server_unclosed)
-        ));
-    }
-    if sum.ghosts > 0 {
-        lines.push(format!("{} outlived the owner of an address", format::count(sum.ghosts)));
-    }
-    lines
 }

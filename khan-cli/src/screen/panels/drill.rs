@@ -3,8 +3,6 @@
 mod pane;
 mod sample;
 
-use ratatui::style::Style;
-
 use crate::model::filter::Flag;
 use crate::screen::format;
 use crate::screen::layout::drill::parts;
@@ -13,8 +11,8 @@ use crate::screen::state::drill::Drill;
 use crate::screen::text::cells;
 use crate::screen::widgets::canvas::Canvas;
 
-use super::cells::{growth, idle};
-use super::chart;
+use super::cells::growth;
+use super::{chart, states};
 
 /// Draws all parts of an opened row.
 pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
@@ -27,7 +25,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let side = if width >= 72 { 34.min(width / 3) } else { 0 };
     pane::draw(app, drill, &mut canvas.part(0, parts.list.0, width - side, parts.list.1));
     if side > 0 {
-        states(app, drill, &mut canvas.part(width - side, parts.list.0, side, parts.list.1));
+        states::draw(app, &drill.whole.total, &mut canvas.part(width - side, parts.list.0, side, parts.list.1));
     }
     sample::draw(app, drill, &mut canvas.part(0, parts.sample.0, width, parts.sample.1));
 }
@@ -67,36 +65,5 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let counts = counts.join(", ");
     if x + cells(&counts) + 1 < canvas.width() {
         canvas.put_right(canvas.width() - 1, 0, &counts, styles.text);
-    }
-}
-
-/// Draws states, idle times, and how many connections each side has yet to close.
-fn states(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
-    let styles = app.settings.styles();
-    let end = canvas.width().saturating_sub(1);
-    let sum = &drill.whole.total;
-    canvas.put(0, 0, "by state", styles.head);
-    canvas.put_right(end, 0, "CONNS", styles.head);
-    let mut lines: Vec<(&str, u64, Style)> =
-        sum.states.ranked().into_iter().take(4).map(|(state, n)| (state, n, styles.text)).collect();
-    let oddities = [
-        ("client must close", sum.client_unclosed, styles.warn),
-        ("server must close", sum.server_unclosed, styles.warn),
-        ("ghosts", sum.ghosts, styles.dim),
-    ];
-    lines.extend(oddities.into_iter().filter(|(_, n, _)| *n > 0));
-    let known = sum.idle.iter().any(|n| *n > 0);
-    let room = usize::from(canvas.height()) >= lines.len() + 1 + sum.idle.len();
-    if known && room {
-        let words = ["idle < 1m", "idle < 10m", "idle < 1h", "idle < 6h", "idle > 6h"];
-        let look = |n| if n == 0 { styles.dim } else { styles.text };
-        lines.extend(words.into_iter().zip(sum.idle).map(|(word, n)| (word, n, look(n))));
-    }
-    for (y, (name, n, style)) in (1..).zip(&lines) {
-        canvas.put(1, y, name, *style);
-        canvas.put_right(end, y, &format::count(*n), *style);
-    }
-    if known && !room {
-        canvas.put(1, u16::try_from(lines.len() + 1).unwrap_or(0), &idle(&sum.idle), styles.dim);
     }
 }

@@ -1,5 +1,7 @@
 //! The bottom of the screen: the worst trouble or the line being typed, and the keys that work here.
 
+use ratatui::style::Style;
+
 use crate::model::NodeState;
 use crate::screen::format;
 use crate::screen::keys::{Action, Context, footer};
@@ -12,16 +14,14 @@ use crate::screen::widgets::canvas::Canvas;
 
 use super::timeline;
 
-/// Draws rule, status and hints.
+/// Draws the status on a rule, or the line being typed, and the hints.
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     let last = canvas.height().saturating_sub(1);
     if canvas.height() == 0 {
         return;
     }
-    if canvas.height() > 2 {
-        canvas.rule(0, app.settings.glyphs().rule, app.settings.styles().dim);
-    }
-    if last > 0 {
+    if last > 0 && !prompt(app, canvas, last - 1) {
+        canvas.rule(last - 1, app.settings.glyphs().rule, app.settings.styles().dim);
         status(app, areas, canvas, last - 1);
     }
     hints(app, canvas, last);
@@ -50,32 +50,43 @@ pub(super) fn prompt(app: &App, canvas: &mut Canvas<'_>, y: u16) -> bool {
     true
 }
 
+/// Writes the status on the rule at `y`: a notice, else the worst trouble, else a note; and at the right where the list is.
 fn status(app: &App, areas: &Areas, canvas: &mut Canvas<'_>, y: u16) {
-    if prompt(app, canvas, y) {
-        return;
-    }
-    let (styles, ellipsis) = (app.settings.styles(), app.settings.glyphs().ellipsis);
+    let styles = app.settings.styles();
+    let place = place(app);
     let end = canvas.width().saturating_sub(1);
-    let end = canvas.put_right(end, y, &place(app), styles.dim).saturating_sub(2);
+    let end = if place.is_empty() {
+        end
+    } else {
+        canvas.put_right(end, y, &format!(" {place} "), styles.dim).saturating_sub(1)
+    };
     if let Some(notice) = app.overlays.notice() {
-        canvas.put_fit(1, y, end.saturating_sub(1), notice, ellipsis, styles.accent);
+        on_rule(app, canvas, y, end, "", (notice, styles.accent), "");
         return;
     }
     if timeline::draw(app, canvas, y, end) {
         return;
     }
-    let errors = app.data.errors().lasting().count();
     let Some(trouble) = trouble(app, areas.compact) else {
         if let Some(note) = app.data.view().notes.first() {
-            canvas.put_fit(1, y, end.saturating_sub(1), note, ellipsis, styles.dim);
+            on_rule(app, canvas, y, end, "", (note, styles.dim), "");
         }
         return;
     };
+    let errors = app.data.errors().lasting().count();
     let more = if errors > 0 && !areas.compact { format!("   E errors({errors})") } else { String::new() };
-    let room = end.saturating_sub(3 + cells(&more));
-    let x = canvas.put(1, y, "! ", styles.bad);
-    let x = canvas.put_fit(x, y, room, &trouble, ellipsis, styles.warn);
-    canvas.put(x, y, &more, styles.text);
+    on_rule(app, canvas, y, end, "! ", (&trouble, styles.warn), &more);
+}
+
+/// Writes words at the left of a rule, with a blank on both sides, and cuts those in the middle where there is no room.
+fn on_rule(app: &App, canvas: &mut Canvas<'_>, y: u16, end: u16, sign: &str, words: (&str, Style), more: &str) {
+    let styles = app.settings.styles();
+    let x = canvas.put(0, y, " ", styles.text);
+    let x = canvas.put(x, y, sign, styles.bad);
+    let room = end.saturating_sub(x + cells(more) + 1);
+    let x = canvas.put_fit(x, y, room, words.0, app.settings.glyphs().ellipsis, words.1);
+    let x = canvas.put(x, y, more, styles.text);
+    canvas.put(x, y, " ", styles.text);
 }
 
 /// The most important trouble: the source's own, or else the node that has been away longest.

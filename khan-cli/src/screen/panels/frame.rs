@@ -9,7 +9,7 @@ use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::widgets::canvas::Canvas;
 
-use super::{agents, connections, drill, empty_state, footer, header, leaks, menu, nodes, reader, too_small};
+use super::{agents, connections, details, drill, empty_state, footer, header, leaks, menu, nodes, reader, too_small};
 
 /// Draws a frame and puts the text cursor where a line is being typed.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
@@ -47,7 +47,7 @@ fn paint(app: &App, buffer: &mut Buffer, area: Rect) {
     if canvas.height() > 0 {
         match app.lists.tab() {
             Tab::Leaks => leaks::draw_tables(app, &mut canvas),
-            _ => connections::draw_details(app, &mut canvas),
+            _ => details::draw(app, &mut canvas),
         }
     }
     footer::draw(app, &areas, &mut Canvas::new(buffer, areas.footer));

@@ -1,4 +1,4 @@
-//! The top of the screen: cluster and scope, freshness, completeness, totals.
+//! The top of the screen: cluster and scope, freshness, completeness, views, what is wrong, totals.
 
 mod fresh;
 mod tabs;
@@ -10,6 +10,7 @@ use ratatui::style::Style;
 use crate::model::SourceKind;
 use crate::screen::format;
 use crate::screen::layout::Areas;
+use crate::screen::layout::tabs::LINE;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
@@ -23,16 +24,33 @@ use totals::{filter, totals};
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     if !app.drills.is_empty() {
         opened(app, areas, canvas);
-    } else if areas.compact {
-        compact::draw(app, canvas);
-    } else if app.lists.tab() == Tab::Leaks {
-        leaks(app, canvas);
+        return;
+    }
+    if areas.compact {
+        compact::identity(app, canvas);
     } else {
         identity(app, canvas);
-        tabs(app, canvas);
-        totals(app, canvas);
-        canvas.rule(3, app.settings.glyphs().rule, app.settings.styles().dim);
     }
+    tabs(app, canvas);
+    let mut y = LINE + 1;
+    if let Some(sentence) = app.diagnosis() {
+        diagnosis(app, sentence, y, canvas);
+        y += 1;
+    }
+    match app.lists.tab() {
+        _ if areas.compact => compact::totals(app, y, canvas),
+        Tab::Leaks => leaks(app, y, canvas),
+        _ => totals(app, y, canvas),
+    }
+    if app.lists.tab() != Tab::Leaks {
+        canvas.rule(y + 1, app.settings.glyphs().rule, app.settings.styles().dim);
+    }
+}
+
+/// What is wrong, in one sentence.
+fn diagnosis(app: &App, sentence: &str, y: u16, canvas: &mut Canvas<'_>) {
+    let room = canvas.width().saturating_sub(2);
+    canvas.put_fit(1, y, room, sentence, app.settings.glyphs().ellipsis, app.settings.styles().bad);
 }
 
 fn scope(app: &App) -> String {
@@ -101,41 +119,32 @@ fn verdicts(app: &App) -> String {
     format!("{likely} likely, {watched} watch")
 }
 
-fn leaks(app: &App, canvas: &mut Canvas<'_>) {
+/// The window and the verdicts, and the rule below them.
+fn leaks(app: &App, y: u16, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
-    let end = right(app, canvas, 0);
-    let mut line = vec![("khan top".to_owned(), styles.strong)];
-    if !app.data.view().source.context.is_empty() {
-        line.push((format!("ctx {}", app.data.view().source.context), styles.text));
-    }
-    line.push(("6 Leaks".into(), styles.selected));
-    line.push((
-        format!("window {}, {} snapshots", format::span(app.question.rule().window), app.answers.report().samples),
-        styles.text,
-    ));
-    line.push((format!("rule: {}", app.question.rule().brief()), styles.text));
-    parts(app, canvas, 0, end, &line);
     let (likely, _) = app.answers.suspects();
     let style = if likely > 0 { styles.bad } else { styles.text };
-    let end = canvas.put_right(canvas.width().saturating_sub(1), 1, &verdicts(app), style);
+    let end = canvas.put_right(canvas.width().saturating_sub(1), y, &verdicts(app), style);
     let (since, what) = match app.data.history().baseline_at() {
         Some(at) => (Some(at), "baseline"),
-        None => (app.answers.report().since, "window from"),
+        None => (app.answers.report().since, "from"),
     };
+    let window = format::span(app.question.rule().window);
     let words = since.map_or("no samples yet".to_owned(), |at| {
         let ago = format::age(app.data.clock().since(at));
         format!("{what} {} ({ago} ago; b = reset to now)", format::clock(at, app.settings.zone()))
     });
-    let x = canvas.put(1, 1, &words, styles.text) + 2;
-    if app.question.filter_text().is_empty() {
-        let words = app.question.rule().evidence();
-        if x + 1 + cells(&words) < end {
-            canvas.put(x + 1, 1, &words, styles.dim);
-        }
-    } else {
-        filter(app, canvas, x, 1, end.saturating_sub(2));
+    let words = format!("window {window}, {} snapshots {words}", app.answers.report().samples);
+    let x = canvas.put(1, y, &words, styles.text) + 2;
+    if !app.question.filter_text().is_empty() {
+        filter(app, canvas, x, y, end.saturating_sub(2));
     }
-    canvas.rule(2, app.settings.glyphs().rule, styles.dim);
+    let rule = format!("rule: {}", app.question.rule().brief());
+    let x = canvas.put(1, y + 1, &rule, styles.text) + 2;
+    let evidence = app.question.rule().evidence();
+    if x + cells(&evidence) < canvas.width() {
+        canvas.put(x, y + 1, &evidence, styles.dim);
+    }
 }
 
 fn opened(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
@@ -152,7 +161,5 @@ fn opened(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     let path = text::fit_middle(&path, end.saturating_sub(used + 1).into(), glyphs.ellipsis).into_owned();
     line.push((path, styles.strong));
     parts(app, canvas, 0, end, &line);
-    if !areas.compact {
-        canvas.rule(1, glyphs.rule, styles.dim);
-    }
+    tabs(app, canvas);
 }

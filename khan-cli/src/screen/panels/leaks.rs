@@ -7,9 +7,10 @@ use crate::model::leak::Leak;
 use crate::screen::format;
 use crate::screen::items::What;
 use crate::screen::layout::TABLES;
+use crate::screen::layout::table::Column;
 use crate::screen::state::App;
 use crate::screen::widgets::canvas::Canvas;
-use crate::screen::widgets::table::{Column, Row, Table};
+use crate::screen::widgets::table::{Row, Table};
 
 use super::cells::{NEARLY_FULL, change, count, end, is_selected, name, sign, time_to_full};
 use super::spark::sparkline;
@@ -29,18 +30,19 @@ enum Field {
 }
 
 fn columns(app: &App) -> [Column<Field>; 10] {
+    let names = app.answers.names();
     // Wide enough for the longest text: the number of steps has no bound.
     let steps = app.answers.report().leaks.iter().map(|leak| u16::try_from(rising(leak).len()).unwrap_or(u16::MAX));
     [
-        Column::names(Field::Source, "SOURCE"),
-        Column::names(Field::Destination, "DESTINATION").or_short("DEST"),
+        Column::names(Field::Source, "SOURCE").wants(names.source),
+        Column::names(Field::Destination, "DESTINATION").wants(names.destination).or_short("DEST"),
         Column::right(Field::Port, "PORT", 5).leaves(15, 2),
         Column::right(Field::Now, "NOW", 7),
         Column::right(Field::Base, "BASE", 7).leaves(15, 4),
         Column::right(Field::Growth, "GROWTH", 8).leaves(9, 1),
         Column::right(Field::Rate, "/MIN", 6).leaves(15, 3),
         Column::right(Field::Rising, "RISING", steps.fold(6, u16::max)).leaves(15, 5),
-        Column::left(Field::Trend, "TREND", 12).leaves(20, 6),
+        Column::left(Field::Trend, "TREND", 12).leaves(20, 6).grows(),
         Column::left(Field::Verdict, "VERDICT", 7),
     ]
 }

@@ -2,46 +2,20 @@
 
 use ratatui::text::Span;
 
-use crate::model::{NodeStatus, SortBy};
+use crate::model::NodeStatus;
 use crate::screen::format;
 use crate::screen::items::What;
 use crate::screen::state::App;
+use crate::screen::state::heads::NodeColumn as Field;
 use crate::screen::widgets::canvas::Canvas;
-use crate::screen::widgets::table::{Column, Row, Table};
+use crate::screen::widgets::table::{Row, Table};
 
-use super::cells::{NEARLY_FULL, change, count, dash, delta_head, is_selected, name, order, sign, state, time_to_full};
-
-#[derive(Clone, Copy)]
-enum Field {
-    Node,
-    Conns,
-    Delta,
-    Entries,
-    Limit,
-    Fill,
-    Full,
-    Age,
-    State,
-}
-
-fn columns(app: &App) -> [Column<Field>; 9] {
-    [
-        Column::names(Field::Node, "NODE").sorted(order(app, SortBy::Node)),
-        Column::right(Field::Conns, "CONNS", 9).sorted(order(app, SortBy::Connections)),
-        Column::right(Field::Delta, delta_head(app), 8).leaves(12, 2).sorted(order(app, SortBy::Delta)),
-        Column::right(Field::Entries, "ENTRIES", 9).leaves(12, 3),
-        Column::right(Field::Limit, "MAX", 9).leaves(16, 4),
-        Column::right(Field::Fill, "FILL", 5),
-        Column::right(Field::Full, "FULL IN", 11).leaves(16, 5),
-        Column::right(Field::Age, "AGE", 7).leaves(14, 6),
-        Column::left(Field::State, "AGENT", 7),
-    ]
-}
+use super::cells::{NEARLY_FULL, change, count, dash, is_selected, name, sign, state, time_to_full};
 
 /// Draws the list of nodes.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let rows = app.lists.list().cursor.offset..app.answers.items().len();
-    let table = Table::new(app.settings.styles(), columns(app), rows, |at, slots| {
+    let table = Table::new(app.settings.styles(), app.node_columns(), rows, |at, slots| {
         let item = &app.answers.items()[at];
         let What::Node(at) = item.what else { return Row::default() };
         let Some(node) = app.data.view().nodes.get(at) else { return Row::default() };
@@ -49,7 +23,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         let cells = slots.iter().map(|slot| cell(app, at, node, counts, slot.id(), slot.width));
         Row::new(cells).sign(sign(app, item, false)).selected(is_selected(app, item))
     });
-    table.draw(canvas);
+    table.scrolls(app.lists.list().shift, app.settings.glyphs()).draw(canvas);
 }
 
 fn cell(

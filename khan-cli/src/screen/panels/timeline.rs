@@ -30,6 +30,8 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, y: u16, end: u16) -> bool
     } else {
         format!("round {round} of {rounds}")
     };
+    // It stands on a rule.
+    canvas.put(0, y, &" ".repeat(end.into()), styles.text);
     let taken = cells(&first) + cells(&last) + cells(&words) + 5;
     let room = end.saturating_sub(1 + taken).min(LONGEST);
     let mut x = 1;

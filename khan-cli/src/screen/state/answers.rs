@@ -6,7 +6,9 @@ use crate::screen::items::{self, Item, What};
 use crate::screen::tab::Tab;
 
 use super::data::Data;
+use super::diagnosis;
 use super::lists::Lists;
+use super::names::Names;
 use super::question::Question;
 
 /// The answers to what is asked now. [`Answers::items`] is the list that they make.
@@ -16,6 +18,8 @@ pub struct Answers {
     children: Vec<(RowKey, Projection)>,
     report: LeakReport,
     items: Vec<Item>,
+    names: Names,
+    diagnosis: Option<String>,
 }
 
 impl Answers {
@@ -37,6 +41,16 @@ impl Answers {
     /// The list's items in the order drawn: what navigation, drawing, copying and exporting read.
     pub fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    /// Cells that the names of the list take.
+    pub const fn names(&self) -> Names {
+        self.names
+    }
+
+    /// What is wrong, in one sentence.
+    pub fn diagnosis(&self) -> Option<&str> {
+        self.diagnosis.as_deref()
     }
 
     /// Keys of the items, in order.
@@ -75,6 +89,7 @@ impl Answers {
     pub(super) fn refresh(&mut self, data: &mut Data, question: &Question, lists: &Lists, new_data: bool) {
         if new_data || lists.tab() == Tab::Leaks {
             self.report = data.judge(&question.leak_query(), question.rule());
+            self.diagnosis = diagnosis::of_leaks(&self.report, question.rule());
         }
         self.children.clear();
         if matches!(lists.tab(), Tab::Leaks | Tab::Agents) {
@@ -90,6 +105,12 @@ impl Answers {
             }
         }
         let (nodes, pins) = (&data.view().nodes, lists.pins());
+        let names = match lists.tab() {
+            Tab::Nodes | Tab::Agents => Names::of_nodes(nodes),
+            Tab::Leaks => Names::of_leaks(&self.report.leaks),
+            _ => Names::of(&self.projection, &self.children),
+        };
+        self.names = if new_data { names.max(self.names) } else { names };
         self.items = match lists.tab() {
             Tab::Leaks => items::leaks(&self.report.leaks, pins),
             Tab::Agents => items::agents(nodes),

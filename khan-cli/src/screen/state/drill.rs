@@ -1,8 +1,11 @@
 //! An opened row: the same connections split more finely, their past, and a sample of single ones.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::IpAddr;
+
+use khan_api::Connection;
 
 use crate::feed::{SampleRequest, Samples};
 use crate::model::{GroupBy, History, Projection, Query, Row, RowKey, Sort, View, project, state};
@@ -50,22 +53,16 @@ pub struct Drill {
     pub sample: Sample,
     /// Number of the question that the sample answers.
     pub asked: u64,
+    /// It keeps growing: its oldest connections are those to look at.
+    pub hunts: bool,
 }
 
 impl Drill {
     /// Opens `row` of the answer to `query`.
-    pub fn open(query: &Query, row: &Row, view: &View, asked: u64) -> Self {
+    pub fn open(query: &Query, row: &Row, view: &View, asked: u64, hunts: bool) -> Self {
         let query = query.of_row(row);
-        let by = query.group_by;
         let within = Query { sort: Sort::default(), limit: 200, ..query.within(row.key, GroupBy::NONE) };
-        let mut panes: Vec<_> = panes(&by).into_iter().map(|pane| (pane, Projection::default())).collect();
-        if !knows_backends(view, &within) {
-            panes.retain(|(pane, _)| !pane.by.takes_backend() || by.takes_backend());
-        }
-        if row.fan {
-            // What it stands for comes first.
-            panes.reverse();
-        }
+        let panes: Vec<_> = finer(&query, row, view).into_iter().map(|pane| (pane, Projection::default())).collect();
         Self {
             title: title(row),
             from: row.key,
@@ -76,6 +73,7 @@ impl Drill {
             pane: 0,
             sample: Sample::Asked,
             asked,
+            hunts,
         }
     }
 
@@ -101,6 +99,16 @@ impl Drill {
             Some((_, rows)) => rows.rows.iter().map(|row| row.key).collect(),
             None => (0..self.connections()).map(|i| RowKey(i as u128)).collect(),
         }
+    }
+
+    /// Single connections in the order listed: as agents told them, or the oldest first.
+    pub fn entries(&self) -> Vec<&Connection> {
+        let Sample::Ready(samples) = &self.sample else { return Vec::new() };
+        let mut entries: Vec<_> = samples.tables.iter().flat_map(|table| &table.connections).collect();
+        if self.hunts {
+            entries.sort_by_key(|entry| Reverse((entry.age_seconds, entry.idle_seconds)));
+        }
+        entries
     }
 
     fn connections(&self) -> usize {
@@ -131,16 +139,32 @@ impl Drill {
         rows.rows.iter().find(|row| row.key == key)
     }
 
-    /// Moves the cursor of the list that has it.
-    pub fn step(&mut self, by: isize, size: (u16, u16)) {
-        let (keys, height) = (self.keys(), height(size, self.contents()));
+    /// Moves the cursor of the list that has it, on a screen of `screen` lines.
+    pub fn step(&mut self, by: isize, screen: u16) {
+        let (keys, height) = (self.keys(), height(screen, self.contents()));
         self.cursors[self.pane].step(by, &keys, height);
     }
 
     /// Binds the cursors to the rows that there are now.
-    pub fn settle(&mut self, size: (u16, u16)) {
-        let (keys, height) = (self.keys(), height(size, self.contents()));
+    pub fn settle(&mut self, screen: u16) {
+        let (keys, height) = (self.keys(), height(screen, self.contents()));
         self.cursors[self.pane].settle(&keys, height);
+    }
+
+    /// The list that is drawn: the one with the cursor, or the last one while the sample has it.
+    pub fn listed(&self) -> usize {
+        self.pane.min(self.panes.len().saturating_sub(1))
+    }
+
+    /// Puts the cursor on a line of a list, or of the sample after the last list, unless there is no such line.
+    pub fn put(&mut self, pane: usize, at: usize, screen: u16) {
+        let before = std::mem::replace(&mut self.pane, pane);
+        let (keys, height) = (self.keys(), height(screen, self.contents()));
+        if at < keys.len() {
+            self.cursors[pane].put(at, &keys, height);
+        } else {
+            self.pane = before;
+        }
     }
 
     /// Which connections to read, and from which nodes.
@@ -163,7 +187,7 @@ impl Drill {
             }
         });
         let mut nodes: Vec<_> = nodes.into_iter().collect();
-        nodes.sort_by_key(|(node, connections)| (std::cmp::Reverse(*connections), *node));
+        nodes.sort_by_key(|(node, connections)| (Reverse(*connections), *node));
         let name = |node: u32| view.nodes[node as usize].node.clone();
         SampleRequest {
             nodes: nodes.into_iter().take(SAMPLE_NODES).map(|(node, _)| name(node)).collect(),
@@ -171,9 +195,27 @@ impl Drill {
             dst: largest(dst),
             port: if ports.len() == 1 { ports.pop().filter(|port| *port > 0) } else { None },
             limit: SAMPLE_LIMIT,
+            oldest: self.hunts,
             ..SampleRequest::default()
         }
     }
+}
+
+/// The lists that show more finely what `row` of the answer to `query` consists of; the first says most.
+pub(super) fn finer(query: &Query, row: &Row, view: &View) -> Vec<Grouping> {
+    let by = query.group_by;
+    let mut panes = panes(&by);
+    if panes.iter().any(|pane| pane.by.takes_backend()) && !by.takes_backend() {
+        let within = query.within(row.key, GroupBy::NONE);
+        if !knows_backends(view, &within) {
+            panes.retain(|pane| !pane.by.takes_backend());
+        }
+    }
+    if row.fan {
+        // What it stands for comes first.
+        panes.reverse();
+    }
+    panes
 }
 
 /// Whether the answering end of any of these connections is known: Prometheus has only what was dialled.
@@ -185,7 +227,7 @@ fn knows_backends(view: &View, query: &Query) -> bool {
 
 fn largest(ends: BTreeMap<IpAddr, u64>) -> Vec<IpAddr> {
     let mut ends: Vec<_> = ends.into_iter().collect();
-    ends.sort_by_key(|(ip, connections)| (std::cmp::Reverse(*connections), *ip));
+    ends.sort_by_key(|(ip, connections)| (Reverse(*connections), *ip));
     ends.into_iter().take(SAMPLE_ADDRESSES).map(|(ip, _)| ip).collect()
 }
 

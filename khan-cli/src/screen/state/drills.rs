@@ -1,6 +1,7 @@
 //! Opened rows, outermost first.
 
 use crate::feed::{SampleRequest, Samples};
+use crate::model::filter::Flag;
 use crate::model::{LeakRule, Query, Row};
 use crate::screen::state::drill::{Drill, Sample};
 
@@ -40,10 +41,18 @@ impl Drills {
         self.asked
     }
 
-    /// Opens a row of the answer to `query`. What is returned asks for its single connections.
-    pub(in crate::screen) fn open(&mut self, query: &Query, row: &Row, data: &mut Data) -> (u64, SampleRequest) {
+    /// Opens a row of the answer to `query`, `suspected` if it is said to leak. What is returned asks for its single
+    /// connections.
+    pub(in crate::screen) fn open(
+        &mut self,
+        query: &Query,
+        row: &Row,
+        data: &mut Data,
+        suspected: bool,
+    ) -> (u64, SampleRequest) {
         self.asked += 1;
-        let mut drill = Drill::open(query, row, data.view(), self.asked);
+        let hunts = suspected || row.has(Flag::Rising) || self.last().is_some_and(|outer| outer.hunts);
+        let mut drill = Drill::open(query, row, data.view(), self.asked, hunts);
         if let Some(outer) = self.last() {
             drill.title = format!("{} > {}", outer.title, drill.title);
         }
@@ -82,10 +91,17 @@ impl Drills {
         }
     }
 
-    /// Moves the cursor of the one on the screen.
-    pub(in crate::screen) fn step(&mut self, by: isize, size: (u16, u16)) {
+    /// Puts the cursor of the one on the screen on a line of a list, or of the sample after the last list.
+    pub(in crate::screen) fn put(&mut self, pane: usize, at: usize, screen: u16) {
         if let Some(drill) = self.stack.last_mut() {
-            drill.step(by, size);
+            drill.put(pane, at, screen);
+        }
+    }
+
+    /// Moves the cursor of the one on the screen, of `screen` lines.
+    pub(in crate::screen) fn step(&mut self, by: isize, screen: u16) {
+        if let Some(drill) = self.stack.last_mut() {
+            drill.step(by, screen);
         }
     }
 
@@ -97,9 +113,9 @@ impl Drills {
     }
 
     /// Binds the cursors of the one on the screen to the rows that there are now.
-    pub(super) fn settle(&mut self, size: (u16, u16)) {
+    pub(super) fn settle(&mut self, screen: u16) {
         if let Some(drill) = self.stack.last_mut() {
-            drill.settle(size);
+            drill.settle(screen);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::model::filter::Filter;
 use crate::model::{GroupBy, Query, RowKey, Sort, SortBy};
-use crate::screen::columns::{Column, orders};
+use crate::screen::columns::orders;
 use crate::screen::state::cursor::Cursor;
 use crate::screen::tab::{Grouping, Tab};
 
@@ -140,10 +140,9 @@ impl Lists {
         self.list_mut().sort = sort;
     }
 
-    /// Scrolls by one column.
-    pub(in crate::screen) fn shift(&mut self, right: bool) {
-        let shift = &mut self.list_mut().shift;
-        *shift = if right { (*shift + 1).min(Column::all().count()) } else { shift.saturating_sub(1) };
+    /// Scrolls this many columns away on the left.
+    pub(in crate::screen) fn scroll_to(&mut self, shift: usize) {
+        self.list_mut().shift = shift;
     }
 
     /// Moves the cursor by rows of a list of `height` lines.

@@ -9,6 +9,7 @@ use crate::screen::columns::{Choice, Column};
 use crate::screen::depth::Depth;
 use crate::screen::glyphs::Glyphs;
 use crate::screen::keys::Keymap;
+use crate::screen::layout::Details;
 use crate::screen::styles::{Styles, Theme};
 
 /// What the screen starts with.
@@ -40,14 +41,14 @@ pub struct Settings {
     setup: Setup,
     theme: Theme,
     styles: Styles,
-    details: bool,
+    details: Details,
 }
 
 impl Settings {
     pub(super) fn new(setup: Setup) -> Self {
         let theme = setup.theme.unwrap_or_default();
         let styles = Styles::new(theme, setup.depth);
-        Self { setup, theme, styles, details: false }
+        Self { setup, theme, styles, details: Details::default() }
     }
 
     /// The keys in force.
@@ -91,8 +92,8 @@ impl Settings {
         &self.setup.columns
     }
 
-    /// Whether details of the row under the cursor are shown below the list.
-    pub const fn details(&self) -> bool {
+    /// Whether details of the row under the cursor stand below the list.
+    pub const fn details(&self) -> Details {
         self.details
     }
 
@@ -127,9 +128,9 @@ impl Settings {
         self.setup.columns.wide = !self.setup.columns.wide;
     }
 
-    /// Shows or hides the details below the list.
-    pub(in crate::screen) fn turn_details(&mut self) {
-        self.details = !self.details;
+    /// Shows the details below the list, or hides them if they are `shown`.
+    pub(in crate::screen) fn turn_details(&mut self, shown: bool) {
+        self.details = if shown { Details::Off } else { Details::On };
     }
 
     /// Switches mouse events on or off.

@@ -156,7 +156,8 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
             judge(app, LeakRule { rising: next, ..rule });
         }
         Action::Details => {
-            app.settings.turn_details();
+            let shown = app.areas().details.height > 0;
+            app.settings.turn_details(shown);
             app.settle();
         }
         Action::Fold => {

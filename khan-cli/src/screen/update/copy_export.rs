@@ -39,10 +39,9 @@ pub(super) fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
 fn opened(drill: &Drill) -> String {
     match (drill.current(), &drill.sample) {
         (Some(row), _) => line(row),
-        (None, Sample::Ready(samples)) if drill.pane == drill.panes.len() => {
+        (None, Sample::Ready(_)) if drill.pane == drill.panes.len() => {
             let at = drill.cursors[drill.pane].key.map_or(0, |key| usize::try_from(key.0).unwrap_or(0));
-            let connection = samples.tables.iter().flat_map(|table| &table.connections).nth(at);
-            connection.map_or_else(
+            drill.entries().get(at).map_or_else(
                 || drill.title.clone(),
                 |c| format!("{} {} {}:{} -> {}:{}", c.protocol, c.state, c.src, c.src_port, c.dst, c.dst_port),
             )

@@ -3,21 +3,16 @@
 //! Not ratatui's `Table`, which lays out every row that it is given: with 100,000 of them a frame would take 219 ms instead
 //! of less than one.
 
-mod column;
-
 use std::ops::Range;
 
 use ratatui::style::Style;
 use ratatui::text::Span;
 
+use crate::screen::glyphs::Glyphs;
+use crate::screen::layout::table::{Column, LEAD, Order, Placed, Slot, place};
 use crate::screen::styles::Styles;
 
 use super::canvas::Canvas;
-use column::place;
-pub(crate) use column::{Column, Order, Slot};
-
-/// Cells before the first column, for the sign of a row.
-const LEAD: u16 = 2;
 
 /// Columns, and a function that makes a row when it comes on the screen.
 pub(crate) struct Table<'a, C, F> {
@@ -25,7 +20,7 @@ pub(crate) struct Table<'a, C, F> {
     rows: Range<usize>,
     row: F,
     styles: &'a Styles,
-    shift: usize,
+    scrolls: Option<(usize, &'a Glyphs)>,
     padding: (u16, u16),
 }
 
@@ -80,12 +75,12 @@ where
     /// A table of `rows`, which begin with the first on the screen. `row` is called only for those that fit, with the
     /// index and the columns that are shown.
     pub(crate) fn new(styles: &'a Styles, columns: impl Into<Vec<Column<C>>>, rows: Range<usize>, row: F) -> Self {
-        Self { columns: columns.into(), rows, row, styles, shift: 0, padding: (0, 0) }
+        Self { columns: columns.into(), rows, row, styles, scrolls: None, padding: (0, 0) }
     }
 
-    /// Scrolls the first columns away. One always stays.
-    pub(crate) fn shift(self, shift: usize) -> Self {
-        Self { shift, ..self }
+    /// Scrolls the first columns away that are no keys, and marks the sides where there are more.
+    pub(crate) fn scrolls(self, shift: usize, marks: &'a Glyphs) -> Self {
+        Self { scrolls: Some((shift, marks)), ..self }
     }
 
     /// Leaves cells at the left and at the right, which only the bar of the selected row covers.
@@ -96,12 +91,16 @@ where
     /// Draws heads on the first line and rows on the others.
     pub(crate) fn draw(mut self, canvas: &mut Canvas<'_>) {
         let (left, right) = self.padding;
-        let shift = self.shift.min(self.columns.len().saturating_sub(1));
         let lead = left + LEAD;
-        let slots = place(&self.columns[shift..], canvas.width().saturating_sub(right), lead);
-        for slot in &slots {
+        let end = canvas.width().saturating_sub(right);
+        let placed = place(&self.columns, end, lead, self.scrolls.map_or(0, |(shift, _)| shift));
+        for slot in &placed.slots {
             head(slot, self.styles, canvas);
         }
+        if let Some((_, glyphs)) = self.scrolls {
+            marks(&placed, end, glyphs, self.styles, canvas);
+        }
+        let slots = placed.slots;
         for (y, at) in (1..canvas.height()).zip(self.rows) {
             let row = (self.row)(at, &slots);
             canvas.put(left, y, row.sign, self.styles.accent);
@@ -122,10 +121,22 @@ where
     }
 }
 
+/// Marks the sides of the heads where there are more columns.
+fn marks<C>(placed: &Placed<'_, C>, end: u16, glyphs: &Glyphs, styles: &Styles, canvas: &mut Canvas<'_>) {
+    if placed.shift > 0
+        && let Some(seam) = placed.seam()
+    {
+        canvas.put(seam.saturating_sub(1), 0, glyphs.more_left, styles.accent);
+    }
+    if placed.more {
+        canvas.put(end.saturating_sub(1), 0, glyphs.more_right, styles.accent);
+    }
+}
+
 /// Writes a column's head, which says whether and which way the rows are sorted by it.
 fn head<C>(slot: &Slot<'_, C>, styles: &Styles, canvas: &mut Canvas<'_>) {
     let column = slot.column;
-    let fits = usize::from(slot.width) >= column.head.len();
+    let fits = usize::from(slot.width) >= column.head.len() + if column.order.is_some() { 2 } else { 0 };
     let head = column.short.filter(|_| !fits).unwrap_or(&column.head);
     match column.order {
         None => put(slot, 0, head, column.head_style.unwrap_or(styles.head), canvas),
@@ -153,11 +164,12 @@ mod tests {
 
     use super::*;
     use crate::screen::depth::Depth;
+    use crate::screen::glyphs::{ASCII, UTF8};
     use crate::screen::styles::Theme;
 
     fn columns() -> [Column<char>; 3] {
         [
-            Column::names('n', "DESTINATION").or_short("DEST"),
+            Column::names('n', "DESTINATION").or_short("DEST").key(),
             Column::right('c', "CONNS", 7).sorted(Some(Order::Descending)),
             Column::left('f', "FLAGS", 5).leaves(8, 1),
         ]
@@ -221,16 +233,18 @@ mod tests {
     }
 
     #[test]
-    fn columns_scroll_away_but_for_one() {
-        let heads = |shift| {
-            let buffer = paint(26, 1, |styles, canvas| {
-                Table::new(styles, columns(), 0..0, text).shift(shift).draw(canvas);
+    fn names_stay_while_the_other_columns_scroll_and_marks_say_so() {
+        let heads = |width, shift, glyphs: &Glyphs| {
+            let buffer = paint(width, 1, |styles, canvas| {
+                Table::new(styles, columns(), 0..0, text).scrolls(shift, glyphs).draw(canvas);
             });
             lines(&buffer).remove(0)
         };
-        assert_eq!(heads(0), "  DEST       CONNS v FLAGS");
-        assert_eq!(heads(1), "  CONNS v FLAGS");
-        assert_eq!(heads(99), "  FLAGS");
+        assert_eq!(heads(26, 9, &UTF8), "  DEST       CONNS v FLAGS", "all fit");
+        assert_eq!(heads(22, 0, &UTF8), "  DEST       CONNS v ›");
+        assert_eq!(heads(22, 1, &UTF8), "  DESTINATION   ‹FLAGS");
+        assert_eq!(heads(22, 9, &ASCII), "  DESTINATION   <FLAGS");
+        assert_eq!(heads(22, 0, &ASCII), "  DEST       CONNS v >");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Columns and cells of the lists of connections.
+//! Cells of the lists of connections.
 
 use ratatui::text::Span;
 
@@ -7,45 +7,10 @@ use crate::model::filter::Flag;
 use crate::report::Cell;
 use crate::screen::columns::Column as Id;
 use crate::screen::format;
-use crate::screen::panels::cells::{change, count, dash, delta_head, end, growth, name, order};
+use crate::screen::panels::cells::{change, count, dash, end, growth, name};
 use crate::screen::panels::spark::sparkline;
 use crate::screen::state::App;
 use crate::screen::state::question::Delta;
-use crate::screen::widgets::table::Column;
-
-/// The chosen columns. As names get too narrow, TREND, EST%, /MIN, PORT and D leave in this order; the column that the list
-/// is sorted by stays.
-pub(super) fn columns(app: &App, width: u16) -> Vec<Column<Id>> {
-    let column = |id: Id| {
-        let (head, place) = (&id.entry().head, &id.entry().place);
-        let cells = match id {
-            Id::Delta if width < 100 => place.width - 1,
-            Id::Flags => match width {
-                0..72 => 5,
-                72..100 => 10,
-                100..120 => 9,
-                _ => place.width,
-            },
-            _ => place.width,
-        };
-        let column = if head.right { Column::right } else { Column::left };
-        let column = column(id, self::head(app, id), cells).leaves(place.needs, place.rank);
-        let column = if id == Id::Destination { column.or_short("DEST") } else { column };
-        match id.sort().and_then(|by| order(app, by)) {
-            order @ Some(_) => column.sorted(order).leaves(0, place.rank),
-            None => column,
-        }
-    };
-    app.settings.columns().of(&app.lists.group_by()).into_iter().map(column).collect()
-}
-
-fn head(app: &App, id: Id) -> String {
-    match id {
-        Id::Delta => delta_head(app),
-        Id::Trend => format!("TREND {}", format::span(app.question.base().trend)),
-        id => id.entry().head.header.into(),
-    }
-}
 
 /// The cell of one column, for `cells` cells of the screen.
 pub(super) fn cell(app: &App, row: &Row, id: Id, cells: u16) -> Span<'static> {

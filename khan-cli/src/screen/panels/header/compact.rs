@@ -1,4 +1,4 @@
-//! Identity and totals on two lines, for small screens.
+//! Identity and totals on a line each, in fewer words, for small screens.
 
 use crate::model::SourceKind;
 use crate::screen::format;
@@ -11,7 +11,8 @@ use super::fresh::{age_style, coverage, snapshot_age};
 use super::totals::{filter, growth, pace, share, total};
 use super::{right, scope, verdicts};
 
-pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
+/// Where the data is from and how fresh it is.
+pub(super) fn identity(app: &App, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let mut end = right(app, canvas, 0).saturating_sub(2);
     if let Some(age) = snapshot_age(app) {
@@ -39,7 +40,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         }
     }
     canvas.words(1, 0, end + 1, words.into_iter().map(|(word, style)| (word, style, 1)));
-    let y = 1;
+}
+
+/// How many connections there are, and how many rows.
+pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
+    let styles = app.settings.styles();
     let mut end = canvas.width().saturating_sub(1);
     let share = if app.lists.tab() == Tab::Leaks { verdicts(app) } else { share(app, true) };
     let conns = format!("{} conns", format::count(total(app)));

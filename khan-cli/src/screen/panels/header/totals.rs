@@ -53,8 +53,8 @@ pub(super) fn total(app: &App) -> u64 {
     app.answers.projection().total.connections + app.answers.projection().rest.map_or(0, |rest| rest.connections)
 }
 
-pub(super) fn totals(app: &App, canvas: &mut Canvas<'_>) {
-    let (styles, y) = (app.settings.styles(), 2);
+pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
+    let styles = app.settings.styles();
     let end = canvas.put_right(canvas.width().saturating_sub(1), y, &share(app, false), styles.text);
     let states = &app.answers.projection().total.states;
     let mut words = vec![(format!("{} conns", format::count(total(app))), styles.strong, 2)];

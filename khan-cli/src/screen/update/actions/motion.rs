@@ -36,8 +36,8 @@ pub(super) fn go(app: &mut App, action: Action) {
         None => match app.drills.last() {
             Some(_) if action == Action::First => app.drills.release(),
             Some(drill) => {
-                let page = height(app.size(), drill.contents());
-                app.drills.step(distance(action, page), app.size());
+                let page = height(app.size().1, drill.contents());
+                app.drills.step(distance(action, page), app.size().1);
             }
             None if action == Action::First => app.lists.release(),
             None => {

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use crate::model::{Query, Row, RowKey};
-use crate::screen::items::{Item, What};
+use crate::model::RowKey;
+use crate::screen::items::What;
 use crate::screen::msg::Effect;
 use crate::screen::reader;
 use crate::screen::state::App;
@@ -12,20 +12,6 @@ use crate::screen::update::filter::set_filter;
 
 use super::menus::choose;
 use super::motion::search;
-
-/// A line's row, and the question that it is an answer to.
-fn subject(app: &App, item: &Item) -> Option<(Query, Row)> {
-    let row = app.row(item).or(app.leak(item).map(|leak| &leak.row))?;
-    let query = match item.what {
-        What::Child(parent, _) => {
-            let (key, _) = app.answers.children().get(parent)?;
-            app.question.parts_of(&app.lists, app.answers.projection().row(*key)?)
-        }
-        What::Leak(_) | What::Reason(..) => app.question.leak_query(),
-        _ => app.query(),
-    };
-    Some((query, row.clone()))
-}
 
 /// Enter: the row under the cursor, else the first one.
 pub(super) fn open(app: &mut App, now: Instant) -> Vec<Effect> {
@@ -47,11 +33,12 @@ pub(super) fn open(app: &mut App, now: Instant) -> Vec<Effect> {
                 }
                 None
             }
-            _ => subject(app, &item),
+            _ => app.subject(&item).map(|(query, row)| (query, row.clone())),
         }
     };
     let Some((query, row)) = opened else { return Vec::new() };
-    let (number, request) = app.drills.open(&query, &row, &mut app.data);
+    let suspected = app.lists.tab() == Tab::Leaks;
+    let (number, request) = app.drills.open(&query, &row, &mut app.data, suspected);
     app.settle();
     if app.data.is_past() && !app.data.is_replay() {
         let reason = "the screen shows the past, and single connections are read now: L follows live again".to_owned();

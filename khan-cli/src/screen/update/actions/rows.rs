@@ -70,16 +70,27 @@ pub(super) fn pin(app: &mut App, now: Instant) {
     }
 }
 
-/// Lists the parts of the row under the cursor, or no longer. Without a cursor the columns scroll.
+/// Lists the parts of the row under the cursor, or no longer. The columns scroll where there is nothing to expand, and back
+/// before anything collapses.
 pub(super) fn expand(app: &mut App, open: bool) {
-    let Some(item) = app.current().copied() else { return app.lists.shift(open) };
-    let key = match item.what {
-        What::Row(_) => item.key,
-        What::Child(parent, _) | What::More(parent) if !open => app.answers.children()[parent].0,
-        _ => return,
+    let key = match app.current().map(|item| (item.key, item.what)) {
+        Some((key, What::Row(_))) if open != app.lists.is_expanded(key) => key,
+        Some((_, What::Child(parent, _) | What::More(parent))) if !open => app.answers.children()[parent].0,
+        _ => return scroll(app, open),
     };
-    if app.lists.expand(key, open) {
+    if !open && app.scrolled().0 > 0 {
+        scroll(app, open);
+    } else if app.lists.expand(key, open) {
         app.refresh(false);
+    }
+}
+
+/// Scrolls by one column, as far as there is something to see.
+fn scroll(app: &mut App, right: bool) {
+    match app.scrolled() {
+        (shift, true) if right => app.lists.scroll_to(shift + 1),
+        (shift @ 1.., _) if !right => app.lists.scroll_to(shift - 1),
+        _ => {}
     }
 }
 
