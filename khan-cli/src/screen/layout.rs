@@ -136,7 +136,7 @@ mod tests {
             for (opened, details, diagnosis) in
                 [(false, Details::Off, false), (false, Details::On, true), (true, Details::WithRoom, true)]
             {
-                let shown = Shown { tab, opened, details, diagnosis, ..LIST };
+                let shown = Shown { tab, opened, diagnosis, details, ..LIST };
                 for (width, height) in [(160, 50), (120, 30), (80, 24), (40, 10), (100, 20)] {
                     let areas = layout((width, height), shown);
                     let parts = [areas.header, areas.body, areas.details, areas.footer];

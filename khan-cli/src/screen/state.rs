@@ -60,7 +60,8 @@ pub struct App {
     pub overlays: Overlays,
     /// The line being typed.
     pub prompts: Prompts,
-    beside: Beside,
+    /// Boxed: futures hold the state by value.
+    beside: Box<Beside>,
     size: (u16, u16),
     dirty: bool,
 }
@@ -77,7 +78,7 @@ impl App {
             drills: Drills::default(),
             overlays: Overlays::default(),
             prompts: Prompts::default(),
-            beside: Beside::default(),
+            beside: Box::default(),
             size: (80, 24),
             dirty: true,
         }
@@ -96,7 +97,7 @@ impl App {
     }
 
     /// What the row consists of that the details below the list are about.
-    pub const fn beside(&self) -> &Beside {
+    pub fn beside(&self) -> &Beside {
         &self.beside
     }
 
@@ -254,13 +255,14 @@ impl App {
         if item.map(|item| item.key) == self.beside.key() {
             return;
         }
-        self.beside = match item {
+        let beside = match item {
             None => Beside::default(),
             Some(item) => match self.subject(&item) {
                 Some((query, row)) => Beside::look(item.key, &query, row, self.data.view(), self.data.history()),
                 None => Beside::nothing(item.key),
             },
         };
+        *self.beside = beside;
         self.dirty = true;
     }
 
@@ -288,7 +290,7 @@ impl App {
     /// Answers the present questions again. Call after anything that changes an answer.
     pub(super) fn refresh(&mut self, new_data: bool) {
         self.answers.refresh(&mut self.data, &self.question, &self.lists, new_data);
-        self.beside = Beside::default();
+        *self.beside = Beside::default();
         self.drills.refresh(&mut self.data, *self.question.rule());
         self.settle();
     }

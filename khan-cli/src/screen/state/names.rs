@@ -25,8 +25,12 @@ impl Names {
     /// Of rows, and of the parts of the expanded ones, which are indented.
     pub(super) fn of(projection: &Projection, children: &[(RowKey, Projection)]) -> Self {
         let mut names = Self::default();
-        projection.rows.iter().for_each(|row| names.add(row, 0));
-        children.iter().flat_map(|(_, parts)| &parts.rows).for_each(|row| names.add(row, INDENT));
+        for row in &projection.rows {
+            names.add(row, 0);
+        }
+        for row in children.iter().flat_map(|(_, parts)| &parts.rows) {
+            names.add(row, INDENT);
+        }
         if let Some(words) = other(projection) {
             let first = if projection.group_by.src.is_some() { &mut names.source } else { &mut names.destination };
             *first = (*first).max(cells(&words));
@@ -49,7 +53,9 @@ impl Names {
     /// Of suspects.
     pub(super) fn of_leaks(leaks: &[Leak]) -> Self {
         let mut names = Self::default();
-        leaks.iter().for_each(|leak| names.add(&leak.row, 0));
+        for leak in leaks {
+            names.add(&leak.row, 0);
+        }
         names
     }
 
