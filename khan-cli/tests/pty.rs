@@ -400,14 +400,14 @@ fn an_expired_login_is_renewed_on_the_ordinary_screen() {
 #[test]
 fn configured_keys_work_and_help_shows_them() {
     let mut config = tempfile::NamedTempFile::new().expect("a file");
-    config.write_all(b"keys: {quit: [x], pause: [F5, P]}\n").expect("a file");
+    config.write_all(b"keys: {quit: [x], pause: [F5, V]}\n").expect("a file");
     let config = config.path().to_str().expect("UTF-8");
     let mut session = Session::top(&Server::start(first()), &["--config", config], SIZE);
     session.wait("the first row", |text| text.contains("shop/checkout") && text.contains("x quit"));
-    session.send("qP");
+    session.send("qV");
     session.wait("the pause", |text| text.contains("PAUSED"));
     session.send("?G/resume\r");
-    session.wait("its keys", |text| text.contains("F5 P") && text.contains("pause or resume"));
+    session.wait("its keys", |text| text.contains("F5 V") && text.contains("pause or resume"));
     session.send("xx");
     assert_eq!(session.end_restored(), 0);
 }
