@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
 
-use crate::flows::{Dump, DumpError, Dumped, NodeTables, Reader, Retries, Stats};
+use crate::flows::{Dump, DumpError, Dumped, Flow, NodeTables, Reader, Retries, Sink, Stats};
 use crate::table::{Homes, OwnershipAges, Settings, Table};
 
 /// Scans again and again with the same memory.
@@ -81,13 +81,44 @@ impl<R: Reader> Scanner<R> {
 
     /// Scans. On an error the table is empty.
     pub fn scan(&mut self, ages: OwnershipAges) -> Result<Scan, DumpError> {
+        self.scan_watched(ages, &|| ())
+    }
+
+    /// Scans, and calls `progress` with every batch: a large table and a busy node can make one scan take minutes.
+    pub(crate) fn scan_watched(&mut self, ages: OwnershipAges, progress: &impl Fn()) -> Result<Scan, DumpError> {
         let (taken, began) = (Timestamp::now(), Instant::now());
         self.table.prepare(ages);
-        let dumped = self.dump.run(&mut self.table)?;
+        let dumped = self.dump.run(&mut Watched { table: &mut self.table, progress })?;
         let wall = began.elapsed();
         let stats = self.dump.stats().inspect_err(|_| self.table.clear())?;
         self.latest = Some(taken);
         Ok(Scan { taken, since: self.kept, wall, dumped, stats })
+    }
+}
+
+/// The table, and somebody who wants to know that it is being filled.
+struct Watched<'a, F> {
+    table: &'a mut Table,
+    progress: &'a F,
+}
+
+impl<F: Fn()> Sink for Watched<'_, F> {
+    fn begin(&mut self) {
+        self.table.begin();
+    }
+
+    fn batch(&mut self) {
+        (self.progress)();
+        self.table.batch();
+    }
+
+    #[inline]
+    fn flow(&mut self, flow: &Flow) {
+        self.table.flow(flow);
+    }
+
+    fn settle(&mut self) -> bool {
+        self.table.settle()
     }
 }
 

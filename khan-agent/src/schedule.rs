@@ -76,6 +76,11 @@ struct Pulse {
 }
 
 impl Pulse {
+    /// Shows a sign of life.
+    fn beat(&self) {
+        self.seen.store(self.now(), Ordering::Relaxed);
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -141,6 +146,7 @@ impl Schedule {
                 let interval = self.interval;
                 let mut scans = Scans {
                     schedule: self,
+                    pulse,
                     scanner,
                     folder: Folder::default(),
                     ended: Ended::default(),
@@ -151,7 +157,7 @@ impl Schedule {
                     unscanned: Some(unscanned),
                     asked: None,
                 };
-                scans.run(&woken, &pulse, first);
+                scans.run(&woken, first);
             })?
         };
         Ok(Handle { wake, budget, pulse, thread: Some(thread) })
@@ -160,6 +166,7 @@ impl Schedule {
 
 struct Scans<R> {
     schedule: Schedule,
+    pulse: Arc<Pulse>,
     scanner: Scanner<R>,
     folder: Folder,
     ended: Ended,
@@ -174,12 +181,12 @@ struct Scans<R> {
 }
 
 impl<R: Reader> Scans<R> {
-    fn run(&mut self, woken: &mpsc::Receiver<Wake>, pulse: &Pulse, first: First) {
+    fn run(&mut self, woken: &mpsc::Receiver<Wake>, first: First) {
         let mut first = Some(first);
         let mut failing = false;
         loop {
             let began = Instant::now();
-            pulse.seen.store(pulse.now(), Ordering::Relaxed);
+            self.pulse.beat();
             let outcome = self.scan(began);
             match (&outcome, failing) {
                 (Ok(()), true) => info!("Scans succeed again"),
@@ -202,7 +209,7 @@ impl<R: Reader> Scans<R> {
             self.schedule.budget.scanned(spent);
             self.adapt(spacing);
             let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);
-            pulse.interval.store(interval, Ordering::Relaxed);
+            self.pulse.interval.store(interval, Ordering::Relaxed);
             // One demand is met by one scan, however many asked meanwhile.
             loop {
                 match woken.try_recv() {
@@ -285,7 +292,7 @@ impl<R: Reader> Scans<R> {
                 identities.read_local_routes();
                 identities.ownership_ages(Timestamp::now())
             };
-            self.scanner.scan(ages)
+            self.scanner.scan_watched(ages, &|| self.pulse.beat())
         });
         self.spent += cpu;
         self.schedule.metrics.spent(cpu);

@@ -9,14 +9,12 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use khan_cli::screen::{self, Source, terminal};
-use khan_lab::until;
+use khan_lab::{binaries, until};
 use portable_pty::CommandBuilder;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use session::{Server, Session, many};
-use tokio::signal::unix::{SignalKind, signal};
 
 const SIZE: (u16, u16) = (80, 24);
 
@@ -456,18 +454,18 @@ fn a_chosen_theme_asks_nothing() {
     assert!(!String::from_utf8_lossy(&session.raw).contains("]11;"), "the background was asked for");
 }
 
-/// Runs one of the ignored tests below in a terminal: they are programs that fail.
-fn failing(name: &str) -> Session {
-    let mut command = CommandBuilder::new(std::env::current_exe().expect("this test's program"));
-    command.args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"]);
+/// `examples/troubled_screen.rs` in a terminal.
+fn troubled(how: &str) -> Session {
+    let mut command = CommandBuilder::new(binaries::helper("troubled_screen").expect("the program"));
+    command.arg(how);
     Session::start(command, SIZE)
 }
 
 #[test]
 fn a_panic_anywhere_restores_the_terminal_before_it_is_told() {
-    for name in ["panics_in_a_task", "panics_on_the_screens_own_thread"] {
-        let mut session = failing(name);
-        if name == "panics_in_a_task" {
+    for name in ["task-panics", "panics"] {
+        let mut session = troubled(name);
+        if name == "task-panics" {
             session.wait("the screen", |text| text.contains("q quit"));
             session.signal(Signal::USR1);
         }
@@ -480,44 +478,21 @@ fn a_panic_anywhere_restores_the_terminal_before_it_is_told() {
 
 #[test]
 fn an_error_restores_the_terminal_before_it_is_told() {
-    let mut session = failing("returns_an_error");
+    let mut session = troubled("errs");
     assert_ne!(session.end_restored(), 0);
     let raw = String::from_utf8_lossy(&session.raw);
     assert!(raw.find("on purpose") > raw.find("\x1b[?1049l"), "{raw}");
 }
 
 #[test]
-#[ignore = "a program for an_error_restores_the_terminal_before_it_is_told"]
-fn returns_an_error() -> Result<(), String> {
-    let _screen = terminal::Screen::enter(true).expect("a terminal");
-    Err("on purpose".into())
-}
-
-/// Shows an empty screen until the first SIGUSR1, which makes a task panic.
-#[test]
-#[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
-fn panics_in_a_task() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let ended = runtime.block_on(async {
-        let (_feeder, feed) = khan_cli::feed::channel(khan_cli::model::View::default());
-        let mut signal = signal(SignalKind::user_defined1()).expect("signals");
-        tokio::spawn(async move {
-            signal.recv().await;
-            panic!("on purpose");
-        });
-        let app = screen::Options::default().app().expect("the usual options");
-        let source = Source { feed, contexts: Vec::new(), labels: None };
-        screen::run(app, source).await
-    });
-    panic!("{ended:?}");
-}
-
-#[test]
-#[ignore = "a program for a_panic_anywhere_restores_the_terminal_before_it_is_told"]
-fn panics_on_the_screens_own_thread() {
-    terminal::install_panic_hook();
-    let _screen = terminal::Screen::enter(true).expect("a terminal");
-    panic!("on purpose");
+fn a_source_that_never_pauses_does_not_keep_the_screen_from_being_drawn() {
+    let mut session = troubled("flooded");
+    session.wait("the screen", |text| text.contains("q quit"));
+    session.send("?");
+    session.wait("the help", |text| text.contains("half a page down"));
+    session.send("\x1b");
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
 }
 
 /// Waiting for a verdict says how long, and Ctrl-C gives the one that there is.

@@ -27,9 +27,14 @@ pub fn path(program: &str) -> Result<PathBuf> {
     if let Some(path) = built.get(program) {
         return Ok(path.clone());
     }
-    let path = build(program)?;
+    let path = build("--bin", program)?;
     built.insert(program.to_owned(), path.clone());
     Ok(path)
+}
+
+/// Path of a helper program that stands in a crate's `examples/`, because it needs that crate, and serves tests only.
+pub fn helper(program: &str) -> Result<PathBuf> {
+    build("--example", program)
 }
 
 /// The folder of the profile (`target/debug`); none when this program was not built by cargo.
@@ -40,7 +45,7 @@ pub fn build_folder() -> Option<PathBuf> {
     folder.parent()?.join("CACHEDIR.TAG").is_file().then(|| folder.to_owned())
 }
 
-fn build(program: &str) -> Result<PathBuf> {
+fn build(kind: &str, program: &str) -> Result<PathBuf> {
     let folder = build_folder().ok_or_else(|| {
         LabError::Missing(format!("not started by cargo: set {BIN_FOLDER} to the folder of {program}"))
     })?;
@@ -51,15 +56,15 @@ fn build(program: &str) -> Result<PathBuf> {
     let target = folder.parent().unwrap_or(&folder);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)
-        .args(["build", "--quiet", "--profile", profile, "--bin", program, "--target-dir"])
+        .args(["build", "--quiet", "--profile", profile, kind, program, "--target-dir"])
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .map_err(LabError::io(format!("cannot run {}", cargo.display())))?;
-    let path = folder.join(program);
+    let path = if kind == "--example" { folder.join("examples").join(program) } else { folder.join(program) };
     if !output.status.success() || !path.is_file() {
         return Err(LabError::Command {
-            command: format!("cargo build --bin {program}"),
+            command: format!("cargo build {kind} {program}"),
             status: output.status.to_string(),
             output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         });

@@ -1,6 +1,6 @@
-//! The scan thread over tables that cannot be read.
+//! The scan thread over tables that cannot be read, or take long.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use khan_serve::readiness::Readiness;
 
@@ -29,11 +29,28 @@ impl Reader for Broken {
     }
 }
 
-#[test]
-fn scans_that_fail_keep_within_their_share_too() {
-    let schedule = Schedule {
+/// Yields batches without entries until it is told to end.
+struct Endless(Arc<AtomicBool>);
+
+impl Reader for Endless {
+    fn read(&mut self, sink: &mut impl Sink) -> Result<Dumped, AttemptError> {
+        while !self.0.load(Ordering::Relaxed) {
+            sink.batch();
+            sink.settle();
+            std::thread::yield_now();
+        }
+        Ok(Dumped::default())
+    }
+
+    fn stats(&mut self) -> Result<Stats, DumpError> {
+        Ok(Stats::default())
+    }
+}
+
+fn schedule(interval: Duration) -> Schedule {
+    Schedule {
         origin: Origin::default(),
-        interval: Duration::from_millis(1),
+        interval,
         budget: Arc::new(Budget::new(SHARE)),
         table: table::Settings::default(),
         page_settings: metrics_page::Settings::default(),
@@ -41,7 +58,32 @@ fn scans_that_fail_keep_within_their_share_too() {
         ask: None,
         latest: Arc::default(),
         metrics: Arc::new(SelfMetrics::new().unwrap()),
-    };
+    }
+}
+
+#[test]
+fn a_scan_that_takes_long_is_alive_while_it_goes_on() {
+    let end = Arc::new(AtomicBool::new(false));
+    let (readiness, (first, scanned)) = (Readiness::new(), tokio::sync::oneshot::channel());
+    let schedule = schedule(Duration::from_secs(30));
+    let handle = schedule.start_with(Endless(Arc::clone(&end)), readiness.wait_for("first scan"), first).unwrap();
+    let seen = || handle.pulse.seen.load(Ordering::Relaxed);
+    let (began, mut last) = (Instant::now(), seen());
+    for _ in 0..3 {
+        while seen() <= last {
+            assert!(began.elapsed() < Duration::from_mins(1), "no sign of life after {last} ms");
+            std::thread::yield_now();
+        }
+        last = seen();
+    }
+    assert!(!readiness.pending().is_empty(), "all in the first scan");
+    end.store(true, Ordering::Relaxed);
+    scanned.blocking_recv().unwrap().unwrap();
+}
+
+#[test]
+fn scans_that_fail_keep_within_their_share_too() {
+    let schedule = schedule(Duration::from_millis(1));
     let (broken, metrics) = (Broken::default(), Arc::clone(&schedule.metrics));
     let (readiness, (first, failed)) = (Readiness::new(), tokio::sync::oneshot::channel());
     let began = Instant::now();

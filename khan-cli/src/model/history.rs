@@ -36,6 +36,8 @@ pub struct Limits {
     pub view_rows: usize,
     /// Query shapes.
     pub shapes: usize,
+    /// Values of all shapes, four bytes each; beyond it the shapes that were asked for longest ago are not followed.
+    pub values: usize,
     /// Samples are at least this far apart. Agents answer one after the other, each answer makes a view, and a sample of
     /// each would fill the history with next to nothing.
     pub spacing: Duration,
@@ -43,7 +45,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { samples: 720, keys: 5_000, view_rows: 250_000, shapes: 12, spacing: Duration::from_secs(4) }
+        Self {
+            samples: 720,
+            keys: 5_000,
+            view_rows: 250_000,
+            shapes: 12,
+            values: 8_000_000,
+            spacing: Duration::from_secs(4),
+        }
     }
 }
 
@@ -157,6 +166,9 @@ impl History {
             if rebased {
                 series.rebase(self.baseline.as_ref().map(|baseline| (&*baseline.view, &*baseline.whole)));
             }
+        }
+        while self.shapes.len() > 1 && self.shapes.iter().map(Series::held).sum::<usize>() > self.limits.values {
+            self.shapes.remove(0);
         }
         self.keep(view);
         if self.stamps.len() > self.limits.samples {

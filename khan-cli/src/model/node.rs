@@ -43,6 +43,14 @@ pub struct Failure {
     pub next: Option<Timestamp>,
 }
 
+impl Failure {
+    /// A failure at `now`, one more after the `last` one if that has not ended.
+    pub fn after(last: Option<&Self>, reason: String, now: Timestamp, next: Option<Timestamp>) -> Self {
+        let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
+        Self { reason, since, attempts, next }
+    }
+}
+
 /// One node's agent.
 #[derive(Clone, Debug)]
 pub struct NodeStatus {

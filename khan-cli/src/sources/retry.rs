@@ -21,9 +21,9 @@ pub(crate) fn pause(failures: u32, now: Timestamp) -> (Duration, Timestamp) {
 
 /// A failure at `now` after the `last` one, if that has not ended, and the pause before the next attempt.
 pub(crate) fn failed(reason: String, last: Option<&Failure>, now: Timestamp) -> (Failure, Duration) {
-    let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
-    let (pause, next) = pause(attempts, now);
-    (Failure { reason, since, attempts, next: Some(next) }, pause)
+    let failure = Failure::after(last, reason, now, None);
+    let (pause, next) = pause(failure.attempts, now);
+    (Failure { next: Some(next), ..failure }, pause)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use khan_api::Timestamp;
 use portable_pty::CommandBuilder;
 
 use crate::khan::peak_mib;
-use crate::session::{Session, read_head};
+use crate::session::{Session, read_head, serve};
 
 const AGENTS: usize = 500;
 /// Ten times fewer than fit into 200 MiB, because a build that is not optimised is slow; `docs/attacks.md` has the rest.
@@ -51,15 +51,7 @@ impl Crowd {
             );
         }
         let told = Arc::new(Told { rows, answers: (0..AGENTS).map(|_| AtomicUsize::new(0)).collect() });
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let shared = Arc::clone(&told);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let told = Arc::clone(&shared);
-                std::thread::spawn(move || told.answer(stream));
-            }
-        });
+        let address = serve(&told, Told::answer);
         Self { address, told }
     }
 

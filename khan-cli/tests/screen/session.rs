@@ -55,8 +55,6 @@ impl Answer {
 impl Server {
     pub(crate) fn start(mut snapshot: Snapshot) -> Self {
         snapshot.taken = Timestamp::now();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let answer = Answer::of(&snapshot);
         let (node, taken) = (snapshot.node, snapshot.taken);
         let sample = ConnectionSample { node, taken, matched: 0, connections: Vec::new() };
@@ -67,13 +65,7 @@ impl Server {
             away: AtomicBool::new(false),
             token: Mutex::new(None),
         });
-        let shared = Arc::clone(&told);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let told = Arc::clone(&shared);
-                std::thread::spawn(move || told.answer(stream));
-            }
-        });
+        let address = serve(&told, Told::answer);
         Self { address, told }
     }
 
@@ -103,6 +95,20 @@ impl Server {
     pub(crate) fn since_answer(&self) -> Duration {
         self.told.first.get().expect("it was asked").elapsed()
     }
+}
+
+/// Lets a thread of its own answer each connection, until the test ends; says where.
+pub(crate) fn serve<T: Send + Sync + 'static>(told: &Arc<T>, answer: fn(&T, TcpStream) -> Option<()>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let told = Arc::clone(told);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let told = Arc::clone(&told);
+            std::thread::spawn(move || answer(&told, stream));
+        }
+    });
+    address
 }
 
 /// The next request's head, as far as the empty line; `None` when the peer has left.

@@ -133,6 +133,11 @@ impl Series {
             };
             self.rings.entry(group.key.0).or_insert_with(new).push(value);
         }
+        // Rows that take turns among the largest must not add up.
+        if self.rings.len() > 2 * limits.keys {
+            self.rings.retain(|_, ring| ring.start + ring.values.len() as u64 > sequence);
+            self.truncated = true;
+        }
         for ring in self.rings.values_mut() {
             while ring.start + (ring.values.len() as u64) <= sequence {
                 ring.values.push_back(if self.truncated { MISSING } else { 0 });
@@ -142,6 +147,11 @@ impl Series {
             (self.total.start, self.total.known_from) = (sequence, sequence);
         }
         self.total.push(groups.total.connections);
+    }
+
+    /// How many values are held.
+    pub(super) fn held(&self) -> usize {
+        self.rings.values().map(|ring| ring.values.len()).sum()
     }
 
     fn values(&self, view: &View) -> (MixMap<u128, u64>, u64) {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::fixture::{Agent, Heard, view};
 use crate::model::groups::past::{Change, Point};
-use crate::model::{Row, project};
+use crate::model::{GroupBy, Row, project};
 
 const STEP: i64 = 30;
 
@@ -198,6 +198,38 @@ fn memory_is_bounded_and_old_samples_go() {
     assert_eq!((history.len(), history.views.len(), history.shapes[0].rings.len()), (3, 2, 1));
     let row = web(&views[4], &query, &history);
     assert_eq!(row.change.unwrap().delta, 20);
+}
+
+#[test]
+fn rows_that_take_turns_among_the_largest_do_not_add_up() {
+    let query = Query::default();
+    let mut history = History::with_limits(Limits { keys: 2, ..Limits::default() });
+    history.track(&query);
+    for step in 0..20 {
+        let agent = Agent::new("n1", STEP * step);
+        let rows = (0..2).fold(agent, |agent, n| agent.row(&format!("shop/job-{step}-{n}@n1"), "data/db@n3", 5432, 9));
+        history.push(view(&[rows]));
+        assert!(history.shapes[0].rings.len() <= 4, "{}", history.shapes[0].rings.len());
+    }
+    assert!(history.shapes[0].truncated, "so a row that comes back is not called new");
+}
+
+#[test]
+fn groupings_asked_for_longest_ago_make_room() {
+    let views = views(&[10, 20, 30, 40]);
+    let grouped = |group_by| Query { group_by, window: Duration::from_mins(1), ..Query::default() };
+    let queries = [GroupBy::DESTINATIONS, GroupBy::SOURCES, GroupBy::EDGES].map(grouped);
+    let mut history = History::with_limits(Limits { values: 12, ..Limits::default() });
+    for query in &queries {
+        history.track(query);
+    }
+    for view in &views {
+        history.push(Arc::clone(view));
+    }
+    let left: Vec<_> = history.tracked().map(Query::shape).collect();
+    assert!(left.len() < queries.len(), "two rows of four samples each are eight values");
+    assert_eq!(left.last(), queries.last().map(Query::shape).as_ref());
+    assert_eq!(web(&views[3], &queries[2], &history).change.unwrap().delta, 20);
 }
 
 #[test]

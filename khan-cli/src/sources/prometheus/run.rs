@@ -356,7 +356,5 @@ fn shorter(past: &[Arc<View>], start: f64, step: Duration, window: Duration) -> 
 }
 
 fn fail(status: &mut NodeStatus, reason: &str, now: Timestamp, next: Option<Timestamp>) {
-    let last = status.failure.take();
-    let (since, attempts) = last.map_or((now, 1), |last| (last.since, last.attempts.saturating_add(1)));
-    status.failure = Some(Failure { reason: reason.to_owned(), since, attempts, next });
+    status.failure = Some(Failure::after(status.failure.as_ref(), reason.to_owned(), now, next));
 }
