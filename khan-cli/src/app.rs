@@ -18,7 +18,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     if let Command::Top(args) = &cli.command
         && screen
     {
-        let code = top::live(&cli, args).await?;
+        let code = Box::pin(top::live(&cli, args)).await?;
         return recorded(&cli).map(|()| code);
     }
     let done = |result: Result<(), Failure>| result.map(|()| ExitCode::SUCCESS);

@@ -12,6 +12,8 @@
 
 mod duration;
 mod size;
+mod nearest;
+mod private_file;
 pub mod model;
 pub mod feed;
 pub mod sources;

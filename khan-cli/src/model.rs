@@ -38,6 +38,8 @@ pub mod filter;
 pub(crate) mod growth;
 pub(crate) mod query;
 
+pub mod names;
+
 pub(crate) mod groups;
 pub mod history;
 pub mod leak;

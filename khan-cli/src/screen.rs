@@ -25,6 +25,8 @@ mod layout;
 mod errors;
 mod menu;
 mod prompt;
+pub mod commands;
+pub mod candidates;
 mod reader;
 
 pub mod state;

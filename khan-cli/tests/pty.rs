@@ -266,6 +266,60 @@ fn details_stand_below_the_list_without_a_key_and_follow_the_cursor() {
 }
 
 #[test]
+fn what_is_typed_is_completed_judged_and_remembered() {
+    let mut session = started();
+    session.send("/ds\t");
+    session.wait("the names there are", |text| text.contains("/dst:") && text.contains("data/postgres-main  "));
+    session.send("post\t\r");
+    session.wait("the filtered list", |text| !text.contains("shop/cart") && text.contains("q quit"));
+    session.send("\x1b");
+    session.wait("the whole list", |text| text.contains("shop/cart"));
+    session.send("/src~^check or prot:x");
+    session.wait("the place", |text| {
+        text.contains("              ^^^^^^ there is no field \"prot\" (did you mean proto?)")
+    });
+    session.send("\x7f\x7f\x7f\x7f\x7f\x7fdst:redis");
+    session.wait("what either finds", |text| text.contains("shop/checkout") && !text.contains("batch/etl"));
+    session.send("\x1b");
+    session.wait("the keys of the list", |text| text.contains("q quit"));
+    session.send("/\x1b[A");
+    session.wait("the line before", |text| text.contains("/dst:data/postgres-main"));
+    session.send("\x1b");
+    session.wait("the keys of the list", |text| text.contains("q quit"));
+    session.send(":?");
+    session.wait("the commands", |text| text.contains("group-by WORDS, group"));
+    session.send("q:colums\r");
+    session.wait("the nearest", |text| text.contains("did you mean :columns?"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn an_export_asks_for_its_name_and_before_it_overwrites() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--agent", &Server::start(first()).url()]);
+    command.cwd(folder.path());
+    let mut session = Session::start(command, SIZE);
+    session.wait("the first row", |text| text.contains("shop/checkout"));
+    session.send("e\r");
+    session.wait("a name", |text| text.contains("Write to: khan-edges-2"));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "written unasked");
+    session.send("\x15mine.json\r");
+    session.wait("the file", |text| text.contains("written: ") && text.contains("mine.json"));
+    let file = folder.path().join("mine.json");
+    std::fs::write(&file, "precious").expect("a file");
+    session.send("e\r\x15mine.json\r");
+    session.wait("the question", |text| text.contains("mine.json is there already: Enter overwrites it"));
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "precious");
+    session.send("\r");
+    session.wait("the file", |text| text.contains("written: "));
+    assert!(std::fs::read_to_string(&file).expect("a file").contains("ConnectionList"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
 fn without_colour_no_colour_is_written() {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
     command.args(["top", "--agent", &Server::start(first()).url()]);

@@ -266,12 +266,110 @@ fn pins_stay_on_top_and_enter_opens_what_the_cursor_is_on() {
 fn what_is_exported_is_what_is_shown() {
     let mut stage = shop();
     stage.press("/ p o s t g r e s Enter");
-    let effects = stage.press("e Enter");
-    let [Effect::Write("csv", text)] = &effects[..] else { panic!("{effects:?}") };
+    let effects = stage.press("e Enter Enter");
+    let [Effect::Write { name, overwrite: false, text }] = &effects[..] else { panic!("{effects:?}") };
+    let stem = name.strip_suffix(".csv").expect("a name for the form that was chosen");
+    assert!(stem.starts_with("khan-edges-2026"), "{name}");
     let mut lines = text.lines();
     assert!(lines.next().is_some_and(|head| head.starts_with("source,destination,port,conns,delta")));
     assert!(lines.next().is_some_and(|row| row.starts_with("shop/checkout,data/postgres-main,5432,")));
     assert_eq!(lines.count(), 1);
+}
+
+/// Nothing is written unless a name was given, and nothing is overwritten unless that was asked.
+#[test]
+fn exports_ask_for_a_name_and_before_they_overwrite() {
+    use khan_cli::screen::msg::NotWritten;
+    let mut stage = shop();
+    assert_eq!(stage.press("e j Enter"), [], "the name is still to be given");
+    assert!(stage.frame().contains("Write to: khan-edges-"), "{}", stage.frame());
+    assert_eq!(stage.press("Esc"), [], "and may never be");
+    stage.press("e Enter Ctrl-u");
+    stage.tell(Msg::Paste("mine.doc".into()));
+    assert_eq!(stage.press("Enter"), []);
+    assert!(stage.frame().contains("the ending decides the form: .csv"), "{}", stage.frame());
+    stage.press("Backspace Backspace Backspace");
+    stage.tell(Msg::Paste("json".into()));
+    let effects = stage.press("Enter");
+    assert!(matches!(&effects[..], [Effect::Write { name, overwrite: false, text }]
+        if name == "mine.json" && text.contains("ConnectionList")));
+    stage.tell(Msg::Written("mine.json".into(), Err(NotWritten::Exists)));
+    assert!(stage.frame().contains("mine.json is there already: Enter overwrites it"), "{}", stage.frame());
+    let effects = stage.press("Enter");
+    assert!(matches!(&effects[..], [Effect::Write { overwrite: true, .. }]));
+    stage.tell(Msg::Written("mine.json".into(), Err(NotWritten::Exists)));
+    stage.press("Home 2");
+    let effects = stage.press("Enter");
+    assert!(matches!(&effects[..], [Effect::Write { name, overwrite: false, .. }] if name == "2mine.json"));
+    // Who types something else by now is not interrupted.
+    stage.press("/ x");
+    stage.tell(Msg::Written("2mine.json".into(), Err(NotWritten::Failed("no space".into()))));
+    assert_eq!(stage.app.question.filter_text(), "x");
+    stage.press("Esc");
+    let effects = stage.command("export all.md");
+    assert!(matches!(&effects[..], [Effect::Write { name, text, .. }] if name == "all.md" && text.starts_with('|')));
+}
+
+#[test]
+fn what_may_follow_is_shown_and_tab_takes_it() {
+    let mut stage = shop();
+    stage.press("/");
+    let frame = stage.frame();
+    assert!(frame.contains("src:") && frame.contains("8 of 21") && frame.contains("Tab complete"), "{frame}");
+    stage.press("d s Tab");
+    assert_eq!(stage.app.prompts.current().unwrap().text(), "dst:");
+    assert!(stage.frame().contains("data/postgres-main"), "{}", stage.frame());
+    stage.press("p o s t Tab");
+    let text = |stage: &Stage| stage.app.prompts.current().unwrap().text().to_owned();
+    assert_eq!(text(&stage), "dst:data/postgres-main");
+    assert_eq!(stage.app.question.filter_text(), "dst:data/postgres-main", "it applies at once");
+    stage.tell(Msg::Paste(" or (src:shop/".into()));
+    stage.press("Tab");
+    let first = text(&stage);
+    stage.press("Tab");
+    let second = text(&stage);
+    assert!(first != second && second.starts_with("dst:data/postgres-main or (src:shop/"), "{first} {second}");
+    stage.press("Shift-Tab");
+    assert_eq!(text(&stage), first);
+    stage.press(") Enter");
+    assert!(stage.app.prompts.current().is_none() && stage.app.question.filter_text().ends_with(')'));
+}
+
+#[test]
+fn a_fault_is_shown_below_its_place() {
+    let mut stage = shop();
+    stage.press("/");
+    stage.tell(Msg::Paste("src:web prot:tcp dst:db".into()));
+    let frame = stage.frame();
+    let mut lines = frame.lines().rev();
+    let (below, line) = (lines.next().unwrap(), lines.next().unwrap());
+    assert!(below.contains("^^^^^^^^ there is no field \"prot\" (did you mean proto?)"), "{frame}");
+    assert_eq!(below.find('^'), line.find("prot:tcp"), "{frame}");
+    // A word that is still to grow is no fault, unless it is to be used as it is.
+    stage.press("Ctrl-u");
+    stage.tell(Msg::Paste("port:80 state:esta".into()));
+    assert!(!stage.frame().contains("is no state"));
+    stage.press("Enter");
+    assert!(stage.frame().contains("is no state"), "{}", stage.frame());
+}
+
+#[test]
+fn the_command_line_lists_its_commands() {
+    let mut stage = shop();
+    stage.press(": ?");
+    let frame = stage.frame();
+    assert!(frame.contains("Commands") && frame.contains("window DURATION, span"), "{frame}");
+    stage.press("Esc");
+    stage.command("window 7m");
+    assert_eq!(stage.app.query().window.as_secs(), 420);
+    stage.command("6x");
+    stage.press("6");
+    stage.command("window 7m");
+    assert_eq!(stage.app.question.rule().window.as_secs(), 420, "in this view it is the rule's");
+    stage.command("colums");
+    assert!(stage.frame().contains("did you mean :columns?"), "{}", stage.frame());
+    stage.press(": Up Up");
+    assert_eq!(stage.app.prompts.current().unwrap().text(), "window 7m");
 }
 
 #[test]

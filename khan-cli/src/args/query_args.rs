@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::model::filter::{Compare, GroupTerm};
-use crate::model::filter::{FilterError, Measure, Not, RowTerm, StateTerm};
+use crate::model::filter::{Clause, Compare, FilterError, GroupTerm, Measure, RowTerm};
 use crate::model::group_by::GroupByError;
 use crate::model::selector::SelectorError;
 use crate::model::{Filter, GroupBy, LeakRule, Query, Selector, query::SortError};
@@ -194,7 +193,7 @@ impl QueryArgs {
         }
         if let Some(min) = self.min {
             let term = GroupTerm::Number(Measure::Connections, Compare::AtLeast, i64::from(min) * 1000);
-            filter.groups.push(Not { negated: false, term });
+            filter.groups.push(Clause::Term(term));
         }
         let usual = Query::default();
         Ok(Query {
@@ -211,15 +210,6 @@ impl QueryArgs {
 
     fn expression(flag: &'static str, text: &str) -> Result<Filter, QueryError> {
         text.parse().map_err(|source| QueryError::Filter { flag, text: text.to_owned(), source })
-    }
-
-    /// States that the flags name, for commands that ask agents by state.
-    pub fn states(filter: &Filter) -> Vec<StateTerm> {
-        let states = filter.rows.iter().filter_map(|not| match &not.term {
-            RowTerm::State(states) if !not.negated => Some(states.clone()),
-            _ => None,
-        });
-        states.flatten().collect()
     }
 }
 

@@ -15,7 +15,7 @@ use super::session;
 use crate::args::{Cli, WhoArgs};
 use crate::connect;
 use crate::feed::Feed;
-use crate::model::filter::{Not, RowTerm};
+use crate::model::filter::{Clause, RowTerm};
 use crate::model::{Filter, Grain, GroupBy, GroupEnd, History, Query, Selector, View, project};
 use crate::output::Format;
 use crate::report::connections;
@@ -197,7 +197,8 @@ fn peers(view: &View, subject: &Subject, src: bool, limit: usize) -> Vec<Peer> {
             (RowTerm::Dst(mine), RowTerm::Src(other), group_by)
         };
         let mut filter = Filter::default().and_row(mine);
-        filter.rows.push(Not { negated, term: other });
+        let other = Clause::Term(other);
+        filter.rows.push(if negated { other.not() } else { other });
         let query = Query { group_by, filter, limit, ..Query::default() };
         let peer = |row: &crate::model::Row| {
             let (peer, mine) = if src { (row.destination(), row.source()) } else { (row.source(), row.destination()) };

@@ -1,9 +1,17 @@
-//! The filter language: `src:shop/* dst:postgres port:5432 conns>100 delta>50 state:time_wait -ns:kube-system`.
+//! The filter language: `src:shop/* dst:postgres (port:5432 or app~^pg) conns>100 state:time_wait -ns:kube-system`.
 //!
-//! Terms are joined by "and"; commas inside a term mean "or"; `-` or `!` before a term turns it round; a term without a
+//! Terms side by side must all hold, `or` between them binds less, brackets bind most; commas inside a term mean "or";
+//! `-`, `!` or `not` before a term or a bracket turns it round; `~` compares with a regular expression. A term without a
 //! field looks for its text in either end. Text with spaces goes in double quotes.
+//!
+//! ```text
+//! text ─▶ lex (tokens with their places) ─▶ parse (and, or, not, brackets), which asks terms (fields and values) ─▶ Filter
+//! ```
 
+mod clause;
+mod pattern;
 mod lex;
+mod terms;
 mod parse;
 
 use std::fmt;
@@ -15,13 +23,42 @@ use super::group_by::{GroupBy, RowKey};
 use super::selector::{Glob, Selector};
 use super::state::State;
 
+pub use clause::Clause;
+pub(crate) use lex::quote;
+pub use pattern::Pattern;
+
+/// Every field of the language, without other spellings of the same.
+pub const FIELD_NAMES: [&str; 21] = [
+    "src",
+    "dst",
+    "any",
+    "ns",
+    "app",
+    "pod",
+    "svc",
+    "workload",
+    "ip",
+    "type",
+    "node",
+    "port",
+    "proto",
+    "state",
+    "is",
+    "conns",
+    "delta",
+    "rate",
+    "est",
+    "idle",
+    "halfclosed",
+];
+
 /// A parsed filter. [`fmt::Display`] writes a normal form that reads back equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// All of these must hold for a connection to be counted.
-    pub rows: Vec<Not<RowTerm>>,
+    pub rows: Vec<Clause<RowTerm>>,
     /// All of these must hold for a group to be shown.
-    pub groups: Vec<Not<GroupTerm>>,
+    pub groups: Vec<Clause<GroupTerm>>,
 }
 
 impl Filter {
@@ -41,18 +78,19 @@ impl Filter {
     /// Adds one term about connections.
     #[must_use]
     pub fn and_row(mut self, term: RowTerm) -> Self {
-        self.rows.push(Not { negated: false, term });
+        self.rows.push(Clause::Term(term));
         self
     }
-}
 
-/// A term, perhaps turned round.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Not<T> {
-    /// Holds where the term does not.
-    pub negated: bool,
-    /// What the row must be.
-    pub term: T,
+    /// Every term about connections, and whether it is wanted rather than turned round.
+    pub fn row_terms(&self) -> impl Iterator<Item = (&RowTerm, bool)> {
+        self.rows.iter().flat_map(Clause::terms)
+    }
+
+    /// Every term about whole rows.
+    pub fn group_terms(&self) -> impl Iterator<Item = &GroupTerm> {
+        self.groups.iter().flat_map(Clause::terms).map(|(term, _)| term)
+    }
 }
 
 /// A term about single connections. Alternatives are joined by "or".
@@ -72,10 +110,54 @@ pub enum RowTerm {
     State(Vec<StateTerm>),
     /// `node:`, the node whose table holds the connection, or of either end.
     Node(Vec<Glob>),
+    /// `src~^check` and the like.
+    Like(Subject, Pattern),
     /// `is:ghost`, the last packet is older than the present owner of an address.
     Ghost,
     /// `row:KEY@src+dst+port`, a row of a table as a filter: how a drill-down stays exact.
     Member(GroupBy, RowKey),
+}
+
+/// What a regular expression is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// Namespace, app, workload, name, node and address of the client, and `NAMESPACE/APP`, `NAMESPACE/NAME`.
+    Src,
+    /// The same of what was dialled or answers.
+    Dst,
+    /// The same of either end.
+    Any,
+    /// The namespace of either end.
+    Namespace,
+    /// App, workload and name of a pod or service at either end, with and without the namespace before it.
+    App,
+    /// The name of a pod at either end.
+    Pod,
+    /// The name of a service at either end.
+    Service,
+    /// The workload of a pod at either end.
+    Workload,
+    /// The address of either end.
+    Address,
+    /// The node whose table holds the connection, or of either end.
+    Node,
+}
+
+impl Subject {
+    const fn field(self) -> &'static str {
+        match self {
+            Self::Src => "src",
+            Self::Dst => "dst",
+            Self::Any => "any",
+            Self::Namespace => "ns",
+            Self::App => "app",
+            Self::Pod => "pod",
+            Self::Service => "svc",
+            Self::Workload => "workload",
+            Self::Address => "ip",
+            Self::Node => "node",
+        }
+    }
 }
 
 /// One alternative of `state:`.
@@ -194,7 +276,8 @@ impl Flag {
         }
     }
 
-    const fn word(self) -> &'static str {
+    /// As `is:` takes it.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Rising => "rising",
             Self::New => "new",
@@ -245,6 +328,9 @@ impl fmt::Display for RowTerm {
             Self::Any(selectors) => list(f, "any:", selectors),
             Self::Protocol(protocols) => list(f, "proto:", protocols),
             Self::Node(globs) => list(f, "node:", globs),
+            Self::Like(subject, pattern) => {
+                write!(f, "{}~{}", subject.field(), lex::quote_pattern(pattern.as_str()))
+            }
             Self::Ghost => f.write_str("is:ghost"),
             Self::Port(ranges) => {
                 let range =
@@ -287,15 +373,17 @@ impl fmt::Display for GroupTerm {
     }
 }
 
-impl<T: fmt::Display> fmt::Display for Not<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", if self.negated { "-" } else { "" }, self.term)
-    }
-}
-
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let terms = self.rows.iter().map(ToString::to_string).chain(self.groups.iter().map(ToString::to_string));
-        f.write_str(&terms.collect::<Vec<_>>().join(" "))
+        let alone = self.rows.len() + self.groups.len() == 1;
+        let mut between = "";
+        let mut put = |clause: &dyn fmt::Display, is_choice: bool| {
+            let brackets = is_choice && !alone;
+            let written = if brackets { write!(f, "{between}({clause})") } else { write!(f, "{between}{clause}") };
+            between = " ";
+            written
+        };
+        self.rows.iter().try_for_each(|clause| put(clause, clause.is_choice()))?;
+        self.groups.iter().try_for_each(|clause| put(clause, clause.is_choice()))
     }
 }

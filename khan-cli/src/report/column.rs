@@ -1,6 +1,7 @@
 //! Columns: how they are called, and what stands in them.
 
 use super::cell::Cell;
+use crate::nearest::nearest;
 
 /// How a column is called and laid out in text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +81,7 @@ impl UnknownColumn {
     /// `name` is none of `known`.
     pub fn new<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Self {
         let known: Vec<_> = known.collect();
-        let likeness = |known: &&&str| strsim::jaro_winkler(&name.to_lowercase(), known);
-        let nearest = known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        let nearest = nearest.filter(|known| likeness(known) > 0.75).map(|known| (*known).to_owned());
+        let nearest = nearest(name, known.iter().copied()).map(ToOwned::to_owned);
         Self { name: name.to_owned(), nearest, all: known.join(", ") }
     }
 }

@@ -275,7 +275,7 @@ fn selectors(filter: &Filter) -> Vec<Selector> {
         RowTerm::Src(selectors) | RowTerm::Dst(selectors) | RowTerm::Any(selectors) => selectors.clone(),
         _ => Vec::new(),
     };
-    filter.rows.iter().filter(|not| !not.negated).flat_map(|not| of(&not.term)).collect()
+    filter.row_terms().filter(|(_, wanted)| *wanted).flat_map(|(term, _)| of(term)).collect()
 }
 
 fn empty(query: &Query) -> String {

@@ -45,10 +45,19 @@ pub enum Msg {
     SourceGone,
     /// An answer to the question with this number.
     Sample(u64, Result<Samples, String>),
-    /// A file was written, or could not be.
-    Written(Result<PathBuf, String>),
+    /// The file of this name was written, or was not.
+    Written(String, Result<PathBuf, NotWritten>),
     /// A second has passed; the wall clock.
     Tick(Timestamp),
+}
+
+/// Why a file was not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotWritten {
+    /// It is there already.
+    Exists,
+    /// One sentence.
+    Failed(String),
 }
 
 /// How the program ends.
@@ -78,8 +87,15 @@ pub enum Effect {
     Mouse(bool),
     /// Put this on the clipboard.
     Copy(String),
-    /// Write this into a new file with this extension.
-    Write(&'static str, String),
+    /// Write a text into the file of this name.
+    Write {
+        /// As typed: a path from the working directory, or from the home directory after `~/`.
+        name: String,
+        /// Also if it is there already.
+        overwrite: bool,
+        /// What to write.
+        text: String,
+    },
     /// Ask the source for new data now.
     Refresh,
     /// Ask the source for the past of this long.

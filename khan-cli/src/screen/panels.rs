@@ -12,6 +12,7 @@ mod details;
 mod drill;
 mod empty_state;
 mod timeline;
+mod prompt;
 mod footer;
 mod header;
 mod leaks;

@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::KeyCode;
 
 use super::keys::Key;
+use crate::model::filter::FilterError;
 
 /// What a line is typed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +14,54 @@ pub enum Purpose {
     Command,
     /// A search in a text.
     Search,
+    /// The name of a file to write.
+    Export,
 }
 
 impl Purpose {
     /// What stands before the line.
-    pub const fn sign(self) -> char {
+    pub const fn sign(self) -> &'static str {
         match self {
-            Self::Filter | Self::Search => '/',
-            Self::Command => ':',
+            Self::Filter | Self::Search => "/",
+            Self::Command => ":",
+            Self::Export => "Write to: ",
         }
+    }
+}
+
+impl Purpose {
+    /// The keys that work in the line besides those of every line.
+    pub const fn keys(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Filter => &[("Enter", "keep"), ("Tab", "complete"), ("Up Down", "history"), ("Esc", "as before")],
+            Self::Command => {
+                &[("Enter", "run"), ("Tab", "complete"), ("?", "commands"), ("Up Down", "history"), ("Esc", "cancel")]
+            }
+            Self::Search => &[("Enter", "search"), ("Esc", "cancel")],
+            Self::Export => &[("Enter", "write"), ("Esc", "cancel"), (".csv .json .md", "the ending decides the form")],
+        }
+    }
+}
+
+/// Why a line cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// One sentence, without the place.
+    pub message: String,
+    /// Where in the line, and how much of it, in characters.
+    pub place: Option<(usize, usize)>,
+}
+
+impl Fault {
+    /// What is wrong with the line as a whole.
+    pub fn whole(message: impl Into<String>) -> Self {
+        Self { message: message.into(), place: None }
+    }
+}
+
+impl From<FilterError> for Fault {
+    fn from(FilterError { message, column, width }: FilterError) -> Self {
+        Self { message: message.trim_end_matches(',').to_owned(), place: Some((column, width)) }
     }
 }
 
@@ -68,10 +108,11 @@ impl Prompt {
         &self.text[..self.cursor]
     }
 
-    /// Replaces the text, as completion does.
-    pub fn set(&mut self, text: String) {
-        self.cursor = text.len();
-        self.text = text;
+    /// Replaces what stands between a place before the cursor and the cursor, as completion does.
+    pub fn replace(&mut self, start: usize, text: &str) {
+        let start = start.min(self.cursor);
+        self.text.replace_range(start..self.cursor, text);
+        self.cursor = start + text.len();
     }
 
     /// Inserts pasted text; line ends become spaces.
@@ -150,7 +191,8 @@ impl Prompt {
         let Some(at) = at else { return Outcome::Ignored };
         let text = history.get(at).cloned().unwrap_or_default();
         self.recall = (at < history.len()).then_some(at);
-        self.set(text);
+        self.cursor = text.len();
+        self.text = text;
         Outcome::Changed
     }
 }

@@ -5,6 +5,7 @@ mod errors;
 mod agent;
 mod promql;
 mod kubectl;
+mod commands;
 
 use jiff::tz::TimeZone;
 
@@ -42,6 +43,8 @@ impl Reader {
 pub enum Text {
     /// The keys of a context, the filter language, the words of the screen.
     Help(Context),
+    /// What can be typed after `:` in a context.
+    Commands(Context),
     /// The error log.
     Errors,
     /// Something to copy: a title and lines.
@@ -69,6 +72,7 @@ impl Text {
         match self {
             Self::Help(Context::Table | Context::Leaks) => format!("Help · {} view", matter.tab.title()),
             Self::Help(context) => format!("Help · {}", context.title()),
+            Self::Commands(_) => "Commands".to_owned(),
             Self::Errors => format!("Errors · {} last", matter.errors.lasting().count()),
             Self::Lines(title, _) => title.clone(),
         }
@@ -78,6 +82,7 @@ impl Text {
     pub fn lines(&self, matter: Matter<'_>, width: usize) -> Vec<Line> {
         match self {
             Self::Help(context) => help::lines(*context, matter, width),
+            Self::Commands(context) => commands::lines(*context, matter, width),
             Self::Errors => errors::lines(matter, width),
             Self::Lines(_, lines) => lines.iter().flat_map(|line| text::wrap(line, width)).map(Line::plain).collect(),
         }

@@ -15,7 +15,7 @@ mod answers;
 pub(super) mod beside;
 mod drills;
 pub(super) mod overlays;
-mod prompts;
+pub(super) mod prompts;
 pub(super) mod heads;
 
 use std::time::{Duration, Instant};

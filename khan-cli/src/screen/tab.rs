@@ -2,7 +2,7 @@
 
 use khan_api::Kind;
 
-use crate::model::filter::{Filter, Not, RowTerm};
+use crate::model::filter::{Filter, RowTerm};
 use crate::model::group_end::Grain;
 use crate::model::{GroupBy, Selector};
 
@@ -110,7 +110,7 @@ impl Grouping {
             End::Destination => RowTerm::Dst(outside()),
             End::Any => RowTerm::Any(outside()),
         };
-        Some(Filter { rows: vec![Not { negated: false, term }], groups: Vec::new() })
+        Some(Filter::default().and_row(term))
     }
 }
 

@@ -1,7 +1,9 @@
 //! The only place where the state changes: a message in, effects out.
 
 mod filter;
-mod copy_export;
+mod line;
+mod copy;
+mod export;
 mod actions;
 mod command;
 mod typing;
@@ -69,8 +71,8 @@ fn take(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
                 app.settle();
             }
         }
-        Msg::Written(Ok(path)) => app.say(now, format!("written: {}", path.display())),
-        Msg::Written(Err(reason)) => app.say(now, format!("not written: {reason}")),
+        Msg::Written(_, Ok(path)) => app.say(now, format!("written: {}", path.display())),
+        Msg::Written(name, Err(reason)) => export::not_written(app, &name, reason, now),
         Msg::Tick(clock) => {
             // The header shows ages, so every second counts.
             app.data.tick(clock);

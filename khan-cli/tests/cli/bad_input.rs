@@ -20,11 +20,11 @@ async fn flags() {
     refused(&["top", "--agent", "http://n1:port"], "--agent \"http://n1:port\" is not a URL").await;
     refused(&["top", "--group-by", "colour"], "--group-by: \"colour\" is nothing to group by").await;
     refused(&["top", "--sort-by", "size"], "--sort-by: \"size\" is nothing to sort by").await;
-    refused(&["top", "--filter", "prot:tcp"], "--filter: there is no field \"prot\"").await;
-    refused(&["top", "--filter", "a or b"], "--filter: there is no \"or\" between terms").await;
-    refused(&["top", "--filter", "a AND b"], "--filter: terms are joined by \"and\" as they stand").await;
-    refused(&["top", "--filter", "not a"], "--filter: \"not\" is written as - before a term").await;
-    refused(&["top", "--filter", "(a b)"], "--filter: there are no brackets around terms").await;
+    refused(&["top", "--filter", "prot:tcp"], "--filter: there is no field \"prot\" (did you mean proto?)").await;
+    refused(&["top", "--filter", "a or"], "--filter: a term is missing after \"or\" at column 3").await;
+    refused(&["top", "--filter", "src~(a"], "--filter: no regular expression: unclosed group at column 5").await;
+    refused(&["top", "--filter", "src:(a or b)"], "--filter: brackets go around whole terms").await;
+    refused(&["top", "--filter", "(a b"], "--filter: the bracket that opens here is never closed, at column 1").await;
     refused(&["top", "-n", ""], "'--namespace <NAME>'").await;
     refused(&["top", "--agent-port", "0"], "'--agent-port <PORT>'").await;
     refused(&["conns", "--port", "0"], "'--port <PORT>'").await;

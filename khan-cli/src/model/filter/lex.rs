@@ -1,35 +1,80 @@
-//! Text to words, each with its place.
+//! Text to tokens, each with its place.
 
 use super::FilterError;
 
-/// One term as written. `text` is without quotes; `column` and `width` count characters of the original.
+/// Where something stands, in characters of the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) column: usize,
+    pub(super) width: usize,
+}
+
+impl Place {
+    pub(super) fn error(self, message: impl Into<String>) -> FilterError {
+        FilterError { message: message.into(), column: self.column, width: self.width.max(1) }
+    }
+}
+
+/// What a filter is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Word(Word),
+    Open(Place),
+    Close(Place),
+    Or(Place),
+    And(Place),
+    Not(Place),
+}
+
+/// One term as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) negated: bool,
     /// The text before the operator; `None` when there is no operator.
     pub(super) field: Option<String>,
-    /// `:` or a comparison.
+    /// `:`, a comparison, `~` or `!~`.
     pub(super) operator: String,
-    /// What stands after it, split at commas outside quotes, each with its column and width.
-    pub(super) values: Vec<(String, usize, usize)>,
-    pub(super) column: usize,
-    pub(super) width: usize,
+    /// What stands after it, without quotes: split at commas outside quotes, an expression whole.
+    pub(super) values: Vec<(String, Place)>,
+    pub(super) place: Place,
 }
 
-const OPERATORS: [&str; 7] = [">=", "<=", "!=", ":", ">", "<", "="];
+const OPERATORS: [&str; 9] = [">=", "<=", "!=", "!~", ":", ">", "<", "=", "~"];
 
-pub(super) fn words(text: &str) -> Result<Vec<Word>, FilterError> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
     let chars: Vec<char> = text.chars().collect();
     let mut at = 0;
-    let mut words = Vec::new();
+    let mut tokens = Vec::new();
     while at < chars.len() {
-        if chars[at].is_whitespace() {
-            at += 1;
-        } else {
-            words.push(word(&chars, &mut at)?);
-        }
+        let here = Place { column: at, width: 1 };
+        let token = match chars[at] {
+            c if c.is_whitespace() => None,
+            '(' => Some(Token::Open(here)),
+            ')' => Some(Token::Close(here)),
+            '-' | '!' if chars.get(at + 1) == Some(&'(') => Some(Token::Not(here)),
+            _ => {
+                tokens.push(joint(word(&chars, &mut at)?));
+                continue;
+            }
+        };
+        tokens.extend(token);
+        at += 1;
     }
-    Ok(words)
+    Ok(tokens)
+}
+
+/// A word that joins terms. In quotes, or with a minus, it is a text like any other.
+fn joint(word: Word) -> Token {
+    let [(text, place)] = &word.values[..] else { return Token::Word(word) };
+    if word.field.is_some() || word.negated || text.chars().count() != place.width {
+        return Token::Word(word);
+    }
+    match &*text.to_ascii_lowercase() {
+        "or" | "|" | "||" => Token::Or(word.place),
+        "and" | "&" | "&&" => Token::And(word.place),
+        "not" => Token::Not(word.place),
+        _ => Token::Word(word),
+    }
 }
 
 fn word(chars: &[char], at: &mut usize) -> Result<Word, FilterError> {
@@ -49,63 +94,104 @@ fn word(chars: &[char], at: &mut usize) -> Result<Word, FilterError> {
         *at = name_end + operator.len();
         chars[field_start..name_end].iter().collect::<String>()
     });
-    let values = values(chars, at)?;
-    Ok(Word { negated, field, operator: operator.unwrap_or_default().to_owned(), values, column, width: *at - column })
+    let operator = operator.unwrap_or_default().to_owned();
+    let values = if operator.ends_with('~') { vec![value(chars, at, End::OfPattern)?] } else { values(chars, at)? };
+    Ok(Word { negated, field, operator, values, place: Place { column, width: *at - column } })
 }
 
 fn is_address(chars: &[char]) -> bool {
-    let text: String = chars.iter().take_while(|c| !c.is_whitespace() && **c != ',').collect();
+    let text: String = chars.iter().take_while(|c| !c.is_whitespace() && !matches!(c, ',' | '(' | ')')).collect();
     text.contains(':') && text.parse::<khan_api::Cidr>().is_ok()
 }
 
-fn values(chars: &[char], at: &mut usize) -> Result<Vec<(String, usize, usize)>, FilterError> {
-    let mut values = Vec::new();
-    let (mut value, mut start) = (String::new(), *at);
+fn values(chars: &[char], at: &mut usize) -> Result<Vec<(String, Place)>, FilterError> {
+    let mut values = vec![value(chars, at, End::AtComma)?];
+    while chars.get(*at) == Some(&',') {
+        *at += 1;
+        values.push(value(chars, at, End::AtComma)?);
+    }
+    Ok(values)
+}
+
+/// What ends a value besides a space.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A comma, or a bracket.
+    AtComma,
+    /// A bracket that the expression itself has not opened. What follows a backslash ends nothing.
+    OfPattern,
+}
+
+fn value(chars: &[char], at: &mut usize, end: End) -> Result<(String, Place), FilterError> {
+    let (mut value, column) = (String::new(), *at);
+    let pattern = end == End::OfPattern;
+    let (mut groups, mut classes) = (0_usize, 0_usize);
+    while let Some(c) = chars.get(*at).copied() {
+        match c {
+            '"' => {
+                quoted(chars, at, &mut value)?;
+                continue;
+            }
+            '\\' if pattern && *at + 1 < chars.len() => {
+                value.push(c);
+                *at += 1;
+            }
+            _ if c.is_whitespace() => break,
+            ',' if !pattern => break,
+            '[' if pattern => classes += 1,
+            ']' if pattern => classes = classes.saturating_sub(1),
+            '(' if pattern && classes == 0 => groups += 1,
+            ')' if pattern && classes == 0 && groups > 0 => groups -= 1,
+            '(' | ')' if classes == 0 => break,
+            _ => {}
+        }
+        value.push(chars[*at]);
+        *at += 1;
+    }
+    Ok((value, Place { column, width: *at - column }))
+}
+
+/// Takes what stands between the quote here and the next one.
+fn quoted(chars: &[char], at: &mut usize, value: &mut String) -> Result<(), FilterError> {
+    let column = *at;
+    *at += 1;
     loop {
         match chars.get(*at) {
             Some('"') => {
-                let open = *at;
                 *at += 1;
-                loop {
-                    match chars.get(*at) {
-                        Some('"') => break,
-                        Some('\\') if matches!(chars.get(*at + 1), Some('"' | '\\')) => {
-                            value.push(chars[*at + 1]);
-                            *at += 2;
-                        }
-                        Some(c) => {
-                            value.push(*c);
-                            *at += 1;
-                        }
-                        None => {
-                            let message = "the quote that opens here is never closed,".to_owned();
-                            return Err(FilterError { message, column: open, width: *at - open });
-                        }
-                    }
-                }
-                *at += 1;
+                return Ok(());
             }
-            Some(',') => {
-                values.push((std::mem::take(&mut value), start, *at - start));
-                *at += 1;
-                start = *at;
+            Some('\\') if matches!(chars.get(*at + 1), Some('"' | '\\')) => {
+                value.push(chars[*at + 1]);
+                *at += 2;
             }
-            Some(c) if !c.is_whitespace() => {
+            Some(c) => {
                 value.push(*c);
                 *at += 1;
             }
-            _ => {
-                values.push((value, start, *at - start));
-                return Ok(values);
+            None => {
+                let place = Place { column, width: *at - column };
+                return Err(place.error("the quote that opens here is never closed,"));
             }
         }
     }
 }
 
 /// `text` in quotes where it needs them.
-pub(super) fn quote(text: &str) -> String {
-    if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\\')) {
-        return text.to_owned();
-    }
+pub(crate) fn quote(text: &str) -> String {
+    let special = |c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\\' | '(' | ')');
+    if text.is_empty() || text.contains(special) { in_quotes(text) } else { text.to_owned() }
+}
+
+/// An expression in quotes where it needs them.
+pub(super) fn quote_pattern(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut at = 0;
+    let bare = !text.is_empty() && !text.contains('"');
+    let bare = bare && value(&chars, &mut at, End::OfPattern).is_ok() && at == chars.len();
+    if bare { text.to_owned() } else { in_quotes(text) }
+}
+
+fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

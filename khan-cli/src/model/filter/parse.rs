@@ -1,214 +1,170 @@
-//! Words to terms.
+//! Tokens to a filter, by recursive descent:
+//!
+//! ```text
+//! filter = choice
+//! choice = all { "or" all }
+//! all    = one { [ "and" ] one }
+//! one    = { "-" | "not" } ( word | "(" choice ")" )
+//! ```
 
-use std::str::FromStr;
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
-use khan_api::{Lifecycle, Protocol, TcpState};
+use super::clause::Clause;
+use super::lex::{self, Place, Token, Word};
+use super::terms::{Term, term};
+use super::{Filter, FilterError, GroupTerm, RowTerm};
 
-use super::lex::{self, Word};
-use super::{Compare, Filter, FilterError, Flag, GroupTerm, Measure, Not, RowTerm, StateTerm};
-use crate::model::group_by::RowKey;
-use crate::model::selector::{Glob, Selector};
-use crate::model::state::State;
-
-const FIELDS: &str = "src, dst, any, ns, app, pod, svc, workload, ip, type, node, port, proto, state, is, conns, delta, \
-                      rate, est, idle, halfclosed";
+/// Brackets and "not" that may be nested.
+const DEEPEST: usize = 32;
+/// Values that all terms together may have, one for each at least.
+const VALUES: usize = 2_000;
+/// Regular expressions among them: each costs up to a megabyte and is tried on every address.
+const PATTERNS: usize = 32;
 
 pub(super) fn parse(text: &str) -> Result<Filter, FilterError> {
     let mut filter = Filter::default();
-    for word in lex::words(text)? {
-        let negated = word.negated;
-        match term(&word)? {
-            Term::Row(term) => filter.rows.push(Not { negated, term }),
-            Term::Group(term) => filter.groups.push(Not { negated, term }),
+    let end = Place { column: text.chars().count(), width: 1 };
+    let mut parser = Parser { tokens: lex::tokens(text)?.into_iter().peekable(), end, values: 0, patterns: 0 };
+    if parser.tokens.peek().is_none() {
+        return Ok(filter);
+    }
+    let whole = parser.choice(0)?;
+    if let Some(Token::Close(place)) = parser.tokens.next() {
+        return Err(place.error("this bracket was never opened"));
+    }
+    for part in if let Clause::All(parts) = whole { parts } else { vec![whole] } {
+        let about_rows = part.terms().any(|(leaf, _)| matches!(leaf.term, Term::Row(_)));
+        if about_rows {
+            filter.rows.push(part.try_map(&mut Leaf::row)?);
+        } else {
+            filter.groups.push(part.try_map(&mut Leaf::group)?);
         }
     }
     Ok(filter)
 }
 
-enum Term {
-    Row(RowTerm),
-    Group(GroupTerm),
+/// A term and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Leaf {
+    term: Term,
+    place: Place,
 }
 
-fn term(word: &Word) -> Result<Term, FilterError> {
-    let Some(field) = word.field.as_deref().map(str::to_ascii_lowercase) else {
-        if let Some(instead) = foreign(word) {
-            return Err(error(word, instead.to_owned()));
+impl Leaf {
+    fn row(self) -> Result<RowTerm, FilterError> {
+        match self.term {
+            Term::Row(term) => Ok(term),
+            // Connections are chosen before rows are made of them.
+            Term::Group(_) => Err(self.place.error(
+                "a term about whole rows cannot stand in brackets, or beside \"or\", with terms about connections",
+            )),
         }
-        return Ok(Term::Row(RowTerm::Any(selectors(word, "")?)));
-    };
-    if let Some((measure, _)) = Measure::NAMES.iter().find(|(_, name)| *name == field) {
-        return number(word, *measure).map(Term::Group);
     }
-    if field == "port" {
-        return ports(word).map(Term::Row);
-    }
-    let known = matches!(
-        &*field,
-        "src"
-            | "source"
-            | "dst"
-            | "dest"
-            | "destination"
-            | "any"
-            | "either"
-            | "ns"
-            | "namespace"
-            | "app"
-            | "pod"
-            | "svc"
-            | "service"
-            | "workload"
-            | "ip"
-            | "type"
-            | "node"
-            | "proto"
-            | "protocol"
-            | "state"
-            | "is"
-            | "flag"
-            | "row"
-    );
-    if !known {
-        return Err(error(word, format!("there is no field {field:?} (fields: {FIELDS})")));
-    }
-    if !matches!(&*word.operator, ":" | "=") {
-        return Err(error(word, format!("{field} is compared with ':' and not with {:?}", word.operator)));
-    }
-    Ok(Term::Row(match &*field {
-        "src" | "source" => RowTerm::Src(selectors(word, "")?),
-        "dst" | "dest" | "destination" => RowTerm::Dst(selectors(word, "")?),
-        "any" | "either" => RowTerm::Any(selectors(word, "")?),
-        "node" => RowTerm::Node(each(word, |text| Ok(Glob::from(text)))?),
-        "proto" | "protocol" => RowTerm::Protocol(each(word, protocol)?),
-        "state" => RowTerm::State(each(word, state)?),
-        "is" | "flag" => return flag(word),
-        "row" => return member(word).map(Term::Row),
-        typed => RowTerm::Any(selectors(word, &format!("{typed}/"))?),
-    }))
-}
 
-/// What to write instead of a word that other languages join terms with. In quotes it is a text like any other.
-fn foreign(word: &Word) -> Option<&'static str> {
-    let [(text, _, width)] = &word.values[..] else { return None };
-    if text.chars().count() != *width {
-        return None;
-    }
-    match &*text.to_ascii_lowercase() {
-        "or" | "|" | "||" => Some("there is no \"or\" between terms: commas mean it within one, as in src:a,b"),
-        "and" | "&" | "&&" => Some("terms are joined by \"and\" as they stand: leave this word out"),
-        "not" => Some("\"not\" is written as - before a term, as in -src:a"),
-        text if text.starts_with('(') || text.ends_with(')') => Some("there are no brackets around terms"),
-        _ => None,
+    fn group(self) -> Result<GroupTerm, FilterError> {
+        match self.term {
+            Term::Group(term) => Ok(term),
+            Term::Row(_) => Err(self.place.error("a term about connections cannot stand here")),
+        }
     }
 }
 
-fn error(word: &Word, message: String) -> FilterError {
-    FilterError { message, column: word.column, width: word.width.max(1) }
+struct Parser {
+    tokens: Peekable<IntoIter<Token>>,
+    /// Where the text ends.
+    end: Place,
+    values: usize,
+    patterns: usize,
 }
 
-/// Every alternative through `read`, whose error gets the alternative's place.
-fn each<T>(word: &Word, read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, FilterError> {
-    let one = |(text, column, width): &(String, usize, usize)| {
-        let wrong = |message| FilterError { message, column: *column, width: (*width).max(1) };
-        if text.is_empty() { Err(wrong("a value is missing".to_owned())) } else { read(text).map_err(wrong) }
-    };
-    word.values.iter().map(one).collect()
-}
-
-fn selectors(word: &Word, prefix: &str) -> Result<Vec<Selector>, FilterError> {
-    each(word, |text| Selector::from_str(&format!("{prefix}{text}")).map_err(|error| error.to_string()))
-}
-
-fn protocol(text: &str) -> Result<Protocol, String> {
-    let found = Protocol::ALL.into_iter().find(|protocol| protocol.as_str().eq_ignore_ascii_case(text));
-    found.ok_or_else(|| format!("{text:?} is not one of tcp, udp, sctp"))
-}
-
-fn state(text: &str) -> Result<StateTerm, String> {
-    let name = text.replace('-', "_").to_ascii_lowercase();
-    Ok(match &*name {
-        "open" => StateTerm::Part(Lifecycle::Open),
-        "opening" => StateTerm::Part(Lifecycle::Opening),
-        "closed" => StateTerm::Part(Lifecycle::Closed),
-        "est" => StateTerm::One(State::Tcp(TcpState::Established)),
-        _ => StateTerm::One(State::from_name(&name).ok_or_else(|| {
-            let names: Vec<_> = State::all_known().map(|state| state.as_str().to_ascii_lowercase()).collect();
-            format!("{text:?} is no state (states: {}, open, opening, closed)", names.join(", "))
-        })?),
-    })
-}
-
-fn flag(word: &Word) -> Result<Term, FilterError> {
-    let mut flags = each(word, |text| {
-        let found = Flag::ALL
-            .into_iter()
-            .find(|flag| flag.word().eq_ignore_ascii_case(text) || flag.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("{text:?} is not one of rising, new, unknown, stale, ghost"))
-    })?;
-    match (flags.pop(), flags.is_empty()) {
-        (Some(Flag::Ghost), true) => Ok(Term::Row(RowTerm::Ghost)),
-        (Some(flag), true) => Ok(Term::Group(GroupTerm::Is(flag))),
-        _ => Err(error(word, "is: takes one word; write it once for each".to_owned())),
+impl Parser {
+    fn choice(&mut self, depth: usize) -> Result<Clause<Leaf>, FilterError> {
+        let mut parts = vec![self.all(depth)?];
+        while let Some(Token::Or(place)) = self.tokens.peek().cloned() {
+            self.tokens.next();
+            parts.push(self.after(place, "or", depth, Self::all)?);
+        }
+        Ok(Clause::any(parts))
     }
-}
 
-fn member(word: &Word) -> Result<RowTerm, FilterError> {
-    let read = |text: &str| {
-        let (key, by) = text.split_once('@')?;
-        Some((by.replace('+', ",").parse().ok()?, RowKey(u128::from_str_radix(key, 16).ok()?)))
-    };
-    match each(word, |text| read(text).ok_or_else(|| format!("{text:?} names no row")))?[..] {
-        [(by, key)] => Ok(RowTerm::Member(by, key)),
-        _ => Err(error(word, "row: takes one row".to_owned())),
+    fn all(&mut self, depth: usize) -> Result<Clause<Leaf>, FilterError> {
+        let mut parts = vec![self.one(depth)?];
+        loop {
+            match self.tokens.peek().cloned() {
+                Some(Token::And(place)) => {
+                    self.tokens.next();
+                    parts.push(self.after(place, "and", depth, Self::one)?);
+                }
+                None | Some(Token::Or(_) | Token::Close(_)) => return Ok(Clause::all(parts)),
+                Some(Token::Word(_) | Token::Open(_) | Token::Not(_)) => parts.push(self.one(depth)?),
+            }
+        }
     }
-}
 
-fn ports(word: &Word) -> Result<RowTerm, FilterError> {
-    let compare = Compare::SIGNS.iter().find(|(_, sign)| *sign == word.operator).map(|(compare, _)| *compare);
-    let port = |text: &str| text.parse::<u16>().map_err(|_| format!("{text:?} is not a port between 0 and 65535"));
-    let range = |text: &str| {
-        let (low, high) = match (compare, text.split_once('-')) {
-            (None | Some(Compare::Equal), Some((low, high))) => (port(low)?, port(high)?),
-            (None | Some(Compare::Equal), None) => (port(text)?, port(text)?),
-            (Some(Compare::More), _) => (port(text)?.saturating_add(1), u16::MAX),
-            (Some(Compare::AtLeast), _) => (port(text)?, u16::MAX),
-            (Some(Compare::Less), _) => (0, port(text)?.saturating_sub(1)),
-            (Some(Compare::AtMost), _) => (0, port(text)?),
-            (Some(Compare::Unequal), _) => return Err("write -port: for \"not this port\"".to_owned()),
-        };
-        if low > high { Err(format!("{text:?} runs backwards")) } else { Ok((low, high)) }
-    };
-    each(word, range).map(RowTerm::Port)
-}
-
-fn number(word: &Word, measure: Measure) -> Result<GroupTerm, FilterError> {
-    let field = word.field.as_deref().unwrap_or_default();
-    let Some((compare, _)) = Compare::SIGNS.iter().find(|(_, sign)| *sign == word.operator) else {
-        return Err(error(word, format!("{field} is a number; compare it with > >= < <= = or !=")));
-    };
-    let values = each(word, thousandths)?;
-    match values[..] {
-        [value] => Ok(GroupTerm::Number(measure, *compare, value)),
-        _ => Err(error(word, format!("{field} is compared with one number"))),
+    /// What must follow a word that joins or turns round.
+    fn after<T>(
+        &mut self,
+        place: Place,
+        word: &str,
+        depth: usize,
+        read: fn(&mut Self, usize) -> Result<T, FilterError>,
+    ) -> Result<T, FilterError> {
+        match self.tokens.peek() {
+            Some(Token::Word(_) | Token::Open(_) | Token::Not(_)) => read(self, depth),
+            _ => Err(place.error(format!("a term is missing after {word:?}"))),
+        }
     }
-}
 
-/// `1500`, `1.5k`, `2M`, `50%`; in thousandths.
-fn thousandths(text: &str) -> Result<i64, String> {
-    let (digits, factor) = match text.as_bytes().last() {
-        Some(b'k' | b'K') => (&text[..text.len() - 1], 1e3),
-        Some(b'm' | b'M') => (&text[..text.len() - 1], 1e6),
-        Some(b'%') => (&text[..text.len() - 1], 1.0),
-        _ => (text, 1.0),
-    };
-    let value: f64 = digits.parse().map_err(|_| format!("{text:?} is not a number"))?;
-    let value = value * factor * 1000.0;
-    #[expect(clippy::cast_possible_truncation, reason = "checked on this line")]
-    if value.is_finite() && value.abs() < 9e15 {
-        Ok(value.round() as i64)
-    } else {
-        Err(format!("{text:?} is too large"))
+    fn one(&mut self, depth: usize) -> Result<Clause<Leaf>, FilterError> {
+        match self.tokens.next() {
+            Some(Token::Word(word)) => self.word(&word),
+            Some(Token::Open(place) | Token::Not(place)) if depth == DEEPEST => {
+                Err(place.error(format!("nested more than {DEEPEST} deep")))
+            }
+            Some(Token::Not(place)) => Ok(self.after(place, "not", depth + 1, Self::one)?.not()),
+            Some(Token::Open(place)) => {
+                let unclosed = || place.error("the bracket that opens here is never closed,");
+                match self.tokens.peek() {
+                    None => return Err(unclosed()),
+                    Some(Token::Close(close)) => {
+                        let place = Place { width: close.column + 1 - place.column, ..place };
+                        return Err(place.error("nothing stands in these brackets"));
+                    }
+                    Some(_) => {}
+                }
+                let inner = self.choice(depth + 1)?;
+                self.tokens.next().map(|_| inner).ok_or_else(unclosed)
+            }
+            Some(Token::Or(place)) => Err(place.error("a term is missing before \"or\"")),
+            Some(Token::And(place)) => Err(place.error("a term is missing before \"and\"")),
+            Some(Token::Close(place)) => Err(place.error("this bracket was never opened")),
+            None => Err(self.end.error("a term is missing")),
+        }
+    }
+
+    fn word(&mut self, word: &Word) -> Result<Clause<Leaf>, FilterError> {
+        let is_pattern = word.operator.ends_with('~');
+        self.values += word.values.len();
+        self.patterns += usize::from(is_pattern);
+        if self.values > VALUES {
+            return Err(word.place.error(format!("a filter has at most {VALUES} values")));
+        }
+        if self.patterns > PATTERNS {
+            return Err(word.place.error(format!("a filter has at most {PATTERNS} regular expressions")));
+        }
+        let end = word.place.column + word.place.width;
+        let opened = |token: &Token| matches!(token, Token::Open(place) if place.column == end);
+        if let (Some(field), Some((last, place))) = (&word.field, word.values.last())
+            && last.is_empty()
+            && self.tokens.peek().is_some_and(opened)
+        {
+            let instead = format!("brackets go around whole terms: write ({field}:a or {field}:b), or {field}:a,b");
+            return Err(Place { width: 1, ..*place }.error(instead));
+        }
+        let leaf = Clause::Term(Leaf { term: term(word)?, place: word.place });
+        let turned = word.negated != word.operator.starts_with("!~");
+        Ok(if turned { leaf.not() } else { leaf })
     }
 }
 
@@ -216,6 +172,7 @@ fn thousandths(text: &str) -> Result<i64, String> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::{Compare, Measure};
     use super::*;
 
     fn filter(text: &str) -> Filter {
@@ -226,7 +183,7 @@ mod tests {
     fn the_documented_example_is_read() {
         let filter = filter("src:shop/* dst:postgres port:5432 conns>100 delta>50 state:time_wait");
         assert_eq!(filter.rows.len(), 4);
-        assert_eq!(filter.groups[0].term, GroupTerm::Number(Measure::Connections, Compare::More, 100_000));
+        assert_eq!(filter.groups[0], Clause::Term(GroupTerm::Number(Measure::Connections, Compare::More, 100_000)));
         assert_eq!(filter.to_string(), "src:app/shop/* dst:postgres port:5432 state:time_wait conns>100 delta>50");
     }
 
@@ -248,6 +205,16 @@ mod tests {
             "any:\"two words\"",
             "any:fd00::1",
             "row:000000000000000000000000000000ff@src+dst-pod+port",
+            "any:a or any:b",
+            "(any:a or -any:b any:c) proto:tcp conns>1",
+            "-(src:a or dst:b)",
+            "conns>1 or is:new",
+            "any:a conns>1 (delta>1 or is:new)",
+            "src~^check(out|-in)$",
+            "-node~^n[(,\\]]\\d",
+            "any~\"two words\"",
+            "any~a\\)",
+            "any:or any:\"(\"",
         ] {
             assert_eq!(filter(text).to_string(), text);
         }
@@ -260,6 +227,28 @@ mod tests {
     }
 
     #[test]
+    fn one_meaning_has_one_form() {
+        for (text, expected) in [
+            ("a | b || c", "any:a or any:b or any:c"),
+            ("a OR b and c", "any:a or any:b any:c"),
+            ("(a or b) AND c", "(any:a or any:b) any:c"),
+            ("((a))(b)", "any:a any:b"),
+            ("(a (b or (c or d)))", "any:a (any:b or any:c or any:d)"),
+            ("not a !(b c) -(-d)", "-any:a -(any:b any:c) any:d"),
+            ("(src:a conns>5)", "src:a conns>5"),
+            ("conns>5 (dst:a or dst:b)", "(dst:a or dst:b) conns>5"),
+            ("src!~^a", "-src~^a"),
+            ("-src!~^a", "src~^a"),
+            ("(src~a(b|c)) d", "src~a(b|c) any:d"),
+            ("ns~\"^kube-\" app~x{1,2}", "ns~^kube- app~x{1,2}"),
+            ("(1::2)", "any:1::2"),
+            ("\"or\" -or", "any:or -any:or"),
+        ] {
+            assert_eq!(filter(text).to_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn errors_say_where() {
         for (text, column, width, message) in [
             ("dst:web prot:tcp", 8, 8, "there is no field \"prot\""),
@@ -268,7 +257,20 @@ mod tests {
             ("state:tyme_wait", 6, 9, "\"tyme_wait\" is no state"),
             ("conns:5", 0, 7, "conns is a number"),
             ("conns>many", 6, 4, "\"many\" is not a number"),
-            ("src>web", 0, 7, "src is compared with ':'"),
+            ("src>web", 0, 7, "src is compared by ':', or by ~"),
+            ("state~x", 0, 7, "state is compared by ':' and takes no regular"),
+            ("web soruce:x", 4, 8, "there is no field \"soruce\" (did you mean src?)"),
+            ("dst:a src~(b", 10, 2, "no regular expression: unclosed group"),
+            ("(a or b", 0, 1, "the bracket that opens here"),
+            ("(", 0, 1, "the bracket that opens here"),
+            ("a or b) c", 6, 1, "this bracket was never opened"),
+            ("a or", 2, 2, "a term is missing after \"or\""),
+            ("or a", 0, 2, "a term is missing before \"or\""),
+            ("a (b and) c", 5, 3, "a term is missing after \"and\""),
+            ("a -()", 3, 2, "nothing stands in these brackets"),
+            ("not", 0, 3, "a term is missing after \"not\""),
+            ("src:(a or b)", 4, 1, "write (src:a or src:b), or src:a,b"),
+            ("src:a or conns>5", 9, 7, "a term about whole rows cannot stand"),
             ("src:", 4, 1, "a value is missing"),
             ("é dst:\"web", 6, 4, "the quote that opens here"),
             ("ip:hello", 3, 5, "\"hello\" is neither an IP address nor a CIDR"),
@@ -280,9 +282,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_costs_is_bounded() {
+        let error = |text: &str| parse(text).expect_err("too much").to_string();
+        let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+        assert!(parse(&nested(DEEPEST)).is_ok());
+        assert_eq!(error(&nested(DEEPEST + 1)), "nested more than 32 deep at column 33");
+        assert_eq!(error(&format!("{} a", "not ".repeat(DEEPEST + 1))), "nested more than 32 deep at column 129");
+        assert!(error(&"a ".repeat(VALUES + 1)).starts_with("a filter has at most 2000 values"));
+        assert!(error(&"any~a ".repeat(PATTERNS + 1)).starts_with("a filter has at most 32 regular expressions"));
+        // Nothing is kept for what is never used.
+        assert!(error(&"(".repeat(100_000)).starts_with("nested more"));
+    }
+
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_within_its_bounds(text in "[-!a-z:<>=,\"/0-9. é*]{0,24}") {
+        fn any_text_is_read_or_refused_within_its_bounds(text in "(or|and|not|src~|[-!a-z:~<>=,\"/0-9. é*()\\[\\]|\\\\]){0,24}") {
             match parse(&text) {
                 Ok(filter) => prop_assert_eq!(parse(&filter.to_string()), Ok(filter)),
                 Err(error) => prop_assert!(error.column <= text.chars().count()),

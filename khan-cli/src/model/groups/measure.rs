@@ -6,7 +6,7 @@ use khan_api::Timestamp;
 
 use super::group::{Group, Groups};
 use super::past::{Change, Past};
-use crate::model::filter::{Filter, Flag, GroupTerm, Measure, Not};
+use crate::model::filter::{Filter, Flag, GroupTerm, Measure};
 use crate::model::group_end::GroupEnd;
 use crate::model::growth::Growth;
 use crate::model::query::{Query, SortBy};
@@ -38,8 +38,7 @@ impl<'a, P: Past> Gauge<'a, P> {
     }
 
     pub(super) fn measure<'g>(&self, group: &'g Group) -> Measured<'g> {
-        let filter = &self.query.filter.groups;
-        let asks = |wanted: fn(&GroupTerm) -> bool| filter.iter().any(|not| wanted(&not.term));
+        let asks = |wanted: fn(&GroupTerm) -> bool| self.query.filter.group_terms().any(wanted);
         let changes = matches!(self.query.sort.by, SortBy::Delta | SortBy::Rate)
             || asks(|term| matches!(term, GroupTerm::Number(Measure::Delta | Measure::Rate, ..)));
         let flags = asks(|term| matches!(term, GroupTerm::Is(_)));
@@ -122,6 +121,6 @@ impl Filter {
                 group.number(*measure).is_some_and(|number| compare.holds(number, *thousandths as f64 / 1000.0))
             }
         };
-        self.groups.iter().all(|Not { negated, term }| holds(term) != *negated) != inverted
+        self.groups.iter().all(|clause| clause.holds(&holds)) != inverted
     }
 }

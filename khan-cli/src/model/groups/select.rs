@@ -3,9 +3,12 @@
 //! The filter is made ready for one view, so that questions about endpoints are answered once per endpoint and not once per
 //! row.
 
+use khan_api::{Kind, OwnerRef};
+
 use super::keyer::Keyer;
 use super::sum::{Sum, partial, whole};
-use crate::model::filter::{Filter, Not, RowTerm, StateTerm};
+use crate::model::endpoint::Endpoint;
+use crate::model::filter::{Clause, Filter, Pattern, RowTerm, StateTerm, Subject};
 use crate::model::group_by::RowKey;
 use crate::model::query::Query;
 use crate::model::selector::{Glob, Selector};
@@ -52,8 +55,7 @@ impl Scope {
 
 /// The row terms of a filter, with one bit per endpoint or node of a view.
 struct Compiled<'filter> {
-    terms: Vec<(bool, Test<'filter>)>,
-    states: Vec<(bool, &'filter [StateTerm])>,
+    clauses: Vec<Clause<Test<'filter>>>,
     splits: bool,
     inverted: bool,
 }
@@ -64,6 +66,7 @@ enum Test<'filter> {
     Any(Vec<bool>),
     Port(&'filter [(u16, u16)]),
     Protocol(&'filter [khan_api::Protocol]),
+    State(&'filter [StateTerm]),
     Node { observers: Vec<bool>, ends: Vec<bool> },
     Ghost(Vec<bool>),
     Member(Box<Keyer>, RowKey),
@@ -71,41 +74,16 @@ enum Test<'filter> {
 
 impl<'filter> Compiled<'filter> {
     fn new(filter: &'filter Filter, inverted: bool, view: &View) -> Self {
-        let mut compiled = Self {
-            terms: Vec::new(),
-            states: Vec::new(),
-            splits: false,
+        let looks_at_states = |term: &RowTerm| match term {
+            RowTerm::State(_) => true,
+            RowTerm::Member(by, _) => by.state,
+            _ => false,
+        };
+        Self {
+            splits: filter.row_terms().any(|(term, _)| looks_at_states(term)),
+            clauses: filter.rows.iter().map(|clause| clause.map(&mut |term| Test::new(term, view))).collect(),
             inverted: inverted && !filter.rows.is_empty(),
-        };
-        let ends = |selectors: &[Selector]| -> Vec<bool> {
-            view.endpoints.iter().map(|endpoint| selectors.iter().any(|selector| selector.matches(endpoint))).collect()
-        };
-        let any = |globs: &[Glob], text: &str| !text.is_empty() && globs.iter().any(|glob| glob.matches(text));
-        for Not { negated, term } in &filter.rows {
-            let test = match term {
-                RowTerm::Src(selectors) => Test::Src(ends(selectors)),
-                RowTerm::Dst(selectors) => Test::Dst(ends(selectors)),
-                RowTerm::Any(selectors) => Test::Any(ends(selectors)),
-                RowTerm::Port(ranges) => Test::Port(ranges),
-                RowTerm::Protocol(protocols) => Test::Protocol(protocols),
-                RowTerm::Node(globs) => Test::Node {
-                    observers: view.nodes.iter().map(|node| any(globs, &node.node)).collect(),
-                    ends: view.endpoints.iter().map(|endpoint| any(globs, &endpoint.owner.node)).collect(),
-                },
-                RowTerm::Ghost => Test::Ghost(view.endpoints.iter().map(|endpoint| endpoint.previous).collect()),
-                RowTerm::State(states) => {
-                    compiled.states.push((*negated, states));
-                    compiled.splits = true;
-                    continue;
-                }
-                RowTerm::Member(by, key) => {
-                    compiled.splits |= by.state;
-                    Test::Member(Box::new(Keyer::new(view, *by)), *key)
-                }
-            };
-            compiled.terms.push((*negated, test));
         }
-        compiled
     }
 
     /// Whether states matter, so that a row may pass in part.
@@ -115,14 +93,44 @@ impl<'filter> Compiled<'filter> {
 
     /// Whether connections of `row` in `state` pass; `None` for all of them, when states do not matter.
     fn passes(&self, row: &RowRef<'_>, state: Option<State>) -> bool {
-        let in_state = |term: &StateTerm| state.is_some_and(|state| term.holds(state));
-        let holds = self.terms.iter().all(|(negated, test)| test.holds(row, state) != *negated)
-            && self.states.iter().all(|(negated, terms)| terms.iter().any(in_state) != *negated);
-        holds != self.inverted
+        self.clauses.iter().all(|clause| clause.holds(&|test| test.holds(row, state))) != self.inverted
     }
 }
 
-impl Test<'_> {
+impl<'filter> Test<'filter> {
+    fn new(term: &'filter RowTerm, view: &View) -> Self {
+        let ends = |selectors: &[Selector]| -> Vec<bool> {
+            view.endpoints.iter().map(|endpoint| selectors.iter().any(|selector| selector.matches(endpoint))).collect()
+        };
+        let nodes = |fits: &dyn Fn(&str) -> bool| {
+            let fits = |name: &str| !name.is_empty() && fits(name);
+            Self::Node {
+                observers: view.nodes.iter().map(|node| fits(&node.node)).collect(),
+                ends: view.endpoints.iter().map(|endpoint| fits(&endpoint.owner.node)).collect(),
+            }
+        };
+        match term {
+            RowTerm::Src(selectors) => Self::Src(ends(selectors)),
+            RowTerm::Dst(selectors) => Self::Dst(ends(selectors)),
+            RowTerm::Any(selectors) => Self::Any(ends(selectors)),
+            RowTerm::Port(ranges) => Self::Port(ranges),
+            RowTerm::Protocol(protocols) => Self::Protocol(protocols),
+            RowTerm::State(states) => Self::State(states),
+            RowTerm::Node(globs) => nodes(&|name| globs.iter().any(|glob: &Glob| glob.matches(name))),
+            RowTerm::Like(Subject::Node, pattern) => nodes(&|name| pattern.fits(name)),
+            RowTerm::Like(subject, pattern) => {
+                let fits = like(view, *subject, pattern);
+                match subject {
+                    Subject::Src => Self::Src(fits),
+                    Subject::Dst => Self::Dst(fits),
+                    _ => Self::Any(fits),
+                }
+            }
+            RowTerm::Ghost => Self::Ghost(view.endpoints.iter().map(|endpoint| endpoint.previous).collect()),
+            RowTerm::Member(by, key) => Self::Member(Box::new(Keyer::new(view, *by)), *key),
+        }
+    }
+
     fn holds(&self, row: &RowRef<'_>, state: Option<State>) -> bool {
         let (src, dst, backend) = (row.src as usize, row.dst as usize, row.backend as usize);
         let service = |ends: &[bool]| row.service.is_some_and(|service| ends[service as usize]);
@@ -136,10 +144,42 @@ impl Test<'_> {
                 (row.row.port > 0 && within(row.row.port)) || (row.row.backend_port > 0 && within(row.row.backend_port))
             }
             Self::Protocol(protocols) => row.row.protocol.is_some_and(|protocol| protocols.contains(&protocol)),
+            Self::State(states) => state.is_some_and(|state| states.iter().any(|term| term.holds(state))),
             Self::Node { observers, ends } => observers[row.node as usize] || ends[src] || ends[dst] || ends[backend],
             Self::Member(keyer, key) => keyer.key(row, state) == *key,
         }
     }
+}
+
+/// The endpoints of which the subject fits the pattern.
+fn like(view: &View, subject: Subject, pattern: &Pattern) -> Vec<bool> {
+    let mut joined = String::new();
+    let mut fits = |endpoint: &Endpoint| {
+        let OwnerRef { kind, ns, app, workload, name, node } = endpoint.owner.as_deref();
+        let fit = |text: &str| !text.is_empty() && pattern.fits(text);
+        let mut scoped = |name: &str| {
+            joined.clear();
+            joined.extend([ns, "/", name]);
+            !ns.is_empty() && !name.is_empty() && pattern.fits(&joined)
+        };
+        match subject {
+            Subject::Src | Subject::Dst | Subject::Any | Subject::Node => {
+                [ns, app, workload, name, node].into_iter().any(fit)
+                    || [app, name].into_iter().any(&mut scoped)
+                    || endpoint.ip.is_some_and(|ip| fit(&ip.to_string()))
+            }
+            Subject::Namespace => fit(ns),
+            Subject::App => {
+                let names = [app, workload, name];
+                matches!(kind, Kind::Pod | Kind::Service) && names.into_iter().any(|name| fit(name) || scoped(name))
+            }
+            Subject::Pod => kind == Kind::Pod && fit(name),
+            Subject::Service => kind == Kind::Service && fit(name),
+            Subject::Workload => kind == Kind::Pod && fit(workload),
+            Subject::Address => endpoint.ip.is_some_and(|ip| fit(&ip.to_string())),
+        }
+    };
+    view.endpoints.iter().map(|endpoint| fits(endpoint)).collect()
 }
 
 impl StateTerm {

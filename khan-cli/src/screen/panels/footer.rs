@@ -5,14 +5,14 @@ use ratatui::style::Style;
 use crate::model::NodeState;
 use crate::screen::format;
 use crate::screen::keys::{Action, Context, footer};
-use crate::screen::layout::{Areas, SMALLEST};
+use crate::screen::layout::Areas;
 use crate::screen::state::App;
 use crate::screen::state::drill::Sample;
 use crate::screen::tab::Tab;
-use crate::screen::text::{self, cells};
+use crate::screen::text::cells;
 use crate::screen::widgets::canvas::Canvas;
 
-use super::timeline;
+use super::{prompt, timeline};
 
 /// Draws the status on a rule, or the line being typed, and the hints.
 pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
@@ -20,34 +20,11 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     if canvas.height() == 0 {
         return;
     }
-    if last > 0 && !prompt(app, canvas, last - 1) {
+    if last > 0 && !prompt::line(app, canvas, last - 1) {
         canvas.rule(last - 1, app.settings.glyphs().rule, app.settings.styles().dim);
         status(app, areas, canvas, last - 1);
     }
     hints(app, canvas, last);
-}
-
-/// Where the text cursor is while a line is being typed.
-pub(super) fn cursor(app: &App, width: u16, height: u16) -> Option<(u16, u16)> {
-    let prompt = app.prompts.current()?;
-    if width < SMALLEST.0 || height < SMALLEST.1 {
-        return None;
-    }
-    let x = 2 + cells(prompt.head());
-    Some((x.min(width - 1), height - 2))
-}
-
-/// Draws the line being typed and its error; false if none is being typed.
-pub(super) fn prompt(app: &App, canvas: &mut Canvas<'_>, y: u16) -> bool {
-    let Some(prompt) = app.prompts.current() else { return false };
-    let mut x = canvas.put(1, y, &prompt.purpose.sign().to_string(), app.settings.styles().accent);
-    x = canvas.put(x, y, prompt.text(), app.settings.styles().text);
-    if let Some(error) = app.prompts.error() {
-        let room = canvas.width().saturating_sub(x + 4);
-        let error = text::fit(error, room.into(), app.settings.glyphs().ellipsis).into_owned();
-        canvas.put_right(canvas.width().saturating_sub(1), y, &error, app.settings.styles().bad);
-    }
-    true
 }
 
 /// Writes the status on the rule at `y`: a notice, else the worst trouble, else a note; and at the right where the list is.
@@ -145,6 +122,9 @@ fn keys(app: &App, context: Context, actions: &[Action]) -> Option<(String, &'st
 
 /// Draws hints in order, leaving out the least important ones that do not fit; help and quit are always at the right.
 pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
+    if prompt::below(app, canvas, y) {
+        return;
+    }
     let context = if app.looks_back() && app.drills.is_empty() { Context::Past } else { app.context() };
     let styles = app.settings.styles();
     let fixed: Vec<_> =

@@ -9,13 +9,15 @@ use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::widgets::canvas::Canvas;
 
-use super::{agents, connections, details, drill, empty_state, footer, header, leaks, menu, nodes, reader, too_small};
+use super::{
+    agents, connections, details, drill, empty_state, footer, header, leaks, menu, nodes, prompt, reader, too_small,
+};
 
 /// Draws a frame and puts the text cursor where a line is being typed.
 pub fn draw(app: &App, frame: &mut Frame<'_>) {
     let area = frame.area();
     paint(app, frame.buffer_mut(), area);
-    if let Some((x, y)) = footer::cursor(app, area.width, area.height) {
+    if let Some((x, y)) = prompt::cursor(app, area.width, area.height) {
         frame.set_cursor_position((x, y));
     }
 }
@@ -50,6 +52,8 @@ fn paint(app: &App, buffer: &mut Buffer, area: Rect) {
             _ => details::draw(app, &mut canvas),
         }
     }
+    let above = Rect::new(0, areas.body.y, area.width, areas.footer.y.saturating_sub(areas.body.y));
+    prompt::candidates(app, &mut Canvas::new(buffer, above));
     footer::draw(app, &areas, &mut Canvas::new(buffer, areas.footer));
     if let Some(menu) = app.overlays.menu() {
         menu::draw(app, menu, &mut Canvas::new(buffer, area));

@@ -7,7 +7,7 @@ use crate::screen::state::App;
 use crate::screen::styles::Styles;
 use crate::screen::widgets::canvas::Canvas;
 
-use super::footer;
+use super::{footer, prompt};
 
 /// Draws the open text over the whole screen.
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
@@ -32,9 +32,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     canvas.part(1, 2, canvas.width(), bottom.saturating_sub(2)).lines(shown);
     canvas.rule(bottom, app.settings.glyphs().rule, styles.dim);
     let last = canvas.height().saturating_sub(1);
-    if app.prompts.current().is_some() {
-        footer::prompt(app, canvas, bottom);
-    }
+    prompt::line(app, canvas, bottom);
     footer::hints(app, canvas, last);
 }
 

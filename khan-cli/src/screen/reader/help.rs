@@ -66,7 +66,7 @@ fn is_past_only(binding: &Binding) -> bool {
 }
 
 /// A term and its meaning, side by side.
-fn explained(term: &str, meaning: &str, width: usize) -> Vec<Line> {
+pub(super) fn explained(term: &str, meaning: &str, width: usize) -> Vec<Line> {
     let meaning = text::wrap(meaning, width.saturating_sub(16).max(8));
     let line = |(i, part): (usize, String)| {
         let term = if i == 0 { term } else { "" };
@@ -86,7 +86,10 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
             ("state: node:", "state:time_wait,close_wait node:n1"),
             ("numbers", "conns>100 delta>50 rate>1 est<50 idle>0 halfclosed>0"),
             ("is:", "is:new is:rising is:unknown is:stale is:ghost"),
-            ("joined", "by and; a comma means or; - before a term turns it round"),
+            ("a b", "both; a or b: one of them, which binds less; (a or b) c"),
+            ("a,b", "within one term: either value"),
+            ("- ! not", "before a term or a bracket: turned round"),
+            ("src~ dst~", "a regular expression: src~^check app~(web|api)$ ns!~^kube-"),
         ],
     ),
     (

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::export::export;
 use super::{Ending, Error, Turn};
-use crate::screen::msg::{Effect, Exit, Msg};
+use crate::screen::msg::{Effect, Exit, Msg, NotWritten};
 use crate::screen::panels;
 use crate::screen::terminal::{self, clipboard, signals::Signal};
 use crate::screen::update::update;
@@ -57,7 +57,7 @@ impl Turn {
                     self.screen.write(&clipboard::request(&text))?;
                     clipboard::feed(text);
                 }
-                Effect::Write(extension, text) => self.write(extension, text),
+                Effect::Write { name, overwrite, text } => self.write(name, overwrite, text),
                 Effect::Refresh => self.feed.handle.refresh(),
                 Effect::Interval(interval) => self.feed.handle.set_interval(interval),
                 Effect::Past(window) => self.feed.handle.past(window),
@@ -81,13 +81,13 @@ impl Turn {
         }
     }
 
-    fn write(&self, extension: &'static str, text: String) {
+    fn write(&self, name: String, overwrite: bool, text: String) {
         let (answers, directory) = (self.answers.clone(), self.app.settings.directory().to_owned());
-        let stamp = self.app.data.clock();
         tokio::spawn(async move {
-            let written = tokio::task::spawn_blocking(move || export(&directory, stamp, extension, &text)).await;
-            let written = written.unwrap_or_else(|error| Err(error.to_string()));
-            let _ = answers.send(Msg::Written(written)).await;
+            let called = name.clone();
+            let written = tokio::task::spawn_blocking(move || export(&directory, &called, overwrite, &text)).await;
+            let written = written.unwrap_or_else(|error| Err(NotWritten::Failed(error.to_string())));
+            let _ = answers.send(Msg::Written(name, written)).await;
         });
     }
 }

@@ -1,29 +1,23 @@
-//! Files that the user exports, never written over others. Like recordings they show which apps talk to each other, so they
-//! are readable by their owner alone, whatever the umask says.
+//! Files that the user exports.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use khan_api::Timestamp;
+use crate::private_file;
+use crate::screen::msg::NotWritten;
 
-/// Writes into a file that was not there before.
-pub(super) fn export(directory: &Path, stamp: Timestamp, extension: &str, text: &str) -> Result<PathBuf, String> {
-    let stamp: String = stamp.to_string().chars().filter(char::is_ascii_alphanumeric).take(15).collect();
-    for attempt in 0..100_u32 {
-        let suffix = if attempt == 0 { String::new() } else { format!("-{attempt}") };
-        let path = directory.join(format!("khan-{stamp}{suffix}.{extension}"));
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                io::Write::write_all(&mut file, text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
-                return Ok(path);
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(format!("{}: {error}", path.display())),
-        }
+/// Writes a file that is called so from `directory`; over another one only if that is meant.
+pub(super) fn export(directory: &Path, name: &str, overwrite: bool, text: &str) -> Result<PathBuf, NotWritten> {
+    let path = match (name.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => directory.join(name),
+    };
+    let written = if overwrite { private_file::replace(&path, text) } else { private_file::create(&path, text) };
+    match written {
+        Ok(()) => Ok(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NotWritten::Exists),
+        Err(error) => Err(NotWritten::Failed(error.to_string())),
     }
-    Err(format!("{} already holds a hundred exports of this second", directory.display()))
 }
 
 #[cfg(test)]
@@ -31,20 +25,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exports_never_overwrite() {
+    fn a_file_that_exists_is_asked_about() {
         let directory = tempfile::tempdir().unwrap();
-        let at = "2026-11-22T14:17:03.5Z".parse().unwrap();
-        let paths: Vec<_> = (0..2).map(|_| export(directory.path(), at, "csv", "a,b\n").unwrap()).collect();
-        let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["khan-20261122T141703.csv", "khan-20261122T141703-1.csv"]);
-        assert!(export(&directory.path().join("absent"), at, "csv", "").is_err());
-    }
-
-    #[test]
-    fn nobody_else_can_read_an_export() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let path = export(directory.path(), "2026-11-22T14:17:03Z".parse().unwrap(), "csv", "a,b\n").unwrap();
-        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        let export = |name: &str, overwrite| export(directory.path(), name, overwrite, "a,b\n");
+        let path = directory.path().join("a.csv");
+        assert_eq!(export("a.csv", false), Ok(path.clone()));
+        assert_eq!(export("a.csv", false), Err(NotWritten::Exists));
+        assert_eq!(export(path.to_str().unwrap(), true), Ok(path));
+        assert!(matches!(export("absent/a.csv", false), Err(NotWritten::Failed(_))));
     }
 }

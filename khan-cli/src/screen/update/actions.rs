@@ -19,7 +19,8 @@ use crate::screen::state::past::{Stride, Way};
 use crate::screen::state::question::Delta;
 use crate::screen::tab::Tab;
 
-use super::copy_export::{copy, subject};
+use super::copy::{copy, subject};
+use super::line::begin;
 
 use menus::{choose, menu};
 use motion::go;
@@ -84,10 +85,11 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
         Action::Toggle => return choose(app, false),
         Action::Filter => {
             app.prompts.hold(app.lists.cursor());
-            app.prompts.begin(Purpose::Filter, app.question.filter_text());
+            let text = app.question.filter_text().to_owned();
+            begin(app, Purpose::Filter, &text);
         }
-        Action::Search => app.prompts.begin(Purpose::Search, ""),
-        Action::Command => app.prompts.begin(Purpose::Command, ""),
+        Action::Search => begin(app, Purpose::Search, ""),
+        Action::Command => begin(app, Purpose::Command, ""),
         Action::Help => app.overlays.read(Text::Help(app.context())),
         Action::Errors => app.overlays.read(Text::Errors),
         Action::Repaint => return vec![Effect::Repaint],
@@ -184,7 +186,8 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
     Vec::new()
 }
 
-fn judge(app: &mut App, rule: LeakRule) {
+/// Judges by another rule.
+pub(super) fn judge(app: &mut App, rule: LeakRule) {
     app.question.set_rule(rule);
     app.refresh(true);
 }

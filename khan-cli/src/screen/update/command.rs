@@ -1,120 +1,114 @@
-//! The command line behind `:`. Every action has its name here; some commands take an argument.
+//! The command line behind `:`. Every action has its name here; [`COMMANDS`] take a value.
 
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use crate::model::{GroupBy, Sort};
+use crate::model::{GroupBy, LeakRule, Sort};
+use crate::nearest::nearest;
 use crate::screen::columns::Choice;
+use crate::screen::commands::{COMMANDS, Command, command};
 use crate::screen::keys::{BINDINGS, Binding, Context};
 use crate::screen::msg::{Effect, Exit};
 use crate::screen::state::App;
 use crate::screen::styles::Theme;
+use crate::screen::tab::Tab;
 
-use super::actions::{go_to, look_over, perform, sort_by};
+use super::actions::{go_to, judge, look_over, perform, sort_by};
+use super::export::write_to;
 use super::filter::set_filter;
-
-/// Commands with an argument, and an example of it.
-const COMMANDS: [(&str, &str); 12] = [
-    ("filter", "src:shop/* port:5432"),
-    ("ns", "shop,data"),
-    ("ctx", "prod"),
-    ("group", "src,dst,port"),
-    ("sort", "-conns"),
-    ("limit", "500"),
-    ("span", "5m"),
-    ("interval", "10s"),
-    ("at", "14:05"),
-    ("since", "6h"),
-    ("theme", "cvd"),
-    ("columns", "source,conns,idle"),
-];
 
 /// Runs a line.
 pub(super) fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
-    let (name, argument) = line.split_once(' ').unwrap_or((line, ""));
-    let argument = argument.trim();
+    let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+    let value = value.trim();
     if name.is_empty() {
         return Vec::new();
     }
-    if COMMANDS.iter().any(|(known, _)| *known == name)
-        && (!argument.is_empty() || matches!(name, "filter" | "ns" | "ctx"))
-    {
-        match with_argument(app, name, argument, now) {
-            Ok(effects) => return effects,
-            Err(reason) => app.say(now, reason),
-        }
-        return Vec::new();
+    let known = command(name);
+    if let Some(command) = known.filter(|command| command.bare || !value.is_empty()) {
+        return with_value(app, command.name, value, now).unwrap_or_else(|reason| {
+            app.say(now, reason);
+            Vec::new()
+        });
     }
     let here = app.context();
     let past = app.looks_back();
     let works =
         |binding: &Binding| binding.contexts.contains(&here) || past && binding.contexts.contains(&Context::Past);
     let named = |binding: &&Binding| binding.name == name || (name == "q" && binding.name == "quit");
-    match BINDINGS.iter().filter(named).max_by_key(|binding| works(binding)) {
-        Some(binding) if works(binding) => perform(app, binding.action, now),
-        Some(binding) => {
-            app.say(now, format!(":{} does nothing here", binding.name));
-            Vec::new()
-        }
-        None => {
-            let example = COMMANDS.iter().find(|(known, _)| *known == name);
-            app.say(
-                now,
-                match example {
-                    Some((known, example)) => format!(":{known} needs a value, for example :{known} {example}"),
-                    None => format!("no command is called {name:?}; Tab completes"),
-                },
-            );
-            Vec::new()
-        }
+    let action = BINDINGS.iter().filter(named).max_by_key(|binding| works(binding));
+    let reason = match (action, known) {
+        (Some(binding), _) if !value.is_empty() => format!(":{} takes no value", binding.name),
+        (Some(binding), _) if works(binding) => return perform(app, binding.action, now),
+        (_, Some(Command { name, example, .. })) => format!(":{name} needs a value, for example :{name} {example}"),
+        (Some(binding), None) => format!(":{} does nothing here", binding.name),
+        (None, None) => unknown(name),
+    };
+    app.say(now, reason);
+    Vec::new()
+}
+
+/// No command is called so; another one may be meant.
+fn unknown(name: &str) -> String {
+    let names = COMMANDS.iter().flat_map(|command| std::iter::once(command.name).chain(command.short.iter().copied()));
+    match nearest(name, names.chain(BINDINGS.iter().map(|binding| binding.name))) {
+        Some(known) => format!("no command is called {name:?}: did you mean :{known}? (:? lists them)"),
+        None => format!("no command is called {name:?}: :? lists them"),
     }
 }
 
-fn with_argument(app: &mut App, name: &str, argument: &str, now: Instant) -> Result<Vec<Effect>, String> {
+/// Runs the command of this name, not of a shorter one.
+fn with_value(app: &mut App, name: &str, value: &str, now: Instant) -> Result<Vec<Effect>, String> {
     match name {
         "filter" => {
-            set_filter(app, argument);
-            return app.prompts.take_error().map_or(Ok(Vec::new()), Err);
+            set_filter(app, value).map_err(|error| error.to_string())?;
         }
-        "ns" => {
-            let all = matches!(argument, "" | "*" | "all");
-            let names = argument.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+        "namespace" => {
+            let all = matches!(value, "" | "*" | "all");
+            let names = value.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
             app.question.set_namespaces(if all { Vec::new() } else { names.collect() });
             app.refresh(true);
         }
-        "ctx" => return context_named(app, argument),
-        "group" => {
-            let by: GroupBy = parse(argument)?;
+        "export" => return Ok(write_to(app, value)),
+        "context" => return context_named(app, value),
+        "group-by" => {
+            let by: GroupBy = parse(value)?;
             app.lists.group(by);
             app.refresh(false);
         }
-        "sort" => {
-            let sort: Sort = parse(argument)?;
+        "sort-by" => {
+            let sort: Sort = parse(value)?;
             sort_by(app, sort);
         }
         "limit" => {
-            app.question.set_limit(argument.parse().map_err(|_| format!("{argument:?} is not a number of rows"))?);
+            app.question.set_limit(value.parse().map_err(|_| format!("{value:?} is not a number of rows"))?);
             app.refresh(false);
         }
-        "span" => {
-            app.question.set_window(duration(argument)?);
-            app.refresh(false);
+        "window" => {
+            let window = duration(value)?;
+            // As --window: of khan leaks it is that of the rule.
+            if app.lists.tab() == Tab::Leaks {
+                judge(app, LeakRule { window, ..*app.question.rule() });
+            } else {
+                app.question.set_window(window);
+                app.refresh(false);
+            }
         }
         "interval" => {
-            let interval = duration(argument)?;
+            let interval = duration(value)?;
             app.settings.set_interval(interval);
             return Ok(vec![Effect::Interval(interval)]);
         }
-        "at" => go_to(app, argument)?,
-        "since" => return Ok(look_over(app, duration(argument)?, now)),
+        "at" => go_to(app, value)?,
+        "since" => return Ok(look_over(app, duration(value)?, now)),
         "theme" => {
             let names = || Theme::ALL.map(Theme::as_str).join(", ");
-            let theme = Theme::from_name(argument);
-            app.settings.wear(theme.ok_or_else(|| format!("no theme is called {argument:?}: {}", names()))?);
+            let theme = Theme::from_name(value);
+            app.settings.wear(theme.ok_or_else(|| format!("no theme is called {value:?}: {}", names()))?);
         }
         _ => {
-            let names: Vec<_> = argument.split(',').map(|name| name.trim().to_owned()).collect();
+            let names: Vec<_> = value.split(',').map(|name| name.trim().to_owned()).collect();
             app.settings.choose_columns(Choice::only(&names).map_err(|error| error.to_string())?);
         }
     }
@@ -150,37 +144,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| format!("{text:?} is no time; write for example 30s, 5m, 1h30m"))
 }
 
-/// A command's name, completed as far as it is certain; `None` where there is nothing to complete.
-pub(super) fn complete(head: &str) -> Option<String> {
-    if head.contains(' ') {
-        return None;
-    }
-    let names = COMMANDS.iter().map(|(name, _)| *name).chain(BINDINGS.iter().map(|binding| binding.name));
-    let mut fitting: Vec<_> = names.filter(|name| name.starts_with(head)).collect();
-    fitting.sort_unstable();
-    fitting.dedup();
-    let first = fitting.first()?;
-    let common = (0..=first.len()).rev().find(|end| fitting.iter().all(|name| name.starts_with(&first[..*end])));
-    let mut completed = first[..common.unwrap_or(0)].to_owned();
-    let known = |name: &str| BINDINGS.iter().any(|binding| binding.name == name);
-    if fitting.len() == 1 && COMMANDS.iter().any(|(name, _)| *name == completed) && !known(&completed) {
-        completed.push(' ');
-    }
-    Some(completed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_complete_as_far_as_they_are_certain() {
-        assert_eq!(complete("colu").as_deref(), Some("columns"));
-        assert_eq!(complete("fil").as_deref(), Some("filter"));
-        assert_eq!(complete("interv").as_deref(), Some("interval "));
-        assert_eq!(complete("bas").as_deref(), Some("baseline"));
-        assert_eq!(complete("zz"), None);
-        assert_eq!(complete("filter s"), None);
+    fn a_misspelt_command_is_answered_with_the_nearest() {
+        assert_eq!(unknown("colums"), "no command is called \"colums\": did you mean :columns? (:? lists them)");
+        assert_eq!(unknown("xyzzy"), "no command is called \"xyzzy\": :? lists them");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use khan_api::Kind;
 
-use crate::model::filter::RowTerm;
+use crate::model::filter::{RowTerm, Subject};
 use crate::model::{Grain, GroupBy, Query, Selector};
 
 /// Labels of one end in addition to its type.
@@ -112,7 +112,7 @@ impl LabelSet {
         if query.labels.is_some() {
             labels = labels.and(Self::both(Detail { ns: true, name: true, ..Detail::default() }));
         }
-        for term in query.filter.rows.iter().map(|row| &row.term) {
+        for (term, _) in query.filter.row_terms() {
             let of = |selectors: &[Selector]| {
                 selectors.iter().map(Detail::for_selector).fold(Detail::default(), Detail::and)
             };
@@ -123,10 +123,27 @@ impl LabelSet {
                 RowTerm::Port(_) => Self { port: true, ..Self::default() },
                 RowTerm::Protocol(_) => Self { transport: true, ..Self::default() },
                 RowTerm::Member(group, _) => Self::of_group(*group),
+                RowTerm::Like(subject, _) => Self::for_subject(*subject),
                 RowTerm::State(_) | RowTerm::Node(_) | RowTerm::Ghost => Self::default(),
             });
         }
         labels
+    }
+
+    /// What a regular expression is compared with.
+    fn for_subject(subject: Subject) -> Self {
+        let all = Detail::ALL;
+        match subject {
+            Subject::Src => Self { src: all, ..Self::default() },
+            Subject::Dst => Self { dst: all, ..Self::default() },
+            Subject::Any => Self::both(all),
+            Subject::Namespace => Self::both(Detail { ns: true, ..Detail::default() }),
+            Subject::App => Self::both(Detail { ip: false, ..all }),
+            Subject::Pod | Subject::Service => Self::both(Detail { name: true, ..Detail::default() }),
+            Subject::Workload => Self::both(Detail { workload: true, ..Detail::default() }),
+            Subject::Address => Self::both(Detail { ip: true, ..Detail::default() }),
+            Subject::Node => Self::default(),
+        }
     }
 
     fn of_group(group: GroupBy) -> Self {

@@ -69,6 +69,17 @@ fn filters_count_what_they_let_through() {
         ("port:400-500", vec!["external edge/ingress 3"]),
         ("1.0.0.0/16", vec!["external edge/ingress 2"]),
         ("delta>0", vec![]),
+        ("dst:db or src:cart", vec!["shop/cart data/redis 30", "shop/web data/db 10"]),
+        ("(src:cart or src:web) -dst:db", vec!["shop/cart data/redis 30", "shop/web data/redis 5"]),
+        ("state:time_wait or src:cart", vec!["shop/cart data/redis 30", "shop/web data/redis 2"]),
+        ("-(dst:redis or dst:db or dst:edge/*)", vec!["?10.40.7.19 pay/ledger 7"]),
+        ("conns>20 or conns<4", vec!["shop/cart data/redis 30", "external edge/ingress 3"]),
+        ("src~^ca", vec!["shop/cart data/redis 30"]),
+        ("src~^shop/w dst~s$", vec!["shop/web data/redis 5"]),
+        ("ns~^(pay|edge)$", vec!["?10.40.7.19 pay/ledger 7", "external edge/ingress 3"]),
+        ("ip~^10[.]40[.]", vec!["?10.40.7.19 pay/ledger 7"]),
+        ("svc~. app!~^web$", vec!["shop/cart data/redis 30"]),
+        ("app~^data/redis$ node~^n1$ src!~art", vec!["shop/web data/redis 5"]),
     ] {
         let projection = ask(&Query { filter: text.parse().unwrap(), ..Query::default() });
         assert_eq!(lines(&projection), expected, "{text}");

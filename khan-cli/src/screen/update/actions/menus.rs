@@ -4,8 +4,11 @@ use crate::model::Sort;
 use crate::screen::columns::Column;
 use crate::screen::menu::{EXPORTS, MenuKind};
 use crate::screen::msg::Effect;
+use crate::screen::prompt::Purpose;
 use crate::screen::state::App;
-use crate::screen::update::copy_export;
+use crate::screen::update::export::file_name;
+
+use crate::screen::update::line::begin;
 
 use super::rows::sort_by;
 
@@ -38,7 +41,8 @@ pub(super) fn choose(app: &mut App, close: bool) -> Vec<Effect> {
         }
         MenuKind::Export => {
             if let Some((form, _)) = EXPORTS.iter().find(|(form, _)| *form == entry.name) {
-                return copy_export::export(app, form);
+                let name = file_name(app, form);
+                begin(app, Purpose::Export, &name);
             }
         }
     }

@@ -57,7 +57,8 @@ pub(super) fn back(app: &mut App) -> Vec<Effect> {
         return if waiting { vec![Effect::Cancel] } else { Vec::new() };
     }
     if !app.question.filter_text().is_empty() {
-        set_filter(app, "");
+        // An empty one can be read.
+        let _ = set_filter(app, "");
     } else if app.lists.cursor().key.is_some() {
         app.lists.release();
     }

@@ -1,20 +1,17 @@
-//! What can be taken away from the screen: a row on the clipboard, the list in a file.
+//! What can be taken away from the screen on the clipboard.
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
 use khan_api::text::printable_lines;
 
-use crate::model::{NodeStatus, Projection, Row};
-use crate::output::{self, Format, Layout};
-use crate::report::{Report, connections, leaks, nodes};
+use crate::model::{NodeStatus, Row};
 
 use crate::screen::items::{Item, What};
 use crate::screen::msg::Effect;
 use crate::screen::reader::{Line, Text};
 use crate::screen::state::App;
 use crate::screen::state::drill::{Drill, Sample, title};
-use crate::screen::tab::Tab;
 use crate::screen::{format, text};
 
 /// Puts the text that is open, or the row under the cursor, on the clipboard.
@@ -73,45 +70,6 @@ fn line(row: &Row) -> String {
         let _ = write!(line, "  {}", flag.as_str());
     }
     line
-}
-
-/// Writes what is shown into a file, as the commands print it.
-pub(super) fn export(app: &App, form: &'static str) -> Vec<Effect> {
-    let format = match form {
-        "csv" => Format::Csv,
-        "json" => Format::Json,
-        _ => Format::Markdown,
-    };
-    let mut text = Vec::new();
-    // Writing into memory does not fail, and reports are UTF-8.
-    let written = output::write(&report(app), &Layout { format, ..Layout::default() }, &mut text);
-    match written.map(|()| String::from_utf8(text)) {
-        Ok(Ok(text)) => vec![Effect::Write(form, text)],
-        _ => Vec::new(),
-    }
-}
-
-/// What is shown as a report: the list of the innermost opened row, else the view's.
-fn report(app: &App) -> Report {
-    let view = app.data.view();
-    if let Some(drill) = app.drills.last() {
-        let pane = drill.pane.min(drill.panes.len().saturating_sub(1));
-        return match drill.panes.get(pane) {
-            Some((_, rows)) => connections::report(view, &drill.pane_query(pane), rows),
-            None => connections::report(view, &drill.query, &drill.whole),
-        };
-    }
-    let (question, answers) = (&app.question, &app.answers);
-    match app.lists.tab() {
-        Tab::Leaks => leaks::report(answers.report(), &question.leak_query(), question.rule(), view.gaps()),
-        Tab::Agents => nodes::report(view, app.data.clock()),
-        Tab::Nodes => connections::report(view, &app.query(), answers.projection()),
-        _ => {
-            let row = |item: &Item| if let What::Child(..) = item.what { None } else { app.row(item).cloned() };
-            let rows = answers.items().iter().filter_map(row).collect();
-            connections::report(view, &app.query(), &Projection { rows, ..answers.projection().clone() })
-        }
-    }
 }
 
 /// The row to go on with elsewhere: the opened one, or the one under the cursor, or the first.
