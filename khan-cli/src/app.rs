@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command};
-use crate::commands::{agents, completion, config, conns, diff, doctor, leaks, replay, top, version, who};
+use crate::commands::{agents, completion, config, conns, diff, doctor, leaks, problems, replay, top, version, who};
 use crate::logging;
 use crate::output::table::clean;
 use khan_serve::exit::{Failure, INTERRUPTED, TERMINATED};
@@ -25,6 +25,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let work = async {
         let code = match &cli.command {
             Command::Top(args) => top::printed(&cli, args).await,
+            Command::Problems(args) => problems::run(&cli, args).await,
             Command::Leaks(args) => leaks::run(&cli, args).await,
             Command::Diff(args) => Box::pin(diff::run(&cli, args)).await,
             Command::Replay(args) => done(replay::run(&cli, args)),

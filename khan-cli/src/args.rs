@@ -6,6 +6,7 @@ pub(crate) mod output_args;
 pub(crate) mod prom_args;
 pub(crate) mod query_args;
 pub(crate) mod diff_args;
+pub(crate) mod problem_args;
 pub(crate) mod shell;
 pub(crate) mod source_args;
 
@@ -23,6 +24,7 @@ use crate::config::{self, ConfigError};
 use diff_args::DiffArgs;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
+use problem_args::ProblemsArgs;
 use prom_args::PromArgs;
 use query_args::{LeakArgs, QueryArgs};
 use shell::Shell;
@@ -41,6 +43,7 @@ use source_args::SourceArgs;
         khan top --source local                   this host alone, without a cluster\n  \
         khan top app/checkout -n shop             one app, either end\n  \
         khan top --once -o json --agent http://10.0.0.7:14718\n  \
+        khan problems                             what is wrong, why, and what to do next\n  \
         khan leaks --window 15m --exit-code       for cron: exit code 5 on a leak\n  \
         khan diff --against 1d                    what is new since yesterday? (needs Prometheus)\n  \
         khan who 10.40.7.19                       whose address, and who talks to it?\n\n\
@@ -49,7 +52,7 @@ use source_args::SourceArgs;
         1    failed\n  \
         3    with --strict: a part of the data is missing or old\n  \
         4    nothing that could be asked answers\n  \
-        5    --exit-code: leaks finds a likely leak, diff a difference\n  \
+        5    --exit-code: problems or leaks has found something, diff a difference\n  \
         64   wrong flag, variable or configuration file\n  \
         130  interrupted\n  \
         143  terminated"
@@ -127,8 +130,8 @@ fn unread(named: Option<&Path>, cli: &Cli) -> Option<String> {
 fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
     let (name, _) = matches.subcommand()?;
     let typed = |flag| is_typed(matches, flag);
-    if typed("watch") && !matches!(name, "top" | "agents") {
-        return Some(format!("--watch: khan {name} prints once; khan top and khan agents can watch"));
+    if typed("watch") && !matches!(name, "top" | "problems" | "agents") {
+        return Some(format!("--watch: khan {name} prints once; khan top, khan problems and khan agents can watch"));
     }
     if typed("count") && !cli.output.watch {
         return Some("--count says how many times --watch prints: give --watch too".to_owned());
@@ -138,8 +141,9 @@ fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
             return Some(format!("{name} bounds a recording: give --record FILE too"));
         }
     }
-    (typed("columns") && !matches!(name, "top" | "leaks" | "diff" | "replay" | "conns" | "agents" | "doctor"))
-        .then(|| format!("--columns: khan {name} prints no table"))
+    (typed("columns")
+        && !matches!(name, "top" | "problems" | "leaks" | "diff" | "replay" | "conns" | "agents" | "doctor"))
+    .then(|| format!("--columns: khan {name} prints no table"))
 }
 
 /// Changes every argument of a command and of those below it.
@@ -182,6 +186,17 @@ pub enum Command {
         Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
         halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
     Top(TopArgs),
+    /// List what is wrong, worst first, with the evidence and what to do next
+    #[command(after_help = "Examples:\n  \
+        khan problems                             what agents see now\n  \
+        khan problems ns/shop --kind stalled -w   again and again\n  \
+        khan problems --exit-code -q              for cron: exit code 5 on a problem\n  \
+        khan problems -o wide                     with evidence and what to do next\n\n\
+        Kinds: unanswered (tries without an answer), stalled (data without an acknowledgement), table (a connection tracking \
+        table that is nearly full, or drops), blind (an agent that is away or does not see everything), leak (connections that \
+        keep growing, see khan leaks), churn (connections opened and closed all the time). A kind that the source cannot \
+        tell is listed on stderr as not known from here.")]
+    Problems(ProblemsArgs),
     /// List rows that look like leaks, and why
     #[command(after_help = "Examples:\n  \
         khan leaks --prometheus-url http://prometheus:9090   at once, from the past\n  \

@@ -11,6 +11,7 @@
 #![deny(clippy::print_stderr, reason = "it panics when nobody reads; use khan_serve::stderr")]
 
 mod duration;
+mod shell;
 mod size;
 mod nearest;
 mod private_file;

@@ -7,7 +7,8 @@
 //! merge(source, Vec<NodeInput>) -> View                       every connection once; cheap: tables are shared
 //! History::push(Arc<View>), History::track(&Query)            one sample per settled, distinct view
 //! project(&View, &Query, &History) -> Projection              what to draw, copy, export; rows named by RowKey
-//! leaks(&View, &Query, &History, &LeakRule) -> LeakReport     the leak screen
+//! leaks(&View, &Query, &History, &LeakRule) -> LeakReport     what keeps growing
+//! Problems::of(&Scene) -> Problems                            what is wrong, worst first
 //! ```
 //!
 //! - A [`View`] is immutable and comes through `tokio::sync::watch` ([`crate::feed`]). [`View::id`] changes exactly when
@@ -43,6 +44,7 @@ pub mod names;
 pub(crate) mod groups;
 pub mod history;
 pub mod leak;
+pub mod problems;
 pub mod diff;
 
 #[cfg(test)]
@@ -60,6 +62,7 @@ pub use label_selection::LabelSelection;
 pub use leak::{LeakReport, Verdict, leaks};
 pub use merge::{NodeInput, merge};
 pub use node::{NodeState, NodeStatus};
+pub use problems::{Problem, ProblemKind, Problems, Severity};
 pub use query::{Query, Sort, SortBy};
 pub use selector::Selector;
 pub use state::{State, StateCounts};

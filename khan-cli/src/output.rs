@@ -6,7 +6,6 @@
 pub(crate) mod table;
 pub(crate) mod custom;
 pub(crate) mod delimited;
-pub(crate) mod shell;
 
 use std::io::{self, Write};
 use std::str::FromStr;

@@ -6,6 +6,7 @@
 //! ```text
 //! connections  rows of a projection        (khan top, the lists and exports of the screen)
 //! leaks        suspects of the leak rule   (khan leaks)
+//! problems     what is wrong                 (khan problems)
 //! diff         rows of two views           (khan diff)
 //! recordings   what is in them             (khan replay)
 //! nodes        nodes and their agents      (khan agents)
@@ -18,6 +19,7 @@ pub(crate) mod item;
 pub(crate) mod scope;
 pub(crate) mod connections;
 pub(crate) mod leaks;
+pub(crate) mod problems;
 pub(crate) mod diff;
 pub(crate) mod recordings;
 pub(crate) mod nodes;
@@ -57,6 +59,7 @@ pub(crate) struct Line {
 /// The name of every column that any report has.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     let connections = connections::COLUMNS.iter().map(|column| column.head.name);
-    let others = [leaks::names(), diff::names(), recordings::names(), nodes::names(), single::names()];
+    let others =
+        [leaks::names(), problems::names(), diff::names(), recordings::names(), nodes::names(), single::names()];
     connections.chain(others.into_iter().flatten())
 }

@@ -103,7 +103,8 @@ pub struct LeakArgs {
     pub leak_idle: f64,
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// A share, 0 to 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "not a number from 0 to 1".to_owned())?;
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not within 0 to 1".to_owned()) }
 }

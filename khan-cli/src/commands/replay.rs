@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::printer::Printer;
 use crate::args::{Cli, ReplayArgs};
-use crate::output::shell::quote;
 use crate::report::recordings::{Recorded, report};
+use crate::shell::quote;
 use crate::sources::recording::{is_recording, survey};
 use khan_serve::exit::Failure;
 

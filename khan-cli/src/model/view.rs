@@ -139,6 +139,8 @@ pub struct RowRef<'view> {
     pub states: &'view [(State, u32)],
     /// What else is known of some of them.
     pub details: &'view [(Detail, u32)],
+    /// The time in which what [ended](super::table::detail::Detail::Ended) did so, in milliseconds; 0 when that is not known.
+    pub window_millis: u64,
     /// Whether the node's data is old.
     pub stale: bool,
 }
@@ -153,6 +155,8 @@ impl View {
     /// `unknown` on one of the nodes that have this pair of addresses.
     pub fn rows(&self) -> impl Iterator<Item = RowRef<'_>> {
         self.parts.iter().flat_map(move |part| {
+            let window = self.nodes.get(part.node as usize).and_then(NodeStatus::window);
+            let window_millis = window.map_or(0, |window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX));
             (0..).zip(part.table.rows()).filter_map(move |(number, row)| {
                 let src = part.endpoints[row.src as usize];
                 let counts = match row.side {
@@ -169,6 +173,7 @@ impl View {
                     row,
                     states: part.table.states(row),
                     details: part.table.details(row),
+                    window_millis,
                     stale: part.stale,
                 })
             })

@@ -15,6 +15,7 @@ mod node;
 mod node_port;
 mod output;
 mod partial;
+mod problems;
 mod prometheus;
 mod who;
 

@@ -7,8 +7,21 @@ use std::process::{Command, Stdio};
 
 use crate::khan::{agent, khan, ok, two_nodes};
 
-const COMMANDS: [&str; 12] =
-    ["top", "leaks", "diff", "replay", "conns", "who", "agents", "doctor", "config", "completion", "man", "version"];
+const COMMANDS: [&str; 13] = [
+    "top",
+    "problems",
+    "leaks",
+    "diff",
+    "replay",
+    "conns",
+    "who",
+    "agents",
+    "doctor",
+    "config",
+    "completion",
+    "man",
+    "version",
+];
 
 async fn printed(arguments: &[&str]) -> String {
     let ended = khan(arguments).run().await;

@@ -1,6 +1,6 @@
 //! The numbers of a group, and how a row of a table contributes to them.
 
-use khan_api::TcpState;
+use khan_api::{Lifecycle, TcpState};
 
 use crate::model::state::{State, StateCounts, UNTOLD};
 use crate::model::table::detail::Details;
@@ -21,6 +21,14 @@ pub struct Sum {
     pub client_unclosed: u64,
     /// Half-closed, the server has yet to close.
     pub server_unclosed: u64,
+    /// Established, and nobody acknowledges their data.
+    pub stalled: u64,
+    /// Nobody has answered.
+    pub unanswered: u64,
+    /// Ended since the snapshot before, where that is known.
+    pub ended: u64,
+    /// Of those, how many a second, in thousandths.
+    pub ended_rate: u64,
     /// Connections that outlived the owner of an address.
     pub ghosts: u64,
     /// Connections from nodes whose data is old.
@@ -33,6 +41,14 @@ impl Sum {
         self.client_unclosed + self.server_unclosed
     }
 
+    /// Connections that are or may still be used: neither being opened nor closed.
+    pub fn open(&self) -> u64 {
+        State::all_known()
+            .filter(|state| state.lifecycle() == Lifecycle::Open)
+            .map(|state| self.states.get(state))
+            .sum()
+    }
+
     /// Adds `other`.
     pub fn merge(&mut self, other: &Self) {
         self.connections += other.connections;
@@ -43,6 +59,10 @@ impl Sum {
         self.idle_connections += other.idle_connections;
         self.client_unclosed += other.client_unclosed;
         self.server_unclosed += other.server_unclosed;
+        self.stalled += other.stalled;
+        self.unanswered += other.unanswered;
+        self.ended += other.ended;
+        self.ended_rate += other.ended_rate;
         self.ghosts += other.ghosts;
         self.stale += other.stale;
     }
@@ -65,6 +85,11 @@ pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
     sum.idle_connections = u64::from(details.idle);
     sum.client_unclosed = u64::from(details.client_unclosed);
     sum.server_unclosed = u64::from(details.server_unclosed);
+    sum.stalled = u64::from(details.stalled);
+    sum.unanswered = u64::from(details.unanswered);
+    if let Some(rate) = (u64::from(details.ended) * 1_000_000).checked_div(row.window_millis) {
+        (sum.ended, sum.ended_rate) = (u64::from(details.ended), rate);
+    }
     sum
 }
 
@@ -80,7 +105,13 @@ pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous
     let untold = state == UNTOLD && states.told() == 0;
     if !untold && state != State::Tcp(TcpState::Established) {
         sum.idle = [0; 5];
-        sum.idle_connections = 0;
+        (sum.idle_connections, sum.stalled) = (0, 0);
+    }
+    if !untold && state.lifecycle() != Lifecycle::Opening {
+        sum.unanswered = 0;
+    }
+    if !untold && state != State::Tcp(TcpState::TimeWait) {
+        (sum.ended, sum.ended_rate) = (0, 0);
     }
     if state != State::Tcp(TcpState::CloseWait) {
         (sum.client_unclosed, sum.server_unclosed) = (0, 0);

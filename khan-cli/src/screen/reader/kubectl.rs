@@ -4,7 +4,7 @@ use khan_api::{Kind, OwnerRef};
 
 use super::Text;
 use crate::model::{GroupEnd, Row};
-use crate::output::shell::quote;
+use crate::shell::quote;
 
 /// Commands about both ends of `row` and its node; without a row about every pod.
 pub(crate) fn kubectl(row: Option<&Row>) -> Text {

@@ -1,0 +1,78 @@
+//! What is wrong: in, views; out, problems, worst first, each a sentence with its evidence and what to do next.
+//!
+//! One file a kind. A kind is a pure function of a view, of what views before it said, and of its thresholds. A cause is
+//! reported once, and what the source cannot tell is [listed](Problems::unknown) and never taken for absent.
+
+mod kind;
+mod rules;
+mod problem;
+mod memory;
+mod scene;
+mod pairs;
+
+mod unanswered;
+mod stalled;
+mod table;
+mod blind;
+mod leak;
+mod churn;
+
+pub use kind::{ProblemKind, Severity};
+pub use memory::Memory;
+pub use problem::Problem;
+pub use rules::Rules;
+pub use scene::Scene;
+
+/// What is wrong, and what cannot be known.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    /// Worst first.
+    pub list: Vec<Problem>,
+    /// Kinds that this source does not tell, or not yet, each with the reason.
+    pub unknown: Vec<(ProblemKind, String)>,
+}
+
+impl Problems {
+    /// Everything that is wrong in a scene.
+    pub fn of(scene: &Scene<'_>) -> Self {
+        let mut problems = Self::default();
+        for kind in ProblemKind::ALL {
+            let found = match kind {
+                ProblemKind::Unanswered => unanswered::find(scene),
+                ProblemKind::Stalled => stalled::find(scene),
+                ProblemKind::Table => table::find(scene),
+                ProblemKind::Blind => Ok(blind::find(scene)),
+                ProblemKind::Leak => leak::find(scene),
+                ProblemKind::Churn => churn::find(scene),
+            };
+            match found {
+                Ok(found) => problems.list.extend(found),
+                Err(reason) => problems.unknown.push((kind, reason)),
+            }
+        }
+        for problem in &mut problems.list {
+            problem.since = problem.since.or_else(|| scene.memory.since(problem.key));
+        }
+        problems.list.sort_by(|a, b| {
+            let rank = |problem: &Problem| (problem.severity, problem.kind, std::cmp::Reverse(problem.size));
+            rank(a).cmp(&rank(b)).then_with(|| a.sentence.cmp(&b.sentence))
+        });
+        problems
+    }
+
+    /// How many are more than something to watch.
+    pub fn alarming(&self) -> usize {
+        self.list.iter().filter(|problem| problem.severity < Severity::Watch).count()
+    }
+
+    /// Leaves only these kinds; all of them when none is named.
+    pub fn keep(&mut self, kinds: &[ProblemKind]) {
+        if !kinds.is_empty() {
+            self.list.retain(|problem| kinds.contains(&problem.kind));
+            self.unknown.retain(|(kind, _)| kinds.contains(kind));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What earlier views said: how full tables were, what the kernels had dropped, and when a problem was first seen.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use khan_api::Timestamp;
+
+use super::problem::Problem;
+use crate::model::view::View;
+
+/// Views of a node's table that are remembered.
+const KEPT: usize = 256;
+/// Over which time a table's growth is measured, and for how long a drop counts as present.
+const WINDOW: Duration = Duration::from_mins(5);
+
+/// What earlier views said.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    tables: HashMap<String, VecDeque<Sample>>,
+    first: HashMap<u128, Timestamp>,
+}
+
+/// A node's table at one moment.
+#[derive(Clone, Debug)]
+struct Sample {
+    at: Timestamp,
+    boot: String,
+    entries: u64,
+    dropped: [u64; 2],
+}
+
+/// Counters of packets and entries that a full table costs.
+const DROPS: [&str; 2] = ["drop", "early_drop"];
+
+impl Memory {
+    /// Takes what a view says of tables.
+    pub fn push(&mut self, view: &View) {
+        self.tables.retain(|name, _| view.nodes.iter().any(|node| node.node == *name));
+        for node in &view.nodes {
+            let (Some(table), Some(at)) = (&node.table, node.taken) else { continue };
+            let ring = self.tables.entry(node.node.clone()).or_default();
+            if ring.back().is_some_and(|last| last.boot != node.boot_id) {
+                ring.clear();
+            }
+            if ring.back().is_none_or(|last| last.at < at) {
+                let dropped =
+                    DROPS.map(|name| table.stat.iter().find(|(known, _)| *known == name).map_or(0, |(_, n)| *n));
+                ring.push_back(Sample { at, boot: node.boot_id.clone(), entries: table.entries, dropped });
+            }
+            if ring.len() > KEPT {
+                ring.pop_front();
+            }
+        }
+    }
+
+    /// Remembers when each problem was first seen, at `now`, and forgets those that are gone.
+    pub fn note(&mut self, problems: &[Problem], now: Timestamp) {
+        self.first.retain(|key, _| problems.iter().any(|problem| problem.key == *key));
+        for problem in problems {
+            self.first.entry(problem.key).or_insert(now);
+        }
+    }
+
+    /// When a problem was first seen.
+    pub(super) fn since(&self, key: u128) -> Option<Timestamp> {
+        self.first.get(&key).copied()
+    }
+
+    /// The oldest and the newest sample of a node's table within five minutes.
+    fn ends(&self, node: &str) -> Option<(&Sample, &Sample)> {
+        let ring = self.tables.get(node)?;
+        let newest = ring.back()?;
+        let oldest = ring.iter().find(|sample| newest.at.since(sample.at) <= WINDOW)?;
+        Some((oldest, newest))
+    }
+
+    /// Until the table of `node` is full, at the rate of the last five minutes; `None` when it does not grow.
+    pub(super) fn time_to_full(&self, node: &str, limit: u64) -> Option<Duration> {
+        let (then, now) = self.ends(node)?;
+        let (grown, over) = (now.entries.checked_sub(then.entries)?, now.at.since(then.at));
+        if grown == 0 || over.is_zero() {
+            return None;
+        }
+        let seconds = limit.saturating_sub(now.entries) as f64 * over.as_secs_f64() / grown as f64;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// Packets dropped and entries given up by the table of `node` in the last five minutes, and how long that was; `None` while
+    /// there is but one view.
+    pub(super) fn dropped(&self, node: &str) -> Option<([u64; 2], Duration)> {
+        let (then, now) = self.ends(node)?;
+        let over = now.at.since(then.at);
+        let dropped = [0, 1].map(|of: usize| now.dropped[of].saturating_sub(then.dropped[of]));
+        (!over.is_zero()).then_some((dropped, over))
+    }
+}

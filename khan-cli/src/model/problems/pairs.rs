@@ -1,0 +1,184 @@
+//! Connections from one app to one destination and port: what kinds that judge pairs have in common.
+
+use std::collections::{BTreeSet, HashMap};
+
+use khan_api::{Kind, OwnerRef, Protocol};
+
+use super::scene::Scene;
+use crate::model::endpoint::Endpoint;
+use crate::model::group_by::{GroupBy, RowKey};
+use crate::model::group_end::{Grain, GroupEnd};
+use crate::model::groups::{Keyer, Row, Sum, project, select};
+use crate::model::history::History;
+use crate::model::query::{Query, Sort, SortBy};
+use crate::shell::quote;
+
+/// Pods, or nodes, that a sentence names.
+const NAMED: usize = 3;
+
+/// One pair of apps.
+#[derive(Debug)]
+pub(super) struct Pair {
+    /// Both ends, the port, and the numbers of all its connections.
+    pub(super) row: Row,
+    /// Source pods with connections of interest, most first.
+    pub(super) pods: Vec<(GroupEnd, u64)>,
+    /// Source pods of the app in this view.
+    pub(super) known_pods: usize,
+    /// Nodes that see connections of interest.
+    pub(super) nodes: Vec<String>,
+}
+
+/// Who of a pair has connections of interest, and whose tables hold them.
+#[derive(Default)]
+struct Part {
+    pods: HashMap<RowKey, (GroupEnd, u64)>,
+    nodes: BTreeSet<u32>,
+}
+
+/// Pairs with connections of interest, which `interest` counts.
+pub(super) fn pairs(scene: &Scene<'_>, interest: fn(&Sum) -> u64) -> Vec<Pair> {
+    let by = GroupBy { protocol: true, ..GroupBy::EDGES };
+    let sort = Sort { by: SortBy::Connections, reverse: false };
+    let query = Query { group_by: by, limit: 0, fold: false, sort, keep: Vec::new(), ..scene.query.clone() };
+    let rows = project(scene.view, &query, &History::default()).rows;
+    let mut found: HashMap<RowKey, Pair> = rows
+        .into_iter()
+        .filter(|row| interest(&row.sum) > 0)
+        .map(|row| (row.key, Pair { row, pods: Vec::new(), known_pods: 0, nodes: Vec::new() }))
+        .collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let (coarse, fine) =
+        (Keyer::new(scene.view, by), Keyer::new(scene.view, GroupBy { src: Some(Grain::Name), ..GroupBy::NONE }));
+    let mut parts: HashMap<RowKey, Part> = HashMap::new();
+    select(scene.view, &query, |row, state, sum| {
+        let (key, n) = (coarse.key(row, state), interest(sum));
+        if n == 0 || !found.contains_key(&key) {
+            return;
+        }
+        let part = parts.entry(key).or_default();
+        if let Some(end) = fine.source(row) {
+            part.pods.entry(fine.key(row, None)).or_insert_with(|| (end.clone(), 0)).1 += n;
+        }
+        part.nodes.insert(row.node);
+    });
+    for (key, Part { pods, nodes }) in parts {
+        let Some(pair) = found.get_mut(&key) else { continue };
+        pair.pods = pods.into_values().collect();
+        pair.pods.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.text.cmp(&b.0.text)));
+        let names = nodes.into_iter().filter_map(|node| scene.view.nodes.get(node as usize));
+        pair.nodes = names.map(|node| node.node.clone()).collect();
+        pair.known_pods = pair.row.src.as_ref().map_or(0, |end| known_pods(&scene.view.endpoints, end));
+    }
+    found.into_values().collect()
+}
+
+/// Pods of an app that the view knows of.
+fn known_pods(endpoints: &[std::sync::Arc<Endpoint>], app: &GroupEnd) -> usize {
+    let pods = endpoints.iter().filter(|endpoint| {
+        endpoint.owner.kind == Kind::Pod
+            && !endpoint.previous
+            && endpoint.owner.ns == app.owner.ns
+            && GroupEnd::of(endpoint, Grain::App).1.text == app.text
+    });
+    pods.map(|endpoint| &endpoint.owner.name).collect::<BTreeSet<_>>().len()
+}
+
+impl Pair {
+    /// `shop/cart`
+    pub(super) fn source(&self) -> &str {
+        self.row.source()
+    }
+
+    /// `data/redis:6379`
+    pub(super) fn destination(&self) -> String {
+        match (self.row.port, self.row.protocol) {
+            (Some(port), Some(Protocol::Udp)) => format!("{}:{port}/udp", self.row.destination()),
+            (Some(port), _) => format!("{}:{port}", self.row.destination()),
+            (None, _) => self.row.destination().to_owned(),
+        }
+    }
+
+    /// Whether its clients are outside the cluster, or nobody knows where.
+    pub(super) fn is_from_outside(&self) -> bool {
+        self.row.src.as_ref().is_none_or(|end| matches!(end.owner.kind, Kind::External | Kind::Unknown))
+    }
+
+    /// `from all 3 of its pods`, where there are pods.
+    pub(super) fn which_pods(&self) -> Option<String> {
+        let pods = self.pods.iter().filter(|(end, _)| end.owner.kind == Kind::Pod).count();
+        match (pods, self.known_pods) {
+            (0, _) => None,
+            (1, 0..=1) => Some("from its one pod".to_owned()),
+            (pods, known) if pods >= known => Some(format!("from all {pods} of its pods")),
+            (pods, known) => Some(format!("from {pods} of its {known} pods")),
+        }
+    }
+
+    /// Which pods, and which nodes see it.
+    pub(super) fn where_from(&self, what: &str) -> Vec<String> {
+        let pods: Vec<_> = self.pods.iter().map(|(end, n)| format!("{} ({n})", end.text)).collect();
+        let mut evidence = Vec::new();
+        if !pods.is_empty() {
+            evidence.push(format!("{what}: {}", some(&pods)));
+        }
+        if !self.nodes.is_empty() {
+            evidence.push(format!("seen on {}", some(&self.nodes)));
+        }
+        evidence
+    }
+
+    /// Both ends' names.
+    pub(super) fn owners(&self) -> Vec<String> {
+        [self.source(), self.row.destination()].into_iter().filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// `khan COMMAND` about the pair, with these flags besides.
+    pub(super) fn khan(&self, command: &str, flags: &str) -> String {
+        let mut line = format!("khan {command}");
+        for (flag, end) in [("--from", &self.row.src), ("--to", &self.row.dst)] {
+            if let Some(selector) = end.as_ref().and_then(selector) {
+                line = format!("{line} {flag} {}", quote(&selector));
+            }
+        }
+        if let Some(port) = self.row.port {
+            line = format!("{line} --port {port}");
+        }
+        if flags.is_empty() { line } else { format!("{line} {flags}") }
+    }
+}
+
+/// A selector for exactly this end; `None` where there is no name for it.
+pub(super) fn selector(end: &GroupEnd) -> Option<String> {
+    let OwnerRef { kind, ns, app, name, .. } = end.owner.as_deref();
+    match (kind, end.ip) {
+        (Kind::Pod | Kind::Service, _) if !ns.is_empty() && !app.is_empty() => Some(format!("app/{ns}/{app}")),
+        (Kind::Node, _) if !name.is_empty() => Some(format!("node/{name}")),
+        (_, Some(ip)) => Some(format!("ip/{ip}")),
+        _ => None,
+    }
+}
+
+/// The first few of a list, and how many more there are.
+pub(super) fn some(list: &[String]) -> String {
+    match list.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{} and {more} more", list[..NAMED].join(", ")),
+        _ => list.join(", "),
+    }
+}
+
+/// Why nothing is known of what agents find by comparing their scans; `None` when something is.
+pub(super) fn uncompared(scene: &Scene<'_>) -> Option<String> {
+    use crate::model::view::SourceKind;
+    let known = scene.view.nodes.iter().any(|node| node.counted && node.since.is_some());
+    let reason = match scene.view.source.kind {
+        _ if known => return None,
+        SourceKind::Prometheus => "Prometheus is not asked for it",
+        SourceKind::Replay => "the recording does not hold it",
+        SourceKind::Local => "needs a second scan: --watch",
+        SourceKind::Agents => "the agents do not tell: they are older than 0.2, or have scanned only once",
+    };
+    Some(reason.to_owned())
+}

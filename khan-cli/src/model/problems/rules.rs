@@ -1,0 +1,39 @@
+//! The thresholds.
+
+use crate::model::growth::LeakRule;
+
+/// From where on something is a problem.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// Fewer stalled connections of a pair are none.
+    pub stalled: u64,
+    /// Share of a pair's connections that must be stalled when its clients are outside the cluster, where they come and go.
+    pub stalled_outside: f64,
+    /// Fewer unanswered tries of a pair are none.
+    pub unanswered: u64,
+    /// Share of a pair's UDP exchanges that must be unanswered: single datagrams get lost.
+    pub unanswered_udp: f64,
+    /// Fewer connections that end a second are no churn.
+    pub churn: u64,
+    /// Connections that last longer, in seconds on average, are none.
+    pub churn_lasts: f64,
+    /// Filled share of a table that is nearly full.
+    pub table: f64,
+    /// What keeps growing.
+    pub leak: LeakRule,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            stalled: 1,
+            stalled_outside: 0.1,
+            unanswered: 3,
+            unanswered_udp: 0.1,
+            churn: 20,
+            churn_lasts: 2.0,
+            table: 0.8,
+            leak: LeakRule::default(),
+        }
+    }
+}

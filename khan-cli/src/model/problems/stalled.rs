@@ -1,0 +1,41 @@
+//! Established connections whose data nobody acknowledges: the peer or its node is gone, or packets get lost on the way.
+
+use super::kind::{ProblemKind, Severity};
+use super::pairs::{Pair, pairs, uncompared};
+use super::problem::Problem;
+use super::scene::Scene;
+
+/// One problem per pair.
+pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
+    if let Some(reason) = uncompared(scene) {
+        return Err(reason);
+    }
+    let counts = |pair: &Pair| {
+        let (stalled, all) = (pair.row.sum.stalled, pair.row.sum.connections);
+        let enough = !pair.is_from_outside() || stalled as f64 >= all as f64 * scene.rules.stalled_outside;
+        stalled >= scene.rules.stalled && enough
+    };
+    Ok(pairs(scene, |sum| sum.stalled).iter().filter(|pair| counts(pair)).map(problem).collect())
+}
+
+fn problem(pair: &Pair) -> Problem {
+    let (stalled, all) = (pair.row.sum.stalled, pair.row.sum.connections);
+    let are = if stalled == 1 { "is" } else { "are" };
+    let sentence = format!(
+        "{stalled} of {all} connections from {} to {} {are} stalled: data is sent and nobody acknowledges it",
+        pair.source(),
+        pair.destination()
+    );
+    Problem {
+        kind: ProblemKind::Stalled,
+        severity: Severity::Critical,
+        sentence,
+        evidence: pair.where_from("stalled"),
+        since: None,
+        owners: pair.owners(),
+        nodes: pair.nodes.clone(),
+        next: vec![pair.khan("conns", "--state established")],
+        key: crate::model::hash::chain(pair.row.key.0, ProblemKind::Stalled as u128),
+        size: stalled,
+    }
+}

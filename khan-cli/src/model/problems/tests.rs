@@ -1,0 +1,268 @@
+use std::sync::Arc;
+
+use khan_api::snapshot::Row as Wire;
+use khan_api::{Protocol, Timestamp};
+
+use super::*;
+use crate::model::fixture::{Agent, Heard, START, view};
+use crate::model::{History, Query, View, leaks};
+
+/// An agent that compares its scans: the one before was ten seconds ago.
+fn agent(node: &str, seconds: i64) -> Agent {
+    let mut agent = Agent::new(node, seconds);
+    agent.snapshot.since = Some(Timestamp::from_seconds(START + seconds - 10));
+    agent
+}
+
+/// What is wrong in the last of some views.
+fn among(views: &[Arc<View>], rules: &Rules) -> Problems {
+    let query = Query { limit: 0, ..Query::default() };
+    let (mut history, mut memory) = (History::default(), Memory::default());
+    history.track(&query);
+    let mut found = Problems::default();
+    for view in views {
+        history.push(Arc::clone(view));
+        memory.push(view);
+        let leaks = leaks(view, &query, &history, &rules.leak);
+        found = Problems::of(&Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules });
+        memory.note(&found.list, view.assembled);
+    }
+    found
+}
+
+fn found(agents: &[Agent]) -> Problems {
+    among(&[view(agents)], &Rules::default())
+}
+
+/// Severity, kind and sentence of each problem.
+fn sentences(problems: &Problems) -> Vec<String> {
+    let text =
+        |problem: &Problem| format!("{} {}: {}", problem.severity.as_str(), problem.kind.as_str(), problem.sentence);
+    problems.list.iter().map(text).collect()
+}
+
+fn states(row: &mut Wire, states: &[(&str, u64)]) {
+    row.states = states.iter().map(|(name, n)| ((*name).into(), *n)).collect();
+    row.connections = states.iter().map(|(_, n)| n).sum();
+}
+
+/// `tries` SYNs of each of so many pods of a cart of three.
+fn cart_without_redis(pods: u64, tries: u64) -> Agent {
+    let agent = agent("n1", 0);
+    (0..3).fold(agent, |agent, pod| {
+        agent.row(&format!("shop/cart-{pod}:cart@n1"), "data/redis@n2", 6379, 0).but(|row| {
+            states(row, &[("SYN_SENT", if pod < pods { tries } else { 0 }), ("ESTABLISHED", 2)]);
+            row.unanswered = if pod < pods { tries } else { 0 };
+        })
+    })
+}
+
+#[test]
+fn tries_without_an_answer_are_one_problem_of_a_pair() {
+    let problems = found(&[cart_without_redis(3, 5)]);
+    assert_eq!(
+        sentences(&problems),
+        ["CRITICAL unanswered: shop/cart gets no answer from data/redis:6379: 15 tries wait, from all 3 of its pods"]
+    );
+    let problem = &problems.list[0];
+    assert_eq!(
+        problem.evidence,
+        [
+            "tries: shop/cart-0 (5), shop/cart-1 (5), shop/cart-2 (5)",
+            "seen on n1",
+            "6 other connections of this pair are open"
+        ]
+    );
+    assert_eq!(problem.next, ["khan conns --from app/shop/cart --to app/data/redis --port 6379 --state syn_sent"]);
+    assert_eq!(
+        (&problem.owners[..], &problem.nodes[..]),
+        (&["shop/cart".into(), "data/redis".into()][..], &["n1".into()][..])
+    );
+    let some = found(&[cart_without_redis(2, 5)]);
+    assert!(some.list[0].sentence.ends_with("from 2 of its 3 pods"), "{}", some.list[0].sentence);
+    assert!(found(&[cart_without_redis(1, 2)]).list.is_empty(), "two tries are bad luck");
+}
+
+#[test]
+fn single_datagrams_get_lost() {
+    let questions = |lost: u64, answered: u64| {
+        agent("n1", 0).row("shop/cart@n1", "kube-system/dns@n2", 53, 0).but(|row| {
+            row.protocol = Protocol::Udp;
+            states(row, &[("UNREPLIED", lost), ("REPLIED", answered)]);
+            row.unanswered = lost;
+        })
+    };
+    assert!(found(&[questions(5, 995)]).list.is_empty());
+    assert_eq!(
+        sentences(&found(&[questions(100, 900)])),
+        ["CRITICAL unanswered: shop/cart gets no answer from kube-system/dns:53/udp: 100 tries wait, from its one pod"]
+    );
+}
+
+#[test]
+fn who_comes_from_outside_may_be_gone() {
+    let visitors =
+        |stalled: u64| agent("n1", 0).row("1.1.1.1", "web/front@n1", 443, 100).but(|row| row.stalled = stalled);
+    assert!(found(&[visitors(9)]).list.is_empty());
+    assert_eq!(found(&[visitors(10)]).list[0].kind, ProblemKind::Stalled);
+    let strangers = agent("n1", 0).row("1.1.1.1", "web/front@n1", 443, 50).but(|row| {
+        states(row, &[("SYN_SENT", 50)]);
+        row.unanswered = 50;
+        row.ended = 5_000;
+    });
+    assert!(found(&[strangers]).list.is_empty());
+}
+
+#[test]
+fn stalled_connections_are_a_problem_from_the_first() {
+    let agents = [
+        agent("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 40).but(|row| row.stalled = 1),
+        agent("n2", 0).row("shop/web@n1", "data/db@n2", 5432, 40).but(|row| row.stalled = 1),
+    ];
+    assert_eq!(
+        sentences(&found(&agents)),
+        ["CRITICAL stalled: 1 of 40 connections from shop/web to data/db:5432 is stalled: data is sent and nobody \
+             acknowledges it"],
+        "both nodes see it, and it counts once"
+    );
+    let rules = Rules { stalled: 2, ..Rules::default() };
+    assert!(among(&[view(&agents)], &rules).list.is_empty());
+}
+
+#[test]
+fn churn_is_many_short_connections() {
+    let churning = |ended: u64, open: u64| {
+        agent("n1", 0).row("shop/cart@n1", "data/db@n2", 5432, 0).but(|row| {
+            states(row, &[("TIME_WAIT", ended), ("ESTABLISHED", open)]);
+            row.ended = ended;
+        })
+    };
+    let problems = found(&[churning(1_499, 12)]);
+    assert_eq!(
+        sentences(&problems),
+        ["WARNING churn: shop/cart opens and closes 150 connections a second to data/db:5432 instead of keeping some"]
+    );
+    assert_eq!(problems.list[0].evidence[2], "12 are open now, so one lasts 0.1 s on average");
+    assert!(found(&[churning(190, 0)]).list.is_empty(), "19 a second");
+    assert!(found(&[churning(300, 61)]).list.is_empty(), "30 a second that last two seconds");
+}
+
+fn table(seconds: i64, entries: u64, drops: u64) -> Arc<View> {
+    let mut agent = agent("n1", seconds).row("shop/web@n1", "data/db@n2", 5432, 700).row("a/b@n1", "c/d@n2", 1, 20);
+    agent.snapshot.table.limit = 1_000;
+    agent.snapshot.table.entries = entries;
+    agent.snapshot.table.stat = [("early_drop".into(), drops)].into();
+    view(&[agent])
+}
+
+#[test]
+fn a_table_is_a_problem_before_it_is_full_and_more_so_when_it_drops() {
+    let rules = Rules::default();
+    assert!(among(&[table(0, 799, 7)], &rules).list.is_empty(), "what was dropped before anybody looked");
+    let filling = among(&[table(0, 760, 7), table(60, 820, 7)], &rules);
+    assert_eq!(
+        sentences(&filling),
+        ["WARNING table: the connection table of n1 is 82% full (820 of 1000), and full in 3m at this rate"]
+    );
+    assert_eq!(filling.list[0].evidence, ["shop/web -> data/db:5432 holds 700", "a/b -> c/d:1 holds 20"]);
+    let dropping = among(&[table(0, 995, 7), table(60, 990, 107)], &rules);
+    assert_eq!(
+        sentences(&dropping),
+        ["CRITICAL table: the connection table of n1 is 99% full (990 of 1000) and drops connections: 100 in 1m"]
+    );
+    assert_eq!(dropping.list[0].evidence.last().unwrap(), "100 entries were given up early in 1m");
+    assert!(
+        among(&[table(0, 995, 7), table(60, 990, 107), table(600, 500, 107)], &rules).list.is_empty(),
+        "it is over"
+    );
+}
+
+#[test]
+fn agents_that_lack_the_same_are_one_problem() {
+    let mut agents = ["n1", "n2", "n3", "n4", "n5"].map(|node| agent(node, 0));
+    for agent in &mut agents[..4] {
+        agent.snapshot.warnings = vec!["nothing is tracked here".into()];
+    }
+    assert_eq!(
+        sentences(&found(&agents)),
+        ["WARNING blind: the 4 agents on n1, n2, n3 and 1 more do not see everything: nothing is tracked here"]
+    );
+    agents[0].heard = Heard::Never;
+    agents[1].snapshot.names.error = "no route to host".into();
+    let all = sentences(&found(&agents));
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all.iter().any(|one| one.starts_with("WARNING blind: the agent on n1 does not answer: ")), "{all:?}");
+    assert!(all.contains(&"WARNING blind: names on n2 are old or missing: no route to host".into()), "{all:?}");
+}
+
+#[test]
+fn growth_is_a_problem_when_it_is_likely_a_leak_and_is_watched_before() {
+    let growing = |pod: u64| {
+        let views = (0..30).map(|step: i64| {
+            let n = 100 + 10 * step.unsigned_abs();
+            let share = |number: u64| if number == pod { n } else { 50 };
+            let agent = agent("n1", 30 * step);
+            view(&[(0..3).fold(agent, |agent, number| {
+                agent.row(&format!("shop/web-{number}:web@n1"), "data/db@n2", 5432, share(number))
+            })])
+        });
+        among(&views.collect::<Vec<_>>(), &Rules::default())
+    };
+    let problems = growing(0);
+    assert_eq!(
+        sentences(&problems),
+        ["WARNING leak: connections from shop/web to data/db:5432 keep growing: 490 now, 290 more than 14m30s ago"]
+    );
+    assert!(problems.list[0].evidence[0].starts_with("1 of 3 pods holds 80%"), "{:?}", problems.list[0].evidence);
+    assert_eq!(problems.list[0].next, ["khan leaks --from app/shop/web --to app/data/db"]);
+}
+
+#[test]
+fn what_is_not_known_is_said_and_not_taken_for_absent() {
+    let old = Agent::new("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 40).but(|row| row.ended = 900);
+    let problems = found(&[old]);
+    assert!(problems.list.is_empty(), "{:?}", problems.list);
+    let unknown: Vec<_> = problems.unknown.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(unknown, ["unanswered", "stalled", "leak", "churn"]);
+    let mut only = problems.clone();
+    only.keep(&[ProblemKind::Leak]);
+    assert_eq!(only.unknown.len(), 1);
+    let new = found(&[agent("n1", 0)]);
+    assert_eq!(new.unknown.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [ProblemKind::Leak]);
+}
+
+#[test]
+fn the_worst_comes_first_and_keeps_its_first_time() {
+    let at = |seconds| {
+        let agent = agent("n1", seconds)
+            .row("shop/cart@n1", "data/db@n2", 5432, 0)
+            .but(|row| {
+                states(row, &[("TIME_WAIT", 900)]);
+                row.ended = 900;
+            })
+            .row("shop/web@n1", "data/db@n2", 5432, 40)
+            .but(|row| row.stalled = 3)
+            .row("shop/web@n1", "data/redis@n2", 6379, 0)
+            .but(|row| {
+                states(row, &[("SYN_SENT", 9)]);
+                row.unanswered = 9;
+            });
+        view(&[agent])
+    };
+    let problems = among(&[at(0), at(30), at(60)], &Rules::default());
+    let kinds: Vec<_> = problems.list.iter().map(|problem| problem.kind.as_str()).collect();
+    assert_eq!(kinds, ["unanswered", "stalled", "churn"]);
+    assert_eq!(problems.alarming(), 3);
+    let first = Some(Timestamp::from_seconds(START));
+    assert!(problems.list.iter().all(|problem| problem.since == first), "{:?}", problems.list);
+}
+
+/// Names come from peers.
+#[test]
+fn a_command_to_copy_is_one_command() {
+    let hostile = agent("n1", 0).row("shop/a;reboot@n1", "data/$(id)@n2", 5432, 40).but(|row| row.stalled = 3);
+    assert_eq!(
+        found(&[hostile]).list[0].next,
+        ["khan conns --from 'app/shop/a;reboot' --to 'app/data/$(id)' --port 5432 --state established"]
+    );
+}

@@ -1,0 +1,51 @@
+//! Connections that are tried and nobody answers. The table cannot know why: a rule that drops, a server that is gone, a
+//! queue that is full. So the word is unanswered.
+
+use khan_api::Protocol;
+
+use super::kind::{ProblemKind, Severity};
+use super::pairs::{Pair, pairs, uncompared};
+use super::problem::Problem;
+use super::scene::Scene;
+
+/// One problem per pair.
+pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
+    if let Some(reason) = uncompared(scene) {
+        return Err(reason);
+    }
+    let counts = |pair: &Pair| {
+        let (unanswered, all) = (pair.row.sum.unanswered, pair.row.sum.connections);
+        let udp = pair.row.protocol == Some(Protocol::Udp);
+        unanswered >= scene.rules.unanswered
+            && (!udp || unanswered as f64 >= all as f64 * scene.rules.unanswered_udp)
+            // Whoever comes from outside may be anybody, and may be gone.
+            && !pair.is_from_outside()
+    };
+    Ok(pairs(scene, |sum| sum.unanswered).iter().filter(|pair| counts(pair)).map(problem).collect())
+}
+
+fn problem(pair: &Pair) -> Problem {
+    let tries = pair.row.sum.unanswered;
+    let mut sentence = format!("{} gets no answer from {}: {tries} tries wait", pair.source(), pair.destination());
+    if let Some(pods) = pair.which_pods() {
+        sentence = format!("{sentence}, {pods}");
+    }
+    let mut evidence = pair.where_from("tries");
+    let open = pair.row.sum.open();
+    if open > 0 {
+        evidence.push(format!("{open} other connections of this pair are open"));
+    }
+    let state = if pair.row.protocol == Some(Protocol::Udp) { "unreplied" } else { "syn_sent" };
+    Problem {
+        kind: ProblemKind::Unanswered,
+        severity: Severity::Critical,
+        sentence,
+        evidence,
+        since: None,
+        owners: pair.owners(),
+        nodes: pair.nodes.clone(),
+        next: vec![pair.khan("conns", &format!("--state {state}"))],
+        key: crate::model::hash::chain(pair.row.key.0, ProblemKind::Unanswered as u128),
+        size: tries,
+    }
+}
