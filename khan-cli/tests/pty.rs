@@ -4,6 +4,9 @@
 mod session;
 #[path = "screen/shop.rs"]
 mod shop;
+#[allow(dead_code, reason = "shared with the tests of the command line")]
+#[path = "screen/tape.rs"]
+mod tape;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -261,6 +264,31 @@ fn details_stand_below_the_list_without_a_key_and_follow_the_cursor() {
     session.wait("none", |text| !text.contains("by state"));
     session.send("d");
     session.wait("them again", |text| text.contains("by state"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+/// The sentence stands under the views at every size, in every view but that of the leaks, whose list says it.
+#[test]
+fn what_is_wrong_is_said_in_one_sentence_under_the_views() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    tape::shop_tape(file.path(), 0..31);
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--replay"]);
+    command.arg(file.path());
+    let mut session = Session::start(command, SIZE);
+    let sentence = |text: &str| text.lines().nth(2).unwrap_or_default().trim().to_owned();
+    let said = "shop/checkout leaks to data/postgres-main: +184/min for 15 min, 1 of 3 pods";
+    session.wait("the sentence and the count", |text| sentence(text).starts_with(said) && text.contains("6 Leaks(2)"));
+    session.send("4");
+    session.wait("it over the nodes", |text| sentence(text).starts_with(said) && text.contains("FULL IN"));
+    session.send("6");
+    session.wait("the list instead", |text| !text.contains("leaks to") && text.contains("1 of 3 pods holds 96%"));
+    session.send("1");
+    session.resize(160, 50);
+    session.wait("the whole sentence", |text| sentence(text) == format!("{said}; and 1 more"));
+    session.resize(40, 10);
+    session.wait("its beginning", |text| sentence(text).starts_with("shop/checkout leaks to data/postgres"));
     session.send("q");
     assert_eq!(session.end_restored(), 0);
 }

@@ -262,6 +262,43 @@ fn pins_stay_on_top_and_enter_opens_what_the_cursor_is_on() {
     assert_ne!(opened(&stage), Some(pinned));
 }
 
+/// A leak's connections are old: they are asked for and listed first, and columns that nothing fills are not there.
+#[test]
+fn the_oldest_connections_come_first_where_a_row_grows() {
+    let entry = |port: u16, age: Option<u64>| Connection {
+        src_port: port,
+        age_seconds: age,
+        ..connections().connections.remove(0)
+    };
+    let sample = |ages: [Option<u64>; 3]| {
+        let entries = (1..).zip(ages).map(|(port, age)| entry(port, age)).collect();
+        Samples { tables: vec![ConnectionSample { connections: entries, ..connections() }], missed: Vec::new() }
+    };
+    let lines = |stage: &mut Stage| {
+        let frame = stage.frame();
+        let at =
+            |port: u16| frame.find(&format!("2001:db8::1]:{port} ")).unwrap_or_else(|| panic!("{port} in {frame}"));
+        let mut order = [1, 2, 3];
+        order.sort_by_key(|port| at(*port));
+        (order, frame)
+    };
+    let mut stage = Stage::new(120, 30, false);
+    stage.play(0..31);
+    let effects = stage.press("Enter");
+    assert!(matches!(&effects[..], [Effect::Sample(1, request)] if request.oldest), "{effects:?}");
+    stage.tell(Msg::Sample(1, Ok(sample([Some(10), Some(9_000), Some(600)]))));
+    let (order, frame) = lines(&mut stage);
+    assert_eq!(order, [2, 3, 1], "{frame}");
+    assert!(frame.contains("oldest first") && frame.contains(" age ") && !frame.contains("bytes tx/rx"), "{frame}");
+    let effects = stage.press("Esc j j Enter");
+    let [.., Effect::Sample(2, request)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(!request.oldest, "shop/cart does not grow");
+    stage.tell(Msg::Sample(2, Ok(sample([None; 3]))));
+    let (order, frame) = lines(&mut stage);
+    assert_eq!(order, [1, 2, 3], "{frame}");
+    assert!(!frame.contains("oldest first") && !frame.contains(" age ") && frame.contains("idle"), "{frame}");
+}
+
 #[test]
 fn what_is_exported_is_what_is_shown() {
     let mut stage = shop();
