@@ -50,7 +50,7 @@ pub struct QueryArgs {
     /// backend-ip, ...), and any of node, port, protocol, state
     #[arg(long, env = "KHAN_GROUP_BY", value_name = "WORDS", default_value = "src,dst,port", help_heading = "Rows")]
     pub group_by: String,
-    /// Order: conns, delta, rate, est, idle, halfclosed, source, destination, port, node, state; - before it reverses
+    /// Order: conns, delta, rate, est, idle, halfclosed, closed, stalled, unanswered, source, destination, port, node, state; - before it reverses
     #[arg(
         long,
         env = "KHAN_SORT_BY",

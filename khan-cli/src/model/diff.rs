@@ -190,6 +190,9 @@ fn sort(rows: &mut [Difference], query: &Query) {
             SortBy::Connections => by(|one| one.after),
             SortBy::Idle => by(|one| one.row.sum.idle_connections),
             SortBy::HalfClosed => by(|one| one.row.sum.half_closed()),
+            SortBy::Closed => by(|one| one.row.sum.ended_rate),
+            SortBy::Stalled => by(|one| one.row.sum.stalled),
+            SortBy::Unanswered => by(|one| one.row.sum.unanswered),
             SortBy::Established => {
                 by(|one| one.row.sum.states.established_percent().map_or(0, |percent| u64::from(percent) + 1))
             }

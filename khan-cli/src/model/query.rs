@@ -99,6 +99,12 @@ pub enum SortBy {
     Idle,
     /// Half-closed connections, most first.
     HalfClosed,
+    /// Connections that end each second, most first.
+    Closed,
+    /// Stalled connections, most first.
+    Stalled,
+    /// Unanswered connections, most first.
+    Unanswered,
     /// Source, A to Z.
     Source,
     /// Destination, A to Z.
@@ -113,13 +119,16 @@ pub enum SortBy {
 
 impl SortBy {
     /// Every order with its name.
-    pub const NAMES: [(Self, &'static str); 11] = [
+    pub const NAMES: [(Self, &'static str); 14] = [
         (Self::Connections, "conns"),
         (Self::Delta, "delta"),
         (Self::Rate, "rate"),
         (Self::Established, "est"),
         (Self::Idle, "idle"),
         (Self::HalfClosed, "halfclosed"),
+        (Self::Closed, "closed"),
+        (Self::Stalled, "stalled"),
+        (Self::Unanswered, "unanswered"),
         (Self::Source, "source"),
         (Self::Destination, "destination"),
         (Self::Port, "port"),

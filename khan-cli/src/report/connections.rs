@@ -91,7 +91,7 @@ impl Column {
 }
 
 /// Every column, in the order in which they stand.
-pub(crate) static COLUMNS: [Column; 19] = [
+pub(crate) static COLUMNS: [Column; 22] = [
     Column::new(
         Head::text("source", "SOURCE"),
         "who opened the connections",
@@ -180,6 +180,30 @@ pub(crate) static COLUMNS: [Column; 19] = [
     )
     .sorts(SortBy::HalfClosed)
     .placed(11, 18, 5),
+    Column::new(
+        Head::number("closed", "CLOSED/S").asked(),
+        "TCP connections that end each second",
+        Value::Sum(|sum| sum.closed_per_second().map_or(Cell::Missing, |rate| Cell::Text(format!("{rate:.1}")))),
+    )
+    .sorts(SortBy::Closed)
+    .hidden()
+    .placed(8, 22, 7),
+    Column::new(
+        Head::number("stalled", "STALLED").asked(),
+        "established, and nobody acknowledges their data",
+        Value::Sum(|sum| sum.known(sum.stalled).map_or(Cell::Missing, Cell::Count)),
+    )
+    .sorts(SortBy::Stalled)
+    .hidden()
+    .placed(7, 22, 7),
+    Column::new(
+        Head::number("unanswered", "UNANSWERED").asked(),
+        "nobody has answered for three seconds",
+        Value::Sum(|sum| sum.known(sum.unanswered).map_or(Cell::Missing, Cell::Count)),
+    )
+    .sorts(SortBy::Unanswered)
+    .hidden()
+    .placed(10, 22, 7),
     Column::new(
         Head::number("opening", "OPENING").wide(),
         "handshake not complete",

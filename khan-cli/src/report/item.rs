@@ -42,6 +42,10 @@ pub(crate) struct Counts {
     client_unclosed: u64,
     server_unclosed: u64,
     opening: u64,
+    /// These three are null where agents do not tell.
+    closed_per_second: Option<f64>,
+    stalled: Option<u64>,
+    unanswered: Option<u64>,
     ghosts: u64,
     stale: u64,
 }
@@ -57,6 +61,9 @@ impl From<&Sum> for Counts {
             client_unclosed: sum.client_unclosed,
             server_unclosed: sum.server_unclosed,
             opening: sum.states.opening(),
+            closed_per_second: sum.closed_per_second(),
+            stalled: sum.known(sum.stalled),
+            unanswered: sum.known(sum.unanswered),
             ghosts: sum.ghosts,
             stale: sum.stale,
         }

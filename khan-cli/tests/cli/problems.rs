@@ -79,3 +79,31 @@ async fn a_kind_that_is_none_is_refused() {
     assert_eq!(ended.code, Some(64), "{ended:?}");
     assert!(ended.stderr.contains("kinds are unanswered, stalled, table, blind, leak, churn"), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn tables_have_the_same_numbers_and_say_when_they_are_not_known() {
+    let mut churning = troubled();
+    churning["rows"][0]["states"] = json!({"ESTABLISHED": 2, "TIME_WAIT": 5});
+    churning["rows"][0]["ended"] = 5.into();
+    let table = async |snapshot: &Value, columns: &str| {
+        let server = agent(ok(snapshot)).await;
+        let url = server.uri();
+        let ended = khan(&["top", "--once", "--agent", &url, "--sort-by", "closed", "--columns", columns]).run().await;
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout
+    };
+    let columns = "destination,closed,stalled,unanswered";
+    assert_eq!(
+        table(&churning, columns).await,
+        "DESTINATION   CLOSED/S   STALLED   UNANSWERED\n\
+         shop/db            0.5         2            0\n\
+         shop/redis         0.0         0            9\n"
+    );
+    churning.as_object_mut().unwrap().remove("since");
+    assert_eq!(
+        table(&churning, columns).await,
+        "DESTINATION   CLOSED/S   STALLED   UNANSWERED\n\
+         shop/redis           -         -            -\n\
+         shop/db              -         -            -\n"
+    );
+}

@@ -240,6 +240,9 @@ impl<P: Past> Gauge<'_, P> {
             }
             SortBy::Idle => sum(|sum| sum.idle_connections),
             SortBy::HalfClosed => sum(Sum::half_closed),
+            SortBy::Closed => sum(|sum| sum.ended_rate),
+            SortBy::Stalled => sum(|sum| sum.stalled),
+            SortBy::Unanswered => sum(|sum| sum.unanswered),
             SortBy::Source => sources(),
             SortBy::Destination => ends(),
             SortBy::Port => a.group.port.cmp(&b.group.port),

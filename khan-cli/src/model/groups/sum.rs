@@ -25,6 +25,8 @@ pub struct Sum {
     pub stalled: u64,
     /// Nobody has answered.
     pub unanswered: u64,
+    /// Connections of nodes whose agents compare their scans: only of these it is known what is stalled, unanswered or ended.
+    pub compared: u64,
     /// Ended since the snapshot before, where that is known.
     pub ended: u64,
     /// Of those, how many a second, in thousandths.
@@ -39,6 +41,16 @@ impl Sum {
     /// Half-closed connections.
     pub fn half_closed(&self) -> u64 {
         self.client_unclosed + self.server_unclosed
+    }
+
+    /// A number of which something is known only where scans are compared.
+    pub fn known(&self, number: u64) -> Option<u64> {
+        (self.compared > 0 || self.connections == 0).then_some(number)
+    }
+
+    /// Connections that end each second; `None` where that is not known.
+    pub fn closed_per_second(&self) -> Option<f64> {
+        self.known(self.ended_rate).map(|rate| rate as f64 / 1000.0)
     }
 
     /// Connections that are or may still be used: neither being opened nor closed.
@@ -61,6 +73,7 @@ impl Sum {
         self.server_unclosed += other.server_unclosed;
         self.stalled += other.stalled;
         self.unanswered += other.unanswered;
+        self.compared += other.compared;
         self.ended += other.ended;
         self.ended_rate += other.ended_rate;
         self.ghosts += other.ghosts;
@@ -89,6 +102,7 @@ pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
     sum.unanswered = u64::from(details.unanswered);
     if let Some(rate) = (u64::from(details.ended) * 1_000_000).checked_div(row.window_millis) {
         (sum.ended, sum.ended_rate) = (u64::from(details.ended), rate);
+        sum.compared = connections;
     }
     sum
 }
@@ -100,6 +114,7 @@ pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous
     let states = std::mem::take(&mut sum.states);
     sum.states.add(state, connections);
     sum.connections = connections;
+    sum.compared = if row.window_millis > 0 { connections } else { 0 };
     sum.ghosts = if previous { connections } else { 0 };
     sum.stale = if row.stale { connections } else { 0 };
     let untold = state == UNTOLD && states.told() == 0;

@@ -41,38 +41,35 @@ pub(super) fn pairs(scene: &Scene<'_>, interest: fn(&Sum) -> u64) -> Vec<Pair> {
     let by = GroupBy { protocol: true, ..GroupBy::EDGES };
     let sort = Sort { by: SortBy::Connections, reverse: false };
     let query = Query { group_by: by, limit: 0, fold: false, sort, keep: Vec::new(), ..scene.query.clone() };
-    let rows = project(scene.view, &query, &History::default()).rows;
-    let mut found: HashMap<RowKey, Pair> = rows
-        .into_iter()
-        .filter(|row| interest(&row.sum) > 0)
-        .map(|row| (row.key, Pair { row, pods: Vec::new(), known_pods: 0, nodes: Vec::new() }))
-        .collect();
-    if found.is_empty() {
-        return Vec::new();
-    }
     let (coarse, fine) =
         (Keyer::new(scene.view, by), Keyer::new(scene.view, GroupBy { src: Some(Grain::Name), ..GroupBy::NONE }));
     let mut parts: HashMap<RowKey, Part> = HashMap::new();
     select(scene.view, &query, |row, state, sum| {
-        let (key, n) = (coarse.key(row, state), interest(sum));
-        if n == 0 || !found.contains_key(&key) {
+        let n = interest(sum);
+        if n == 0 {
             return;
         }
-        let part = parts.entry(key).or_default();
+        let part = parts.entry(coarse.key(row, state)).or_default();
         if let Some(end) = fine.source(row) {
             part.pods.entry(fine.key(row, None)).or_insert_with(|| (end.clone(), 0)).1 += n;
         }
         part.nodes.insert(row.node);
     });
-    for (key, Part { pods, nodes }) in parts {
-        let Some(pair) = found.get_mut(&key) else { continue };
-        pair.pods = pods.into_values().collect();
-        pair.pods.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.text.cmp(&b.0.text)));
-        let names = nodes.into_iter().filter_map(|node| scene.view.nodes.get(node as usize));
-        pair.nodes = names.map(|node| node.node.clone()).collect();
-        pair.known_pods = pair.row.src.as_ref().map_or(0, |end| known_pods(&scene.view.endpoints, end));
+    if parts.is_empty() {
+        // Nearly always.
+        return Vec::new();
     }
-    found.into_values().collect()
+    let rows = project(scene.view, &query, &History::default()).rows;
+    let pair = |row: Row| {
+        let Part { pods, nodes } = parts.remove(&row.key)?;
+        let mut pods: Vec<_> = pods.into_values().collect();
+        pods.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.text.cmp(&b.0.text)));
+        let names = nodes.into_iter().filter_map(|node| scene.view.nodes.get(node as usize));
+        let nodes = names.map(|node| node.node.clone()).collect();
+        let known_pods = row.src.as_ref().map_or(0, |end| known_pods(&scene.view.endpoints, end));
+        Some(Pair { row, pods, known_pods, nodes })
+    };
+    rows.into_iter().filter_map(pair).collect()
 }
 
 /// Pods of an app that the view knows of.

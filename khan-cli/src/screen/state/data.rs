@@ -8,6 +8,7 @@ use khan_api::Timestamp;
 
 use crate::feed::{Link, News};
 use crate::model::leak::LeakReport;
+use crate::model::problems::{Memory, Problems, Rules, Scene};
 use crate::model::{History, LeakRule, Projection, Query, SourceKind, View, leaks, project};
 use crate::screen::errors::ErrorLog;
 
@@ -373,6 +374,13 @@ impl Data {
     pub(super) fn judge(&mut self, query: &Query, rule: &LeakRule) -> LeakReport {
         self.history.track(query);
         leaks(&self.view, query, &self.history, rule)
+    }
+
+    /// What is wrong among the rows of `query`; `leaks` is what keeps growing there.
+    pub(super) fn problems(&self, query: &Query, leaks: &LeakReport) -> Problems {
+        let (memory, rules) = (Memory::default(), Rules { leak: query.rule, ..Rules::default() });
+        let (view, history) = (&*self.view, &self.history);
+        Problems::of(&Scene { view, query, history, memory: &memory, leaks, rules: &rules })
     }
 
     /// Keeps the past of the answer to `query` from now on.

@@ -3,19 +3,28 @@
 use khan_api::Kind;
 
 use crate::model::leak::{Leak, LeakReport};
-use crate::model::{LeakRule, Verdict};
+use crate::model::{LeakRule, Problem, ProblemKind, Problems, Verdict};
 use crate::screen::format;
 
 use super::drill::title;
+
+/// The worst of the connections that go nowhere, which somebody feels now, and how many more such problems there are.
+pub(super) fn of_stuck(problems: &Problems) -> Option<String> {
+    let goes_nowhere = |problem: &&Problem| matches!(problem.kind, ProblemKind::Unanswered | ProblemKind::Stalled);
+    let mut stuck = problems.list.iter().filter(goes_nowhere);
+    let sentence = stuck.next()?.sentence.clone();
+    Some(and_more(sentence, stuck.count()))
+}
+
+fn and_more(sentence: String, more: usize) -> String {
+    if more == 0 { sentence } else { format!("{sentence}; and {more} more") }
+}
 
 /// The likely leak that has added most, and how many more there are.
 pub(super) fn of_leaks(report: &LeakReport, rule: &LeakRule) -> Option<String> {
     let mut likely = report.leaks.iter().filter(|leak| leak.verdict == Verdict::Likely);
     let sentence = leak(likely.next()?, report, rule);
-    Some(match likely.count() {
-        0 => sentence,
-        more => format!("{sentence}; and {more} more"),
-    })
+    Some(and_more(sentence, likely.count()))
 }
 
 /// `shop/checkout leaks to data/postgres: +60/min for 14 min, 1 of 2 pods`.
@@ -41,4 +50,33 @@ fn leak(leak: &Leak, report: &LeakReport, rule: &LeakRule) -> String {
         sentence = format!("{sentence}, 1 of {} {what}", leak.pods.len());
     }
     sentence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Severity;
+
+    #[test]
+    fn what_goes_nowhere_is_said_first() {
+        let problem = |kind, sentence: &str| Problem {
+            kind,
+            severity: Severity::Critical,
+            sentence: sentence.into(),
+            evidence: Vec::new(),
+            since: None,
+            owners: Vec::new(),
+            nodes: Vec::new(),
+            next: Vec::new(),
+            key: 0,
+            size: 1,
+        };
+        let of = |list| of_stuck(&Problems { list, unknown: Vec::new() });
+        let churn = || problem(ProblemKind::Churn, "a opens and closes");
+        assert_eq!(of(vec![churn()]), None);
+        let unanswered = || problem(ProblemKind::Unanswered, "a gets no answer from b");
+        assert_eq!(of(vec![unanswered(), churn()]).as_deref(), Some("a gets no answer from b"));
+        let both = of(vec![unanswered(), problem(ProblemKind::Stalled, "c is stalled"), churn()]);
+        assert_eq!(both.as_deref(), Some("a gets no answer from b; and 1 more"));
+    }
 }
