@@ -216,7 +216,9 @@ impl Writer {
                 }
             };
             if self.next == 0 {
-                out.extend_from_slice(format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes());
+                for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
+                    out.extend_from_slice(part.as_bytes());
+                }
             }
             while let Some(one) = page.series.get(self.next) {
                 self.next += 1;
