@@ -32,7 +32,8 @@ def help_of(folder, words):
     program, *command = words.split()
     # Without our own variables, which would show up as values.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("KHAN_")}
-    run = [str(pathlib.Path(folder) / program), *command, "--help"]
+    # khan's --help shows what belongs to a command, --help-all everything.
+    run = [str(pathlib.Path(folder) / program), *command, "--help-all" if program == "khan" else "--help"]
     return subprocess.run(run, env=environment, check=True, capture_output=True, text=True).stdout
 
 
@@ -64,7 +65,7 @@ def flags(text):
                     current.value = "|".join(values)
             elif not current.variable and not current.default:
                 current.text = f"{current.text} {stripped}".strip()
-    return [flag for flag in found if flag.names not in ("-h, --help", "-V, --version")]
+    return [flag for flag in found if flag.names not in ("-h, --help", "--help-all", "-V, --version")]
 
 
 def table(found):

@@ -9,6 +9,7 @@ pub(crate) mod diff_args;
 pub(crate) mod problem_args;
 pub(crate) mod shell;
 pub(crate) mod source_args;
+mod help;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use khan_serve::exit::{self, Failure};
 
 use crate::config::{self, ConfigError};
@@ -73,14 +74,23 @@ pub struct Cli {
     /// What is printed, and how.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Print every flag, with its variable and default
+    #[arg(long, global = true, action = ArgAction::HelpLong, help_heading = "Other")]
+    pub help_all: Option<bool>,
     /// Keys of the terminal interface; only the configuration file has them.
     #[arg(skip)]
     pub keys: Vec<(String, Vec<String>)>,
+    /// Saved views of the terminal interface by name: what each sets. Only the configuration file has them.
+    #[arg(skip)]
+    pub views: Vec<(String, Vec<(String, String)>)>,
+    /// Settings that stand on this command line itself, and not in a variable or the file, which are for every command.
+    #[arg(skip)]
+    pub typed: Vec<&'static str>,
 }
 
 /// Reads the command line, the environment and the configuration file. `Err` is how the process ends instead.
 pub fn parse() -> Result<Cli, ExitCode> {
-    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut words: Vec<OsString> = std::env::args_os().collect();
     let refused = |failure| exit::report::<()>("khan", Err(failure));
     let unusable = |error: ConfigError| refused(Failure::configuration(error));
     let named = named(&words);
@@ -90,10 +100,7 @@ pub fn parse() -> Result<Cli, ExitCode> {
     if let Some(path) = &path {
         command = config::apply(command, &settings, path).map_err(unusable)?;
     }
-    // The short help is for a glance; --help names the variables.
-    if words.iter().skip(1).any(|word| word == "-h") {
-        command = each_argument(command, &|arg| arg.hide_env(true));
-    }
+    command = help::prepare(command, &mut words);
     // As a plugin of kubectl, usage lines must be what the user types.
     let plugin = words
         .first()
@@ -109,7 +116,9 @@ pub fn parse() -> Result<Cli, ExitCode> {
     if let Some(reason) = unread(named.as_deref(), &cli).or_else(|| without_effect(&cli, &matches)) {
         return Err(refused(Failure::usage(reason)));
     }
-    Ok(Cli { keys: settings.keys, ..cli })
+    let kept = [("filter", "filter"), ("group-by", "group_by"), ("sort-by", "sort_by"), ("columns", "columns")];
+    let typed = kept.into_iter().filter(|(_, id)| is_typed(&matches, id)).map(|(name, _)| name).collect();
+    Ok(Cli { keys: settings.keys, views: settings.views, typed, ..cli })
 }
 
 /// Whether the flag stands on the command line itself. Commands that end at once do not have every flag.
@@ -184,7 +193,8 @@ pub enum Command {
         khan top --filter 'dst:postgres conns>100 -src:shop/*'\n  \
         khan top --once -o custom-columns=FROM:.source.text,N:.connections\n\n\
         Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
-        halfclosed. Terms are joined by \"and\", commas mean \"or\", - before a term turns it round.")]
+        halfclosed. Terms side by side must all hold; \"or\" and brackets join them otherwise, - before a term turns it \
+        round, a comma inside one means \"or\", and src~^check compares with a regular expression.")]
     Top(TopArgs),
     /// List what is wrong, worst first, with the evidence and what to do next
     #[command(after_help = "Examples:\n  \
@@ -331,6 +341,9 @@ pub struct ConnsArgs {
     /// Destination, dialled or answering
     #[arg(long, env = "KHAN_TO", value_name = "SELECTOR")]
     pub to: Vec<String>,
+    /// Filter expression as for khan top, with terms about connections only
+    #[arg(long, env = "KHAN_FILTER", value_name = "EXPRESSION", allow_hyphen_values = true)]
+    pub filter: Option<String>,
     /// State of the connections.
     #[arg(long, env = "KHAN_STATE", value_name = "STATE", help = "State, for example established or close_wait")]
     pub state: Option<String>,
@@ -397,6 +410,9 @@ pub struct TopArgs {
     /// recording)
     #[arg(long, env = "KHAN_SINCE", value_name = "DURATION", value_parser = crate::duration::parse, help_heading = "Rows")]
     pub since: Option<Duration>,
+    /// Keep the view, grouping, order and columns of each context for the next time
+    #[arg(long, env = "KHAN_REMEMBER", help_heading = "Terminal")]
+    pub remember: bool,
     /// Print once instead of opening the terminal interface
     #[arg(long, env = "KHAN_ONCE", help_heading = "Output")]
     pub once: bool,

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub flags: BTreeMap<String, Vec<String>>,
     /// Keys of the terminal interface by an action's name.
     pub keys: Vec<(String, Vec<String>)>,
+    /// Saved views by name: what each sets.
+    pub views: Vec<(String, Vec<(String, String)>)>,
 }
 
 /// Why the file cannot be used.
@@ -50,6 +52,7 @@ enum Value {
 #[serde(default)]
 struct File {
     keys: BTreeMap<String, Vec<String>>,
+    views: BTreeMap<String, BTreeMap<String, Value>>,
     #[serde(flatten)]
     flags: BTreeMap<String, Value>,
 }
@@ -73,7 +76,11 @@ pub(crate) fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
         Value::List(values) => values,
     };
     let flags = file.flags.into_iter().map(|(name, value)| (name, texts(value))).collect();
-    Ok(Settings { flags, keys: file.keys.into_iter().collect() })
+    let one = |entries: BTreeMap<String, Value>| {
+        entries.into_iter().map(|(name, value)| (name, texts(value).join(","))).collect()
+    };
+    let views = file.views.into_iter().map(|(name, entries)| (name, one(entries))).collect();
+    Ok(Settings { flags, keys: file.keys.into_iter().collect(), views })
 }
 
 /// Gives flags the file's values as their defaults, in every command that has them.
@@ -117,7 +124,9 @@ pub(crate) fn template(command: &Command) -> String {
     let mut text = String::from("# Configuration of khan. A flag beats its KHAN_ variable, which beats this file.\n");
     let top = command.find_subcommand("top");
     let arguments = command.get_arguments().chain(top.into_iter().flat_map(Command::get_arguments));
-    for arg in arguments.filter(|arg| !matches!(arg.get_long(), None | Some("config" | "help" | "version"))) {
+    for arg in
+        arguments.filter(|arg| !matches!(arg.get_long(), None | Some("config" | "help" | "help-all" | "version")))
+    {
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let default: Vec<_> =
             arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
@@ -126,6 +135,10 @@ pub(crate) fn template(command: &Command) -> String {
         text.extend(["\n# ", &help, "\n# ", name, ": ", &value, "\n"]);
     }
     text.push_str("\n# Keys of the terminal interface by action (khan top, then ?)\n# keys:\n#   quit: [q]\n");
+    text.push_str(
+        "\n# Saved views, for :view NAME and the key v: what each sets, and perhaps a key of its own\n# views:\n#   \
+         slow: {key: F2, view: edges, filter: 'dst:postgres or dst:redis', sort-by: delta}\n",
+    );
     text
 }
 
@@ -139,10 +152,12 @@ mod tests {
     #[test]
     fn a_flag_beats_the_file_and_the_file_beats_the_default() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "interval: 9s\nnamespace: [a, b]\nascii: true\nlimit: 7\nkeys: {quit: [x]}\n")
+        std::fs::write(file.path(), "interval: 9s\nnamespace: [a, b]\nascii: true\nlimit: 7\nkeys: {quit: [x]}\nviews: {pay: {limit: 5, columns: [a, b]}}\n")
             .unwrap();
         let settings = read(Some(file.path())).unwrap();
         assert_eq!(settings.keys, [("quit".to_owned(), vec!["x".to_owned()])]);
+        let entries = [("columns", "a,b"), ("limit", "5")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(settings.views, [("pay".to_owned(), entries.to_vec())]);
         let parse = |words: &[&str]| {
             let command = apply(Cli::command(), &settings, file.path()).unwrap();
             Cli::from_arg_matches(&command.try_get_matches_from(words).unwrap()).unwrap()

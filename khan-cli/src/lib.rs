@@ -21,6 +21,7 @@ pub mod sources;
 mod report;
 mod output;
 mod config;
+mod kept;
 mod args;
 mod logging;
 mod connect;
@@ -29,3 +30,4 @@ mod commands;
 pub mod app;
 
 pub use args::{Cli, parse};
+pub use commands::completion::answer as answer_shell;

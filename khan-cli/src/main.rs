@@ -10,6 +10,9 @@ use khan_serve::{descriptors, tls_provider};
 const LEAST_FILES: u64 = 32;
 
 fn main() -> ExitCode {
+    if khan_cli::answer_shell() {
+        return ExitCode::SUCCESS;
+    }
     match khan_cli::parse() {
         Ok(cli) => exit::report("khan", run(cli)),
         Err(code) => code,

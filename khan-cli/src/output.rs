@@ -69,6 +69,11 @@ pub(crate) enum FormatError {
     Column(String),
 }
 
+/// The names of formats.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FORMATS.iter().map(|(name, _)| *name).take_while(|name| *name != "jsonl").chain(["custom-columns="])
+}
+
 impl FromStr for Format {
     type Err = FormatError;
 

@@ -22,6 +22,9 @@ pub mod columns;
 mod items;
 mod layout;
 
+pub mod setting;
+pub mod saved;
+
 mod errors;
 mod menu;
 mod prompt;

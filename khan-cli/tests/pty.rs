@@ -348,6 +348,80 @@ fn an_export_asks_for_its_name_and_before_it_overwrites() {
 }
 
 #[test]
+fn saved_views_are_a_command_a_menu_and_a_key() {
+    let mut config = tempfile::NamedTempFile::new().expect("a file");
+    let views = "views:\n  redis: {key: F2, view: sources, filter: 'dst:redis or dst:nothing', columns: [source, conns]}\n  \
+                 all: {view: edges, filter: '', sort-by: source}\n";
+    config.write_all(views.as_bytes()).expect("a file");
+    let config = config.path().to_str().expect("UTF-8");
+    let mut session = Session::top(&Server::start(first()), &["--config", config], SIZE);
+    session.wait("the first row", |text| text.contains("shop/checkout") && text.contains("q quit"));
+    let redis = |text: &str| {
+        text.contains("shop/cart")
+            && !text.contains("shop/checkout")
+            && !text.contains("DESTINATION")
+            && !text.contains("FLAGS")
+    };
+    session.send("\x1bOQ");
+    session.wait("the view behind the key", redis);
+    session.send("v");
+    session.wait("the menu", |text| text.contains("Saved views") && text.contains("F2  view sources"));
+    session.send("\r");
+    session.wait("the first of them", |text| text.contains("shop/checkout") && text.contains("DESTINATION"));
+    session.send(":view re\t\r");
+    session.wait("the view by its name", redis);
+    session.send(":view redos\r");
+    session.wait("the nearest", |text| text.contains("did you mean redis?"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+/// `khan top --remember` with this folder for its state.
+fn remembering(server: &Server, state: &std::path::Path, more: &[&str]) -> Session {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--remember", "--agent", &server.url()]);
+    command.args(more);
+    command.env("XDG_STATE_HOME", state);
+    let mut session = Session::start(command, SIZE);
+    session.wait("the first row", |text| text.contains("shop/checkout"));
+    session
+}
+
+#[test]
+fn a_context_is_shown_as_it_was_left() {
+    use std::os::unix::fs::PermissionsExt;
+    let (server, folder) = (Server::start(first()), tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("khan/screen.json");
+    let mut session = remembering(&server, folder.path(), &[]);
+    session.send("2");
+    session.wait("sources", |text| !text.contains("DESTINATION"));
+    session.send(":sort-by -source\r:columns source,conns\r");
+    session.wait("other columns", |text| !text.contains("FLAGS"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+    assert_eq!(std::fs::metadata(&file).expect("it was written").permissions().mode() & 0o777, 0o600);
+
+    let as_left = |text: &str| !text.contains("DESTINATION") && !text.contains("FLAGS") && text.contains("q quit");
+    let mut session = remembering(&server, folder.path(), &[]);
+    session.wait("the screen as it was left", as_left);
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+    let mut session = remembering(&server, folder.path(), &["--columns", "source,flags"]);
+    session.wait("what this command line says", |text| text.contains("FLAGS") && !text.contains("DESTINATION"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+
+    // A damaged file is said, left alone, and ends nothing.
+    std::fs::write(&file, "{").expect("a file");
+    let mut session = remembering(&server, folder.path(), &[]);
+    session.wait("the usual screen", |text| text.contains("DESTINATION") && text.contains("q quit"));
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+    assert!(String::from_utf8_lossy(&session.raw).contains("screen.json is damaged"));
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "{");
+}
+
+#[test]
 fn without_colour_no_colour_is_written() {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
     command.args(["top", "--agent", &Server::start(first()).url()]);

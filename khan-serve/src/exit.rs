@@ -183,9 +183,17 @@ fn sentence(error: &clap::Error) -> String {
     let first = text.split("\n\n").next().unwrap_or_default();
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let mut sentence = first.split_whitespace().collect::<Vec<_>>().join(" ");
-    if error.kind() == ErrorKind::UnknownArgument
-        && let Some(ContextValue::String(similar)) = error.get(ContextKind::SuggestedArg)
-    {
+    let similar = match error.kind() {
+        ErrorKind::UnknownArgument => error.get(ContextKind::SuggestedArg),
+        ErrorKind::InvalidSubcommand => error.get(ContextKind::SuggestedSubcommand),
+        _ => None,
+    };
+    let similar = similar.and_then(|similar| match similar {
+        ContextValue::String(similar) => Some(similar),
+        ContextValue::Strings(similar) => similar.first(),
+        _ => None,
+    });
+    if let Some(similar) = similar {
         sentence = format!("{sentence}, did you mean {similar}?").replace("?; ", "; ");
     }
     sentence

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 use super::each_argument;
 
@@ -32,15 +32,21 @@ fn frequent(command: &str) -> &'static [&'static str] {
             "watch",
             "columns",
         ],
-        "leaks" | "conns" => &["namespace", "context", "source", "agent", "prometheus_url", "replay", "output", "columns"],
+        "leaks" | "conns" | "diff" => {
+            &["namespace", "context", "source", "agent", "prometheus_url", "replay", "output", "columns"]
+        }
         "agents" => &["context", "agent", "output", "watch", "columns"],
         "doctor" => &["context", "agent", "prometheus_url", "output"],
         "version" => &["output"],
+        "replay" => &["output", "columns"],
         "config" => &["config"],
         "" | "completion" | "man" => &[],
         _ => &SOURCES,
     }
 }
+
+/// Those that are shown for a glance too.
+const GLANCE: [&str; 4] = ["namespace", "source", "agent", "output"];
 
 /// Prepares the command for the help that `words` ask for, and has them ask for it in clap's terms.
 pub(super) fn prepare(mut command: Command, words: &mut [OsString]) -> Command {
@@ -63,7 +69,13 @@ pub(super) fn prepare(mut command: Command, words: &mut [OsString]) -> Command {
     let name = words[1..at].iter().find(known).and_then(|word| word.to_str()).unwrap_or_default().to_owned();
     let frequent = frequent(&name);
     let shared: Vec<_> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
-    let hides = |arg: &Arg| shared.iter().any(|id| arg.get_id() == id) && !frequent.iter().any(|id| arg.get_id() == *id);
+    let hides = |arg: &Arg| {
+        let id = arg.get_id().as_str();
+        let is_shared = shared.iter().any(|known| known == id);
+        let is_shown = frequent.contains(&id) && (wanted == Wanted::Page || GLANCE.contains(&id));
+        // The thresholds have defaults that hold; those of khan leaks are its own.
+        is_shared && !is_shown || name == "top" && id.starts_with("leak_")
+    };
     command = each_argument(command, &|arg| {
         let hidden = arg.is_hide_set() || hides(&arg);
         arg.hide_env(true).hide(hidden)
@@ -84,5 +96,7 @@ fn ending(command: Command, called: &str, wanted: Wanted) -> Command {
         Wanted::Page | Wanted::All if examples.is_empty() => more,
         Wanted::Page | Wanted::All => format!("{examples}\n\n{more}"),
     };
-    command.after_help(text)
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    let help = help.help("Print this page (-h: shorter, --help-all: every flag)");
+    command.disable_help_flag(true).arg(help).after_help(text)
 }

@@ -1,11 +1,15 @@
 //! Completions for shells and for `kubectl khan`, and man pages.
 
+mod live;
+mod values;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 
 use clap::CommandFactory;
 use clap_complete::Shell as Known;
+use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Zsh};
 
 use crate::args::Cli;
 use crate::args::shell::Shell;
@@ -15,14 +19,25 @@ use khan_serve::exit::Failure;
 const KUBECTL: &str =
     "#!/bin/sh\n# kubectl asks this for completions of `kubectl khan`.\nexec khan __complete -- \"$@\"\n";
 
+/// Says to `khan` that a shell asks for completions, and which.
+const VARIABLE: &str = "KHAN_COMPLETE";
+
+/// Answers a shell that asks for completions: the scripts of bash, zsh and fish call `khan` for them. Says whether one did.
+pub fn answer() -> bool {
+    let directory = std::env::current_dir().ok();
+    let asked = CompleteEnv::with_factory(|| values::of(Cli::command())).var(VARIABLE).bin("khan");
+    // What a shell cannot use is not worth a message in the middle of its line.
+    asked.try_complete(std::env::args_os(), directory.as_deref()).unwrap_or(true)
+}
+
 /// Prints a completion script.
 pub(crate) fn run(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     let command = &mut Cli::command();
     match shell {
-        Shell::Bash => clap_complete::generate(Known::Bash, command, "khan", &mut script),
-        Shell::Zsh => clap_complete::generate(Known::Zsh, command, "khan", &mut script),
-        Shell::Fish => clap_complete::generate(Known::Fish, command, "khan", &mut script),
+        Shell::Bash => Bash.write_registration(VARIABLE, "khan", "khan", "khan", &mut script)?,
+        Shell::Zsh => Zsh.write_registration(VARIABLE, "khan", "khan", "khan", &mut script)?,
+        Shell::Fish => Fish.write_registration(VARIABLE, "khan", "khan", "khan", &mut script)?,
         Shell::Powershell => clap_complete::generate(Known::PowerShell, command, "khan", &mut script),
         Shell::Elvish => clap_complete::generate(Known::Elvish, command, "khan", &mut script),
         Shell::Nushell => clap_complete::generate(clap_complete_nushell::Nushell, command, "khan", &mut script),
@@ -39,7 +54,7 @@ pub(crate) fn complete(words: &[OsString]) -> Result<(), Failure> {
         line.push(OsString::new());
     }
     let last = line.len() - 1;
-    let candidates = clap_complete::engine::complete(&mut Cli::command(), line, last, None);
+    let candidates = clap_complete::engine::complete(&mut values::of(Cli::command()), line, last, None);
     let mut out = io::BufWriter::new(io::stdout().lock());
     for candidate in candidates.unwrap_or_default().iter().filter(|candidate| !candidate.is_hide_set()) {
         let value = candidate.get_value().to_string_lossy();

@@ -1,5 +1,7 @@
 //! `khan conns`: single connections, read on demand from the nodes that hold them.
 
+mod filtered;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -17,6 +19,8 @@ use crate::report::scope::in_namespaces;
 use crate::report::single::{self, Owners, Single, owners};
 use khan_serve::exit::Failure;
 
+use filtered::Filtered;
+
 /// Agents match one address after the other; a selector that means more is cut, and the note says so.
 const ADDRESSES: usize = 256;
 /// No agent lists more.
@@ -32,11 +36,13 @@ pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         (selectors("SELECTOR", &args.selectors)?, selectors("--from", &args.from)?, selectors("--to", &args.to)?);
     let protocol = args.proto.as_deref().map(protocol).transpose()?;
     let state = args.state.as_deref().map(state).transpose()?;
+    let filter = filtered::read(args.filter.as_deref().unwrap_or_default(), cli.typed.contains(&"filter"))?;
     let mut printer = Printer::new(cli)?;
     let labelled = connect::labelled::pods(&cli.kube, args.selector.as_deref()).await?;
     let mut feed = connect::start(cli, &Query::default()).await?;
     let view = session::settled(&mut feed).await?.view;
     let scope = Scope::new(&view, cli.kube.scope(), labelled.as_ref());
+    let filtered = Filtered::new(filter, &view);
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let ends = [("--from", &src), ("--to", &dst), ("SELECTOR", &any)].map(|(flag, selectors)| {
         let found = if selectors.is_empty() && flag == "SELECTOR" {
@@ -47,17 +53,13 @@ pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         };
         (flag, selectors, found)
     });
-    let nobody = ends.iter().find(|(_, wanted, found)| !wanted.is_empty() && found.is_empty());
-    let nothing = if let Some((flag, wanted, _)) = nobody {
-        let texts: Vec<_> = wanted.iter().map(ToString::to_string).collect();
-        Some(format!("No connections of {} ({flag}) found.", texts.join(", ")))
-    } else if scope.is_narrow() && scope.addresses(&view).is_empty() {
-        let labels = args.selector.as_deref().map(|labels| format!(" of pods labelled {labels}")).unwrap_or_default();
-        Some(format!("No connections{labels} found{}.", in_namespaces(&scope.namespaces)))
-    } else {
-        None
-    };
-    let ends = ends.map(|(_, _, found)| found);
+    // An end that nothing else narrows is one of those of connections that pass.
+    let passing = filtered.ends();
+    let nothing = nothing(&ends, &scope, &view, args).or_else(|| filtered.nothing(passing.as_ref()));
+    let mut ends = ends.map(|(_, _, found)| found);
+    for (end, found) in ends.iter_mut().zip(passing.iter().flatten()).filter(|(end, _)| end.is_empty()) {
+        end.addresses.clone_from(found);
+    }
     let asked = ends.each_ref().map(Meant::asked);
     if asked.iter().any(|addresses| addresses.len() > ADDRESSES) {
         printer.lacks(format!("only the first {ADDRESSES} addresses were queried; select fewer"));
@@ -66,7 +68,7 @@ pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
         addresses.truncate(ADDRESSES);
         addresses
     });
-    let exact = ends.iter().all(|end| end.sockets.is_empty());
+    let exact = ends.iter().all(|end| end.sockets.is_empty()) && passing.is_none();
     let port = args.port.or_else(|| ends.iter().find_map(Meant::port));
     let request = SampleRequest {
         nodes: cli.source.node.clone(),
@@ -87,9 +89,10 @@ pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     for missed in samples.missed.iter().filter(|missed| !failing(&missed.node)) {
         printer.lacks(missed.to_string());
     }
-    let within = |owners: &Owners<'_>, c: &Connection| {
-        let [src, dst, any] = &ends;
-        scope.holds(owners, c) && (exact || src.holds_client(c) && dst.holds_server(c) && any.holds_either(c))
+    let within = |owners: &Owners<'_>, one: &Single<'_>| {
+        let ([src, dst, any], c) = (&ends, one.connection);
+        let meant = || src.holds_client(c) && dst.holds_server(c) && any.holds_either(c);
+        scope.holds(owners, c) && (exact || meant()) && filtered.passes(owners, one.node, c)
     };
     let listing = Listing::of(&view, &samples.tables, within, limit, state.is_some());
     if args.limit == 0 && listing.truncated {
@@ -117,6 +120,20 @@ pub(crate) async fn run(cli: &Cli, args: &ConnsArgs) -> Result<(), Failure> {
     }
     printer.explain(&view);
     printer.judge(&view)
+}
+
+/// What is said where nobody needs to be asked.
+fn nothing(ends: &[(&str, &Vec<Selector>, Meant); 3], scope: &Scope, view: &View, args: &ConnsArgs) -> Option<String> {
+    let nobody = ends.iter().find(|(_, wanted, found)| !wanted.is_empty() && found.is_empty());
+    if let Some((flag, wanted, _)) = nobody {
+        let texts: Vec<_> = wanted.iter().map(ToString::to_string).collect();
+        Some(format!("No connections of {} ({flag}) found.", texts.join(", ")))
+    } else if scope.is_narrow() && scope.addresses(view).is_empty() {
+        let labels = args.selector.as_deref().map(|labels| format!(" of pods labelled {labels}")).unwrap_or_default();
+        Some(format!("No connections{labels} found{}.", in_namespaces(&scope.namespaces)))
+    } else {
+        None
+    }
 }
 
 async fn sample(feed: &Feed, request: SampleRequest) -> Result<Samples, Failure> {
@@ -287,7 +304,7 @@ impl<'a> Listing<'a> {
     fn of(
         view: &'a View,
         samples: &'a [ConnectionSample],
-        within: impl Fn(&Owners<'_>, &Connection) -> bool,
+        within: impl Fn(&Owners<'_>, &Single<'_>) -> bool,
         limit: usize,
         by_state: bool,
     ) -> Self {
@@ -301,7 +318,7 @@ impl<'a> Listing<'a> {
             owners.get(&c.src).is_some_and(|client| *client.owner.node != *node && first.contains(&*client.owner.node))
         };
         let mut listed = distinct(samples);
-        listed.retain(|one| !elsewhere(one.node, one.connection) && within(&owners, one.connection));
+        listed.retain(|one| !elsewhere(one.node, one.connection) && within(&owners, one));
         listed.sort_by_key(|Single { connection: c, .. }| {
             (c.idle_seconds.unwrap_or(u32::MAX), c.src, c.src_port, c.dst, c.dst_port)
         });

@@ -1,8 +1,10 @@
 //! `khan top`: live on a terminal, printed everywhere else.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -12,11 +14,15 @@ use crate::args::output_args::{ColorChoice, ThemeChoice};
 use crate::args::{Cli, TopArgs};
 use crate::connect;
 use crate::feed::Feed;
+use crate::kept;
 use crate::model::history::Limits;
 use crate::model::label_selection::LabelSelection;
 use crate::model::{History, Query, SourceKind, project};
 use crate::report::connections;
+use crate::screen::msg::Msg;
+use crate::screen::setting::Setting;
 use crate::screen::state::App;
+use crate::screen::update::update;
 use crate::screen::{self, Ending};
 use crate::sources::cluster;
 use khan_serve::exit::Failure;
@@ -75,14 +81,18 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
         interval: cli.source.interval,
         columns: output.columns.clone(),
         keys: cli.keys.clone(),
+        views: cli.views.clone(),
     };
     let mut app = options.app().map_err(Failure::usage)?;
     let mut feed = connect::start(&cli, app.question.base()).await?;
     let mut labels = app.question.base().labels.clone();
+    let mut memory = Memory::new(args.remember);
     loop {
+        memory.recall(&cli, &mut app, &feed);
         let contexts = contexts(&cli, &feed);
         let source = screen::Source { feed, contexts, labels };
         let (ending, left) = screen::run(app, source).await.map_err(Failure::runtime)?;
+        memory.keep(&left);
         if let Some(code) = ending.code() {
             return Ok(ExitCode::from(code));
         }
@@ -92,6 +102,51 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
             Err(code) => return Ok(code),
         };
         feed.handle.set_interval(app.settings.interval());
+    }
+}
+
+/// What is kept of each context, if the user wants that. A file that cannot be used is said and changes nothing else.
+struct Memory {
+    path: Option<PathBuf>,
+    /// The context that is shown.
+    context: Option<String>,
+}
+
+impl Memory {
+    fn new(wanted: bool) -> Self {
+        Self { path: kept::path().filter(|_| wanted), context: None }
+    }
+
+    /// Shows a context as it was left, where it is another one than before.
+    fn recall(&mut self, cli: &Cli, app: &mut App, feed: &Feed) {
+        let Some(path) = &self.path else { return };
+        let source = &feed.views.borrow().source;
+        let context = if source.context.is_empty() { source.kind.as_str() } else { &source.context };
+        if self.context.as_deref() == Some(context) {
+            return;
+        }
+        self.context = Some(context.to_owned());
+        match kept::read(path, context) {
+            Ok(settings) => {
+                let wanted = settings.iter().filter(|(name, _)| !cli.typed.contains(&name.as_str()));
+                // What another version of khan has kept may mean nothing to this one.
+                let known = wanted.filter_map(|(name, value)| Setting::parse(name, value).ok());
+                // None of them asks for anything outside of the state.
+                update(app, Msg::Kept(known.collect()), Instant::now());
+            }
+            Err(error) => {
+                stderr::line(format_args!("khan: --remember: {error}"));
+                self.path = None;
+            }
+        }
+    }
+
+    fn keep(&mut self, app: &App) {
+        let (Some(path), Some(context)) = (&self.path, &self.context) else { return };
+        if let Err(error) = kept::write(path, context, &app.kept()) {
+            stderr::line(format_args!("khan: --remember: {error}"));
+            self.path = None;
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::model::names::{names, ports};
 use super::columns::orders;
 use super::keys::Context;
 use super::prompt::Purpose;
+use super::saved::Saved;
 use super::tab::Tab;
 use crate::model::GroupBy;
 
@@ -45,6 +46,8 @@ pub struct Around<'a> {
     pub view: &'a View,
     /// Contexts that can be chosen.
     pub contexts: &'a [String],
+    /// Views that are saved.
+    pub views: &'a [Saved],
     /// Where the line was opened.
     pub context: Context,
     /// The view shown.

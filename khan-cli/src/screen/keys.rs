@@ -104,6 +104,9 @@ pub enum Action {
     Columns,
     Copy,
     Export,
+    Views,
+    /// A saved view, by its place.
+    Saved(usize),
     Promql,
     Kubectl,
     Mouse,
@@ -229,6 +232,7 @@ pub static BINDINGS: &[Binding] = &[
     entry(Action::View(Tab::External), "external", &[c('5')], LISTS, Group::Views, "outside the cluster", ""),
     entry(Action::View(Tab::Leaks), "leaks", &[c('6')], LISTS, Group::Views, "what keeps growing", ""),
     entry(Action::View(Tab::Agents), "agents", &[c('7')], LISTS, Group::Views, "health of the agents", ""),
+    entry(Action::Views, "views", &[c('v')], ROWS, Group::Views, "saved views", ""),
     entry(Action::SortLeft, "sort-left", &[c('<')], TABLE, Group::Rows, "sort one column left", "sort"),
     entry(Action::SortRight, "sort-right", &[c('>')], TABLE, Group::Rows, "sort one column right", ""),
     entry(Action::Reverse, "reverse", &[c('R')], TABLE, Group::Rows, "reverse the order", "reverse"),

@@ -1,8 +1,11 @@
 //! Short lists to choose from: the order, the columns, the form of an export.
 
+use std::borrow::Cow;
+
 use crate::model::{GroupBy, SortBy};
 
 use super::columns::{Choice, Column, orders};
+use super::saved::Saved;
 use super::tab::Tab;
 
 /// A list to choose from.
@@ -23,6 +26,8 @@ pub enum MenuKind {
     Columns,
     /// The form of an export.
     Export,
+    /// A saved view.
+    Views,
 }
 
 /// Forms of an export: extension and meaning.
@@ -33,9 +38,9 @@ pub(super) const EXPORTS: [(&str, &str); 3] =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it means.
-    pub meaning: &'static str,
+    pub meaning: Cow<'static, str>,
     /// Whether it is chosen; `None` where entries are only accepted.
     pub chosen: Option<bool>,
 }
@@ -51,6 +56,8 @@ pub struct Subject<'a> {
     pub sort: SortBy,
     /// The columns shown now.
     pub columns: &'a Choice,
+    /// Views that are saved.
+    pub views: &'a [Saved],
 }
 
 impl MenuKind {
@@ -60,6 +67,7 @@ impl MenuKind {
             Self::Sort => "Sort by",
             Self::Columns => "Columns",
             Self::Export => "Export what is shown",
+            Self::Views => "Saved views",
         }
     }
 
@@ -67,8 +75,8 @@ impl MenuKind {
     pub fn entries(self, subject: Subject<'_>) -> Vec<Entry> {
         let columns = || Column::all().filter(|column| column.applies(&subject.group_by));
         let entry = |column: Column, chosen| Entry {
-            name: column.name(),
-            meaning: column.entry().meaning,
+            name: column.name().into(),
+            meaning: column.entry().meaning.into(),
             chosen: Some(chosen),
         };
         match self {
@@ -78,7 +86,25 @@ impl MenuKind {
                 .map(|(column, sort)| entry(column, subject.sort == sort))
                 .collect(),
             Self::Columns => columns().map(|column| entry(column, subject.columns.shows(column))).collect(),
-            Self::Export => EXPORTS.iter().map(|(name, meaning)| Entry { name, meaning, chosen: None }).collect(),
+            Self::Export => {
+                let entry = |(name, meaning): &(&'static str, &'static str)| Entry {
+                    name: (*name).into(),
+                    meaning: (*meaning).into(),
+                    chosen: None,
+                };
+                EXPORTS.iter().map(entry).collect()
+            }
+            Self::Views => {
+                let entry = |saved: &Saved| Entry {
+                    name: saved.name.clone().into(),
+                    meaning: match saved.key {
+                        Some(key) => format!("{key}  {}", saved.summary).into(),
+                        None => saved.summary.clone().into(),
+                    },
+                    chosen: None,
+                };
+                subject.views.iter().map(entry).collect()
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::model::View;
 use crate::model::label_selection::LabelSelection;
 
 use super::keys::Key;
+use super::setting::Setting;
 use super::styles::Theme;
 
 /// Something that happened.
@@ -27,6 +28,8 @@ pub enum Msg {
     Drawn,
     /// The screen was lost, as by a suspend.
     Lost,
+    /// What was kept of the context the last time.
+    Kept(Vec<Setting>),
     /// A key.
     Key(Key),
     /// Text pasted.

@@ -12,6 +12,7 @@ use super::columns::Choice;
 use super::depth::{ColorChoice, Depth};
 use super::glyphs::Glyphs;
 use super::keys::{Keymap, KeymapError};
+use super::saved::{Saved, SavedError};
 use super::state::App;
 use super::state::settings::Setup;
 use super::styles::Theme;
@@ -37,6 +38,8 @@ pub struct Options {
     pub columns: Vec<String>,
     /// Keys of actions by name, in place of the usual ones.
     pub keys: Vec<(String, Vec<String>)>,
+    /// Saved views by name: what each sets.
+    pub views: Vec<(String, Vec<(String, String)>)>,
 }
 
 /// Why the options cannot be used.
@@ -45,6 +48,9 @@ pub enum OptionsError {
     /// A binding is wrong.
     #[error("keys: {0}")]
     Keys(#[from] KeymapError),
+    /// A saved view is wrong.
+    #[error("views: {0}")]
+    View(#[from] SavedError),
     /// A column does not exist.
     #[error("--columns: {0}")]
     Column(#[from] UnknownColumn),
@@ -55,8 +61,12 @@ impl Options {
     pub fn app(self) -> Result<App, OptionsError> {
         let variable = |name: &str| std::env::var(name).ok();
         let keys = self.keys.iter().map(|(name, keys)| (name.as_str(), keys.iter().map(String::as_str).collect()));
+        let views =
+            self.views.iter().map(|(name, entries)| Saved::read(name, entries)).collect::<Result<Vec<_>, _>>()?;
+        let view_keys: Vec<_> = views.iter().map(|view| (view.name.as_str(), view.key)).collect();
         let setup = Setup {
-            keymap: Keymap::new(keys)?,
+            keymap: Keymap::new(keys)?.with_views(&view_keys)?,
+            views,
             glyphs: Glyphs::detect(self.ascii, variable),
             depth: Depth::detect(self.color, variable),
             zone: TimeZone::system(),

@@ -24,6 +24,7 @@ use crate::feed::Link;
 use crate::model::leak::Leak;
 use crate::model::{LeakRule, Query, Row};
 
+use super::columns::Column;
 use super::items::{Item, What};
 use super::keys::{Action, Context};
 use super::layout::{Areas, Shown, layout};
@@ -219,7 +220,20 @@ impl App {
             group_by: self.lists.group_by(),
             sort: self.lists.list().sort.by,
             columns: self.settings.columns(),
+            views: self.settings.views(),
         })
+    }
+
+    /// What is kept of this context for the next time, if the user wants that: the view, its rows, their order, the columns.
+    pub fn kept(&self) -> Vec<(&'static str, String)> {
+        let list = self.lists.list();
+        let columns = Column::all().filter(|column| self.settings.columns().shows(*column)).map(Column::name);
+        vec![
+            ("view", self.lists.tab().title().to_lowercase()),
+            ("group-by", self.lists.group_by().to_string()),
+            ("sort-by", list.sort.to_string()),
+            ("columns", columns.collect::<Vec<_>>().join(",")),
+        ]
     }
 
     /// What texts are written from.

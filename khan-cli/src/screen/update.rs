@@ -48,6 +48,9 @@ fn take(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
             app.overlays.hush();
             app.refresh(true);
         }
+        Msg::Kept(settings) => {
+            return settings.into_iter().flat_map(|setting| actions::set(app, setting)).collect();
+        }
         Msg::View(view) => {
             if app.data.take_view(view) {
                 app.refresh(true);

@@ -11,7 +11,7 @@ async fn refused(arguments: &[&str], sentence: &str) {
 #[tokio::test]
 async fn flags() {
     refused(&["top", "--wat"], "unexpected argument '--wat' found, did you mean --watch?; see khan --help").await;
-    refused(&["topp"], "unrecognized subcommand 'topp'").await;
+    refused(&["topp"], "unrecognized subcommand 'topp', did you mean top?; see khan --help").await;
     refused(&["top", "--interval", "soon"], "'--interval <DURATION>': expected a duration such as 500ms").await;
     refused(&["top", "--max-in-flight", "0"], "'--max-in-flight <N>'").await;
     refused(&["top", "--source", "wireshark"], "'--source <SOURCE>'").await;

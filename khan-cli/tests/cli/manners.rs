@@ -29,21 +29,17 @@ async fn printed(arguments: &[&str]) -> String {
     ended.stdout
 }
 
-/// Without what every command has, which stands in the help of `khan` itself.
-fn own_part(help: &str) -> String {
-    let (own, rest) = help.split_once("\nKubernetes:\n").expect("the flags of kubectl");
-    let examples = rest.split_once("\nExamples:\n").map(|(_, examples)| format!("\n[...]\n\nExamples:\n{examples}"));
-    format!("{own}{}", examples.expect("examples in the help of every command"))
-}
-
 #[tokio::test]
 async fn help() {
     insta::assert_snapshot!("help", printed(&["--help"]).await);
+    insta::assert_snapshot!("help_top_short", printed(&["top", "-h"]).await);
     for command in COMMANDS {
         let help = printed(&[command, "--help"]).await;
-        insta::assert_snapshot!(format!("help_{command}"), own_part(&help));
-        let short = printed(&[command, "-h"]).await;
-        assert!(!short.contains("[env:") && short.lines().count() < help.lines().count() / 2, "{short}");
+        insta::assert_snapshot!(format!("help_{command}"), help);
+        let (short, all) = (printed(&[command, "-h"]).await, printed(&[command, "--help-all"]).await);
+        let lines = [&short, &help, &all].map(|text| text.lines().count());
+        assert!(lines[0] < lines[1] && lines[1] <= 100 && 2 * lines[1] < lines[2], "{command}: {lines:?}");
+        assert!(!help.contains("[env:") && help.contains(&format!("khan {command} --help-all")), "{help}");
         // Examples must not wrap on a terminal of the usual width.
         let examples =
             help.split_once("\nExamples:\n").unwrap().1.split_once("\n\n").map_or_else(|| "", |(lines, _)| lines);
@@ -54,13 +50,13 @@ async fn help() {
 #[tokio::test]
 async fn every_flag_has_a_variable_of_its_name() {
     for command in COMMANDS {
-        let help = printed(&[command, "--help"]).await;
+        let help = printed(&[command, "--help-all"]).await;
         let flags = help.lines().filter_map(|line| line.split_once("--")).filter(|(before, _)| {
             before.is_empty() || before.chars().all(|c| c == ' ') || before.trim_start().starts_with('-')
         });
         let flags: BTreeSet<String> = flags
             .map(|(_, flag)| flag.split([' ', '.', ',']).next().unwrap_or_default().to_owned())
-            .filter(|flag| !matches!(&**flag, "help" | "version"))
+            .filter(|flag| !matches!(&**flag, "help" | "help-all" | "version"))
             .collect();
         assert!(flags.len() > 40, "{flags:?}");
         for flag in flags {
@@ -75,9 +71,9 @@ async fn every_flag_has_a_variable_of_its_name() {
 #[tokio::test]
 async fn completions_are_scripts_of_their_shells() {
     for (shell, part, check) in [
-        ("bash", "complete -F _khan", Some(["bash", "-n"])),
+        ("bash", "KHAN_COMPLETE=\"bash\"", Some(["bash", "-n"])),
         ("zsh", "#compdef khan", Some(["zsh", "-n"])),
-        ("fish", "complete -c khan", Some(["fish", "--no-execute"])),
+        ("fish", "complete --keep-order --exclusive --command khan", Some(["fish", "--no-execute"])),
         ("elvish", "set edit:completion:arg-completer[khan]", None),
         ("powershell", "Register-ArgumentCompleter", None),
         ("nushell", "export extern khan", None),
@@ -85,7 +81,8 @@ async fn completions_are_scripts_of_their_shells() {
     ] {
         let script = printed(&["completion", shell]).await;
         assert!(script.contains(part), "{shell}: {part} is not in\n{script}");
-        for command in COMMANDS.iter().filter(|_| shell != "kubectl") {
+        // The others ask khan.
+        for command in COMMANDS.iter().filter(|_| matches!(shell, "elvish" | "powershell" | "nushell")) {
             assert!(script.contains(command), "{shell} knows {command}");
         }
         let folder = tempfile::tempdir().unwrap();
@@ -134,6 +131,58 @@ async fn as_a_plugin_it_is_called_as_the_user_calls_it() {
     let asked = Command::new(&plugin).args(["top", "--help"]).env_clear().output().unwrap();
     let help = String::from_utf8(asked.stdout).unwrap();
     assert!(help.contains("\nUsage: kubectl khan top [OPTIONS]"), "{help}");
+}
+
+/// What bash is offered for the last of the words.
+fn completed(words: &[&str], environment: &[(&str, &str)]) -> (Vec<String>, String) {
+    let mut khan = Command::new(env!("CARGO_BIN_EXE_khan"));
+    khan.env_clear().env("KHAN_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+    khan.env("_CLAP_IFS", "\n").envs(environment.iter().copied()).args(["--", "khan"]).args(words);
+    let ended = khan.output().unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let lines = String::from_utf8(ended.stdout).unwrap().lines().map(|line| line.trim_end().to_owned()).collect();
+    (lines, String::from_utf8(ended.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn completions_are_what_there_is() {
+    let none = |words: &[&str]| completed(words, &[]).0;
+    assert_eq!(none(&["top", "--sort-by", "de"]), ["delta", "destination"]);
+    assert_eq!(none(&["leak"]), ["leaks"]);
+    assert!(none(&["top", "-o", ""]).contains(&"markdown".to_owned()));
+    let server = wiremock::MockServer::start().await;
+    let list = |kind: &str, names: &[&str]| {
+        let item = |name: &&str| serde_json::json!({"metadata": {"name": name, "labels": {"app": "checkout"}}});
+        serde_json::json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
+            "items": names.iter().map(item).collect::<Vec<_>>(), "note": kind})
+    };
+    for (path, names) in
+        [("/api/v1/namespaces", &["shop", "data"][..]), ("/api/v1/nodes", &["n1"]), ("/api/v1/pods", &["checkout-1"])]
+    {
+        let answer = wiremock::ResponseTemplate::new(200).set_body_json(list(path, names));
+        let asked = wiremock::Mock::given(wiremock::matchers::path(path));
+        asked.respond_with(answer).mount(&server).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    let config = serde_json::json!({"apiVersion": "v1", "kind": "Config", "current-context": "prod",
+        "clusters": [{"name": "c", "cluster": {"server": server.uri()}}], "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "prod", "context": {"cluster": "c", "user": "u"}}]});
+    std::fs::write(&file, config.to_string()).unwrap();
+    let environment = [("KUBECONFIG", file.to_str().unwrap())];
+    let live = |words: Vec<&'static str>| {
+        let environment = environment.map(|(name, value)| (name, value.to_owned()));
+        tokio::task::spawn_blocking(move || completed(&words, &[(environment[0].0, environment[0].1.as_str())]).0)
+    };
+    assert_eq!(live(vec!["top", "-n", ""]).await.unwrap(), ["data", "shop"]);
+    assert_eq!(live(vec!["top", "--node", "n"]).await.unwrap(), ["n1"]);
+    assert_eq!(live(vec!["top", "app/c"]).await.unwrap(), ["app/checkout"]);
+    assert_eq!(live(vec!["top", "--context", "p"]).await.unwrap(), ["prod"]);
+    // Nobody answers: nothing is offered, nothing is said, and it does not take long.
+    let dead = ("KUBECONFIG", "/does/not/exist");
+    let start = std::time::Instant::now();
+    assert_eq!(completed(&["top", "-n", ""], &[dead]), (Vec::new(), String::new()));
+    assert!(start.elapsed() < std::time::Duration::from_secs(10));
 }
 
 #[tokio::test]

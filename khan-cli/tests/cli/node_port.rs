@@ -64,6 +64,33 @@ async fn every_command_knows_whose_they_are() {
     }
 }
 
+/// The address that clients dialled is the node's, whose other connections are not the service's.
+#[tokio::test]
+async fn a_filter_of_single_connections_knows_them_too() {
+    let server = node().await;
+    for (filter, expected) in [
+        ("dst:svc/solo", &[30080][..]),
+        ("svc~^so -src:10.0.0.0/8", &[30080]),
+        ("-svc:solo", &[22]),
+        ("port:22 or dst~solo-0$", &[22, 30080]),
+        ("state:time_wait", &[]),
+        ("(src:web or src:cart) proto:tcp", &[]),
+    ] {
+        let conns = khan(&["conns", "--filter", filter, "--agent", &server.uri(), "-o", "json"]).run().await.json();
+        let items = conns["items"].as_array().unwrap();
+        let mut ports: Vec<_> = items.iter().map(|item| item["dst_port"].as_u64().unwrap()).collect();
+        ports.sort_unstable();
+        assert_eq!(ports, expected, "{filter}: {conns:#}");
+    }
+    let about_rows = khan(&["conns", "--filter", "svc:solo conns>5", "--agent", &server.uri()]).run().await;
+    assert_eq!(about_rows.code, Some(64), "{about_rows:?}");
+    assert!(about_rows.stderr.contains("conns>5 is about rows of khan top"), "{about_rows:?}");
+    // A variable is for every command.
+    let variable =
+        khan(&["conns", "--agent", &server.uri(), "-o", "name"]).env("KHAN_FILTER", "svc:solo conns>5").run().await;
+    assert_eq!((variable.code, variable.stdout.lines().count()), (Some(0), 1), "{variable:?}");
+}
+
 #[tokio::test]
 async fn prometheus_does_not_know_and_says_so() {
     let server = crate::prometheus::prometheus(10, true).await;

@@ -52,6 +52,7 @@ impl Stage {
             directory: ".".into(),
             theme: Some(Theme::Ansi),
             columns: Choice::default(),
+            views: Vec::new(),
             mouse: false,
             interval: Duration::from_secs(5),
         };

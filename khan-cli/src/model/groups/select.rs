@@ -119,7 +119,7 @@ impl<'filter> Test<'filter> {
             RowTerm::Node(globs) => nodes(&|name| globs.iter().any(|glob: &Glob| glob.matches(name))),
             RowTerm::Like(Subject::Node, pattern) => nodes(&|name| pattern.fits(name)),
             RowTerm::Like(subject, pattern) => {
-                let fits = like(view, *subject, pattern);
+                let fits = view.endpoints.iter().map(|endpoint| subject.fits(pattern, endpoint)).collect();
                 match subject {
                     Subject::Src => Self::Src(fits),
                     Subject::Dst => Self::Dst(fits),
@@ -151,39 +151,34 @@ impl<'filter> Test<'filter> {
     }
 }
 
-/// The endpoints of which the subject fits the pattern.
-fn like(view: &View, subject: Subject, pattern: &Pattern) -> Vec<bool> {
-    let mut joined = String::new();
-    let mut fits = |endpoint: &Endpoint| {
+impl Subject {
+    /// Whether this of an endpoint fits the pattern.
+    pub(crate) fn fits(self, pattern: &Pattern, endpoint: &Endpoint) -> bool {
         let OwnerRef { kind, ns, app, workload, name, node } = endpoint.owner.as_deref();
         let fit = |text: &str| !text.is_empty() && pattern.fits(text);
-        let mut scoped = |name: &str| {
-            joined.clear();
-            joined.extend([ns, "/", name]);
-            !ns.is_empty() && !name.is_empty() && pattern.fits(&joined)
-        };
-        match subject {
-            Subject::Src | Subject::Dst | Subject::Any | Subject::Node => {
-                [ns, app, workload, name, node].into_iter().any(fit)
-                    || [app, name].into_iter().any(&mut scoped)
-                    || endpoint.ip.is_some_and(|ip| fit(&ip.to_string()))
+        let scoped = |name: &str| !ns.is_empty() && !name.is_empty() && pattern.fits(&format!("{ns}/{name}"));
+        let address = || endpoint.ip.is_some_and(|ip| fit(&ip.to_string()));
+        match self {
+            Self::Src | Self::Dst | Self::Any => {
+                endpoint.owner.texts().into_iter().any(fit) || [app, name].into_iter().any(scoped) || address()
             }
-            Subject::Namespace => fit(ns),
-            Subject::App => {
+            Self::Namespace => fit(ns),
+            Self::App => {
                 let names = [app, workload, name];
                 matches!(kind, Kind::Pod | Kind::Service) && names.into_iter().any(|name| fit(name) || scoped(name))
             }
-            Subject::Pod => kind == Kind::Pod && fit(name),
-            Subject::Service => kind == Kind::Service && fit(name),
-            Subject::Workload => kind == Kind::Pod && fit(workload),
-            Subject::Address => endpoint.ip.is_some_and(|ip| fit(&ip.to_string())),
+            Self::Pod => kind == Kind::Pod && fit(name),
+            Self::Service => kind == Kind::Service && fit(name),
+            Self::Workload => kind == Kind::Pod && fit(workload),
+            Self::Address => address(),
+            Self::Node => fit(node),
         }
-    };
-    view.endpoints.iter().map(|endpoint| fits(endpoint)).collect()
+    }
 }
 
 impl StateTerm {
-    fn holds(self, state: State) -> bool {
+    /// Whether a connection in `state` is meant.
+    pub(crate) fn holds(self, state: State) -> bool {
         match self {
             Self::One(one) => one == state,
             Self::Part(part) => state != UNTOLD && state.lifecycle() == part,

@@ -8,6 +8,7 @@ use crate::screen::columns::Column;
 use crate::screen::commands::{COMMANDS, Values, command};
 use crate::screen::keys::BINDINGS;
 use crate::screen::styles::Theme;
+use crate::screen::tab::Tab;
 
 /// What may take the place of the last word of a command.
 pub(super) fn candidates(head: &str, around: &Around<'_>, names: &mut Names) -> Candidates {
@@ -33,6 +34,11 @@ pub(super) fn candidates(head: &str, around: &Around<'_>, names: &mut Names) -> 
             Candidates::fitting(minus, &value[minus..], names)
         }
         Values::Themes => Candidates::fitting(0, value, words(Theme::ALL.map(Theme::as_str))),
+        Values::Views => {
+            let saved = around.views.iter().map(|saved| Candidate::new(&*saved.name, &*saved.summary));
+            let own = Tab::ALL.map(|tab| Candidate::new(tab.title().to_lowercase(), ""));
+            Candidates::fitting(0, value, saved.chain(own))
+        }
         Values::Examples(examples) => Candidates::fitting(0, value, words(examples.iter().copied())),
     };
     found.shifted(start)
@@ -52,13 +58,14 @@ mod tests {
     use super::*;
     use crate::model::View;
     use crate::screen::keys::Context;
-    use crate::screen::tab::Tab;
+    use crate::screen::saved::Saved;
 
     fn texts(head: &str) -> (usize, Vec<String>) {
         let contexts = ["prod".to_owned(), "staging".to_owned()];
         let around = Around {
             view: &View::default(),
             contexts: &contexts,
+            views: &[Saved::read("exits", &[]).unwrap()],
             context: Context::Table,
             tab: Tab::Edges,
             group_by: GroupBy::EDGES,
@@ -78,6 +85,7 @@ mod tests {
         assert_eq!(texts("group-by src,dst-i"), (13, vec!["dst-ip".into()]));
         assert_eq!(texts("columns source,tren"), (15, vec!["trend".into()]));
         assert_eq!(texts("filter is:sta"), (10, vec!["stale".into()]));
+        assert_eq!(texts("view ex"), (5, vec!["exits".into(), "external".into()]));
         assert_eq!(texts("pause x").1, [""; 0]);
     }
 }

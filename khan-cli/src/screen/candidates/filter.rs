@@ -109,8 +109,14 @@ mod tests {
             .row("shop/web@n1", "svc:data/redis", 6379, 5)
             .row("10.40.7.19", "pay/ledger@n1", 8443, 7);
         let view = view(&[agent]);
-        let around =
-            Around { view: &view, contexts: &[], context: Context::Table, tab: Tab::Edges, group_by: GroupBy::EDGES };
+        let around = Around {
+            view: &view,
+            contexts: &[],
+            views: &[],
+            context: Context::Table,
+            tab: Tab::Edges,
+            group_by: GroupBy::EDGES,
+        };
         let found = candidates(head, &around, &mut Names::default());
         (found.start, found.list.into_iter().map(|one| one.text).collect())
     }

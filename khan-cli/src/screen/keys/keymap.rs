@@ -24,10 +24,16 @@ pub enum KeymapError {
         /// The key.
         key: Key,
         /// The action that has it.
-        first: &'static str,
+        first: String,
         /// The action that wants it.
-        second: &'static str,
+        second: String,
     },
+}
+
+impl KeymapError {
+    fn duplicate(key: Key, first: &str, second: &str) -> Self {
+        Self::Duplicate { key, first: first.to_owned(), second: second.to_owned() }
+    }
 }
 
 /// The bindings in force.
@@ -53,12 +59,29 @@ impl Keymap {
         for (binding, keys) in &bindings {
             for (key, context) in keys.iter().flat_map(|key| binding.contexts.iter().map(move |c| (*key, *c))) {
                 if let Some(first) = owners.insert((context, key), binding) {
-                    return Err(KeymapError::Duplicate { key, first: first.name, second: binding.name });
+                    return Err(KeymapError::duplicate(key, first.name, binding.name));
                 }
             }
         }
         let actions = owners.into_iter().map(|(place, binding)| (place, binding.action)).collect();
         Ok(Self { actions, bindings })
+    }
+
+    /// Gives saved views the keys that they have, in lists of rows.
+    pub fn with_views(mut self, views: &[(&str, Option<Key>)]) -> Result<Self, KeymapError> {
+        for (at, (view, key)) in views.iter().enumerate() {
+            let Some(key) = *key else { continue };
+            for context in [Context::Table, Context::Leaks] {
+                if let Some(first) = self.actions.insert((context, key), Action::Saved(at)) {
+                    let first = match first {
+                        Action::Saved(at) => views[at].0,
+                        action => self.listed(context).find(|(b, _)| b.action == action).map_or("", |(b, _)| b.name),
+                    };
+                    return Err(KeymapError::duplicate(key, first, &format!("the view {view}")));
+                }
+            }
+        }
+        Ok(self)
     }
 
     /// What `key` does in `context`.
@@ -133,6 +156,19 @@ mod tests {
         let map = Keymap::new([("pause", vec!["F5", "Ctrl-p"])]).unwrap();
         assert_eq!(map.find(Context::Table, "F5".parse().unwrap()), Some(Action::Pause));
         assert_eq!(map.find(Context::Table, Key::char('p')), None);
+    }
+
+    #[test]
+    fn saved_views_have_keys_that_nothing_else_has() {
+        let views = |keys: [&str; 2]| {
+            let keys = keys.map(|key| key.parse().ok());
+            Keymap::default().with_views(&[("slow", keys[0]), ("pay", keys[1])]).map_err(|error| error.to_string())
+        };
+        let map = views(["F2", ""]).unwrap();
+        assert_eq!(map.find(Context::Leaks, "F2".parse().unwrap()), Some(Action::Saved(0)));
+        assert_eq!(map.find(Context::Drill, "F2".parse().unwrap()), None);
+        assert_eq!(views(["F2", "p"]).unwrap_err(), "p would be both pause and the view pay");
+        assert_eq!(views(["F2", "F2"]).unwrap_err(), "F2 would be both slow and the view pay");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::footer;
 pub(super) fn draw(app: &App, menu: Menu, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let entries = app.entries(menu.kind);
-    let name = entries.iter().map(|entry| cells(entry.name)).max().unwrap_or(0);
-    let meaning = entries.iter().map(|entry| cells(entry.meaning)).max().unwrap_or(0);
+    let name = entries.iter().map(|entry| cells(&entry.name)).max().unwrap_or(0);
+    let meaning = entries.iter().map(|entry| cells(&entry.meaning)).max().unwrap_or(0);
     let width = (name + meaning + 12).min(canvas.width().saturating_sub(4));
     let height = u16::try_from(entries.len()).unwrap_or(0).saturating_add(2).min(canvas.height().saturating_sub(2));
     let (x, y) = ((canvas.width() - width) / 2, (canvas.height() - height) / 2);
@@ -36,11 +36,11 @@ fn line(app: &App, entry: &Entry, name: u16) -> Line<'static> {
         Some(false) => "[ ] ",
         None => "",
     };
-    let gap = " ".repeat((name + 2 - cells(entry.name)).into());
+    let gap = " ".repeat((name + 2 - cells(&entry.name)).into());
     Line::from_iter([
         Span::styled(mark, styles.text),
-        Span::styled(entry.name, styles.strong),
+        Span::styled(entry.name.clone(), styles.strong),
         Span::raw(gap),
-        Span::styled(entry.meaning, styles.text),
+        Span::styled(entry.meaning.clone(), styles.text),
     ])
 }

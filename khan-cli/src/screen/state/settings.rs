@@ -10,6 +10,7 @@ use crate::screen::depth::Depth;
 use crate::screen::glyphs::Glyphs;
 use crate::screen::keys::Keymap;
 use crate::screen::layout::Details;
+use crate::screen::saved::Saved;
 use crate::screen::styles::{Styles, Theme};
 
 /// What the screen starts with.
@@ -29,6 +30,8 @@ pub struct Setup {
     pub theme: Option<Theme>,
     /// Columns to show.
     pub columns: Choice,
+    /// Views that the user has saved.
+    pub views: Vec<Saved>,
     /// Report mouse events.
     pub mouse: bool,
     /// How old data may be.
@@ -90,6 +93,11 @@ impl Settings {
     /// The columns chosen.
     pub const fn columns(&self) -> &Choice {
         &self.setup.columns
+    }
+
+    /// Views that the user has saved.
+    pub fn views(&self) -> &[Saved] {
+        &self.setup.views
     }
 
     /// Whether details of the row under the cursor stand below the list.

@@ -3,6 +3,7 @@
 mod motion;
 mod time;
 mod rows;
+mod views;
 mod menus;
 mod opening;
 
@@ -25,10 +26,12 @@ use super::line::begin;
 use menus::{choose, menu};
 use motion::go;
 pub(super) use motion::search;
-use opening::{back, next, open, turn_to};
+use opening::{back, next, open};
 pub(super) use rows::sort_by;
-use rows::{delta, expand, invert, pin, regroup, sort_at, sort_beside};
+use rows::{delta, expand, invert, judge, pin, regroup, sort_at, sort_beside};
 pub(super) use time::{go_to, look_over};
+use views::turn_to;
+pub(super) use views::{set, show_saved};
 
 /// Refresh intervals that `+` and `-` go through, in seconds.
 const INTERVALS: [u64; 8] = [1, 2, 5, 10, 15, 30, 60, 300];
@@ -82,7 +85,12 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
         Action::Columns | Action::Wide | Action::Details if app.lists.tab().is_fixed() => app.say(now, FIXED),
         Action::Columns => menu(app, MenuKind::Columns),
         Action::Export => menu(app, MenuKind::Export),
-        Action::Toggle => return choose(app, false),
+        Action::Views if app.settings.views().is_empty() => {
+            app.say(now, "no views are saved: write them under views: in the configuration file")
+        }
+        Action::Views => menu(app, MenuKind::Views),
+        Action::Saved(at) => return show_saved(app, at, now),
+        Action::Toggle => return choose(app, false, now),
         Action::Filter => {
             app.prompts.hold(app.lists.cursor());
             let text = app.question.filter_text().to_owned();
@@ -184,12 +192,6 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
-}
-
-/// Judges by another rule.
-pub(super) fn judge(app: &mut App, rule: LeakRule) {
-    app.question.set_rule(rule);
-    app.refresh(true);
 }
 
 fn pace(app: &mut App, by: isize) -> Vec<Effect> {

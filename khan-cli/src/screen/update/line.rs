@@ -15,6 +15,7 @@ pub(super) fn look_around(app: &mut App) {
     let around = Around {
         view: app.data.view(),
         contexts: app.data.contexts(),
+        views: app.settings.views(),
         context: app.context(),
         tab: app.lists.tab(),
         group_by: app.lists.group_by(),

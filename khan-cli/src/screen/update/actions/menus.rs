@@ -1,5 +1,7 @@
 //! Short lists to choose from.
 
+use std::time::Instant;
+
 use crate::model::Sort;
 use crate::screen::columns::Column;
 use crate::screen::menu::{EXPORTS, MenuKind};
@@ -11,6 +13,7 @@ use crate::screen::update::export::file_name;
 use crate::screen::update::line::begin;
 
 use super::rows::sort_by;
+use super::views::show_saved;
 
 /// Opens a menu on what is chosen now.
 pub(super) fn menu(app: &mut App, kind: MenuKind) {
@@ -19,12 +22,12 @@ pub(super) fn menu(app: &mut App, kind: MenuKind) {
 }
 
 /// Enter or Space in a menu. Enter closes it.
-pub(super) fn choose(app: &mut App, close: bool) -> Vec<Effect> {
+pub(super) fn choose(app: &mut App, close: bool, now: Instant) -> Vec<Effect> {
     let Some(menu) = app.overlays.menu() else { return Vec::new() };
     let entries = app.entries(menu.kind);
     let Some(entry) = entries.get(menu.at) else { return Vec::new() };
-    let column = Column::from_name(entry.name);
-    if close || menu.kind == MenuKind::Export {
+    let column = Column::from_name(&entry.name);
+    if close || matches!(menu.kind, MenuKind::Export | MenuKind::Views) {
         app.overlays.close();
     }
     match menu.kind {
@@ -39,6 +42,7 @@ pub(super) fn choose(app: &mut App, close: bool) -> Vec<Effect> {
                 app.settings.turn_column(column);
             }
         }
+        MenuKind::Views => return show_saved(app, menu.at, now),
         MenuKind::Export => {
             if let Some((form, _)) = EXPORTS.iter().find(|(form, _)| *form == entry.name) {
                 let name = file_name(app, form);

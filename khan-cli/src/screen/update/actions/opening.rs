@@ -16,7 +16,7 @@ use super::motion::search;
 /// Enter: the row under the cursor, else the first one.
 pub(super) fn open(app: &mut App, now: Instant) -> Vec<Effect> {
     if app.overlays.menu().is_some() {
-        return choose(app, true);
+        return choose(app, true, now);
     }
     let opened = if let Some(drill) = app.drills.last() {
         drill.current().map(|row| (drill.pane_query(drill.pane), row.clone()))
@@ -85,13 +85,4 @@ pub(super) fn next(app: &mut App) -> Vec<Effect> {
     }
     app.drills.close_all();
     open(app, Instant::now())
-}
-
-/// Shows another view, and closes the rows opened in this one.
-pub(super) fn turn_to(app: &mut App, tab: Tab) -> Vec<Effect> {
-    let waiting = app.drills.close_all();
-    if app.lists.turn_to(tab) {
-        app.refresh(false);
-    }
-    if waiting { vec![Effect::Cancel] } else { Vec::new() }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::model::{Sort, SortBy};
+use crate::model::{LeakRule, Sort, SortBy};
 use crate::screen::columns::Column;
 use crate::screen::items::What;
 use crate::screen::state::App;
@@ -106,4 +106,10 @@ pub(super) fn delta(app: &mut App, now: Instant) {
     app.question.set_delta(next);
     app.say(now, words);
     app.refresh(false);
+}
+
+/// Judges by another rule.
+pub(super) fn judge(app: &mut App, rule: LeakRule) {
+    app.question.set_rule(rule);
+    app.refresh(true);
 }
