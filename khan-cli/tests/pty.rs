@@ -523,9 +523,13 @@ fn an_expired_login_is_renewed_on_the_ordinary_screen() {
     let server = Server::start(first());
     let login = tempfile::NamedTempFile::new().expect("a file");
     let config = kubeconfig(&server, login.path().to_str().expect("UTF-8"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("both.khan");
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
     command.args(["top", "--connect", "proxy", "--kubeconfig"]);
     command.arg(config.path());
+    command.arg("--record");
+    command.arg(&recording);
     server.know("first");
     let mut session = Session::start(command, (120, 30));
     session.wait("the login", |text| text.contains("Password: "));
@@ -549,6 +553,11 @@ fn an_expired_login_is_renewed_on_the_ordinary_screen() {
     session.wait("the other context", |text| text.contains("ctx staging") && text.contains("shop/checkout"));
     session.send("q");
     assert_eq!(session.end_restored(), 0);
+    // One recording of all three connections.
+    let recorded = khan_cli::sources::recording::survey(&recording).expect("a recording");
+    let contexts: Vec<_> = recorded.contexts.iter().map(ToString::to_string).collect();
+    assert_eq!((contexts, recorded.lost), (vec!["prod".to_owned(), "staging".to_owned()], None));
+    assert!(recorded.rounds >= 3, "{}", recorded.rounds);
 }
 
 #[test]

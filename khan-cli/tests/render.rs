@@ -6,6 +6,8 @@ mod shop;
 #[path = "screen/stage.rs"]
 mod stage;
 
+use std::time::Duration;
+
 use khan_api::Timestamp;
 use khan_cli::feed::{Link, News};
 use khan_cli::screen::msg::{Effect, Exit, Msg};
@@ -64,6 +66,8 @@ fn other_screens() {
         ("columns_menu", "c"),
         ("export_menu", "e"),
         ("paused", "p"),
+        ("past", ", , , j"),
+        ("past_leaks", "6 [ ["),
         ("baseline", "b"),
         ("expanded", "j j Right"),
         ("pinned", "j j j Space g"),
@@ -106,6 +110,35 @@ fn trouble_is_said_where_it_is_seen() {
     insta::assert_snapshot!("all_failed_80x24", stage.frame());
     stage.press("7");
     insta::assert_snapshot!("all_failed_agents_80x24", stage.frame());
+}
+
+/// Changes and trends over a longer range, for which the source is asked, and what is held of it.
+#[test]
+fn the_range_is_one_key_away() {
+    let mut stage = Stage::new(120, 30, false);
+    stage.play(0..31);
+    assert_eq!(stage.press("r"), [Effect::Past(Duration::from_mins(15))]);
+    assert!(stage.frame().contains("changes and trends over 15m"), "{}", stage.frame());
+    assert_eq!(stage.press("r r"), [Duration::from_hours(1), Duration::from_hours(6)].map(Effect::Past));
+    let frame = stage.frame();
+    assert!(
+        frame.contains("over 6h; 15m of it are held, --prometheus-url knows more") && frame.contains("D 6h"),
+        "{frame}"
+    );
+    assert_eq!(stage.command("since 30m"), [Effect::Past(Duration::from_mins(30))]);
+    assert_eq!(stage.press("r"), [Effect::Past(Duration::from_hours(1))]);
+}
+
+/// A baseline that is set while looking back counts from then, live.
+#[test]
+fn a_baseline_may_lie_in_the_past() {
+    let mut stage = Stage::new(120, 30, false);
+    stage.play(0..31);
+    stage.press(", , , , b L");
+    let frame = stage.frame();
+    // Four rounds of 92, and what the other two pods changed.
+    let counted = frame.lines().any(|line| line.contains("shop/checkout") && line.contains("+362"));
+    assert!(frame.contains("LIVE") && counted, "{frame}");
 }
 
 /// Enter logs in again only while credentials are refused, and only where it means nothing else.

@@ -6,6 +6,7 @@ mod interrupt;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,10 +15,13 @@ use clap::Args;
 use interrupt::Interrupt;
 use khan_lab::cluster::node_name;
 use khan_lab::{Cluster, Host, Khan, Lab, LabError, Program, Result, until};
+use rustix::event::{PollFd, PollFlags};
 
 /// The leaker opens one connection a second, so this is also about how many seconds it takes.
 const VISIBLE: u64 = 12;
 const PATIENCE: Duration = Duration::from_secs(90);
+/// How long the banner is shown.
+const READING: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
@@ -47,19 +51,21 @@ impl Demo {
     }
 
     fn show(&self, lab: &Lab, interrupt: &Interrupt) -> Result<ExitCode> {
-        say("Building two nodes and their pods out of network namespaces");
+        say("[2/3] Building two nodes and their pods out of network namespaces");
         let mut cluster = Cluster::start(lab, apps::plan())?;
         let (desk, _) = cluster.outside(lab, "desk")?;
         interrupt.check()?;
         let own = std::env::current_exe().map_err(LabError::io("cannot find this program's own file"))?;
         let _apps = apps::start(lab, &mut cluster, &own)?;
         interrupt.check()?;
-        say("Starting khan-controller and one khan-agent on each node");
+        say("[3/3] Starting khan-controller and one khan-agent on each node");
         let khan = Khan::start(lab, &cluster, &["--interval", "2s"])?;
         let top = self.top(&desk, &cluster)?;
         if self.once {
             say("Waiting for the leak to become the largest edge");
             wait_for_the_leak(&khan, interrupt)?;
+        } else if !self.shell {
+            banner(interrupt)?;
         }
         let status = interrupt.on_this_terminal(&top)?;
         Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
@@ -86,6 +92,35 @@ impl Demo {
         }
         Ok(top.args(agents.flat_map(|url| ["--agent".to_owned(), url])).args(&self.top))
     }
+}
+
+/// What there is to see, before a screen covers it; a terminal shows it until Enter, or for as long as it takes to read.
+fn banner(interrupt: &Interrupt) -> Result {
+    const WHAT: [&str; 8] = [
+        "",
+        "Ready. In khan top, look at",
+        "  shop/checkout -> data/postgres   it grows by one connection a second: a leak; Enter shows which pod",
+        "  external -> shop/web             clients outside, through a node port",
+        "  6                                the leaks, after 6 rounds; 4 shows how full the nodes' tables are",
+        "  , and L                          a round back, and live again",
+        "q quits and removes everything.",
+        "",
+    ];
+    WHAT.iter().for_each(|line| eprintln!("{line}"));
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    eprintln!("Enter opens khan top; so does waiting {} s.", READING.as_secs());
+    let stdin = std::io::stdin();
+    let timeout = rustix::event::Timespec { tv_sec: i64::try_from(READING.as_secs()).unwrap_or(0), tv_nsec: 0 };
+    // A signal ends the wait, and the check after it says so.
+    let ready = rustix::event::poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&timeout)).unwrap_or(0);
+    interrupt.check()?;
+    if ready > 0 {
+        let mut line = String::new();
+        stdin.read_line(&mut line).map_err(LabError::io("cannot read from the terminal"))?;
+    }
+    Ok(())
 }
 
 /// Progress, kept apart from the table on standard output.
