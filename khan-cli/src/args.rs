@@ -191,7 +191,7 @@ pub enum Command {
         khan top --group-by dst --sort-by delta -w     what grows, block after block\n  \
         khan top --since 6h --prometheus-url URL       now against six hours ago\n  \
         khan top --filter 'dst:postgres conns>100 -src:shop/*'\n  \
-        khan top --once -o custom-columns=FROM:.source.text,N:.connections\n\n\
+        khan top --once -o custom-columns=FROM:.source.text,N:.conns\n\n\
         Filter fields: src dst any ns app pod svc workload ip type node port proto state is conns delta rate est idle \
         halfclosed. Terms side by side must all hold; \"or\" and brackets join them otherwise, - before a term turns it \
         round, a comma inside one means \"or\", and src~^check compares with a regular expression.")]

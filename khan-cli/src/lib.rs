@@ -15,6 +15,7 @@ mod shell;
 mod size;
 mod nearest;
 mod private_file;
+mod files;
 pub mod model;
 pub mod feed;
 pub mod sources;

@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::output_args::OutputArgs;
+use crate::files;
 use khan_serve::exit::Failure;
 
 /// Installs the log that the flags ask for. `screen` says that the terminal interface is about to open.
@@ -28,7 +29,7 @@ pub(crate) fn install(output: &OutputArgs, screen: bool) -> Result<(), Failure> 
 
 fn open(path: &Path) -> Result<std::fs::File, Failure> {
     let opened = OpenOptions::new().create(true).append(true).open(path);
-    opened.map_err(|error| Failure::usage(format_args!("--log-file {}: {error}", path.display())))
+    opened.map_err(|error| Failure::usage(format_args!("--log-file {}: {}", path.display(), files::reason(&error))))
 }
 
 fn start<W>(levels: Targets, writer: W, ansi: bool)

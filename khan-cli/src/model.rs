@@ -29,6 +29,7 @@ pub mod table;
 pub(crate) mod view;
 mod undecided;
 pub(crate) mod merge;
+pub(crate) mod own;
 
 pub(crate) mod label_selection;
 pub(crate) mod selector;

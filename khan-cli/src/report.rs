@@ -15,6 +15,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod column;
+pub(crate) mod idle;
 pub(crate) mod item;
 pub(crate) mod scope;
 pub(crate) mod connections;
@@ -56,10 +57,10 @@ pub(crate) struct Line {
     pub name: String,
 }
 
-/// The name of every column that any report has.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    let connections = connections::COLUMNS.iter().map(|column| column.head.name);
-    let others =
-        [leaks::names(), problems::names(), diff::names(), recordings::names(), nodes::names(), single::names()];
-    connections.chain(others.into_iter().flatten())
+/// Every column that any report has.
+pub(crate) fn heads() -> impl Iterator<Item = Head> {
+    let connections = connections::COLUMNS.iter().map(|column| column.head);
+    let plain = [leaks::columns(), diff::columns(), recordings::columns()];
+    let others = plain.into_iter().chain([problems::heads_of(), nodes::heads_of(), single::heads_of()]);
+    connections.chain(others.flatten())
 }

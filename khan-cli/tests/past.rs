@@ -109,7 +109,7 @@ fn the_past_is_used_at_once() {
     let found: Value = serde_json::from_str(&text).unwrap();
     let leak = &found["items"][0];
     assert_eq!((code, &leak["verdict"], &leak["source"]["text"]), (Some(5), &"LIKELY".into(), &"shop/web".into()));
-    assert!(found["metadata"]["span"].as_u64().unwrap() >= 840, "{found}");
+    assert!(found["metadata"]["spanSeconds"].as_u64().unwrap() >= 840, "{found}");
     assert!((780..=915).contains(&leak["growth"].as_u64().unwrap()), "{leak}");
     assert_eq!(leak["evidence"][0], "1 of 2 pods holds 100%: shop/web-1 on n1");
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
@@ -151,7 +151,7 @@ fn the_past_is_compared_with_now() {
     let found: Value = serde_json::from_str(&text).unwrap();
     let items = found["items"].as_array().unwrap();
     let of = |name: &str| items.iter().find(|item| item["source"]["text"] == name).unwrap_or_else(|| panic!("{found}"));
-    assert_eq!((&of("shop/old")["connections"], &of("shop/old")["delta"]), (&0.into(), &(-9).into()));
+    assert_eq!((&of("shop/old")["conns"], &of("shop/old")["delta"]), (&0.into(), &(-9).into()));
     assert!((680..=760).contains(&of("shop/web")["delta"].as_i64().unwrap()), "{found}");
     assert_eq!(found["metadata"]["missing"], serde_json::json!([]));
     let (code, text) = khan(&url, &["top", "--since", "6h", "--once", "-o", "json", "--strict"]);

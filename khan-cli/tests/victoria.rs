@@ -95,7 +95,7 @@ fn the_age_of_what_it_knows_is_shown_and_changes_are_exact() {
     assert!((least as f64..=most as f64 + 1.0).contains(&age), "{age} s is not from {least} s to {most} s");
     assert!(said.contains(&format!("note: the newest snapshot that {url} knows is ")), "{said}");
     // What it shows is what was true then.
-    let connections = row["connections"].as_u64().unwrap();
+    let connections = row["conns"].as_u64().unwrap();
     let taken: khan_api::Timestamp = metadata["snapshotTime"].as_str().unwrap().parse().unwrap();
     let scraped = u64::try_from(taken.seconds()).unwrap() + AGE;
     assert_eq!(connections, 608 - (begun - scraped) / 3, "{top:#}");
@@ -116,7 +116,7 @@ fn the_age_of_what_it_knows_is_shown_and_changes_are_exact() {
     let (code, text, said) = khan(&url, &["who", "10.0.1.2", "-o", "json"]);
     let who: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((code, &who["addresses"][0]["toldBy"]), (Some(0), &"prometheus".into()), "{said}");
-    assert_eq!(who["connectsTo"][0]["connections"], 8, "{who:#}");
+    assert_eq!(who["connectsTo"][0]["conns"], 8, "{who:#}");
     assert!(said.contains("knows is "), "{said}");
 
     let (code, _, said) = khan(&url, &["conns"]);

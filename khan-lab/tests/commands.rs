@@ -76,12 +76,14 @@ impl Bench {
 /// Client, what it dialled, and who answers, of each connection in the list.
 fn ends(list: &Value) -> BTreeSet<[String; 3]> {
     let items = list["items"].as_array().expect("items").iter();
-    let end = |item: &Value, name: &str| {
-        let ip = item[name].as_str().expect("an address").parse().expect("an address");
-        let port = item[format!("{name}_port")].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
+    let end = |end: &Value| {
+        let ip = end["ip"].as_str().expect("an address").parse().expect("an address");
+        let port = end["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port");
         SocketAddr::new(ip, port).to_string()
     };
-    items.map(|item| ["src", "dst", "reply_src"].map(|name| end(item, name))).collect()
+    let backend =
+        |item: &Value| if item["backend"].is_null() { end(&item["destination"]) } else { end(&item["backend"]) };
+    items.map(|item| [end(&item["source"]), end(&item["destination"]), backend(item)]).collect()
 }
 
 fn witnessed<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> BTreeSet<[String; 3]> {
@@ -193,7 +195,7 @@ fn who_names_the_owner_the_peers_and_the_client_behind_a_masquerade() -> Result 
     until("the browser in the agents' snapshots", PATIENCE, || {
         let list = bench.json(&["top", "--external"]).ok()?;
         let items = list["items"].as_array()?.iter();
-        let held = items.filter(|item| item["port"] == NODE_PORT).filter_map(|item| item["connections"].as_u64());
+        let held = items.filter(|item| item["port"] == NODE_PORT).filter_map(|item| item["conns"].as_u64());
         (held.sum::<u64>() == 4).then_some(())
     })?;
     // The socket that the server sees, and the node's address as a whole.
@@ -219,7 +221,7 @@ fn who_names_the_owner_the_peers_and_the_client_behind_a_masquerade() -> Result 
 
     let peer = |list: &Value, name: &str| -> u64 {
         let peers = list.as_array().expect("peers").iter();
-        peers.filter(|peer| peer["peer"] == name).filter_map(|peer| peer["connections"].as_u64()).sum()
+        peers.filter(|peer| peer["peer"] == name).filter_map(|peer| peer["conns"].as_u64()).sum()
     };
     let held = |src: &str, dst: &str| bench.shop.edges[&(src.to_owned(), dst.to_owned())];
     let postgres = bench.json(&["who", "app/data/postgres"])?;
@@ -248,11 +250,11 @@ fn agents_and_doctor_tell_what_is_well_and_what_is_not() -> Result {
     let mut bench = Bench::start()?;
     let list = bench.json(&["agents"])?;
     for (item, node) in list["items"].as_array().expect("items").iter().zip([1, 2]) {
-        let entries = item["table"]["entries"].as_u64().expect("a number");
+        let entries = item["entries"].as_u64().expect("a number");
         assert_eq!((&item["node"], &item["state"]), (&node_name(node).into(), &"ok".into()));
         assert!(entries >= bench.witness(node)?.len() as u64 / 2, "{item:#}");
-        assert!(item["table"]["limit"].as_u64() > Some(entries));
-        assert_eq!(item["names"]["unresolved"], 0);
+        assert!(item["limit"].as_u64() > Some(entries));
+        assert_eq!(item["unresolved"], 0);
     }
     let checks = |report: &Value, check: &str| -> Vec<(String, String)> {
         let found = report["items"].as_array().expect("items").iter().filter(|item| item["check"] == check);
@@ -296,7 +298,7 @@ fn a_recording_shows_again_what_was_seen() -> Result {
     let last = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
     let rows = |list: &Value| -> BTreeSet<(String, u64)> {
         let items = list["items"].as_array().expect("items").iter();
-        items.map(|item| (item["key"].to_string(), item["connections"].as_u64().unwrap_or_default())).collect()
+        items.map(|item| (item["key"].to_string(), item["conns"].as_u64().unwrap_or_default())).collect()
     };
     let seen = recording.stdout();
     let again = bench.run(&["top", "-o", "json", "--replay", &name])?;

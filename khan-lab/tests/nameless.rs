@@ -48,7 +48,7 @@ fn told(snapshot: &Snapshot, side: Side, clients: &BTreeSet<IpAddr>) -> Clients 
 fn top(desk: &Host, clients: &BTreeSet<IpAddr>) -> Result<Clients> {
     let [first, second] = NODES.map(Khan::agent_url);
     let top = Program::workspace("khan")?
-        .args(["top", "--once", "-o", "json", "--group-by", "src-ip", "--limit", "0"])
+        .args(["top", "--once", "-o", "json", "--group-by", "src-ip", "--limit", "0", "--own"])
         .args(["--agent", &first, "--agent", &second])
         .without_env("KUBECONFIG")
         .inside(desk)
@@ -56,7 +56,7 @@ fn top(desk: &Host, clients: &BTreeSet<IpAddr>) -> Result<Clients> {
     let list: Value = serde_json::from_str(&top.stdout).map_err(|_| LabError::Malformed(format!("{top:?}")))?;
     let client = |item: &Value| item["source"]["ip"].as_str()?.parse().ok();
     let items = list["items"].as_array().expect("items").iter();
-    let items = items.filter_map(|item| Some((client(item)?, item["connections"].as_u64()?)));
+    let items = items.filter_map(|item| Some((client(item)?, item["conns"].as_u64()?)));
     Ok(count(items.filter(|(client, _)| clients.contains(client))))
 }
 

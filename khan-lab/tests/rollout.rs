@@ -107,7 +107,7 @@ fn what_replaced_pods_leave_behind_keeps_its_name_and_no_line_is_there_twice() -
     let list: Value = serde_json::from_str(&top.stdout).map_err(|_| LabError::Malformed(format!("{top:?}")))?;
     let marked = list["items"].as_array().expect("items").iter().find(|item| item["source"]["name"] == deleted);
     let marked = marked.ok_or_else(|| LabError::Malformed(format!("no row of {deleted}: {list:#}")))?;
-    assert_eq!([&marked["connections"], &marked["ghosts"]], [&json!(HELD + CLOSED); 2], "{marked:#}");
+    assert_eq!([&marked["conns"], &marked["previous"]], [&json!(HELD + CLOSED); 2], "{marked:#}");
     assert_eq!(marked["flags"], json!(["GHOST"]), "{marked:#}");
 
     // A pod of fixed name and address is replaced by another one, on the other node. Its older connections are not the new

@@ -39,7 +39,7 @@ fn edges(host: &Host, source: &[&str]) -> Result<Edges> {
         let app = |end: &str| item[end]["app"].as_str().unwrap_or_default().to_owned();
         let edge = (app("source"), app("destination"));
         if !edge.0.is_empty() && !edge.1.is_empty() {
-            *edges.entry(edge).or_default() += item["connections"].as_u64().ok_or_else(malformed)?;
+            *edges.entry(edge).or_default() += item["conns"].as_u64().ok_or_else(malformed)?;
         }
     }
     Ok(edges)
@@ -87,8 +87,7 @@ fn the_local_table_is_the_kernels() -> Result {
     let ended = top.output(PATIENCE)?;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let list: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
-    let counted: u64 =
-        list["items"].as_array().expect("items").iter().filter_map(|item| item["connections"].as_u64()).sum();
+    let counted: u64 = list["items"].as_array().expect("items").iter().filter_map(|item| item["conns"].as_u64()).sum();
     assert_eq!(counted, node.witness()?.len() as u64, "{list:#}");
     Ok(())
 }

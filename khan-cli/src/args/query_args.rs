@@ -46,6 +46,9 @@ pub struct QueryArgs {
     /// Only connections with an end whose owner is unknown
     #[arg(long, env = "KHAN_UNKNOWN")]
     pub unknown: bool,
+    /// Also connections of Khan itself: to its agents, and of its own pods and services
+    #[arg(long, env = "KHAN_OWN")]
+    pub own: bool,
     /// What makes a row: a source (src, src-pod, src-ns, ...), a destination (dst, dst-pod, dst-ip, ...), a backend (backend,
     /// backend-ip, ...), and any of node, port, protocol, state
     #[arg(long, env = "KHAN_GROUP_BY", value_name = "WORDS", default_value = "src,dst,port", help_heading = "Rows")]
@@ -202,6 +205,7 @@ impl QueryArgs {
             sort: self.sort_by.parse()?,
             filter,
             namespaces,
+            own: self.own,
             limit: self.limit.unwrap_or(usual.limit),
             window: self.window.unwrap_or(usual.window),
             trend: self.window.map_or(usual.trend, |window| window.max(usual.trend)),

@@ -13,6 +13,7 @@ use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Zsh};
 
 use crate::args::Cli;
 use crate::args::shell::Shell;
+use crate::files;
 use khan_serve::exit::Failure;
 
 /// What `kubectl_complete-khan` on `PATH` must hold.
@@ -72,7 +73,13 @@ pub(crate) fn man(directory: Option<&Path>) -> Result<(), Failure> {
     match directory {
         None => Ok(clap_mangen::Man::new(Cli::command()).render(&mut io::stdout().lock())?),
         Some(directory) => {
-            let wrong = |error| Failure::usage(format_args!("--directory {}: {error}", directory.display()));
+            let wrong = |error: io::Error| {
+                let reason = match error.kind() {
+                    io::ErrorKind::AlreadyExists => "it is a file, not a folder".to_owned(),
+                    _ => files::reason(&error),
+                };
+                Failure::usage(format_args!("--directory {}: {reason}", directory.display()))
+            };
             std::fs::create_dir_all(directory).map_err(wrong)?;
             clap_mangen::generate_to(Cli::command(), directory).map_err(wrong)
         }

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 
 use crate::args::{Cli, ConfigAction};
 use crate::config;
+use crate::files;
 use khan_serve::exit::Failure;
 
 /// Prints, or writes a file.
@@ -41,7 +42,7 @@ fn view(path: Option<&Path>) -> Result<(), Failure> {
 
 fn init(path: Option<&Path>) -> Result<(), Failure> {
     let path = path.ok_or_else(|| Failure::usage("there is no home directory to write to: give --config FILE"))?;
-    let wrong = |error: io::Error| Failure::usage(format_args!("{}: {error}", path.display()));
+    let wrong = |error: io::Error| Failure::usage(format_args!("{}: {}", path.display(), files::reason(&error)));
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(wrong)?;
     }

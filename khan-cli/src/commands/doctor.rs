@@ -14,7 +14,7 @@ use super::session;
 use crate::args::Cli;
 use crate::connect;
 use crate::model::{GroupBy, NodeState, Query, View};
-use crate::report::item::json as value;
+use crate::report::item::{json as value, known};
 use crate::report::nodes::problems;
 use crate::report::{Cell, Column, Head, Line, Report};
 use crate::sources::cluster::Cluster;
@@ -348,10 +348,10 @@ fn terminal(findings: &mut Vec<Finding>) {
 
 /// Every column, in the order in which they stand.
 static COLUMNS: [Column<Finding>; 4] = [
-    Column::new(Head::text("check", "CHECK"), |finding| Cell::text(finding.check)),
-    Column::new(Head::text("state", "STATE"), |finding| Cell::text(finding.state.as_str())),
-    Column::new(Head::text("finding", "FINDING"), |finding| Cell::text(&finding.found)),
-    Column::new(Head::text("remedy", "REMEDY"), |finding| Cell::text(&finding.remedy)),
+    Column::new(Head::text("check"), |finding| Cell::text(finding.check)),
+    Column::new(Head::text("state"), |finding| Cell::text(finding.state.as_str())),
+    Column::new(Head::text("finding"), |finding| Cell::text(&finding.found)),
+    Column::new(Head::text("remedy"), |finding| Cell::text(&finding.remedy)),
 ];
 
 /// The JSON of a finding.
@@ -360,7 +360,7 @@ struct Item<'a> {
     check: &'a str,
     state: &'a str,
     finding: &'a str,
-    remedy: &'a str,
+    remedy: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -371,7 +371,7 @@ struct Metadata<'a> {
 fn report(findings: &[Finding], manifest: Option<&str>) -> Report {
     let line = |f: &Finding| Line {
         cells: COLUMNS.iter().map(|column| (column.cell)(f)).collect(),
-        item: value(Item { check: f.check, state: f.state.as_str(), finding: &f.found, remedy: &f.remedy }),
+        item: value(Item { check: f.check, state: f.state.as_str(), finding: &f.found, remedy: known(&f.remedy) }),
         name: f.check.to_owned(),
     };
     Report {

@@ -63,13 +63,12 @@ impl Printer {
 
     /// The same for one that shows how things were at `moment`, which `--timestamps` writes before it.
     pub(crate) fn print_at(&mut self, report: &Report, moment: Timestamp) -> Result<(), Failure> {
-        let known = |name: &String| report.columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        let known = |name: &String| report.columns.iter().any(|column| column.is_called(name));
         if !self.columns_are_typed {
             // What variables and the file say is for every command, and each takes of it what it has.
-            let nowhere =
-                |name: &&String| !known(name) && !report::names().any(|known| known.eq_ignore_ascii_case(name));
+            let nowhere = |name: &&String| !known(name) && !report::heads().any(|head| head.is_called(name));
             if let Some(name) = self.layout.columns.iter().find(nowhere) {
-                let error = UnknownColumn::new(name, report::names());
+                let error = UnknownColumn::new(name, report::heads().map(|head| head.name));
                 return Err(Failure::usage(format_args!(
                     "--columns (by its variable or the configuration file): {error}"
                 )));

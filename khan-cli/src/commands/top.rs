@@ -17,7 +17,7 @@ use crate::feed::Feed;
 use crate::kept;
 use crate::model::history::Limits;
 use crate::model::label_selection::LabelSelection;
-use crate::model::{History, Query, SourceKind, project};
+use crate::model::{History, Query, SourceKind, own, project};
 use crate::report::connections;
 use crate::screen::msg::Msg;
 use crate::screen::setting::Setting;
@@ -203,8 +203,13 @@ pub(crate) async fn printed(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failu
     history.backfill(past);
     loop {
         history.push(Arc::clone(&view));
-        let report = connections::report(&view, &query, &project(&view, &query, &history));
-        printer.print_at(&report, session::moment(&view))?;
+        let projection = project(&view, &query, &history);
+        printer.print_at(&connections::report(&view, &query, &projection), session::moment(&view))?;
+        if projection.matching > 0
+            && let Some(left_out) = own::left_out(projection.own)
+        {
+            printer.note(&format!("note: {left_out}"));
+        }
         printer.explain(&view);
         match watch.next(&mut feed, view.id).await {
             Some(next) => view = next,

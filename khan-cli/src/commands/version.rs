@@ -15,20 +15,22 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         return writeln!(std::io::stdout(), "khan {}", env!("CARGO_PKG_VERSION")).map_err(Failure::from);
     }
     let facts = [
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("snapshotSchema", khan_api::snapshot::SCHEMA.to_string()),
-        ("os", std::env::consts::OS.to_owned()),
-        ("architecture", std::env::consts::ARCH.to_owned()),
+        (Head::text("version"), json!(env!("CARGO_PKG_VERSION"))),
+        (Head::number("snapshot-schema"), json!(khan_api::snapshot::SCHEMA)),
+        (Head::text("os"), json!(std::env::consts::OS)),
+        (Head::text("architecture"), json!(std::env::consts::ARCH)),
     ];
-    let item: serde_json::Map<_, _> = facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    let cells = facts.iter().map(|(_, value)| Cell::text(value.as_str())).collect();
-    let columns =
-        [("version", "VERSION"), ("schema", "SNAPSHOT-SCHEMA"), ("os", "OS"), ("architecture", "ARCHITECTURE")];
+    let item: serde_json::Map<_, _> = facts.iter().map(|(head, fact)| (head.key(), fact.clone())).collect();
+    let cell = |fact: &serde_json::Value| Cell::text(fact.as_str().map_or_else(|| fact.to_string(), str::to_owned));
     printer.print(&Report {
         kind: "Version",
         metadata: json!({}),
-        columns: columns.into_iter().map(|(name, header)| Head::text(name, header)).collect(),
-        rows: vec![Line { cells, item: item.into(), name: format!("khan/{}", env!("CARGO_PKG_VERSION")) }],
+        columns: facts.iter().map(|(head, _)| *head).collect(),
+        rows: vec![Line {
+            cells: facts.iter().map(|(_, fact)| cell(fact)).collect(),
+            item: item.into(),
+            name: format!("khan/{}", env!("CARGO_PKG_VERSION")),
+        }],
         empty: String::new(),
     })
 }

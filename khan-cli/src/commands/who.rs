@@ -102,11 +102,11 @@ pub(crate) struct Peer {
     /// The port dialled.
     pub port: Option<u16>,
     /// How many connections.
-    pub connections: u64,
+    pub conns: u64,
     /// Established share in percent.
-    pub established_percent: Option<u8>,
+    pub est_percent: Option<u8>,
     /// Without a packet for the agent's threshold.
-    pub idle_connections: u64,
+    pub idle: u64,
     /// The row for programs.
     pub row: serde_json::Value,
 }
@@ -207,15 +207,15 @@ fn peers(view: &View, subject: &Subject, src: bool, limit: usize) -> Vec<Peer> {
                 previous: owners.labels.get(mine).is_some_and(|previous| *previous),
                 peer: peer.to_owned(),
                 port: row.port,
-                connections: row.sum.connections,
-                established_percent: row.sum.states.established_percent(),
-                idle_connections: row.sum.idle_connections,
+                conns: row.sum.connections,
+                est_percent: row.sum.states.established_percent(),
+                idle: row.sum.idle_connections,
                 row: json(connections::Item::of(row)),
             }
         };
         found.extend(project(view, &query, &History::default()).rows.iter().map(peer));
     }
-    found.sort_by(|a, b| b.connections.cmp(&a.connections).then_with(|| a.peer.cmp(&b.peer)));
+    found.sort_by(|a, b| b.conns.cmp(&a.conns).then_with(|| a.peer.cmp(&b.peer)));
     found.truncate(if limit == 0 { usize::MAX } else { limit });
     found
 }

@@ -224,6 +224,10 @@ impl Past for Other<'_> {
         Some(&())
     }
 
+    fn oldest(&self) -> Option<Timestamp> {
+        None
+    }
+
     fn newest(&self) -> Option<Timestamp> {
         None
     }

@@ -251,7 +251,7 @@ impl Compare {
 pub enum Flag {
     /// Grew in most steps of the window.
     Rising,
-    /// First seen less than five minutes ago, by a history that is older.
+    /// First seen less than five minutes ago, and not in the five minutes before that.
     New,
     /// An end without a known owner.
     Unknown,

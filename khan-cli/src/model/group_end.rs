@@ -163,6 +163,16 @@ impl GroupEnd {
         }
     }
 
+    /// The same end where a row has this address alone behind it: `external/203.0.113.9` instead of `external`.
+    #[must_use]
+    pub(crate) fn of_one(self, ip: Option<IpAddr>) -> Self {
+        let anonymous = self.owner.kind == Kind::External && self.owner.name.is_empty() && self.ip.is_none();
+        match ip.filter(|_| anonymous) {
+            Some(ip) => Self { text: format!("{}/{ip}", Kind::External).into(), ip: Some(ip), addresses: 1, ..self },
+            None => Self { addresses: 1, ..self },
+        }
+    }
+
     /// Whether the address has no known owner.
     pub fn is_unknown(&self) -> bool {
         self.owner.kind == Kind::Unknown && self.ip.is_some()

@@ -283,6 +283,18 @@ impl History {
         Some((self.stamps.front()?.at, self.stamps.back()?.at))
     }
 
+    /// How much of `window` there are samples of.
+    pub(crate) fn covers(&self, window: Duration) -> Duration {
+        self.span().map_or(Duration::ZERO, |(oldest, newest)| newest.since(oldest).min(window))
+    }
+
+    /// How much of `window` changes are taken over: those since the latest gap.
+    pub(crate) fn compares(&self, window: Duration) -> Duration {
+        let awake = self.stamps.iter().rposition(|stamp| stamp.gap).unwrap_or(0);
+        let ends = self.stamps.get(awake).zip(self.stamps.back());
+        ends.map_or(Duration::ZERO, |(oldest, newest)| newest.at.since(oldest.at).min(window))
+    }
+
     /// Whether `at` is later than the latest sample by more than three times what is usual although views came meanwhile, or
     /// earlier.
     fn is_gap(&self, at: Timestamp, view: &View, offered: Option<Timestamp>) -> bool {

@@ -157,7 +157,7 @@ mod tests {
             Agent::new("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 7),
             Agent::new("n2", 0).row("shop/web@n1", "data/db@n2", 5432, 7).row("1.1.1.1", "data/db@n2", 5432, 2),
         ];
-        assert_eq!(edges(&agents), [("shop/web -> data/db".into(), 7), ("external -> data/db".into(), 2)]);
+        assert_eq!(edges(&agents), [("shop/web -> data/db".into(), 7), ("external/1.1.1.1 -> data/db".into(), 2)]);
         assert_eq!(view(&agents).rows_elsewhere(), 1);
     }
 

@@ -178,6 +178,16 @@ impl NodeStatus {
         (!window.is_zero()).then_some(window)
     }
 
+    /// The same in whole percent, as every view and file has it: 100 only when the table is full, 0 only when it is empty.
+    pub fn fill_percent(&self) -> Option<u8> {
+        let (entries, limit) =
+            self.table.as_ref().filter(|table| table.limit > 0).map(|table| (table.entries, table.limit))?;
+        let rounded = (u128::from(entries) * 200 / u128::from(limit)).div_ceil(2);
+        let shown = if entries >= limit { rounded.max(100) } else { rounded.min(99) };
+        let shown = if entries > 0 { shown.max(1) } else { 0 };
+        Some(u8::try_from(shown).unwrap_or(u8::MAX))
+    }
+
     /// Filled share of the kernel's table, 0 to 1.
     pub fn fill(&self) -> Option<f64> {
         self.table.as_ref().filter(|table| table.limit > 0).map(|table| table.entries as f64 / table.limit as f64)

@@ -13,6 +13,7 @@ use super::label_selection::LabelSelection;
 
 /// A question. Everything about it is in here, so that two equal queries on one view give equal projections.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Query {
     /// What makes a row.
     pub group_by: GroupBy,
@@ -24,6 +25,8 @@ pub struct Query {
     pub namespaces: Vec<String>,
     /// Only connections with an end in one of these pods.
     pub labels: Option<LabelSelection>,
+    /// Count Khan's own connections too.
+    pub own: bool,
     /// Order.
     pub sort: Sort,
     /// How many rows at most; 0 for all.
@@ -50,6 +53,7 @@ impl Default for Query {
             inverted: false,
             namespaces: Vec::new(),
             labels: None,
+            own: true,
             sort: Sort::default(),
             limit: 200,
             window: Duration::from_mins(5),
@@ -76,7 +80,8 @@ impl Query {
         let inverted = self.inverted && !self.filter.rows.is_empty();
         let half = |seed: u8| {
             let mut hasher = DefaultHasher::new();
-            (seed, self.group_by, &self.filter.rows, inverted, &self.namespaces, &self.labels).hash(&mut hasher);
+            (seed, self.group_by, &self.filter.rows, inverted, &self.namespaces, &self.labels, self.own)
+                .hash(&mut hasher);
             u128::from(hasher.finish())
         };
         half(1) << 64 | half(2)

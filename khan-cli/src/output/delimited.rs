@@ -11,7 +11,7 @@ pub(super) fn write(report: &Report, layout: &Layout, delimiter: u8, out: &mut d
     let terminator = csv::Terminator::Any(b'\n');
     let mut writer = csv::WriterBuilder::new().delimiter(delimiter).terminator(terminator).from_writer(out);
     if !layout.no_headers {
-        writer.write_record(columns.iter().map(|at| report.columns[*at].name)).map_err(unwrap)?;
+        writer.write_record(columns.iter().map(|at| report.columns[*at].key())).map_err(unwrap)?;
     }
     for row in &report.rows {
         writer.write_record(columns.iter().map(|at| field(&row.cells[*at]))).map_err(unwrap)?;
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn text_is_quoted_and_formulas_are_disarmed() {
         let row = |text: &str| Line { cells: vec![Cell::text(text), Cell::Change(-3)], ..Line::default() };
-        let columns = vec![Head::text("source", "SOURCE"), Head::number("delta", "DELTA")];
+        let columns = vec![Head::text("source"), Head::number("delta")];
         let rows = vec![row("a,\"b\""), row("=SUM(A1)"), row("x\ty\n")];
         let report = Report { columns, rows, ..Report::default() };
         let print = |format| {

@@ -20,7 +20,7 @@ pub(super) fn chosen(report: &Report, layout: &Layout) -> Vec<usize> {
         let usual = |column: &Head| !column.asked && (wide || !column.wide);
         return all.filter(|(_, column)| usual(column)).map(|(index, _)| index).collect();
     }
-    let position = |name: &String| report.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let position = |name: &String| report.columns.iter().position(|column| column.is_called(name));
     layout.columns.iter().filter_map(position).collect()
 }
 
@@ -31,7 +31,7 @@ pub(super) fn write(report: &Report, layout: &Layout, out: &mut dyn Write) -> io
     let columns: Vec<(usize, Head)> = chosen(report, layout).into_iter().map(|at| (at, report.columns[at])).collect();
     let mut lines: Vec<Vec<String>> = Vec::with_capacity(report.rows.len() + 1);
     if !layout.no_headers {
-        lines.push(columns.iter().map(|(_, column)| column.header.to_owned()).collect());
+        lines.push(columns.iter().map(|(_, column)| column.header()).collect());
     }
     let show = |cell: &Cell| clean(&cell.show(layout.separators));
     lines.extend(report.rows.iter().map(|row| columns.iter().map(|(at, _)| show(&row.cells[*at])).collect()));
@@ -110,7 +110,7 @@ pub(super) fn markdown(report: &Report, layout: &Layout, out: &mut dyn Write) ->
     let cell = |text: &str| clean(text).replace('|', "\\|");
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     if !layout.no_headers {
-        writeln!(out, "{}", line(columns.iter().map(|at| cell(report.columns[*at].header)).collect()))?;
+        writeln!(out, "{}", line(columns.iter().map(|at| cell(&report.columns[*at].header())).collect()))?;
         let rule = |at: &usize| if report.columns[*at].right { "---:".to_owned() } else { "---".to_owned() };
         writeln!(out, "{}", line(columns.iter().map(rule).collect()))?;
     }
@@ -132,11 +132,7 @@ mod tests {
             ..Line::default()
         };
         Report {
-            columns: vec![
-                Head::text("source", "SOURCE"),
-                Head::number("conns", "CONNS"),
-                Head::text("node", "NODE").wide(),
-            ],
+            columns: vec![Head::text("source"), Head::number("conns"), Head::text("node").wide()],
             rows: vec![row("shop/checkout-with-a-long-name", 9_871), row("a|b\x1b[31m", 5)],
             ..Report::default()
         }

@@ -1,5 +1,10 @@
 //! One value of a report, and how it is written.
 
+use std::time::Duration;
+
+use crate::duration;
+use crate::size;
+
 /// A cell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
@@ -13,6 +18,12 @@ pub enum Cell {
     Rate(f64),
     /// Percent.
     Percent(u8),
+    /// A time: with units for people, in seconds for programs.
+    Duration(Duration),
+    /// Bytes: with units for people, plain for programs.
+    Size(u64),
+    /// A difference of clocks in milliseconds, likewise.
+    Skew(i64),
     /// Values over time, oldest first; `None` where nothing is known.
     Trend(Vec<Option<u64>>),
     /// Not applicable, or not known.
@@ -36,6 +47,10 @@ impl Cell {
             Self::Change(n) => format!("{}{}", if *n < 0 { '-' } else { '+' }, digits(n.unsigned_abs())),
             Self::Rate(rate) => rate_text(*rate, separators),
             Self::Percent(n) => n.to_string(),
+            Self::Duration(Duration::ZERO) => "0s".to_owned(),
+            Self::Duration(time) => duration::text(*time),
+            Self::Size(bytes) => size::text(*bytes),
+            Self::Skew(millis) => format!("{:+.1}s", *millis as f64 / 1000.0),
             Self::Trend(values) => {
                 let text = |value: &Option<u64>| value.map_or_else(|| "-".to_owned(), digits);
                 values.iter().map(text).collect::<Vec<_>>().join(" ")
@@ -48,14 +63,22 @@ impl Cell {
     pub fn raw(&self) -> String {
         match self {
             Self::Change(n) => n.to_string(),
-            Self::Rate(rate) => format!("{}", (rate * 1000.0).round() / 1000.0),
+            Self::Rate(rate) => thousandths(*rate),
+            Self::Size(bytes) => bytes.to_string(),
+            Self::Duration(time) => thousandths(time.as_secs_f64()),
+            Self::Skew(millis) => thousandths(*millis as f64 / 1000.0),
             Self::Missing => String::new(),
             other => other.show(false),
         }
     }
 }
 
-fn rate_text(rate: f64, separators: bool) -> String {
+fn thousandths(number: f64) -> String {
+    ((number * 1000.0).round() / 1000.0).to_string()
+}
+
+/// A change per minute, with one decimal below ten.
+pub(crate) fn rate_text(rate: f64, separators: bool) -> String {
     let size = rate.abs();
     let sign = if rate < 0.0 { '-' } else { '+' };
     if size < 0.05 {
@@ -96,6 +119,10 @@ mod tests {
         assert_eq!(shown(Cell::Rate(2.0)), ("+2".into(), "2".into()));
         assert_eq!(shown(Cell::Rate(-1423.4)), ("-1,423".into(), "-1423.4".into()));
         assert_eq!(shown(Cell::Trend(vec![None, Some(1_000), Some(7)])), ("- 1,000 7".into(), "- 1000 7".into()));
+        assert_eq!(shown(Cell::Duration(Duration::from_secs(75))), ("1m15s".into(), "75".into()));
+        assert_eq!(shown(Cell::Duration(Duration::from_millis(41))), ("41ms".into(), "0.041".into()));
+        assert_eq!(shown(Cell::Duration(Duration::ZERO)), ("0s".into(), "0".into()));
+        assert_eq!(shown(Cell::Skew(-1_250)), ("-1.2s".into(), "-1.25".into()));
         assert_eq!(shown(Cell::Missing), ("-".into(), String::new()));
         assert_eq!(grouped(999), "999");
     }

@@ -6,12 +6,13 @@ use khan_api::{Protocol, Timestamp};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::column::Head;
+use super::column::{Head, Unit};
 use super::item::{Counts, End, json};
 use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::model::filter::{Filter, Flag, RowTerm};
 use crate::model::groups::past::Point;
+use crate::model::own;
 use crate::model::{GroupBy, Projection, Query, Row, Selector, SortBy, SourceKind, Sum, View, state};
 use metadata::Metadata;
 
@@ -92,27 +93,19 @@ impl Column {
 
 /// Every column, in the order in which they stand.
 pub(crate) static COLUMNS: [Column; 22] = [
-    Column::new(
-        Head::text("source", "SOURCE"),
-        "who opened the connections",
-        Value::Row(|row| Cell::text(row.source())),
-    )
-    .sorts(SortBy::Source)
-    .where_grouped(|by| by.src.is_some())
-    .placed(0, 0, 0),
-    Column::new(
-        Head::text("destination", "DESTINATION"),
-        "what was dialled",
-        Value::Row(|row| Cell::text(row.destination())),
-    )
-    .sorts(SortBy::Destination)
-    .where_grouped(|by| by.dst.is_some())
-    .placed(0, 0, 0),
-    Column::new(Head::text("backend", "BACKEND"), "who answers", Value::Row(|row| Cell::text(row.backend())))
+    Column::new(Head::text("source"), "who opened the connections", Value::Row(|row| Cell::text(row.source())))
+        .sorts(SortBy::Source)
+        .where_grouped(|by| by.src.is_some())
+        .placed(0, 0, 0),
+    Column::new(Head::text("destination"), "what was dialled", Value::Row(|row| Cell::text(row.destination())))
+        .sorts(SortBy::Destination)
+        .where_grouped(|by| by.dst.is_some())
+        .placed(0, 0, 0),
+    Column::new(Head::text("backend"), "who answers", Value::Row(|row| Cell::text(row.backend())))
         .where_grouped(|by| by.behind.is_some())
         .placed(0, 0, 0),
     Column::new(
-        Head::text("node", "NODE"),
+        Head::text("node"),
         "whose table holds them",
         Value::Row(|row| Cell::text(row.node.as_deref().unwrap_or_default())),
     )
@@ -120,14 +113,14 @@ pub(crate) static COLUMNS: [Column; 22] = [
     .where_grouped(|by| by.node)
     .placed(0, 0, 0),
     Column::new(
-        Head::text("protocol", "PROTO"),
+        Head::text("protocol"),
         "transport",
         Value::Row(|row| row.protocol.map_or(Cell::Missing, |protocol| Cell::text(protocol.as_str()))),
     )
     .where_grouped(|by| by.protocol)
-    .placed(5, 16, 2),
+    .placed(8, 16, 2),
     Column::new(
-        Head::text("state", "STATE"),
+        Head::text("state"),
         "connection tracking state",
         Value::Row(|row| row.state.map_or(Cell::Missing, |state| Cell::text(state::name(state)))),
     )
@@ -135,53 +128,53 @@ pub(crate) static COLUMNS: [Column; 22] = [
     .where_grouped(|by| by.state)
     .placed(11, 0, 0),
     Column::new(
-        Head::number("port", "PORT"),
+        Head::number("port"),
         "port dialled",
         Value::Row(|row| row.port.map_or(Cell::Missing, |port| Cell::Text(port.to_string()))),
     )
     .sorts(SortBy::Port)
     .where_grouped(|by| by.port)
     .placed(5, 16, 2),
-    Column::new(Head::number("conns", "CONNS"), "connections now", Value::Sum(|sum| Cell::Count(sum.connections)))
+    Column::new(Head::number("conns"), "connections now", Value::Sum(|sum| Cell::Count(sum.connections)))
         .sorts(SortBy::Connections)
         .placed(7, 0, 0),
     Column::new(
-        Head::number("delta", "DELTA"),
+        Head::number("delta"),
         "change over the window or since the baseline",
         Value::Row(|row| row.change.map_or(Cell::Missing, |change| Cell::Change(change.delta))),
     )
     .sorts(SortBy::Delta)
-    .placed(8, 11, 1),
+    .placed(9, 11, 1),
     Column::new(
-        Head::number("rate", "/MIN"),
+        Head::measured("rate", Unit::PerMinute),
         "change per minute",
         Value::Row(|row| row.change.map_or(Cell::Missing, |change| Cell::Rate(change.per_minute()))),
     )
     .sorts(SortBy::Rate)
-    .placed(7, 22, 3),
+    .placed(8, 22, 3),
     Column::new(
-        Head::number("est", "EST%"),
+        Head::measured("est", Unit::Percent),
         "established share, percent",
         Value::Sum(|sum| sum.states.established_percent().map_or(Cell::Missing, Cell::Percent)),
     )
     .sorts(SortBy::Established)
     .placed(5, 22, 4),
     Column::new(
-        Head::number("idle", "IDLE"),
+        Head::number("idle"),
         "established, no packet for the agent's idle threshold",
         Value::Sum(|sum| Cell::Count(sum.idle_connections)),
     )
     .sorts(SortBy::Idle)
     .hidden(),
     Column::new(
-        Head::number("halfclosed", "HALF-CLOSED").wide(),
+        Head::number("halfclosed").wide(),
         "half-closed: one side has yet to close",
         Value::Sum(|sum| Cell::Count(sum.half_closed())),
     )
     .sorts(SortBy::HalfClosed)
     .placed(11, 18, 5),
     Column::new(
-        Head::number("closed", "CLOSED/S").asked(),
+        Head::measured("closed", Unit::PerSecond).asked(),
         "TCP connections that end each second",
         Value::Sum(|sum| sum.closed_per_second().map_or(Cell::Missing, |rate| Cell::Text(format!("{rate:.1}")))),
     )
@@ -189,7 +182,7 @@ pub(crate) static COLUMNS: [Column; 22] = [
     .hidden()
     .placed(8, 22, 7),
     Column::new(
-        Head::number("stalled", "STALLED").asked(),
+        Head::number("stalled").asked(),
         "established, and nobody acknowledges their data",
         Value::Sum(|sum| sum.known(sum.stalled).map_or(Cell::Missing, Cell::Count)),
     )
@@ -197,7 +190,7 @@ pub(crate) static COLUMNS: [Column; 22] = [
     .hidden()
     .placed(7, 22, 7),
     Column::new(
-        Head::number("unanswered", "UNANSWERED").asked(),
+        Head::number("unanswered").asked(),
         "nobody has answered for three seconds",
         Value::Sum(|sum| sum.known(sum.unanswered).map_or(Cell::Missing, Cell::Count)),
     )
@@ -205,39 +198,41 @@ pub(crate) static COLUMNS: [Column; 22] = [
     .hidden()
     .placed(10, 22, 7),
     Column::new(
-        Head::number("opening", "OPENING").wide(),
+        Head::number("opening").wide(),
         "handshake not complete",
         Value::Sum(|sum| Cell::Count(sum.states.opening())),
     ),
     Column::new(
-        Head::number("previous", "PREVIOUS").wide(),
+        Head::number("previous").wide(),
         "connections that outlived the owner of an address",
         Value::Sum(|sum| Cell::Count(sum.ghosts)),
     )
     .placed(8, 18, 5),
     Column::new(
-        Head::text("first-seen", "FIRST-SEEN").wide(),
+        Head::text("first-seen").wide(),
         "when the row was first seen",
         Value::Row(|row| row.first_seen.map_or(Cell::Missing, |seen| Cell::text(seen.to_string()))),
     )
     .placed(20, 22, 6),
     Column::new(
-        Head::number("addresses", "ADDRS").asked(),
+        Head::number("addresses").asked(),
         "addresses at both ends",
-        Value::Row(|row| {
-            let ends = [&row.src, &row.dst].into_iter().flatten();
-            Cell::Count(ends.map(|party| u64::from(party.addresses)).sum())
-        }),
+        Value::Row(|row| Cell::Count(addresses(row))),
     )
+    .placed(9, 18, 5)
     .hidden(),
-    Column::new(Head::text("trend", "TREND").asked(), "connections over time", Value::Row(trend)).placed(15, 22, 6),
+    Column::new(Head::text("trend").asked(), "connections over time", Value::Row(trend)).placed(15, 22, 6),
     Column::new(
-        Head::text("flags", "FLAGS"),
+        Head::text("flags"),
         "RISING NEW UNK STALE GHOST",
         Value::Row(|row| Cell::text(row.flags().map(Flag::as_str).collect::<Vec<_>>().join(" "))),
     )
     .placed(12, 0, 0),
 ];
+
+fn addresses(row: &Row) -> u64 {
+    [&row.src, &row.dst].into_iter().flatten().map(|end| u64::from(end.addresses)).sum()
+}
 
 fn trend(row: &Row) -> Cell {
     let value = |point: &Point| match point {
@@ -250,7 +245,7 @@ fn trend(row: &Row) -> Cell {
 
 /// The column with this name.
 pub(crate) fn column(name: &str) -> Option<&'static Column> {
-    COLUMNS.iter().find(|column| column.head.name.eq_ignore_ascii_case(name))
+    COLUMNS.iter().find(|column| column.head.is_called(name))
 }
 
 /// The columns of a grouping, in order.
@@ -272,6 +267,9 @@ pub(crate) fn report(view: &View, query: &Query, projection: &Projection) -> Rep
     }
     let mut notes = view.notes.clone();
     let mut empty = empty(query);
+    if let Some(left_out) = own::left_out(projection.own) {
+        empty = format!("{empty}\nnote: {left_out}");
+    }
     if let Some(note) = unseen_services(view, &selectors(&query.filter)).filter(|_| projection.groups == 0) {
         empty = format!("{empty}\nnote: {note}");
         notes.push(note.to_owned());
@@ -339,9 +337,10 @@ pub(crate) struct Item<'a> {
     protocol: Option<Protocol>,
     state: Option<&'static str>,
     delta: Option<i64>,
-    delta_seconds: Option<f64>,
+    delta_over_seconds: Option<f64>,
     rate_per_minute: Option<f64>,
     first_seen: Option<Timestamp>,
+    addresses: u64,
     flags: Vec<&'static str>,
 }
 
@@ -359,9 +358,10 @@ impl<'a> Item<'a> {
             protocol: row.protocol,
             state: row.state.map(state::name),
             delta: row.change.map(|change| change.delta),
-            delta_seconds: row.change.map(|change| change.over.as_secs_f64()),
+            delta_over_seconds: row.change.map(|change| change.over.as_secs_f64()),
             rate_per_minute: row.change.map(|change| (change.per_minute() * 1000.0).round() / 1000.0),
             first_seen: row.first_seen,
+            addresses: addresses(row),
             flags: row.flags().map(Flag::as_str).collect(),
         }
     }
@@ -377,7 +377,8 @@ struct Unlisted {
 }
 
 fn other(columns: &[&Column], projection: &Projection) -> Line {
-    let label = Cell::text(format!("(other: {} rows)", projection.hidden_groups()));
+    let rows = projection.hidden_groups();
+    let label = Cell::text(format!("(other: {rows} {})", if rows == 1 { "row" } else { "rows" }));
     let rest = columns.iter().skip(1).map(|column| column.rest(&projection.hidden));
     let cells = std::iter::once(label).chain(rest).take(columns.len()).collect();
     let counts = Counts::from(&projection.hidden);

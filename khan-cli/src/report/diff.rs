@@ -5,27 +5,25 @@ use serde::Serialize;
 
 use super::column::{Column, Head};
 use super::connections::{self, name};
-use super::item::{End, json};
+use super::item::{End, json, known};
 use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::model::diff::{Diff, Difference, Kind};
 use crate::model::{LabelSelection, Query, SourceKind, View, state};
 
 /// The columns besides those of connections: first how a row differs, then by how much.
-static KIND: Column<Difference> =
-    Column::new(Head::text("change", "CHANGE"), |one: &Difference| Cell::text(one.kind.as_str()));
+static KIND: Column<Difference> = Column::new(Head::text("change"), |one: &Difference| Cell::text(one.kind.as_str()));
 static NUMBERS: [Column<Difference>; 3] = [
-    Column::new(Head::number("before", "BEFORE"), |one| Cell::Count(one.before)),
-    Column::new(Head::number("after", "AFTER"), |one| Cell::Count(one.after)),
-    Column::new(Head::number("delta", "DELTA"), |one| Cell::Change(one.delta())),
+    Column::new(Head::number("before"), |one| Cell::Count(one.before)),
+    Column::new(Head::number("after"), |one| Cell::Count(one.after)),
+    Column::new(Head::number("delta"), |one| Cell::Change(one.delta())),
 ];
 /// The columns of connections that say what a row is.
 const NAMES: [&str; 7] = ["source", "destination", "backend", "node", "protocol", "state", "port"];
 
-/// The names of the columns.
-pub(super) fn names() -> Vec<&'static str> {
-    let own = std::iter::once(KIND.head.name).chain(NUMBERS.iter().map(|column| column.head.name));
-    own.chain(NAMES).collect()
+/// How the columns are called, besides those of connections.
+pub(super) fn columns() -> Vec<Head> {
+    std::iter::once(KIND.head).chain(NUMBERS.iter().map(|column| column.head)).collect()
 }
 
 /// The two views that are compared.
@@ -135,7 +133,7 @@ struct Metadata<'a> {
     apart_seconds: f64,
     group_by: String,
     sort_by: String,
-    filter: String,
+    filter: Option<String>,
     scope: &'a [String],
     selector: Option<&'a str>,
     counts: Counts,
@@ -148,22 +146,22 @@ struct Metadata<'a> {
 struct Side<'a> {
     snapshot_time: Option<Timestamp>,
     source: &'static str,
-    context: &'a str,
-    detail: &'a str,
+    context: Option<&'a str>,
+    detail: Option<&'a str>,
     nodes: usize,
     /// On the nodes that are compared.
-    connections: u64,
+    conns: u64,
 }
 
 impl<'a> Side<'a> {
-    fn of(view: &'a View, connections: u64) -> Self {
+    fn of(view: &'a View, conns: u64) -> Self {
         Self {
             snapshot_time: view.newest,
             source: view.source.kind.as_str(),
-            context: &view.source.context,
-            detail: &view.source.detail,
+            context: known(&view.source.context),
+            detail: known(&view.source.detail),
             nodes: view.counted_nodes(),
-            connections,
+            conns,
         }
     }
 }
@@ -187,7 +185,7 @@ impl<'a> Metadata<'a> {
             apart_seconds: at(sides.after).since(at(sides.before)).as_secs_f64(),
             group_by: query.group_by.to_string(),
             sort_by: query.sort.to_string(),
-            filter: query.filter.to_string(),
+            filter: Some(query.filter.to_string()).filter(|text| !text.is_empty()),
             scope: &query.namespaces,
             selector: query.labels.as_ref().map(LabelSelection::selector),
             counts: Counts {

@@ -1,13 +1,19 @@
-//! Parts of rows as programs read them: raw numbers, seconds, RFC 3339; what is not known is null.
+//! Parts of rows as programs read them: raw numbers, seconds, RFC 3339; what is not known is null, never an empty text.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use khan_api::{Kind, Owner};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::idle;
 use crate::model::{GroupEnd, Sum};
+
+/// `None` in place of an empty text.
+pub(crate) fn known(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
 
 /// One end of a row.
 #[derive(Debug, Serialize)]
@@ -15,10 +21,10 @@ pub(crate) struct End<'a> {
     text: &'a str,
     #[serde(rename = "type")]
     kind: Kind,
-    namespace: &'a str,
-    app: &'a str,
-    name: &'a str,
-    node: &'a str,
+    namespace: Option<&'a str>,
+    app: Option<&'a str>,
+    name: Option<&'a str>,
+    node: Option<&'a str>,
     ip: Option<IpAddr>,
     addresses: u32,
 }
@@ -26,19 +32,51 @@ pub(crate) struct End<'a> {
 impl<'a> From<&'a GroupEnd> for End<'a> {
     fn from(end: &'a GroupEnd) -> Self {
         let Owner { kind, ns, app, name, node, .. } = end.owner.as_deref();
-        Self { text: &end.text, kind, namespace: ns, app, name, node, ip: end.ip, addresses: end.addresses }
+        Self {
+            text: &end.text,
+            kind,
+            namespace: known(ns),
+            app: known(app),
+            name: known(name),
+            node: known(node),
+            ip: end.ip,
+            addresses: end.addresses,
+        }
     }
+}
+
+/// An address with a port.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Socket {
+    ip: IpAddr,
+    port: u16,
+}
+
+impl From<SocketAddr> for Socket {
+    fn from(address: SocketAddr) -> Self {
+        Self { ip: address.ip(), port: address.port() }
+    }
+}
+
+/// Established connections whose last packet passed so long ago.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Idle {
+    from_seconds: u32,
+    to_seconds: Option<u32>,
+    conns: u64,
 }
 
 /// Sums over the connections of a row.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
-    connections: u64,
+    conns: u64,
     states: BTreeMap<&'static str, u64>,
-    established_percent: Option<u8>,
-    idle_connections: u64,
-    idle_histogram: [u64; 5],
+    est_percent: Option<u8>,
+    idle: u64,
+    idle_histogram: Vec<Idle>,
+    halfclosed: u64,
     client_unclosed: u64,
     server_unclosed: u64,
     opening: u64,
@@ -46,25 +84,27 @@ pub(crate) struct Counts {
     closed_per_second: Option<f64>,
     stalled: Option<u64>,
     unanswered: Option<u64>,
-    ghosts: u64,
+    previous: u64,
     stale: u64,
 }
 
 impl From<&Sum> for Counts {
     fn from(sum: &Sum) -> Self {
+        let bucket = |((from_seconds, to_seconds), conns): (idle::Range, u64)| Idle { from_seconds, to_seconds, conns };
         Self {
-            connections: sum.connections,
+            conns: sum.connections,
             states: sum.states.ranked().into_iter().collect(),
-            established_percent: sum.states.established_percent(),
-            idle_connections: sum.idle_connections,
-            idle_histogram: sum.idle,
+            est_percent: sum.states.established_percent(),
+            idle: sum.idle_connections,
+            idle_histogram: idle::ranges().zip(sum.idle).map(bucket).collect(),
+            halfclosed: sum.half_closed(),
             client_unclosed: sum.client_unclosed,
             server_unclosed: sum.server_unclosed,
             opening: sum.states.opening(),
             closed_per_second: sum.closed_per_second(),
             stalled: sum.known(sum.stalled),
             unanswered: sum.known(sum.unanswered),
-            ghosts: sum.ghosts,
+            previous: sum.ghosts,
             stale: sum.stale,
         }
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use khan_api::Timestamp;
 use serde::Serialize;
 
-use super::column::{Column, Head, cells, heads};
+use super::column::{Column, Head, Unit, cells, heads};
 use super::connections::{self, column};
-use super::item::{End, json};
+use super::item::{End, json, known};
 use super::{Cell, Line, Report};
 use crate::model::growth::Miss;
 use crate::model::leak::Leak;
@@ -22,25 +22,28 @@ macro_rules! of_row {
 
 /// Every column, in the order in which they stand.
 static COLUMNS: [Column<Leak>; 12] = [
-    Column::new(Head::text("verdict", "VERDICT"), |leak| Cell::text(leak.verdict.as_str())),
-    Column::new(Head::text("source", "SOURCE"), of_row!("source")),
-    Column::new(Head::text("destination", "DESTINATION"), of_row!("destination")),
-    Column::new(Head::number("port", "PORT"), of_row!("port")),
-    Column::new(Head::number("conns", "CONNS"), of_row!("conns")),
-    Column::new(Head::number("growth", "GROWTH"), |leak| Cell::Change(growth(leak))),
-    Column::new(Head::number("rate", "/MIN"), of_row!("rate")),
-    Column::new(Head::text("rising", "RISING"), |leak| {
-        Cell::text(format!("{}/{}", leak.row.growth.rising(), leak.row.growth.steps()))
-    }),
-    Column::new(Head::number("idle", "IDLE").wide(), of_row!("idle")),
-    Column::new(Head::number("halfclosed", "HALF-CLOSED").wide(), of_row!("halfclosed")),
-    Column::new(Head::number("pods", "PODS").wide(), |leak| Cell::Count(leak.pods.len() as u64)),
-    Column::new(Head::text("evidence", "EVIDENCE"), |leak| Cell::text(leak.reasons.join("; "))),
+    Column::new(Head::text("verdict"), |leak| Cell::text(leak.verdict.as_str())),
+    Column::new(Head::text("source"), of_row!("source")),
+    Column::new(Head::text("destination"), of_row!("destination")),
+    Column::new(Head::number("port"), of_row!("port")),
+    Column::new(Head::number("conns"), of_row!("conns")),
+    Column::new(Head::number("growth"), |leak| Cell::Change(growth(leak))),
+    Column::new(Head::measured("rate", Unit::PerMinute), of_row!("rate")),
+    Column::new(Head::text("rising"), |leak| Cell::text(rising(leak))),
+    Column::new(Head::number("idle").wide(), of_row!("idle")),
+    Column::new(Head::number("halfclosed").wide(), of_row!("halfclosed")),
+    Column::new(Head::number("pods").wide(), |leak| Cell::Count(leak.pods.len() as u64)),
+    Column::new(Head::text("evidence"), |leak| Cell::text(leak.reasons.join("; "))),
 ];
 
-/// The names of the columns.
-pub(super) fn names() -> Vec<&'static str> {
-    COLUMNS.iter().map(|column| column.head.name).collect()
+/// How the columns are called.
+pub(super) fn columns() -> Vec<Head> {
+    heads(&COLUMNS)
+}
+
+/// `28/30`: steps that did not fall, of all.
+fn rising(leak: &Leak) -> String {
+    format!("{}/{}", leak.row.growth.rising(), leak.row.growth.steps())
 }
 
 fn growth(leak: &Leak) -> i64 {
@@ -77,34 +80,32 @@ struct Item<'a> {
     row: connections::Item<'a>,
     verdict: &'static str,
     growth: i64,
-    rising_steps: usize,
-    steps: usize,
+    rising: String,
     evidence: &'a [String],
-    pods: Vec<Pod<'a>>,
+    pods: usize,
+    largest_pods: Vec<Pod<'a>>,
     skew: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
 struct Pod<'a> {
     pod: End<'a>,
-    connections: u64,
+    conns: u64,
 }
 
 impl<'a> Item<'a> {
     fn of(leak: &'a Leak) -> Self {
         const PODS: usize = 10;
-        let pod = |(party, connections): &'a (crate::model::GroupEnd, u64)| Pod {
-            pod: party.into(),
-            connections: *connections,
-        };
+        let pod =
+            |(party, connections): &'a (crate::model::GroupEnd, u64)| Pod { pod: party.into(), conns: *connections };
         Self {
             row: connections::Item::of(&leak.row),
             verdict: leak.verdict.as_str(),
             growth: growth(leak),
-            rising_steps: leak.row.growth.rising(),
-            steps: leak.row.growth.steps(),
+            rising: rising(leak),
             evidence: &leak.reasons,
-            pods: leak.pods.iter().take(PODS).map(pod).collect(),
+            pods: leak.pods.len(),
+            largest_pods: leak.pods.iter().take(PODS).map(pod).collect(),
             skew: leak.skew,
         }
     }
@@ -113,11 +114,11 @@ impl<'a> Item<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
-    window: u64,
+    window_seconds: u64,
     samples: usize,
     since: Option<Timestamp>,
-    span: u64,
-    filter: String,
+    span_seconds: u64,
+    filter: Option<String>,
     scope: &'a [String],
     selector: Option<&'a str>,
     rule: Rule,
@@ -145,12 +146,11 @@ struct Rule {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Near<'a> {
-    source: &'a str,
-    destination: &'a str,
+    source: Option<&'a str>,
+    destination: Option<&'a str>,
     port: Option<u16>,
     growth: u64,
-    rising_steps: usize,
-    steps: usize,
+    rising: String,
     reason: String,
 }
 
@@ -158,11 +158,11 @@ impl<'a> Metadata<'a> {
     fn of(found: &'a LeakReport, query: &'a Query, rule: &LeakRule, missing: Vec<String>) -> Self {
         let seconds = |duration: Duration| duration.as_secs();
         Self {
-            window: seconds(rule.window),
+            window_seconds: seconds(rule.window),
             samples: found.samples,
             since: found.since,
-            span: seconds(found.span),
-            filter: query.filter.to_string(),
+            span_seconds: seconds(found.span),
+            filter: Some(query.filter.to_string()).filter(|text| !text.is_empty()),
             scope: &query.namespaces,
             selector: query.labels.as_ref().map(LabelSelection::selector),
             rule: Rule {
@@ -188,12 +188,11 @@ impl<'a> Near<'a> {
     fn of((row, miss): &'a (Row, Miss)) -> Self {
         let growth = &row.growth;
         Self {
-            source: row.source(),
-            destination: row.destination(),
+            source: known(row.source()),
+            destination: known(row.destination()),
             port: row.port,
             growth: growth.added(),
-            rising_steps: growth.rising(),
-            steps: growth.steps(),
+            rising: format!("{}/{}", growth.rising(), growth.steps()),
             reason: miss.to_string(),
         }
     }

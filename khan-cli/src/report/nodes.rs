@@ -1,15 +1,15 @@
 //! Nodes and how their agents are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use khan_api::Timestamp;
-use khan_api::snapshot::{Names, Table};
+use khan_api::snapshot::Table;
+use khan_api::{Label, Timestamp};
 use serde::Serialize;
 
-use super::column::{Column, Head, cells, heads};
-use super::item::json;
+use super::column::{Column, Head, Unit, cells, heads};
+use super::item::{json, known};
 use super::{Cell, Line, Report};
-use crate::duration;
 use crate::model::{NodeState, NodeStatus, View};
 
 /// A node, looked at `now`.
@@ -21,49 +21,46 @@ struct Node<'a> {
 /// Every column, in the order in which they stand.
 fn columns<'a>() -> [Column<Node<'a>>; 16] {
     [
-        Column::new(Head::text("node", "NODE"), |node| Cell::text(&node.status.node)),
-        Column::new(Head::text("state", "STATE"), |node| Cell::text(node.status.state.as_str())),
-        Column::new(Head::text("version", "VERSION"), |node| Cell::text(&node.status.version)),
-        Column::new(Head::number("age", "AGE"), |node| {
-            node.status.age(node.now).map_or(Cell::Missing, |age| Cell::text(duration::text(age)))
+        Column::new(Head::text("node"), |node| Cell::text(&node.status.node)),
+        Column::new(Head::text("state"), |node| Cell::text(node.status.state.as_str())),
+        Column::new(Head::text("version"), |node| Cell::text(&node.status.version)),
+        Column::new(Head::measured("age", Unit::Seconds), |node| {
+            node.status.age(node.now).map_or(Cell::Missing, Cell::Duration)
         }),
-        Column::new(Head::number("interval", "INTERVAL"), |node| period(node.status.interval)),
-        Column::new(Head::number("scan", "SCAN"), |node| period(node.status.scan)),
-        Column::new(Head::number("conns", "CONNS"), |node| {
+        Column::new(Head::measured("interval", Unit::Seconds), |node| period(node.status.interval)),
+        Column::new(Head::measured("scan", Unit::Seconds), |node| period(node.status.scan)),
+        Column::new(Head::number("conns"), |node| {
             if node.status.counted { Cell::Count(node.status.connections) } else { Cell::Missing }
         }),
-        Column::new(Head::number("entries", "ENTRIES"), |node| table(node, |table| table.entries)),
-        Column::new(Head::number("fill", "FILL%"), |node| percent(node.status)),
-        Column::new(Head::number("limit", "LIMIT").wide(), |node| table(node, |table| table.limit)),
-        Column::new(Head::number("unresolved", "UNRESOLVED").wide(), |node| Cell::Count(node.status.names.unresolved)),
-        Column::new(Head::text("names", "NAMES").wide(), |node| Cell::text(&node.status.names.controller)),
-        Column::new(Head::number("skew", "CLOCK-SKEW").wide(), |node| {
-            Cell::text(format!("{:+.1}s", node.status.clock_skew_millis as f64 / 1000.0))
+        Column::new(Head::number("entries"), |node| table(node, |table| table.entries)),
+        Column::new(Head::measured("fill", Unit::Percent), |node| {
+            node.status.fill_percent().map_or(Cell::Missing, Cell::Percent)
         }),
-        Column::new(Head::text("started", "STARTED").wide(), |node| {
+        Column::new(Head::number("limit").wide(), |node| table(node, |table| table.limit)),
+        Column::new(Head::number("unresolved").wide(), |node| Cell::Count(node.status.names.unresolved)),
+        Column::new(Head::text("controller").wide(), |node| Cell::text(&node.status.names.controller)),
+        Column::new(Head::measured("clock-skew", Unit::Seconds).wide(), |node| {
+            Cell::Skew(node.status.clock_skew_millis)
+        }),
+        Column::new(Head::text("started").wide(), |node| {
             Cell::text(node.status.started.map(|started| started.to_string()).unwrap_or_default())
         }),
-        Column::new(Head::text("agent", "AGENT").wide(), |node| Cell::text(&node.status.agent)),
-        Column::new(Head::text("problem", "PROBLEM"), |node| Cell::text(problems(node.status).join("; "))),
+        Column::new(Head::text("agent").wide(), |node| Cell::text(&node.status.agent)),
+        Column::new(Head::text("problems"), |node| Cell::text(problems(node.status).join("; "))),
     ]
 }
 
-/// The names of the columns.
-pub(super) fn names() -> Vec<&'static str> {
-    columns().iter().map(|column| column.head.name).collect()
+/// How the columns are called.
+pub(super) fn heads_of() -> Vec<Head> {
+    heads(&columns())
 }
 
 fn period(duration: Duration) -> Cell {
-    if duration.is_zero() { Cell::Missing } else { Cell::text(duration::text(duration)) }
+    if duration.is_zero() { Cell::Missing } else { Cell::Duration(duration) }
 }
 
 fn table(node: &Node<'_>, pick: fn(&Table) -> u64) -> Cell {
     node.status.table.as_ref().map_or(Cell::Missing, |table| Cell::Count(pick(table)))
-}
-
-fn percent(node: &NodeStatus) -> Cell {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share between 0 and 1")]
-    node.fill().map_or(Cell::Missing, |fill| Cell::Percent((fill * 100.0).round().min(255.0) as u8))
 }
 
 /// The nodes of a view; ages are at `now`.
@@ -108,7 +105,7 @@ pub(crate) fn problems(node: &NodeStatus) -> Vec<String> {
 #[derive(Debug, Serialize)]
 struct Metadata<'a> {
     source: &'static str,
-    context: &'a str,
+    context: Option<&'a str>,
     total: usize,
     ok: usize,
     stale: usize,
@@ -123,7 +120,7 @@ impl<'a> Metadata<'a> {
         let missing = view.gaps();
         Self {
             source: view.source.kind.as_str(),
-            context: &view.source.context,
+            context: known(&view.source.context),
             total: view.nodes.len(),
             ok: view.count(NodeState::Ok),
             stale: view.count(NodeState::Stale),
@@ -139,23 +136,48 @@ impl<'a> Metadata<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
-    node: &'a str,
-    agent: &'a str,
+    node: Option<&'a str>,
+    agent: Option<&'a str>,
     state: &'static str,
     counted: bool,
-    version: &'a str,
+    version: Option<&'a str>,
     snapshot_time: Option<Timestamp>,
     age_seconds: Option<f64>,
-    interval_seconds: f64,
-    scan_seconds: f64,
+    interval_seconds: Option<f64>,
+    scan_seconds: Option<f64>,
     started: Option<Timestamp>,
     clock_skew_seconds: f64,
-    connections: u64,
-    table: Option<&'a Table>,
-    fill: Option<f64>,
-    names: &'a Names,
+    conns: Option<u64>,
+    entries: Option<u64>,
+    limit: Option<u64>,
+    fill_percent: Option<u8>,
+    table: Option<Tracked<'a>>,
+    controller: Option<&'a str>,
+    unresolved: u64,
+    names: Named<'a>,
+    problems: Vec<String>,
     warnings: &'a [String],
     failure: Option<Failure<'a>>,
+}
+
+/// The kernel's table.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tracked<'a> {
+    buckets: u64,
+    protocols: &'a BTreeMap<Label, u64>,
+    stat: &'a BTreeMap<Label, u64>,
+    seen_twice: u64,
+    refused: u64,
+    turned: u64,
+}
+
+/// How old the names are.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Named<'a> {
+    updated: Option<Timestamp>,
+    error: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -168,22 +190,36 @@ struct Failure<'a> {
 
 impl<'a> Item<'a> {
     fn of(node: &'a NodeStatus, now: Timestamp) -> Self {
+        let period = |duration: Duration| Some(duration.as_secs_f64()).filter(|seconds| *seconds > 0.0);
+        let table = node.table.as_ref();
         Self {
-            node: &node.node,
-            agent: &node.agent,
+            node: known(&node.node),
+            agent: known(&node.agent),
             state: node.state.as_str(),
             counted: node.counted,
-            version: &node.version,
+            version: known(&node.version),
             snapshot_time: node.taken,
             age_seconds: node.age(now).map(|age| age.as_secs_f64()),
-            interval_seconds: node.interval.as_secs_f64(),
-            scan_seconds: node.scan.as_secs_f64(),
+            interval_seconds: period(node.interval),
+            scan_seconds: period(node.scan),
             started: node.started,
             clock_skew_seconds: node.clock_skew_millis as f64 / 1000.0,
-            connections: node.connections,
-            table: node.table.as_ref(),
-            fill: node.fill(),
-            names: &node.names,
+            conns: node.counted.then_some(node.connections),
+            entries: table.map(|table| table.entries),
+            limit: table.map(|table| table.limit),
+            fill_percent: node.fill_percent(),
+            table: table.map(|table| Tracked {
+                buckets: table.buckets,
+                protocols: &table.protocols,
+                stat: &table.stat,
+                seen_twice: table.seen_twice,
+                refused: table.refused,
+                turned: table.turned,
+            }),
+            controller: known(&node.names.controller),
+            unresolved: node.names.unresolved,
+            names: Named { updated: node.names.updated, error: known(&node.names.error) },
+            problems: problems(node),
             warnings: &node.warnings,
             failure: node.failure.as_ref().map(|failure| Failure {
                 reason: &failure.reason,

@@ -1,12 +1,13 @@
 //! What is wrong.
 
+use std::time::Duration;
+
 use khan_api::Timestamp;
 use serde::Serialize;
 
-use super::column::{Column, Head, cells, heads};
+use super::column::{Column, Head, Unit, cells, heads};
 use super::item::json;
 use super::{Cell, Line, Report};
-use crate::duration;
 use crate::model::problems::Rules;
 use crate::model::{LabelSelection, Problem, Problems, Query};
 
@@ -16,25 +17,32 @@ struct Seen<'a> {
     now: Timestamp,
 }
 
+impl Seen<'_> {
+    /// For how long it has been known.
+    fn age(&self) -> Option<Duration> {
+        self.problem.since.map(|since| self.now.since(since))
+    }
+}
+
 /// Every column, in the order in which they stand.
 fn columns<'a>() -> [Column<Seen<'a>>; 8] {
     [
-        Column::new(Head::text("severity", "SEVERITY"), |seen| Cell::text(seen.problem.severity.as_str())),
-        Column::new(Head::text("kind", "KIND"), |seen| Cell::text(seen.problem.kind.as_str())),
-        Column::new(Head::number("since", "SINCE").wide(), |seen| {
-            seen.problem.since.map_or(Cell::Missing, |since| Cell::text(duration::text(seen.now.since(since))))
+        Column::new(Head::text("severity"), |seen| Cell::text(seen.problem.severity.as_str())),
+        Column::new(Head::text("kind"), |seen| Cell::text(seen.problem.kind.as_str())),
+        Column::new(Head::measured("age", Unit::Seconds).wide(), |seen| {
+            seen.age().map_or(Cell::Missing, Cell::Duration)
         }),
-        Column::new(Head::text("problem", "PROBLEM"), |seen| Cell::text(&seen.problem.sentence)),
-        Column::new(Head::text("evidence", "EVIDENCE").wide(), |seen| Cell::text(seen.problem.evidence.join("; "))),
-        Column::new(Head::text("owners", "OWNERS").wide(), |seen| Cell::text(seen.problem.owners.join(", "))),
-        Column::new(Head::text("nodes", "NODES").wide(), |seen| Cell::text(seen.problem.nodes.join(", "))),
-        Column::new(Head::text("next", "NEXT").wide(), |seen| Cell::text(seen.problem.next.join("; "))),
+        Column::new(Head::text("problem"), |seen| Cell::text(&seen.problem.sentence)),
+        Column::new(Head::text("evidence").wide(), |seen| Cell::text(seen.problem.evidence.join("; "))),
+        Column::new(Head::text("owners").wide(), |seen| Cell::text(seen.problem.owners.join(", "))),
+        Column::new(Head::text("nodes").wide(), |seen| Cell::text(seen.problem.nodes.join(", "))),
+        Column::new(Head::text("next").wide(), |seen| Cell::text(seen.problem.next.join("; "))),
     ]
 }
 
-/// The names of the columns.
-pub(super) fn names() -> Vec<&'static str> {
-    columns().iter().map(|column| column.head.name).collect()
+/// How the columns are called.
+pub(super) fn heads_of() -> Vec<Head> {
+    heads(&columns())
 }
 
 /// The report of problems that were found `now`.
@@ -42,7 +50,7 @@ pub(crate) fn report(found: &Problems, query: &Query, rules: &Rules, missing: Ve
     let columns = columns();
     let rows = found.list.iter().map(|problem| Line {
         cells: cells(&columns, &Seen { problem, now }),
-        item: json(Item::of(problem)),
+        item: json(Item::of(&Seen { problem, now })),
         name: format!("{}/{:032x}", problem.kind, problem.key),
     });
     let rows = rows.collect();
@@ -61,9 +69,10 @@ pub(crate) fn report(found: &Problems, query: &Query, rules: &Rules, missing: Ve
 struct Item<'a> {
     kind: &'static str,
     severity: &'static str,
-    sentence: &'a str,
+    problem: &'a str,
     evidence: &'a [String],
     since: Option<Timestamp>,
+    age_seconds: Option<f64>,
     owners: &'a [String],
     nodes: &'a [String],
     next: &'a [String],
@@ -72,13 +81,15 @@ struct Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    fn of(problem: &'a Problem) -> Self {
+    fn of(seen: &Seen<'a>) -> Self {
+        let problem = seen.problem;
         Self {
             kind: problem.kind.as_str(),
             severity: problem.severity.as_str(),
-            sentence: &problem.sentence,
+            problem: &problem.sentence,
             evidence: &problem.evidence,
             since: problem.since,
+            age_seconds: seen.age().map(|age| age.as_secs_f64()),
             owners: &problem.owners,
             nodes: &problem.nodes,
             next: &problem.next,
@@ -94,7 +105,7 @@ struct Metadata<'a> {
     problems: usize,
     watched: usize,
     unknown: Vec<Unknown<'a>>,
-    filter: String,
+    filter: Option<String>,
     scope: &'a [String],
     selector: Option<&'a str>,
     rules: Thresholds,
@@ -128,7 +139,7 @@ impl<'a> Metadata<'a> {
             problems: found.alarming(),
             watched: found.list.len() - found.alarming(),
             unknown: found.unknown.iter().map(|(kind, reason)| Unknown { kind: kind.as_str(), reason }).collect(),
-            filter: query.filter.to_string(),
+            filter: Some(query.filter.to_string()).filter(|text| !text.is_empty()),
             scope: &query.namespaces,
             selector: query.labels.as_ref().map(LabelSelection::selector),
             rules: Thresholds {

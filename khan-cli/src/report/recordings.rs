@@ -3,11 +3,9 @@
 use khan_api::Timestamp;
 use serde::Serialize;
 
-use super::column::{Column, Head, cells, heads};
+use super::column::{Column, Head, Unit, cells, heads};
 use super::item::json;
 use super::{Cell, Line, Report};
-use crate::duration;
-use crate::size;
 use crate::sources::recording::{Contents, RecordingError};
 
 /// A file, and what is in it.
@@ -48,20 +46,22 @@ impl Recorded {
 
 /// Every column, in the order in which they stand.
 static COLUMNS: [Column<Recorded>; 10] = [
-    Column::new(Head::text("file", "FILE"), |one| Cell::text(&one.file)),
-    Column::new(Head::text("start", "START"), |one| one.text(|contents| second(contents.first).to_string())),
-    Column::new(Head::text("end", "END").wide(), |one| one.text(|contents| second(contents.last).to_string())),
-    Column::new(Head::number("span", "SPAN"), |one| one.text(|contents| duration::text(contents.span()))),
-    Column::new(Head::number("rounds", "ROUNDS"), |one| {
-        one.known(|contents| contents.rounds).map_or(Cell::Missing, Cell::Count)
+    Column::new(Head::text("file"), |one| Cell::text(&one.file)),
+    Column::new(Head::text("start"), |one| one.text(|contents| second(contents.first).to_string())),
+    Column::new(Head::text("end").wide(), |one| one.text(|contents| second(contents.last).to_string())),
+    Column::new(Head::measured("span", Unit::Seconds), |one| {
+        one.known(Contents::span).map_or(Cell::Missing, Cell::Duration)
     }),
-    Column::new(Head::number("nodes", "NODES"), |one| {
+    Column::new(Head::number("rounds"), |one| one.known(|contents| contents.rounds).map_or(Cell::Missing, Cell::Count)),
+    Column::new(Head::number("nodes"), |one| {
         one.known(|contents| contents.nodes.len() as u64).map_or(Cell::Missing, Cell::Count)
     }),
-    Column::new(Head::number("size", "SIZE"), |one| one.text(|contents| size::text(contents.bytes))),
-    Column::new(Head::text("source", "SOURCE"), |one| Cell::text(one.sources().join(" "))),
-    Column::new(Head::text("context", "CONTEXT").wide(), |one| Cell::text(one.contexts().join(" "))),
-    Column::new(Head::text("problem", "PROBLEM"), |one| Cell::text(one.problem().unwrap_or_default())),
+    Column::new(Head::measured("size", Unit::Bytes), |one| {
+        one.known(|contents| contents.bytes).map_or(Cell::Missing, Cell::Size)
+    }),
+    Column::new(Head::text("sources"), |one| Cell::text(one.sources().join(" "))),
+    Column::new(Head::text("contexts").wide(), |one| Cell::text(one.contexts().join(" "))),
+    Column::new(Head::text("problem"), |one| Cell::text(one.problem().unwrap_or_default())),
 ];
 
 /// Without its fraction.
@@ -69,9 +69,9 @@ fn second(at: Timestamp) -> Timestamp {
     Timestamp::from_seconds(at.seconds())
 }
 
-/// The names of the columns.
-pub(super) fn names() -> Vec<&'static str> {
-    COLUMNS.iter().map(|column| column.head.name).collect()
+/// How the columns are called.
+pub(super) fn columns() -> Vec<Head> {
+    heads(&COLUMNS)
 }
 
 /// The report of recordings that were looked for in `places`.
@@ -100,7 +100,8 @@ struct Item<'a> {
     end: Option<Timestamp>,
     span_seconds: Option<f64>,
     rounds: Option<u64>,
-    nodes: Vec<String>,
+    nodes: Option<u64>,
+    node_names: Vec<String>,
     size_bytes: Option<u64>,
     sources: Vec<String>,
     contexts: Vec<String>,
@@ -116,7 +117,8 @@ impl<'a> Item<'a> {
             end: one.known(|contents| contents.last),
             span_seconds: one.known(|contents| contents.span().as_secs_f64()),
             rounds: one.known(|contents| contents.rounds),
-            nodes: one.known(nodes).unwrap_or_default(),
+            nodes: one.known(|contents| contents.nodes.len() as u64),
+            node_names: one.known(nodes).unwrap_or_default(),
             size_bytes: one.known(|contents| contents.bytes),
             sources: one.sources(),
             contexts: one.contexts(),

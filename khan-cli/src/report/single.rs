@@ -5,14 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use khan_api::{Connection, ConnectionSample};
+use khan_api::{Connection, ConnectionSample, Protocol};
 use serde::Serialize;
 
-use super::column::{Column, Head, cells, heads};
-use super::item::json;
+use super::column::{Column, Head, Unit, cells, heads};
+use super::item::{Socket, json, known};
 use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
-use crate::duration;
 use crate::feed::{Missed, Samples};
 use crate::model::{Endpoint, Grain, GroupEnd, Pool, View};
 
@@ -67,49 +66,57 @@ impl Row<'_> {
     }
 }
 
-fn socket(ip: IpAddr, port: u16) -> Cell {
-    Cell::text(SocketAddr::new(ip, port).to_string())
+fn socket(address: SocketAddr) -> Cell {
+    Cell::text(address.to_string())
+}
+
+/// What the client dialled.
+fn dialled(c: &Connection) -> SocketAddr {
+    SocketAddr::new(c.dst, c.dst_port)
+}
+
+/// Who answers, if that is not what was dialled.
+fn backend(c: &Connection) -> Option<SocketAddr> {
+    Some(SocketAddr::new(c.reply_src, c.reply_src_port)).filter(|backend| *backend != dialled(c))
+}
+
+/// What the client is to the server, if that is not the client itself.
+fn masquerade(c: &Connection) -> Option<SocketAddr> {
+    let mask = SocketAddr::new(c.reply_dst, c.reply_dst_port);
+    Some(mask).filter(|mask| *mask != SocketAddr::new(c.src, c.src_port))
 }
 
 fn seconds(n: Option<u64>) -> Cell {
-    match n {
-        None => Cell::Missing,
-        Some(0) => Cell::text("0s"),
-        Some(n) => Cell::text(duration::text(Duration::from_secs(n))),
-    }
+    n.map_or(Cell::Missing, |n| Cell::Duration(Duration::from_secs(n)))
 }
 
 /// Every column, in the order in which they stand.
 fn columns<'a>() -> [Column<Row<'a>>; 14] {
     [
-        Column::new(Head::text("protocol", "PROTO"), |row| Cell::text(row.c.protocol.as_str())),
-        Column::new(Head::text("state", "STATE"), |row| Cell::text(row.c.state.as_str())),
-        Column::new(Head::text("source", "SOURCE"), |row| socket(row.c.src, row.c.src_port)),
-        Column::new(Head::text("destination", "DESTINATION"), |row| socket(row.c.dst, row.c.dst_port)),
-        Column::new(Head::text("backend", "BACKEND"), |row| {
-            let backend = (row.c.reply_src, row.c.reply_src_port);
-            if backend == (row.c.dst, row.c.dst_port) { Cell::Missing } else { socket(backend.0, backend.1) }
+        Column::new(Head::text("protocol"), |row| Cell::text(row.c.protocol.as_str())),
+        Column::new(Head::text("state"), |row| Cell::text(row.c.state.as_str())),
+        Column::new(Head::text("source"), |row| socket(SocketAddr::new(row.c.src, row.c.src_port))),
+        Column::new(Head::text("destination"), |row| socket(dialled(row.c))),
+        Column::new(Head::text("backend"), |row| backend(row.c).map_or(Cell::Missing, socket)),
+        Column::new(Head::measured("age", Unit::Seconds), |row| seconds(row.c.age_seconds)),
+        Column::new(Head::measured("last-packet", Unit::Seconds), |row| seconds(row.c.idle_seconds.map(u64::from))),
+        Column::new(Head::measured("timeout", Unit::Seconds), |row| seconds(row.c.timeout_seconds.map(u64::from))),
+        Column::new(Head::measured("sent", Unit::Bytes).wide(), |row| {
+            row.c.bytes_sent.map_or(Cell::Missing, Cell::Count)
         }),
-        Column::new(Head::number("age", "AGE"), |row| seconds(row.c.age_seconds)),
-        Column::new(Head::number("last-packet", "LAST-PACKET"), |row| seconds(row.c.idle_seconds.map(u64::from))),
-        Column::new(Head::number("timeout", "TIMEOUT"), |row| seconds(row.c.timeout_seconds.map(u64::from))),
-        Column::new(Head::number("sent", "SENT").wide(), |row| row.c.bytes_sent.map_or(Cell::Missing, Cell::Count)),
-        Column::new(Head::number("received", "RECEIVED").wide(), |row| {
+        Column::new(Head::measured("received", Unit::Bytes).wide(), |row| {
             row.c.bytes_received.map_or(Cell::Missing, Cell::Count)
         }),
-        Column::new(Head::text("client", "CLIENT").wide(), |row| row.named(row.c.src)),
-        Column::new(Head::text("server", "SERVER").wide(), |row| row.named(row.c.reply_src)),
-        Column::new(Head::text("masquerade", "MASQUERADED-AS").wide(), |row| {
-            let mask = (row.c.reply_dst, row.c.reply_dst_port);
-            if mask == (row.c.src, row.c.src_port) { Cell::Missing } else { socket(mask.0, mask.1) }
-        }),
-        Column::new(Head::text("node", "NODE"), |row| Cell::text(row.node)),
+        Column::new(Head::text("client").wide(), |row| row.named(row.c.src)),
+        Column::new(Head::text("server").wide(), |row| row.named(row.c.reply_src)),
+        Column::new(Head::text("masquerade").wide(), |row| masquerade(row.c).map_or(Cell::Missing, socket)),
+        Column::new(Head::text("node"), |row| Cell::text(row.node)),
     ]
 }
 
-/// The names of the columns.
-pub(super) fn names() -> Vec<&'static str> {
-    columns().iter().map(|column| column.head.name).collect()
+/// How the columns are called.
+pub(super) fn heads_of() -> Vec<Head> {
+    heads(&columns())
 }
 
 /// What is listed, and where it was looked for.
@@ -148,30 +155,58 @@ pub(crate) fn report(view: &View, listing: &Listing<'_>) -> Report {
 
 /// A connection for programs.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Item<'a> {
-    #[serde(flatten)]
-    connection: &'a Connection,
+    protocol: Protocol,
+    state: &'a khan_api::State,
+    source: Socket,
+    destination: Socket,
+    backend: Option<Socket>,
+    masquerade: Option<Socket>,
+    zone: u16,
+    age_seconds: Option<u64>,
+    last_packet_seconds: Option<u32>,
+    timeout_seconds: Option<u32>,
+    sent_bytes: Option<u64>,
+    received_bytes: Option<u64>,
     node: &'a str,
     client: String,
-    #[serde(rename = "clientPrevious")]
-    client_is_previous: bool,
+    client_previous: bool,
     server: String,
-    #[serde(rename = "serverPrevious")]
-    server_is_previous: bool,
+    server_previous: bool,
 }
 
 impl<'a> Item<'a> {
     fn of(row: &Row<'a>) -> Self {
-        let (client, client_is_previous) = row.end(row.c.src);
-        let (server, server_is_previous) = row.end(row.c.reply_src);
-        Self { connection: row.c, node: row.node, client, client_is_previous, server, server_is_previous }
+        let c = row.c;
+        let (client, client_previous) = row.end(c.src);
+        let (server, server_previous) = row.end(c.reply_src);
+        Self {
+            protocol: c.protocol,
+            state: &c.state,
+            source: SocketAddr::new(c.src, c.src_port).into(),
+            destination: dialled(c).into(),
+            backend: backend(c).map(Socket::from),
+            masquerade: masquerade(c).map(Socket::from),
+            zone: c.zone,
+            age_seconds: c.age_seconds,
+            last_packet_seconds: c.idle_seconds,
+            timeout_seconds: c.timeout_seconds,
+            sent_bytes: c.bytes_sent,
+            received_bytes: c.bytes_received,
+            node: row.node,
+            client,
+            client_previous,
+            server,
+            server_previous,
+        }
     }
 }
 
 #[derive(Debug, Serialize)]
 struct Metadata<'a> {
     source: &'static str,
-    context: &'a str,
+    context: Option<&'a str>,
     scope: &'a [String],
     listed: usize,
     truncated: bool,
@@ -205,7 +240,7 @@ impl<'a> Metadata<'a> {
         let failed = |missed: &'a Missed| Failed { node: &missed.node, reason: &missed.reason };
         Self {
             source: view.source.kind.as_str(),
-            context: &view.source.context,
+            context: known(&view.source.context),
             scope: listing.namespaces,
             listed: listing.listed.len(),
             truncated: listing.truncated,

@@ -5,17 +5,17 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use khan_api::Timestamp;
 
+use crate::report::cell::{grouped, rate_text};
+
 /// `48,213`.
 pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    grouped(n)
+}
+
+/// The word for `n` of what `many` names in the plural: `edge` for 1, else `edges`.
+pub(super) fn noun(n: u64, many: &str) -> &str {
+    let one = many.strip_suffix("sses").map_or(1, |_| 2);
+    if n == 1 && many.ends_with('s') { &many[..many.len() - one] } else { many }
 }
 
 /// `+2,114`, `-3`, `0`.
@@ -60,14 +60,14 @@ pub(super) fn short(n: u64) -> String {
     n.to_string()
 }
 
-/// A change per minute, rounded; one that rounds to zero keeps its sign: `+<1`.
+/// A change per minute as reports write it, with one decimal below ten: `+0.3`, `-2`, `+423`.
 pub(super) fn rate(per_minute: f64, width: usize) -> String {
-    let rounded = per_minute.round();
-    if rounded == 0.0 && per_minute.abs() >= 0.05 {
-        return if per_minute > 0.0 { "+<1".into() } else { "-<1".into() };
+    let full = rate_text(per_minute, true);
+    if full.len() <= width {
+        return full;
     }
     #[expect(clippy::cast_possible_truncation, reason = "counts are far below 2^53")]
-    signed_in(rounded as i64, width)
+    signed_in(per_minute.round() as i64, width)
 }
 
 /// A share in whole percent, never rounded up to 100 or down to 0.
@@ -111,6 +111,16 @@ pub(super) fn span(duration: Duration) -> String {
         _ if s > 0 && s.is_multiple_of(3600) => format!("{}h", s / 3600),
         _ if s > 0 && s.is_multiple_of(60) => format!("{}m", s / 60),
         _ => format!("{s}s"),
+    }
+}
+
+/// A span that may be any, in one unit, rounded down: seconds below two minutes, then minutes, then hours.
+pub(super) fn span_brief(duration: Duration) -> String {
+    match duration.as_secs() {
+        s @ 0..120 if s != 60 => format!("{s}s"),
+        s @ ..7200 if s != 3600 => format!("{}m", s / 60),
+        s @ ..172_800 if s != 86_400 => format!("{}h", s / 3600),
+        s => format!("{}d", s / 86_400),
     }
 }
 
@@ -158,8 +168,22 @@ mod tests {
     }
 
     #[test]
-    fn rates_below_one_keep_their_sign() {
-        assert_eq!([0.0, 0.3, -0.3, 0.01, 423.4, -2.0].map(|r| rate(r, 7)), ["0", "+<1", "-<1", "0", "+423", "-2"]);
+    fn rates_are_as_exact_as_reports_have_them() {
+        assert_eq!([0.0, 0.3, -0.3, 0.01, 423.4, -2.0].map(|r| rate(r, 7)), ["0", "+0.3", "-0.3", "0", "+423", "-2"]);
+        assert_eq!(rate(-42_769.0, 5), "-42k");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let one = ["edges", "source addresses", "outside pairs"].map(|many| noun(1, many));
+        assert_eq!(one, ["edge", "source address", "outside pair"]);
+        assert_eq!([noun(0, "edges"), noun(2, "edges")], ["edges", "edges"]);
+    }
+
+    #[test]
+    fn any_span_has_one_unit() {
+        let spans = [15, 60, 75, 299, 300, 3600, 5400, 86_400, 200_000].map(|s| span_brief(Duration::from_secs(s)));
+        assert_eq!(spans, ["15s", "1m", "75s", "4m", "5m", "1h", "90m", "1d", "2d"]);
     }
 
     #[test]

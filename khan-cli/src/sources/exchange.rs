@@ -109,6 +109,9 @@ pub enum ExchangeError {
     /// The certificate, or something else about TLS.
     #[error("failed to set up TLS ({0})")]
     Tls(Sentence),
+    /// What came back in the handshake is no TLS.
+    #[error("does not speak TLS: if plain HTTP is meant, write http:// in its URL")]
+    Plain,
     /// Too slow.
     #[error("did not answer within {0:?}")]
     Timeout(Duration),
@@ -125,7 +128,7 @@ pub enum ExchangeError {
     #[error("sent gzip that cannot be unpacked ({0})")]
     Gzip(Sentence),
     /// The peer does not speak HTTP.
-    #[error("answered something that is not HTTP")]
+    #[error("answered something that is not HTTP: a port that speaks TLS wants https:// in its URL")]
     NotHttp,
     /// A redirect to another host. What is sent to one host is for that host alone.
     #[error("redirects to {0}, where Khan does not follow: if that is meant, give that URL")]
@@ -186,12 +189,20 @@ impl ExchangeError {
         Self::Other(innermost.into())
     }
 
+    fn handshake(error: &rustls::Error) -> Self {
+        match error {
+            // The first bytes of an answer in plain text.
+            rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Self::Plain,
+            other => Self::Tls(Sentence::of(other)),
+        }
+    }
+
     fn one(error: &(dyn Error + 'static)) -> Option<Self> {
         if let Some(Elsewhere(origin)) = error.downcast_ref::<Elsewhere>() {
             return Some(Self::Redirected(origin.as_str().into()));
         }
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(Self::Tls(Sentence::of(tls)));
+            return Some(Self::handshake(tls));
         }
         if let Some(error) = error.downcast_ref::<hyper::Error>() {
             return match () {
@@ -205,7 +216,7 @@ impl ExchangeError {
         let mut wrapped = io.get_ref();
         while let Some(inner) = wrapped {
             if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
-                return Some(Self::Tls(Sentence::of(tls)));
+                return Some(Self::handshake(tls));
             }
             wrapped = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         }

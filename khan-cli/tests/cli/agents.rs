@@ -19,7 +19,7 @@ fn counts(json: &serde_json::Value) -> Vec<(String, u64)> {
     let ends = |item: &serde_json::Value| {
         format!("{} -> {}", item["source"]["text"].as_str().unwrap(), item["destination"]["text"].as_str().unwrap())
     };
-    items.map(|item| (ends(item), item["connections"].as_u64().unwrap())).collect()
+    items.map(|item| (ends(item), item["conns"].as_u64().unwrap())).collect()
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn every_connection_is_counted_once() {
     assert_eq!(counts(&json), both);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
     assert_eq!(json["metadata"]["agents"]["ok"], 2);
-    assert_eq!(json["metadata"]["totals"]["connections"], 9);
+    assert_eq!(json["metadata"]["totals"]["conns"], 9);
     // One agent alone sees both ends of the same connections, and counts for the node that is silent.
     assert_eq!(counts(&khan(&[&ONCE[..], &[&n2.uri()]].concat()).run().await.json()), both);
 }
@@ -155,7 +155,7 @@ async fn requests_are_conditional_and_answers_may_be_packed() {
     let ended = khan(&arguments).run().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let lines: Vec<serde_json::Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let seen: Vec<_> = lines.iter().map(|line| (line["connections"].as_u64(), line["delta"].as_i64())).collect();
+    let seen: Vec<_> = lines.iter().map(|line| (line["conns"].as_u64(), line["delta"].as_i64())).collect();
     assert_eq!(seen[0], (Some(7), None));
     assert_eq!(seen[1].0, Some(9));
 }
@@ -172,5 +172,5 @@ async fn many_agents_are_asked_a_few_at_a_time() {
     let agents: Vec<_> = (0..40).map(|n| format!("{}/n{n}", server.uri())).collect();
     let ended =
         khan(&["top", "--once", "-o", "json", "--max-in-flight", "4"]).env("KHAN_AGENT", &agents.join(",")).run().await;
-    assert_eq!(ended.json()["metadata"]["totals"]["connections"], 40);
+    assert_eq!(ended.json()["metadata"]["totals"]["conns"], 40);
 }

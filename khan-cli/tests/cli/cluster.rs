@@ -59,7 +59,7 @@ async fn agents_are_found_and_asked_through_the_pod_proxy() {
     let once = ["top", "--once", "-o", "json", "--kubeconfig", config.path().to_str().unwrap()];
     let json = khan(&once).run().await.json();
     assert_eq!(json["metadata"]["agents"]["ok"], 2);
-    assert_eq!(json["metadata"]["totals"]["connections"], 9);
+    assert_eq!(json["metadata"]["totals"]["conns"], 9);
     assert_eq!(json["metadata"]["context"], "prod");
     let narrowed = khan(&[&once[..], &["--node", "n2"]].concat()).run().await.json();
     assert_eq!(narrowed["metadata"]["agents"]["total"], 1);

@@ -124,7 +124,7 @@ async fn recordings_are_listed_with_what_is_in_them() {
     std::fs::write(folder.path().join("notes.txt"), "not a recording").unwrap();
     let whole = std::fs::read(folder.path().join("after.khan")).unwrap();
     std::fs::write(folder.path().join("torn.khan"), &whole[..whole.len() - 20]).unwrap();
-    let ended = run(folder.path(), &["replay", "--columns", "file,start,span,rounds,nodes,source,problem"]).await;
+    let ended = run(folder.path(), &["replay", "--columns", "file,start,span,rounds,nodes,sources,problem"]).await;
     let lines: Vec<_> = ended.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{ended:?}");
     assert!(lines[1].starts_with("after.khan ") && lines[1].contains(" 2026-11-22T14:16:00Z "), "{}", lines[1]);

@@ -136,7 +136,7 @@ async fn agents_that_send_too_much_are_refused_by_name_and_the_honest_one_is_sho
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // Its rows of either side: the node of the other clients has no agent.
     let report = ended.json();
-    assert_eq!(report["metadata"]["totals"]["connections"], 300, "{}", report["metadata"]);
+    assert_eq!(report["metadata"]["totals"]["conns"], 300, "{}", report["metadata"]);
     for (name, reason) in [
         ("endless7", "sent more than 24 MiB"),
         ("bomb7", "sent more than 24 MiB"),

@@ -57,6 +57,11 @@ async fn recording(scene: impl Fn(i64) -> Heard) -> NamedTempFile {
     file
 }
 
+/// A recording in which one client leaks.
+pub(crate) async fn leaking() -> NamedTempFile {
+    recording(|step| Heard { leaker: Some(grown(1_200, step)), other: true }).await
+}
+
 async fn leaks(file: &Path, more: &[&str]) -> Ended {
     let arguments = [&["leaks", "--replay", file.to_str().unwrap(), "--exit-code", "-o", "json"], more].concat();
     khan(&arguments).run().await
@@ -88,7 +93,7 @@ async fn a_leak_is_found_at_any_size_and_through_any_gap() {
         assert_eq!((&item["verdict"], &item["growth"]), (&"LIKELY".into(), &900.into()), "{name}: {found}");
         assert!(item["evidence"][0].as_str().unwrap().starts_with("1 of 2 pods holds"), "{name}: {found}");
         assert_eq!(found["metadata"]["rule"]["growth"], 20);
-        assert_eq!(found["metadata"]["span"], 900);
+        assert_eq!(found["metadata"]["spanSeconds"], 900);
     }
 }
 

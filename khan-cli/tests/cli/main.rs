@@ -17,6 +17,7 @@ mod output;
 mod partial;
 mod problems;
 mod prometheus;
+mod schema;
 mod who;
 
 #[allow(dead_code, reason = "shared with the tests of the screen")]

@@ -217,7 +217,7 @@ async fn the_configuration_file_explains_itself() {
     assert_eq!(printed(&["config", "view", "--config", name]).await, format!("# {name}\n"));
     let again = khan(&["config", "init", "--config", name]).run().await;
     assert_eq!(again.code, Some(64));
-    assert!(again.stderr.contains("File exists"), "{again:?}");
+    assert!(again.stderr.contains("it exists already, and is not overwritten"), "{again:?}");
 
     std::fs::write(&file, "interval: 9s\nlimit: 7\n").unwrap();
     let view = khan(&["config", "view", "--config", name]).env("KHAN_LIMIT", "3").run().await;

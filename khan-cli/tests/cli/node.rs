@@ -6,11 +6,7 @@ use crate::khan::{Ended, agent, khan, ok, two_nodes};
 
 fn nodes(ended: &Ended) -> (u64, Value, Value) {
     let metadata = &ended.json()["metadata"];
-    (
-        metadata["totals"]["connections"].as_u64().unwrap(),
-        metadata["agents"]["total"].clone(),
-        metadata["missing"].clone(),
-    )
+    (metadata["totals"]["conns"].as_u64().unwrap(), metadata["agents"]["total"].clone(), metadata["missing"].clone())
 }
 
 #[tokio::test]

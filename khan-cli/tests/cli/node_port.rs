@@ -29,7 +29,8 @@ fn connection(port: u16, reply: &str) -> Value {
         "reply_dst_port": 50_000, "timeout_seconds": 10, "idle_seconds": 1})
 }
 
-async fn node() -> MockServer {
+/// Its agent.
+pub(crate) async fn node() -> MockServer {
     let server = agent(ok(&entry())).await;
     let sample = |connections: Value| {
         let n = connections.as_array().unwrap().len();
@@ -50,16 +51,17 @@ async fn every_command_knows_whose_they_are() {
     let file = file.to_str().unwrap();
     let uri = server.uri();
     let top = khan(&["top", "svc/solo", "-o", "json", "--agent", &uri, "--record", file]).run().await;
-    assert_eq!(top.json()["metadata"]["totals"]["connections"], 5, "{top:?}");
+    assert_eq!(top.json()["metadata"]["totals"]["conns"], 5, "{top:?}");
     let replayed = khan(&["top", "svc/shop/solo", "-o", "json", "--replay", file]).run().await;
-    assert_eq!(replayed.json()["metadata"]["totals"]["connections"], 5, "{replayed:?}");
+    assert_eq!(replayed.json()["metadata"]["totals"]["conns"], 5, "{replayed:?}");
     let who = khan(&["who", "svc/solo", "--agent", &uri]).run().await;
     assert!(who.stdout.contains("Connected from") && who.stdout.contains("198.51.100.7"), "{who:?}");
     assert_eq!(who.stderr, "", "nothing is unknown: {who:?}");
     // Alone, and beside an address that makes the question a wider one.
     for selectors in [&["svc/solo"][..], &["--to", "svc/solo", "--to", "ip/10.99.0.1"]] {
         let conns = khan(&[&["conns"], selectors, &["--agent", &uri, "-o", "json"]].concat()).run().await.json();
-        let ports: Vec<_> = conns["items"].as_array().unwrap().iter().map(|item| &item["dst_port"]).collect();
+        let ports: Vec<_> =
+            conns["items"].as_array().unwrap().iter().map(|item| &item["destination"]["port"]).collect();
         assert_eq!(ports, [30080], "{selectors:?}: {conns:#}");
     }
 }

@@ -23,7 +23,7 @@ async fn every_format_is_what_it_says() {
     assert_eq!(with("tsv").await, "source\tconns\nshop/web\t7\nshop/db\t2\n");
     assert_eq!(with("markdown").await, "| SOURCE | CONNS |\n| --- | ---: |\n| shop/web | 7 |\n| shop/db | 2 |\n");
     assert_eq!(with("name").await, "shop/web->shop/db:5432\nshop/db->shop/web:80\n");
-    assert_eq!(with("custom-columns=N:.connections,P:.port").await, "N   P\n7   5432\n2   80\n");
+    assert_eq!(with("custom-columns=N:.conns,P:.port").await, "N   P\n7   5432\n2   80\n");
     let yaml: serde_json::Value = serde_saphyr::from_str(&with("yaml").await).unwrap();
     assert_eq!((&yaml["apiVersion"], &yaml["kind"]), (&"khan.dev/v1".into(), &"ConnectionList".into()));
     assert_eq!(with("ndjson").await.lines().count(), 2);
@@ -43,7 +43,7 @@ async fn every_format_in_full() {
 #[tokio::test]
 async fn a_limit_keeps_the_rest_visible() {
     let text = printed(&["top", "--limit", "1", "--columns", "source,conns", "--sort-by", "-conns"]).await;
-    assert_eq!(text, "SOURCE            CONNS\nshop/db               2\n(other: 1 rows)       7\n");
+    assert_eq!(text, "SOURCE           CONNS\nshop/db              2\n(other: 1 row)       7\n");
 }
 
 #[tokio::test]

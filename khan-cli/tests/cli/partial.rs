@@ -100,7 +100,7 @@ async fn a_recording_that_breaks_off_is_shown_as_far_as_it_is_whole() {
     let [gap] = &missing(&replay).await[..] else { panic!("one gap") };
     assert!(gap.contains("seen.khan breaks off after 20") && gap.contains("its last line is lost"), "{gap}");
     let shown: Value = khan(&[&replay[..], &["-o", "json"]].concat()).run().await.json();
-    assert_eq!(shown["metadata"]["totals"]["connections"], 9);
+    assert_eq!(shown["metadata"]["totals"]["conns"], 9);
     // Nothing of it is whole.
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     let ended = khan(&replay).run().await;

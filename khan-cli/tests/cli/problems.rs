@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::khan::{Ended, agent, khan, ok, snapshot};
 
 /// An agent of node n1 that compares its scans: web's data goes unacknowledged, and nobody answers its SYNs to redis.
-fn troubled() -> Value {
+pub(crate) fn troubled() -> Value {
     let mut snapshot = snapshot("n1", &[("web", "n1", "db", "n2", 5432, 7), ("web", "n1", "redis", "n2", 6379, 9)]);
     snapshot["since"] = json!(Timestamp::from_millis(Timestamp::now().millis() - 10_000));
     snapshot["rows"][0]["stalled"] = 2.into();
@@ -32,7 +32,7 @@ async fn what_is_wrong_is_said_worst_first_and_fails_when_asked_to() {
     let kinds: Vec<_> =
         items.iter().map(|item| (item["severity"].as_str().unwrap(), item["kind"].as_str().unwrap())).collect();
     assert_eq!(kinds, [("CRITICAL", "unanswered"), ("CRITICAL", "stalled")]);
-    assert_eq!(items[0]["sentence"], "shop/web gets no answer from shop/redis:6379: 9 tries wait, from its one pod");
+    assert_eq!(items[0]["problem"], "shop/web gets no answer from shop/redis:6379: 9 tries wait, from its one pod");
     assert_eq!(
         items[0]["next"],
         json!(["khan conns --from app/shop/web --to app/shop/redis --port 6379 --state syn_sent"])

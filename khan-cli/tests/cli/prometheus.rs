@@ -44,7 +44,7 @@ async fn the_age_of_the_data_is_shown() {
     let top = ["top", "--once", "-o", "json", "--group-by", "src,dst", "--prometheus-url", &server.uri()];
     let ended = khan(&top).run().await;
     let json = ended.json();
-    assert_eq!(json["metadata"]["totals"]["connections"], 7, "{ended:?}");
+    assert_eq!(json["metadata"]["totals"]["conns"], 7, "{ended:?}");
     let age = json["metadata"]["snapshotAgeSeconds"].as_f64().unwrap();
     assert!((39.0..60.0).contains(&age), "{age}");
     let note = format!("note: the newest snapshot that {} knows is ", server.uri());

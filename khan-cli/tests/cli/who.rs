@@ -38,7 +38,7 @@ fn peers(list: &Value) -> Vec<(&str, u64, &str, bool)> {
     let peers = list.as_array().unwrap().iter();
     peers
         .map(|peer| {
-            let count = peer["connections"].as_u64().unwrap();
+            let count = peer["conns"].as_u64().unwrap();
             (text(peer, "peer"), count, text(peer, "owner"), peer["previous"] == true)
         })
         .collect()

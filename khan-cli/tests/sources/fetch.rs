@@ -57,7 +57,7 @@ async fn every_failure_is_the_rest_of_one_sentence() {
     assert_eq!(failure(|_| Answer::Raw(Vec::new())).await, "closed the connection without an answer");
     assert_eq!(
         failure(|_| Answer::Raw(b"SSH-2.0-OpenSSH_9.7\r\n".into())).await,
-        "answered something that is not HTTP"
+        "answered something that is not HTTP: a port that speaks TLS wants https:// in its URL"
     );
     assert_eq!(failure(|_| Answer::text(403, "no\nbody")).await, "answered 403 Forbidden: no");
     assert_eq!(failure(|_| Answer::text(500, "")).await, "answered 500 Internal Server Error");

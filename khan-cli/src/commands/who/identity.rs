@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use khan_api::{Identity, Kind, Label, Name, Owner, PreviousOwner, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Subject, addresses};
 use crate::args::Cli;
 use crate::connect;
 use crate::model::{Endpoint, SourceKind, View};
+use crate::report::item;
 use crate::sources::agents::route::DirectClient;
 use crate::sources::controller::{Controller, SERVICE};
 use crate::sources::exchange::Bounds;
@@ -30,9 +31,27 @@ pub(crate) struct Known {
     /// Since when.
     pub since: Option<Timestamp>,
     /// Who had it before, latest first.
-    pub previous: Vec<PreviousOwner>,
+    pub previous: Vec<Before>,
     /// What says so: `controller`, else the source as `--source` names it, or `replay`.
     pub told_by: &'static str,
+}
+
+/// An owner that an address had.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Before {
+    /// Who it was.
+    #[serde(flatten, serialize_with = "Printed::serialize")]
+    pub owner: Owner,
+    /// Since when, where that is known.
+    pub since: Option<Timestamp>,
+    /// Until when, likewise.
+    pub until: Option<Timestamp>,
+}
+
+impl From<PreviousOwner> for Before {
+    fn from(PreviousOwner { owner, since, until }: PreviousOwner) -> Self {
+        Self { owner, since, until }
+    }
 }
 
 /// An owner as all objects of `khan.dev/v1` print one.
@@ -41,12 +60,20 @@ pub(crate) struct Known {
 struct Printed {
     #[serde(rename = "type")]
     kind: Kind,
-    #[serde(rename = "namespace")]
+    #[serde(rename = "namespace", serialize_with = "or_null")]
     ns: Label,
+    #[serde(serialize_with = "or_null")]
     app: Label,
+    #[serde(serialize_with = "or_null")]
     workload: Name,
+    #[serde(serialize_with = "or_null")]
     name: Name,
+    #[serde(serialize_with = "or_null")]
     node: Name,
+}
+
+fn or_null<S: Serializer>(text: &str, to: S) -> Result<S::Ok, S::Error> {
+    item::known(text).serialize(to)
 }
 
 /// What is known about every address that the subject means.
@@ -89,13 +116,13 @@ fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
         ip,
         owner: present.map(owner).unwrap_or_default(),
         since: None,
-        previous: previous.map(|one| PreviousOwner { owner: owner(one), ..PreviousOwner::default() }).collect(),
+        previous: previous.map(|one| Before { owner: owner(one), since: None, until: None }).collect(),
         told_by: view.source.kind.as_str(),
     }
 }
 
 fn from_controller(ip: IpAddr, Identity { owner, since, previous }: Identity) -> Known {
-    Known { ip, owner, since, previous, told_by: "controller" }
+    Known { ip, owner, since, previous: previous.into_iter().map(Before::from).collect(), told_by: "controller" }
 }
 
 /// `--controller`, else the one in the cluster when agents were found through the API server.

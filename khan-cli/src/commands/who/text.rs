@@ -73,8 +73,8 @@ fn peers(out: &mut dyn Write, title: &str, peers: &[Peer]) -> io::Result<()> {
     writeln!(out, "\n{title:<w$}   PORT   CONNS   EST%   IDLE", w = width + 3)?;
     for (peer, name) in peers.iter().zip(&names) {
         let port = peer.port.map_or_else(|| "-".to_owned(), |port| port.to_string());
-        let est = peer.established_percent.map_or_else(|| "-".to_owned(), |percent| percent.to_string());
-        let (conns, idle) = (peer.connections, peer.idle_connections);
+        let est = peer.est_percent.map_or_else(|| "-".to_owned(), |percent| percent.to_string());
+        let (conns, idle) = (peer.conns, peer.idle);
         let gap = " ".repeat(width - name.width());
         writeln!(out, "   {name}{gap}   {port:>4}   {conns:>5}   {est:>4}   {idle:>4}")?;
     }

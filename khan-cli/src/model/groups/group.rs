@@ -27,6 +27,8 @@ pub(crate) struct Group {
     pub(crate) state: Option<State>,
     /// How many external addresses stand at its source and its destination.
     pub(crate) outside: [u32; 2],
+    /// One of them each, by its number in the view.
+    pub(crate) outsider: [u32; 2],
     /// Set when it stands for many destinations.
     pub(crate) fan: Option<Fan>,
     pub(crate) sum: Sum,
@@ -49,6 +51,8 @@ pub(crate) struct Groups {
     pub(crate) destinations: Vec<GroupEnd>,
     pub(crate) backends: Vec<GroupEnd>,
     pub(crate) total: Sum,
+    /// Connections of Khan's own that are left out.
+    pub(crate) own: u64,
 }
 
 /// Groups what passes scope and row terms.
@@ -60,7 +64,7 @@ pub(crate) fn group(view: &View, query: &Query) -> Groups {
     let mut seen_backends = Seen::new(&keyer.backends);
     let mut groups = Groups::default();
     let mut index: MixMap<u128, u32> = MixMap::default();
-    select(view, query, |row, state, sum| {
+    let own = select(view, query, |row, state, sum| {
         let far = keyer.far(row);
         let key = keyer.key(row, state);
         let at = *index.entry(key.0).or_insert_with(|| {
@@ -74,6 +78,7 @@ pub(crate) fn group(view: &View, query: &Query) -> Groups {
                 protocol: if by.protocol { row.row.protocol } else { None },
                 state: if by.state { state } else { None },
                 outside: [0; 2],
+                outsider: [NONE; 2],
                 fan: None,
                 sum: Sum::default(),
             });
@@ -84,12 +89,14 @@ pub(crate) fn group(view: &View, query: &Query) -> Groups {
         for (side, end) in [row.src, far].into_iter().enumerate() {
             if view.endpoints[end as usize].owner.kind == Kind::External && outside.insert((at, side, end)) {
                 groups.all[at as usize].outside[side] += 1;
+                groups.all[at as usize].outsider[side] = end;
             }
         }
         seen_sources.note(row.src);
         seen_destinations.note(far);
         seen_backends.note(row.backend);
     });
+    groups.own = own;
     groups.sources = seen_sources.finish(keyer.sources);
     groups.destinations = seen_destinations.finish(keyer.destinations);
     groups.backends = seen_backends.finish(keyer.backends);

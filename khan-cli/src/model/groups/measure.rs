@@ -11,7 +11,8 @@ use crate::model::group_end::GroupEnd;
 use crate::model::growth::Growth;
 use crate::model::query::{Query, SortBy};
 
-/// How long a row is called new.
+/// How long a row is called new, and how long it must have been watched for in vain before it came: what was not there in the
+/// first minute after a start may come and go all the time.
 const NEW: Duration = Duration::from_mins(5);
 
 /// Measures the groups of one answer.
@@ -72,10 +73,11 @@ impl<'a, P: Past> Gauge<'a, P> {
         let series = self.series(group);
         let since_baseline = series.is_some_and(|series| self.past.is_since_baseline(series, group.key, self.query));
         let now = self.past.newest().unwrap_or_default();
+        let missed = |seen: Timestamp| self.past.oldest().is_some_and(|oldest| seen.since(oldest) >= NEW);
         Flag::ALL.into_iter().fold(0, |flags, flag| {
             let set = match flag {
                 Flag::Rising => growth.rises(&self.query.rule),
-                Flag::New => since_baseline || first_seen.is_some_and(|seen| now.since(seen) < NEW),
+                Flag::New => since_baseline || first_seen.is_some_and(|seen| now.since(seen) < NEW && missed(seen)),
                 Flag::Unknown => {
                     unknown(&self.groups.sources, group.src)
                         || unknown(&self.groups.destinations, group.dst)

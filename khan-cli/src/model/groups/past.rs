@@ -55,6 +55,9 @@ pub trait Past {
     /// The series of `query`; `None` while it is not followed.
     fn series(&self, query: &Query) -> Option<&Self::Series>;
 
+    /// When the oldest sample was taken.
+    fn oldest(&self) -> Option<Timestamp>;
+
     /// When the newest sample was taken.
     fn newest(&self) -> Option<Timestamp>;
 

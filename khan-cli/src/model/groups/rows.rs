@@ -42,6 +42,8 @@ pub struct Projection {
     pub trend: Trend,
     /// Sum over the matching groups beyond the limit: the `(other)` row.
     pub hidden: Sum,
+    /// Connections of Khan's own that are left out of all of this; none when the query asks for them.
+    pub own: u64,
     /// What agents left out; no filter can look into it.
     pub rest: Option<Remainder>,
 }
@@ -151,6 +153,7 @@ pub fn project<P: Past>(view: &View, query: &Query, past: &P) -> Projection {
         group_by: query.group_by,
         groups: groups.all.len(),
         rest: view.rest,
+        own: groups.own,
         ..Projection::default()
     };
     let gauge = Gauge::new(query, past, &groups);
@@ -185,20 +188,24 @@ pub fn project<P: Past>(view: &View, query: &Query, past: &P) -> Projection {
 
 impl<P: Past> Gauge<'_, P> {
     fn row(&self, view: &View, group: &Group, with_trend: bool) -> Row {
-        // Rows share the end that stands for all externals, but each counts only its own.
-        let end = |ends: &[GroupEnd], at: u32, outside: u32| {
+        // Rows share the end that stands for all externals, but each counts only its own, and names a single one.
+        let end = |ends: &[GroupEnd], at: u32, side: usize| {
             let end = ends.get(at as usize)?.clone();
-            Some(if outside == 0 { end } else { GroupEnd { addresses: outside, ..end } })
+            Some(match group.outside[side] {
+                0 => end,
+                1 => end.of_one(view.endpoints[group.outsider[side] as usize].ip),
+                addresses => GroupEnd { addresses, ..end },
+            })
         };
         let growth = self.growth(group);
         Row {
             key: group.key,
-            src: end(&self.groups.sources, group.src, group.outside[0]),
+            src: end(&self.groups.sources, group.src, 0),
             dst: match group.fan {
                 Some(fan) => Some(fan.end()),
-                None => end(&self.groups.destinations, group.dst, group.outside[1]),
+                None => end(&self.groups.destinations, group.dst, 1),
             },
-            behind: end(&self.groups.backends, group.behind, 0),
+            behind: self.groups.backends.get(group.behind as usize).cloned(),
             node: (group.node != NONE).then(|| view.nodes[group.node as usize].node.as_str().into()),
             port: group.port,
             protocol: group.protocol,

@@ -10,14 +10,24 @@ use super::sum::{Sum, partial, whole};
 use crate::model::endpoint::Endpoint;
 use crate::model::filter::{Clause, Filter, Pattern, RowTerm, StateTerm, Subject};
 use crate::model::group_by::RowKey;
+use crate::model::own::Own;
 use crate::model::query::Query;
 use crate::model::selector::{Glob, Selector};
 use crate::model::state::{State, UNTOLD};
 use crate::model::view::{RowRef, View};
 
 /// Calls `add` with every row of the query's scope that passes its row terms: once, or once per state where states
-/// matter.
-pub(crate) fn select(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>, Option<State>, &Sum)) {
+/// matter. Says how many connections of Khan's own pass and are left out.
+pub(crate) fn select(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>, Option<State>, &Sum)) -> u64 {
+    let own = (!query.own).then(|| Own::of(view));
+    let mut left_out = 0;
+    let mut add = |row: &RowRef<'_>, state: Option<State>, sum: &Sum| {
+        if own.as_ref().is_some_and(|own| own.holds(row)) {
+            left_out += sum.connections;
+        } else {
+            add(row, state, sum);
+        }
+    };
     let filter = Compiled::new(&query.filter, query.inverted, view);
     let scope = Scope::new(view, query);
     let split = query.group_by.state || filter.looks_at_states();
@@ -33,6 +43,7 @@ pub(crate) fn select(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>
             add(&row, None, &whole(&row, previous));
         }
     }
+    left_out
 }
 
 /// Either end in one of the namespaces, and either end one of the labelled pods.

@@ -20,6 +20,10 @@ impl Past for History {
         self.shapes.iter().find(|series| series.shape == shape)
     }
 
+    fn oldest(&self) -> Option<Timestamp> {
+        self.stamps.front().map(|stamp| stamp.at)
+    }
+
     fn newest(&self) -> Option<Timestamp> {
         self.stamps.back().map(|stamp| stamp.at)
     }

@@ -97,9 +97,13 @@ fn a_new_row_is_new_and_an_old_one_is_not() {
     assert_eq!(row.change.unwrap().delta, 8);
     assert_eq!(row.first_seen, views[2].newest);
     assert_eq!(row.trend.points, [Point::Before, Point::Before, Point::Value(8)]);
-    assert!(row.has(crate::model::filter::Flag::New));
+    let is_new = |row: &Row| row.has(crate::model::filter::Flag::New);
+    assert!(!is_new(&row), "what comes in the first minutes may come and go all the time");
     let cart = project(&views[2], &query, &history).rows.remove(1);
     assert_eq!((cart.source(), cart.first_seen), ("shop/cart", None));
+    let later = self::views(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8]);
+    let row = web(&later[10], &query, &fed(&later, &query));
+    assert!(is_new(&row) && row.first_seen == later[10].newest, "it was watched for, for five minutes");
 }
 
 #[test]

@@ -5,25 +5,27 @@ use serde::Serialize;
 
 use crate::model::view::COUNTING_RULE;
 use crate::model::{LabelSelection, NodeState, Projection, Query, View};
+use crate::report::item::known;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Metadata<'a> {
     snapshot_time: Option<Timestamp>,
     snapshot_age_seconds: Option<f64>,
-    window: u64,
+    window_seconds: u64,
     source: &'static str,
-    context: &'a str,
-    detail: &'a str,
+    context: Option<&'a str>,
+    detail: Option<&'a str>,
     scope: &'a [String],
     selector: Option<&'a str>,
     group_by: String,
     sort_by: String,
-    filter: String,
+    filter: Option<String>,
     agents: Agents<'a>,
     totals: Totals,
     truncated: bool,
     left_out_by_agents: Option<LeftOut>,
+    left_out_own_conns: Option<u64>,
     notes: Vec<String>,
     partial: bool,
     missing: Vec<String>,
@@ -47,19 +49,21 @@ struct Failed<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Totals {
-    connections: u64,
+    conns: u64,
     rows: usize,
     delta: Option<i64>,
+    delta_over_seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LeftOut {
     rows: u64,
-    connections: u64,
-    connections_elsewhere: u64,
-    connections_unknown: u64,
+    conns: u64,
+    conns_elsewhere: u64,
+    conns_unknown: u64,
 }
 
 impl<'a> Metadata<'a> {
@@ -68,28 +72,30 @@ impl<'a> Metadata<'a> {
         Self {
             snapshot_time: view.newest,
             snapshot_age_seconds: view.newest.map(|newest| view.assembled.since(newest).as_secs_f64().round()),
-            window: query.window.as_secs(),
+            window_seconds: query.window.as_secs(),
             source: view.source.kind.as_str(),
-            context: &view.source.context,
-            detail: &view.source.detail,
+            context: known(&view.source.context),
+            detail: known(&view.source.detail),
             scope: &query.namespaces,
             selector: query.labels.as_ref().map(LabelSelection::selector),
             group_by: query.group_by.to_string(),
             sort_by: query.sort.to_string(),
-            filter: query.filter.to_string(),
+            filter: Some(query.filter.to_string()).filter(|text| !text.is_empty()),
             agents: Agents::of(view),
             totals: Totals {
-                connections: projection.total.connections,
+                conns: projection.total.connections,
                 rows: projection.matching,
                 delta: projection.change.map(|change| change.delta),
+                delta_over_seconds: projection.change.map(|change| change.over.as_secs_f64()),
             },
             truncated: projection.hidden_groups() > 0 || projection.rest.is_some(),
             left_out_by_agents: projection.rest.map(|rest| LeftOut {
                 rows: rest.rows,
-                connections: rest.connections,
-                connections_elsewhere: rest.elsewhere,
-                connections_unknown: rest.unknown,
+                conns: rest.connections,
+                conns_elsewhere: rest.elsewhere,
+                conns_unknown: rest.unknown,
             }),
+            left_out_own_conns: (!query.own).then_some(projection.own),
             notes,
             partial: !missing.is_empty(),
             missing,

@@ -33,12 +33,12 @@ fn columns(app: &App) -> [Column<Field>; 10] {
         Column::left(Field::State, "STATE", 7),
         Column::right(Field::Age, "AGE", 7),
         Column::right(Field::Scan, "SCAN", 7).leaves(18, 2),
-        Column::right(Field::Interval, "EVERY", 6).leaves(18, 3),
+        Column::right(Field::Interval, "INTERVAL", 8).leaves(18, 3),
         Column::left(Field::Version, "VERSION", 9).leaves(18, 4),
-        Column::right(Field::Unresolved, "UNRES", 6).leaves(18, 5),
+        Column::right(Field::Unresolved, "UNRESOLVED", 10).leaves(18, 5),
         Column::right(Field::Answered, "ANSWERED", 9).leaves(18, 6),
         Column::right(Field::Next, "NEXT TRY", 8).leaves(18, 7),
-        Column::names(Field::Trouble, "TROUBLE"),
+        Column::names(Field::Trouble, "PROBLEMS"),
     ]
 }
 

@@ -5,6 +5,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use crate::model::{GroupEnd, NodeState, Row};
+use crate::report::idle;
 use crate::screen::format;
 use crate::screen::items::Item;
 use crate::screen::state::App;
@@ -103,9 +104,9 @@ pub(super) fn time_to_full(app: &App, at: usize) -> String {
 }
 
 /// Established connections by time since the last packet.
-pub(super) fn idle(buckets: &[u64; 5]) -> String {
-    let words = ["<1m", "<10m", "<1h", "<6h", ">6h"];
-    let parts = words.iter().zip(buckets).map(|(word, n)| format!("{word} {}", format::count(*n)));
+pub(super) fn idle_times(buckets: &[u64; 5]) -> String {
+    let words = idle::ranges().map(idle::words);
+    let parts = words.zip(buckets).map(|(word, n)| format!("{word} {}", format::count(*n)));
     parts.collect::<Vec<_>>().join("  ")
 }
 

@@ -58,8 +58,8 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
         .panes
         .iter()
         .map(|(grouping, rows)| {
-            let plural = if rows.matching == 1 { "" } else { "s" };
-            format!("{} {}{plural}", format::count(rows.matching as u64), grouping.name)
+            let n = rows.matching as u64;
+            format!("{} {}", format::count(n), format::noun(n, grouping.name))
         })
         .collect();
     let counts = counts.join(", ");

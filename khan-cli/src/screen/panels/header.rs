@@ -108,8 +108,12 @@ fn identity(app: &App, canvas: &mut Canvas<'_>) {
         line.push((format!("{source} ({})", trouble.join(", ")), styles.warn));
     }
     if let Some(age) = snapshot_age(app) {
-        let every = app.data.period().map_or(String::new(), |period| format!(", every {}", format::age(period)));
-        line.push((format!("snapshot {age} old{every}"), age_style(app)));
+        // One period, the one that + and - change; how often agents scan, the view of agents says.
+        let asked = match view.source.kind {
+            SourceKind::Replay => String::new(),
+            _ => format!(", asked every {}", format::span(app.settings.interval())),
+        };
+        line.push((format!("snapshot {age} old{asked}"), age_style(app)));
     }
     parts(app, canvas, 0, end, &line);
 }

@@ -126,7 +126,7 @@ pub(super) fn draw_tables(app: &App, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let ends = [canvas.width().min(29), canvas.width().min(42), canvas.width().min(50)];
     canvas.put(1, 1, "conntrack table", styles.head);
-    for (end, head) in ends.into_iter().zip(["USED", "MAX", "FILL"]) {
+    for (end, head) in ends.into_iter().zip(["ENTRIES", "LIMIT", "FILL%"]) {
         canvas.put_right(end, 1, head, styles.head);
     }
     canvas.put(ends[2] + 3, 1, "full at this rate", styles.head);
@@ -139,7 +139,7 @@ pub(super) fn draw_tables(app: &App, canvas: &mut Canvas<'_>) {
         let cells = [
             format::count_in(table.entries, 9),
             format::count_in(table.limit, 9),
-            format::percent(table.entries, table.limit),
+            node.fill_percent().map_or_else(|| "-".into(), |percent| percent.to_string()),
         ];
         for (end, cell) in ends.into_iter().zip(cells) {
             canvas.put_right(end, y, &cell, style);

@@ -45,7 +45,7 @@ fn cell(
         Field::Limit => table.map(|table| count(table.limit, cells, text)),
         Field::Fill => {
             let style = if node.fill().unwrap_or(0.0) >= NEARLY_FULL { app.settings.styles().bad } else { text };
-            table.map(|table| Span::styled(format::percent(table.entries, table.limit), style))
+            node.fill_percent().map(|percent| Span::styled(percent.to_string(), style))
         }
         Field::Full => Some(Span::styled(time_to_full(app, at), text)),
         Field::Age => node.age(app.data.clock()).map(|age| Span::styled(format::age(age), text)),

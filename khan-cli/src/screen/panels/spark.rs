@@ -1,32 +1,45 @@
 //! Values over time on one line of bars.
 
 use crate::model::groups::past::{Point, Trend};
+use crate::screen::format;
 use crate::screen::glyphs::Glyphs;
 
-/// Bars are computed in fractions of a connection.
-const PARTS: u128 = 64;
+/// Fewest bars beside which the range is written.
+const BARS: usize = 10;
 
-/// The last `cells` samples, newest at the right: a bar per sample, a dot where a sample is missing, blank before the
-/// row was first seen.
+/// Cells of the range: `12,656-12,731`.
+const RANGE: usize = 13;
+
+/// The last samples, newest at the right: a bar per sample, a dot where a sample is missing, blank before the row was first
+/// seen. Where there is room, the range that the bars span is written after them.
 ///
 /// Not ratatui's `Sparkline`, whose scale starts at zero and which has one glyph for all that is absent. This scale spans
-/// the values shown, but never less than a fifth of the largest: ripples stay ripples.
+/// the row's own values, from the smallest to the largest, so that +75 on 2,656 is seen; a row that stays is a flat line.
 pub(super) fn sparkline(trend: &Trend, cells: usize, glyphs: &Glyphs) -> String {
-    let points = squeeze(&trend.points, cells);
-    let values = || points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });
+    let values = || trend.points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });
     let (low, high) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
-    // In fractions, so that a range of one or two connections has a middle too.
-    let (low, high) = (u128::from(low) * PARTS, u128::from(high) * PARTS);
-    let range = (high - low).max(high / 5).max(PARTS);
-    // A nearly constant value lies on the middle of a step, so that it does not flicker between two.
-    let floor = low.saturating_sub((range - (high - low)) * 3 / 7);
+    let room = cells.checked_sub(RANGE + 1).filter(|room| *room >= BARS);
+    let points = squeeze(&trend.points, room.unwrap_or(cells));
     let bar = |point: &Point| match point {
         Point::Before => ' ',
         Point::Missing => glyphs.missing,
-        Point::Value(n) => glyphs.bar(u128::from(*n) * PARTS - floor, range),
+        Point::Value(n) => glyphs.bar(u128::from(n.saturating_sub(low)), u128::from(high - low)),
     };
     let bars: String = points.iter().map(bar).collect();
-    format!("{}{bars}", " ".repeat(cells - points.len()))
+    let blank = " ".repeat(room.unwrap_or(cells) - points.len());
+    match room {
+        Some(_) if values().next().is_some() => format!("{blank}{bars} {:<RANGE$}", range(low, high)),
+        _ => format!("{blank}{bars}"),
+    }
+}
+
+/// The smallest and the largest value, in full where they fit.
+fn range(low: u64, high: u64) -> String {
+    if low == high {
+        return format::count_in(low, RANGE);
+    }
+    let full = format!("{}-{}", format::count(low), format::count(high));
+    if full.len() <= RANGE { full } else { format!("{}-{}", format::short(low), format::short(high)) }
 }
 
 /// At most `cells` points; where there are more, each stands for several and shows their largest value.
@@ -71,10 +84,19 @@ mod tests {
     fn growth_climbs_and_steadiness_lies_flat() {
         assert_eq!(sparkline(&values(&[7000, 8000, 9000, 10000]), 4, &UTF8), "▁▃▆█");
         assert_eq!(sparkline(&values(&[7000, 8000, 9000, 10000]), 4, &ASCII), "_-*@");
-        assert_eq!(sparkline(&values(&[4310, 4298, 4310, 4305]), 4, &UTF8), "▄▄▄▄");
         assert_eq!(sparkline(&values(&[0, 0, 0]), 3, &UTF8), "▁▁▁");
-        assert_eq!(sparkline(&values(&[1, 1, 1]), 3, &UTF8), "▄▄▄");
-        assert_eq!(sparkline(&values(&[6, 6, 7]), 3, &UTF8), "▂▂▇");
+        assert_eq!(sparkline(&values(&[4310, 4310, 4310]), 3, &UTF8), "▁▁▁");
+        assert_eq!(sparkline(&values(&[6, 6, 7]), 3, &UTF8), "▁▁█");
+    }
+
+    #[test]
+    fn a_small_rise_on_a_large_number_is_seen_and_its_range_read() {
+        let rise: Vec<_> = (0..=10).map(|step| 2_656 + step * 75 / 10).collect();
+        assert_eq!(sparkline(&values(&rise), 25, &UTF8), "▁▂▂▃▄▄▅▆▇▇█ 2,656-2,731  ");
+        assert_eq!(sparkline(&values(&[4_310; 10]), 25, &UTF8), " ▁▁▁▁▁▁▁▁▁▁ 4,310        ");
+        assert_eq!(sparkline(&values(&[99, 1_250_000]), 24, &ASCII), "        _@ 99-1,250,000 ");
+        assert_eq!(sparkline(&values(&[950_000, 1_250_000]), 24, &ASCII), "        _@ 950k-1.2M    ");
+        assert_eq!(sparkline(&trend(&[]), 25, &UTF8), " ".repeat(11));
     }
 
     #[test]

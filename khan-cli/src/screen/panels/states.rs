@@ -3,11 +3,12 @@
 use ratatui::style::Style;
 
 use crate::model::Sum;
+use crate::report::idle;
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::widgets::canvas::Canvas;
 
-use super::cells::idle;
+use super::cells::idle_times;
 
 /// Draws states, idle times, and how many connections each side has yet to close.
 pub(super) fn draw(app: &App, sum: &Sum, canvas: &mut Canvas<'_>) {
@@ -20,15 +21,15 @@ pub(super) fn draw(app: &App, sum: &Sum, canvas: &mut Canvas<'_>) {
     let oddities = [
         ("client must close", sum.client_unclosed, styles.warn),
         ("server must close", sum.server_unclosed, styles.warn),
-        ("ghosts", sum.ghosts, styles.dim),
+        ("of previous owners", sum.ghosts, styles.dim),
     ];
     lines.extend(oddities.into_iter().filter(|(_, n, _)| *n > 0));
+    let words: Vec<_> = idle::ranges().map(|range| format!("idle {}", idle::words(range))).collect();
     let known = sum.idle.iter().any(|n| *n > 0);
     let room = usize::from(canvas.height()) >= lines.len() + 1 + sum.idle.len();
     if known && room {
-        let words = ["idle < 1m", "idle < 10m", "idle < 1h", "idle < 6h", "idle > 6h"];
         let look = |n| if n == 0 { styles.dim } else { styles.text };
-        lines.extend(words.into_iter().zip(sum.idle).map(|(word, n)| (word, n, look(n))));
+        lines.extend(words.iter().zip(sum.idle).map(|(word, n)| (word.as_str(), n, look(n))));
     }
     for (y, (name, n, style)) in (1..).zip(&lines) {
         canvas.put(1, y, name, *style);
@@ -36,7 +37,7 @@ pub(super) fn draw(app: &App, sum: &Sum, canvas: &mut Canvas<'_>) {
     }
     if known && !room {
         let y = u16::try_from(lines.len() + 1).unwrap_or(0);
-        let times = idle(&sum.idle);
+        let times = idle_times(&sum.idle);
         canvas.words(1, y, end, times.split("  ").map(|time| (time.to_owned(), styles.dim, 2)));
     }
 }

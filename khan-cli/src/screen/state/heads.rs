@@ -1,5 +1,7 @@
 //! The columns of the list on the screen: panels draw them, clicks on heads sort by them, and keys scroll them.
 
+use std::time::Duration;
+
 use crate::model::SortBy;
 use crate::screen::columns::Column as Id;
 use crate::screen::format;
@@ -44,7 +46,7 @@ impl App {
         let column = |id: Id| {
             let (head, place) = (&id.entry().head, &id.entry().place);
             let cells = match id {
-                Id::Delta if width < 100 => place.width - 1,
+                Id::Delta | Id::Rate if width < 100 => 7,
                 Id::Flags => match width {
                     0..72 => 5,
                     72..100 => 10,
@@ -55,7 +57,9 @@ impl App {
                 _ => place.width,
             };
             let column = if head.right { Column::right } else { Column::left };
-            let column = column(id, self.head(id), cells).leaves(place.needs, place.rank);
+            let sorted = id.sort().and_then(|by| self.order(by));
+            let room = if sorted.is_some() { cells.saturating_sub(2) } else { cells };
+            let column = column(id, self.head(id, room), cells).leaves(place.needs, place.rank);
             let column = match id {
                 Id::Source => column.key().wants(names.source),
                 Id::Destination => column.key().wants(names.destination).or_short("DEST"),
@@ -65,35 +69,51 @@ impl App {
                 Id::Trend | Id::Flags => column.grows(),
                 _ => column,
             };
-            match id.sort().and_then(|by| self.order(by)) {
-                order @ Some(_) => column.sorted(order).leaves(0, place.rank),
+            match sorted {
+                Some(_) => column.sorted(sorted).leaves(0, place.rank),
                 None => column,
             }
         };
-        self.settings.columns().of(&self.lists.group_by()).into_iter().map(column).collect()
+        let chosen = self.settings.columns().of(&self.lists.group_by()).into_iter();
+        // The rate is shown once: where the column of changes shows it, not beside it again.
+        chosen.filter(|id| *id != Id::Rate || self.question.delta() != Delta::Rate).map(column).collect()
     }
 
-    fn head(&self, id: Id) -> String {
+    fn head(&self, id: Id, cells: u16) -> String {
         match id {
-            Id::Delta => self.delta_head(),
-            Id::Trend => format!("TREND {}", format::span(self.question.base().trend)),
-            id => id.entry().head.header.into(),
+            Id::Delta => self.delta_head(cells),
+            Id::Rate if cells < 8 => "/MIN".into(),
+            Id::Trend => self.trend_head(),
+            id => id.entry().head.header(),
+        }
+    }
+
+    /// The head of the trends, with the time that they have: all that is asked for, or since when there are samples.
+    fn trend_head(&self) -> String {
+        let wanted = self.question.base().trend;
+        match self.data.history().covers(wanted) {
+            span if span == wanted => format!("TREND {}", format::span(wanted)),
+            Duration::ZERO => "TREND".into(),
+            // There the column has slack to grow into.
+            span if self.size().0 >= 120 => format!("TREND since {}", format::age(span)),
+            span => format!("TREND {}", format::age(span)),
         }
     }
 
     /// The columns of the list of nodes.
     pub(crate) fn node_columns(&self) -> Vec<Column<NodeColumn>> {
         use NodeColumn::{Age, Conns, Delta, Entries, Fill, Full, Limit, Node, State};
+        let sorted_by_delta = self.order(SortBy::Delta).is_some();
         let columns = [
             Column::names(Node, "NODE").key().wants(self.answers.names().node),
             Column::right(Conns, "CONNS", 9),
-            Column::right(Delta, self.delta_head(), 8).leaves(12, 2),
+            Column::right(Delta, self.delta_head(if sorted_by_delta { 7 } else { 9 }), 9).leaves(12, 2),
             Column::right(Entries, "ENTRIES", 9).leaves(12, 3),
-            Column::right(Limit, "MAX", 9).leaves(16, 4),
-            Column::right(Fill, "FILL", 5),
+            Column::right(Limit, "LIMIT", 9).leaves(16, 4),
+            Column::right(Fill, "FILL%", 5),
             Column::right(Full, "FULL IN", 11).leaves(16, 5),
             Column::right(Age, "AGE", 7).leaves(14, 6),
-            Column::left(State, "AGENT", 7).grows(),
+            Column::left(State, "STATE", 7).grows(),
         ];
         let sorted = |column: Column<NodeColumn>| {
             let order = column.id.sort().and_then(|by| self.order(by));
@@ -102,13 +122,20 @@ impl App {
         columns.into_iter().map(sorted).collect()
     }
 
-    /// The head of the column of changes, which says since when or per what.
-    pub(crate) fn delta_head(&self) -> String {
-        match self.question.delta() {
-            Delta::Window => format!("D {}", format::span(self.question.base().window)),
-            Delta::Baseline => "D base".into(),
-            Delta::Rate => "D /MIN".into(),
-        }
+    /// The head of the column of changes, for `cells` cells: since when, or per what. The time is the one that is there, which
+    /// is less than the window while the history is younger.
+    pub(crate) fn delta_head(&self, cells: u16) -> String {
+        let window = self.question.base().window;
+        let span = match self.data.history().compares(window) {
+            Duration::ZERO => window,
+            span => span,
+        };
+        let [long, short] = match self.question.delta() {
+            Delta::Window => ["DELTA", "D"].map(|word| format!("{word} {}", format::span_brief(span))),
+            Delta::Baseline => ["DELTA base", "D base"].map(str::to_owned),
+            Delta::Rate => ["RATE/MIN", "/MIN"].map(str::to_owned),
+        };
+        if long.len() <= cells.into() { long } else { short }
     }
 
     /// The direction if the list is sorted by this.

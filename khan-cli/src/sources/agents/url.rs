@@ -55,7 +55,8 @@ impl AgentUrl {
 impl FromStr for AgentUrl {
     type Err = AgentUrlError;
 
-    /// A URL; `http://` and the agent's port are added where they are missing.
+    /// A URL; `http://` and the agent's port are added where they are missing, so that `HOST`, `http://HOST` and
+    /// `http://HOST:14718` are one agent.
     fn from_str(text: &str) -> Result<Self, AgentUrlError> {
         Self::with_port(text, AGENT_PORT)
     }
@@ -73,13 +74,22 @@ impl AgentUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(AgentUrlError::Query(without_userinfo(text).into()));
         }
-        // `http://host` is a URL with the port 80 of its own; `host` alone is an agent.
-        if bare && url.port().is_none() && !text.ends_with(":80") {
+        // Below a path stands a proxy, which listens where its scheme says.
+        let proxied = url.path() != "/";
+        if !proxied && !has_port(&full) {
             let set = url.set_port(Some(port));
             debug_assert!(set.is_ok(), "http URLs have ports");
         }
         Ok(Self(url))
     }
+}
+
+/// Whether a URL names its port, be it the scheme's own, which a parsed URL leaves out.
+fn has_port(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    host.rsplit(']').next().unwrap_or_default().contains(':')
 }
 
 impl fmt::Display for AgentUrl {
@@ -106,7 +116,11 @@ mod tests {
             ("[fd00::5]", "http://[fd00::5]:14718"),
             ("https://khan.example/n1/", "https://khan.example/n1"),
             ("http://u:secret@n1:1", "http://n1:1"),
-            ("http://n1", "http://n1"),
+            ("http://n1", "http://n1:14718"),
+            ("http://n1/", "http://n1:14718"),
+            ("https://n1", "https://n1:14718"),
+            ("https://n1:443", "https://n1"),
+            ("http://[fd00::5]", "http://[fd00::5]:14718"),
             ("n1:80", "http://n1"),
         ] {
             assert_eq!(text.parse::<AgentUrl>().unwrap().to_string(), expected);

@@ -78,7 +78,13 @@ impl FromStr for PrometheusUrl {
             let (namespace, name, port) = (namespace.into(), name.into(), port.into());
             return Ok(Self::Service(ServiceUrl { namespace, name, port, prefix }));
         }
-        let url = Url::parse(text).map_err(|error| PrometheusUrlError::Syntax(without_userinfo(text).into(), error))?;
+        // As for agents, `http://` may be left out; `HOST:PORT` would else be a URL whose scheme is the host's name.
+        let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let wrong = |error| PrometheusUrlError::Syntax(without_userinfo(text).into(), error);
+        let mut url = Url::parse(&full).map_err(wrong)?;
+        if full != text && url.port().is_none() && !text.ends_with(":80") {
+            let _ = url.set_port(Some(9090));
+        }
         if matches!(url.scheme(), "http" | "https") {
             Ok(Self::Http(url))
         } else {
@@ -346,8 +352,10 @@ mod tests {
         for text in ["svc://monitoring", "svc://monitoring/prometheus", "svc:///p:9090", "svc://a/b c:1"] {
             assert_eq!(text.parse::<PrometheusUrl>(), Err(PrometheusUrlError::Service(text.into())));
         }
-        assert_eq!("prom:9090".parse::<PrometheusUrl>(), Err(PrometheusUrlError::Scheme("prom:9090".into())));
-        assert!(matches!("prom".parse::<PrometheusUrl>(), Err(PrometheusUrlError::Syntax(..))));
+        assert_eq!("ftp://prom".parse::<PrometheusUrl>(), Err(PrometheusUrlError::Scheme("ftp://prom".into())));
+        let bare = ["prom", "prom:80", "10.0.0.7:9091"].map(|text| text.parse::<PrometheusUrl>().unwrap().to_string());
+        assert_eq!(bare, ["http://prom:9090", "http://prom", "http://10.0.0.7:9091"]);
+        assert!(matches!("".parse::<PrometheusUrl>(), Err(PrometheusUrlError::Syntax(..))));
     }
 
     #[test]

@@ -31,7 +31,7 @@ fn columns(app: &App, grouping: &Grouping, rows: &[Group], focused: bool) -> Vec
     }
     columns.push(Column::right(Field::Conns, "CONNS", 7));
     if rows.iter().any(|row| row.change.is_some()) {
-        columns.push(Column::right(Field::Delta, app.delta_head(), 7).leaves(14, 1));
+        columns.push(Column::right(Field::Delta, app.delta_head(7), 7).leaves(14, 1));
     }
     if rows.iter().any(|row| row.sum.states.established_percent().is_some()) {
         columns.push(Column::right(Field::Est, "EST%", 5).leaves(18, 3));

@@ -7,7 +7,7 @@ use crate::model::NodeState;
 use crate::screen::format;
 use crate::screen::state::App;
 
-/// Whether data flows: `LIVE 5s`, `PAUSED 14:17:03`, ... and how it looks.
+/// Whether data flows: `LIVE`, `PAUSED 14:17:03`, ... and how it looks.
 pub(super) fn flow(app: &App) -> (String, Style) {
     let styles = app.settings.styles();
     if let Some(moment) = past(app) {
@@ -29,7 +29,7 @@ pub(super) fn flow(app: &App) -> (String, Style) {
         // The source hangs, or this computer slept: the data on the screen is old.
         Link::Up => match app.outdated() {
             Some(age) => (format!("STALE {}", format::age(age)), styles.warn),
-            None => (format!("LIVE {}", format::span(app.settings.interval())), styles.good),
+            None => ("LIVE".into(), styles.good),
         },
     }
 }

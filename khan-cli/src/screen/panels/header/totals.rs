@@ -29,16 +29,14 @@ pub(super) fn share(app: &App, short: bool) -> String {
     let rest = projection.rest.map_or(0, |rest| rest.connections);
     let all = projection.total.connections + rest;
     let covered = projection.total.connections - projection.hidden.connections;
-    let rows = if matches!(app.lists.tab(), Tab::Leaks | Tab::Agents | Tab::Nodes) {
+    if matches!(app.lists.tab(), Tab::Leaks | Tab::Agents | Tab::Nodes) {
         return match app.lists.tab() {
-            Tab::Leaks => format!("{} suspects", app.answers.report().leaks.len()),
-            page => format!("{} {}", app.answers.items().len(), page.noun()),
+            Tab::Leaks => named(app.answers.report().leaks.len(), Tab::Leaks.noun()),
+            page => named(app.answers.items().len(), page.noun()),
         };
-    } else {
-        rows
-    };
+    }
     if shown == matching && rest == 0 {
-        return format!("{} {rows}", format::count(matching as u64));
+        return named(matching, rows);
     }
     if short {
         let percent = format::percent(covered, all);
@@ -47,6 +45,11 @@ pub(super) fn share(app: &App, short: bool) -> String {
         let percent = format::percent_tenths(covered, all);
         format!("{} of {} {rows} = {percent} of conns", format::count(shown as u64), format::count(matching as u64))
     }
+}
+
+/// `1 edge`, `2 edges`.
+fn named(n: usize, many: &str) -> String {
+    format!("{} {}", format::count(n as u64), format::noun(n as u64, many))
 }
 
 pub(super) fn total(app: &App) -> u64 {
@@ -72,6 +75,10 @@ pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
             styles.text,
             2,
         ));
+    }
+    let own = app.answers.projection().own;
+    if own > 0 {
+        words.push((format!("own {} left out", format::count(own)), styles.dim, 2));
     }
     let x = canvas.words(1, y, end.saturating_sub(2), words);
     if !app.question.filter_text().is_empty() {
