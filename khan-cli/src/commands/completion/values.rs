@@ -27,7 +27,7 @@ fn argument(arg: Arg) -> Arg {
     let complete: fn(&OsStr) -> Vec<CompletionCandidate> = match arg.get_id().as_str() {
         "sort_by" => |current| signed(current, || SortBy::NAMES.iter().map(|(_, name)| plain(name))),
         "group_by" => |current| listed(current, || GroupBy::WORDS.iter().map(|(word, meaning)| value(word, meaning))),
-        "columns" => |current| listed(current, || report::names().map(plain)),
+        "columns" => |current| listed(current, || report::heads().map(|head| plain(head.name))),
         "output" => |current| one(current, output::names().map(plain)),
         "state" => |current| {
             let parts = ["open", "opening", "closed"].into_iter().map(plain);
