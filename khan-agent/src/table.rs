@@ -263,18 +263,28 @@ impl Table {
             Some(idle) if self.ages.any_within(idle) => flow.ends().map(|end| self.ages.before(end, idle)),
             _ => [false; 3],
         };
-        let class = Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone);
-        let class = match flow.tcp {
-            Some(Tcp { state: TcpState::TimeWait, .. }) if self.recall.ended(tuple, flow.idle) => class.as_ended(),
-            Some(tcp) if tcp.is_unacknowledged() && self.recall.stalled(tuple, flow.idle) => class.as_stalled(),
-            _ => class,
-        };
+        let mut class = Class::of(flow, protocol, flow.idle, self.settings.idle_threshold, gone);
+        if let Some(tcp) = flow.tcp
+            && (tcp.state == TcpState::TimeWait || tcp.is_unacknowledged())
+        {
+            class = self.recall(class, tcp, tuple, flow.idle);
+        }
         Row {
             port: flow.original.dst_port,
             backend_port: flow.reply.src_port,
             class,
             zone: if self.settings.split_zones { flow.zone } else { 0 },
             oldest: flow.idle.unwrap_or(0),
+        }
+    }
+
+    /// The class of an entry about which the scan before has a say. Apart from the fold, most of whose entries are none.
+    #[inline(never)]
+    fn recall(&mut self, class: Class, tcp: Tcp, tuple: u64, idle: Option<u32>) -> Class {
+        match tcp.state {
+            TcpState::TimeWait if self.recall.ended(tuple, idle) => class.as_ended(),
+            TcpState::Established if self.recall.stalled(tuple, idle) => class.as_stalled(),
+            _ => class,
         }
     }
 

@@ -46,9 +46,9 @@ impl Setting {
     pub fn parse(name: &str, value: &str) -> Result<Self, String> {
         Ok(match name {
             "view" => {
-                let named = |tab: &Tab| tab.title().eq_ignore_ascii_case(value);
+                let is_meant = |tab: &Tab| tab.title().eq_ignore_ascii_case(value);
                 let names = || Tab::ALL.map(|tab| tab.title().to_lowercase()).join(", ");
-                let found = Tab::ALL.into_iter().find(named);
+                let found = Tab::ALL.into_iter().find(is_meant);
                 Self::View(found.ok_or_else(|| format!("no view is called {value:?}: {}", names()))?)
             }
             "namespace" => {
