@@ -103,7 +103,7 @@ mod tests {
     fn a_damaged_file_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("screen.json");
-        for bad in [&b"{"[..], b"[]", b"\xff", &[b' '; 2 << 20]] {
+        for bad in [&b"{"[..], b"[]", b"\xff", &vec![b' '; 2 << 20]] {
             fs::write(&path, bad).unwrap();
             assert!(matches!(read(&path, "prod"), Err(KeptError::Damaged(..))));
             assert!(matches!(write(&path, "prod", &settings("conns")), Err(KeptError::Damaged(..))));
