@@ -106,7 +106,9 @@ fn banner(interrupt: &Interrupt) -> Result {
         "q quits and removes everything.",
         "",
     ];
-    WHAT.iter().for_each(|line| eprintln!("{line}"));
+    for line in WHAT {
+        eprintln!("{line}");
+    }
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(());
     }
