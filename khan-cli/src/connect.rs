@@ -25,7 +25,7 @@ use crate::sources::cluster::{Cluster, ClusterError, ClusterOptions};
 use crate::sources::exchange::Bounds;
 use crate::sources::http_config::HttpConfig;
 use crate::sources::nodes::NodeChoice;
-use crate::sources::recording;
+use crate::sources::{recording, reverse_dns};
 use khan_serve::exit::{Failure, USAGE};
 
 /// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
@@ -36,7 +36,14 @@ pub(crate) async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
         return recording::replay(file, &NodeChoice::new(&cli.source.node))
             .map_err(|error| Failure::usage(format_args!("--replay {error}")));
     }
+    // Before a server that cannot be asked is noticed, nothing is started.
+    let server = cli.source.reverse_dns.as_deref().map(reverse_dns::server).transpose();
+    let server = server.map_err(|error| Failure::usage(format_args!("--reverse-dns: {error}")))?;
     let feed = source(cli, query).await?;
+    let feed = match server {
+        Some(server) => reverse_dns::named(feed, server),
+        None => feed,
+    };
     match &cli.source.record {
         Some(file) => recording::record(feed, file, cli.source.recording.clone(), cli.source.recording_bounds())
             .map_err(|error| Failure::usage(format_args!("--record {error}"))),
@@ -50,6 +57,7 @@ enum Chosen {
     Agents,
     Prometheus(String),
     Local,
+    Sockets,
 }
 
 /// `--source`, or what is configured: agents by URL, a Prometheus by flag, a cluster, a Prometheus by the variable that
@@ -59,6 +67,7 @@ fn choose(cli: &Cli, cluster: impl Fn() -> bool, usual: Option<String>) -> Resul
     Ok(match cli.source.source {
         SourceChoice::Agents => Chosen::Agents,
         SourceChoice::Local => Chosen::Local,
+        SourceChoice::Sockets => Chosen::Sockets,
         SourceChoice::Prometheus => {
             let missing = || Failure::usage("--source prometheus needs --prometheus-url (or PROMETHEUS_URL)");
             Chosen::Prometheus(by_flag.or(usual).ok_or_else(missing)?)
@@ -99,7 +108,8 @@ async fn source(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     let started = match &chosen {
         Chosen::Agents => Box::pin(agents(cli)).await,
         Chosen::Prometheus(url) => Box::pin(prometheus::start(cli, url, query)).await,
-        Chosen::Local => local(cli).await,
+        Chosen::Local => local(cli, SourceKind::Local).await,
+        Chosen::Sockets => local(cli, SourceKind::Sockets).await,
     };
     started.map_err(|failure| match cli.source.source {
         SourceChoice::Auto if failure.code() != USAGE => failure.with_hint(remedy(&chosen)),
@@ -116,9 +126,9 @@ const fn remedy(chosen: &Chosen) -> &'static str {
         Chosen::Prometheus(_) => {
             "Khan does not fall back to another source: use --source agents or --source local (this host's own table) if you want one"
         }
-        Chosen::Local => {
+        Chosen::Local | Chosen::Sockets => {
             "to see a cluster give --agent URL, a kubeconfig that leads to khan-agents, or --prometheus-url URL; to see this \
-             host alone use --source local as root"
+             host alone use --source local as root, or --source sockets"
         }
     }
 }
@@ -130,24 +140,30 @@ pub(crate) fn is_cluster_configured(args: &KubeArgs) -> bool {
 
 /// This host's own table.
 #[cfg(target_os = "linux")]
-async fn local(cli: &Cli) -> Result<Feed, Failure> {
+async fn local(cli: &Cli, kind: SourceKind) -> Result<Feed, Failure> {
     use crate::sources::local;
     let host = local::host();
     if let Some(other) = cli.source.node.iter().find(|node| **node != host) {
         return Err(Failure::usage(format_args!(
-            "--node {other}: this host's own table is that of node {host} and of no other; agents (--source agents) and \
-             Prometheus (--source prometheus) know several nodes"
+            "--node {other}: --source {} knows node {host} and no other; agents (--source agents) and \
+             Prometheus (--source prometheus) know several nodes",
+            kind.as_str()
         )));
     }
-    let unreadable = || Failure::unreachable("this host's connection tracking table cannot be read");
-    local::start(cli.source.interval).await.map_err(|error| unreadable().caused_by(error))
+    let what = if kind == SourceKind::Sockets { "sockets" } else { "connection tracking table" };
+    let unreadable = || {
+        let hint = "--source sockets shows this host's own sockets without it";
+        let failure = Failure::unreachable(format_args!("this host's {what} cannot be read"));
+        if kind == SourceKind::Sockets { failure } else { failure.with_hint(hint) }
+    };
+    local::start(kind, cli.source.interval).await.map_err(|error| unreadable().caused_by(error))
 }
 
 /// This host's own table.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unused_async, reason = "as on Linux")]
-async fn local(_: &Cli) -> Result<Feed, Failure> {
-    Err(Failure::usage("--source local reads the kernel's connection tracking table, which only Linux has"))
+async fn local(_: &Cli, kind: SourceKind) -> Result<Feed, Failure> {
+    Err(Failure::usage(format_args!("--source {} reads what only Linux has", kind.as_str())))
 }
 
 /// What other tools of the trade read, too.

@@ -5,8 +5,10 @@
 //! exchange   one bounded HTTP exchange, and in words why it failed
 //! agents     agents, by URL or found through the API server -> snapshots
 //! controller whose is this address?
-//! local      this host's own table -> snapshots
+//! sockets    this host's sockets and their processes -> snapshots
+//! local      this host's own table, or its sockets -> views
 //! recording  what was seen before
+//! reverse_dns names of external addresses, added to any of these
 //! prometheus a server with Prometheus's HTTP API -> sums of series
 //! ```
 
@@ -20,6 +22,9 @@ mod retry;
 pub mod agents;
 pub mod controller;
 #[cfg(target_os = "linux")]
+mod sockets;
+#[cfg(target_os = "linux")]
 pub(crate) mod local;
 pub mod recording;
+pub(crate) mod reverse_dns;
 pub mod prometheus;

@@ -22,6 +22,8 @@ pub enum SourceChoice {
     Prometheus,
     /// This host's own table; Linux, needs the capability to administer networks.
     Local,
+    /// This host's own sockets with their processes; Linux, needs no privilege, but only root sees all processes.
+    Sockets,
 }
 
 /// Where connections are known.
@@ -82,6 +84,10 @@ pub struct SourceArgs {
     /// Show a recording instead of live data; overrides every other source
     #[arg(long, global = true, env = "KHAN_REPLAY", value_name = "FILE", conflicts_with = "record")]
     pub replay: Option<PathBuf>,
+    /// Name external addresses by reverse DNS (~NAME), asking the server of /etc/resolv.conf or this one
+    #[arg(long, global = true, env = "KHAN_REVERSE_DNS", value_name = "ADDRESS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "")]
+    pub reverse_dns: Option<String>,
     /// URL of khan-controller, for the history of names (default: discovered in the cluster)
     #[arg(long, global = true, env = "KHAN_CONTROLLER", value_name = "URL")]
     pub controller: Option<String>,

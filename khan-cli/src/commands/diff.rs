@@ -157,7 +157,7 @@ fn knows_nodes(source: &SourceInfo) -> bool {
     let agents = match source.kind {
         SourceKind::Agents => true,
         SourceKind::Replay => source.detail.split(", ").any(|part| part == SourceKind::Agents.as_str()),
-        SourceKind::Prometheus | SourceKind::Local => false,
+        SourceKind::Prometheus | SourceKind::Local | SourceKind::Sockets => false,
     };
     agents && !source.context.is_empty()
 }

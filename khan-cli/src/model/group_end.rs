@@ -119,6 +119,14 @@ impl GroupEnd {
                 self.owner.ns = Arc::clone(ns);
                 Class::App
             }
+            // A process of this host, which only its sockets tell.
+            Kind::Node if !app.is_empty() => {
+                (self.owner.app, self.owner.node) = (Arc::clone(app), Arc::clone(node));
+                if grain == Grain::Name {
+                    self.owner.name = Arc::clone(name);
+                }
+                Class::Process
+            }
             Kind::Node | Kind::Network | Kind::Gateway => {
                 self.owner.name = Arc::clone(if name.is_empty() { node } else { name });
                 self.owner.node = Arc::clone(node);
@@ -152,6 +160,8 @@ impl GroupEnd {
             Class::App if ns.is_empty() && app.is_empty() => kind.as_str().to_owned(),
             Class::App => format!("{ns}/{app}"),
             Class::Infrastructure => format!("{kind}/{name}"),
+            Class::Process if name.is_empty() => app.to_string(),
+            Class::Process => name.to_string(),
             Class::External => match (name.is_empty(), self.ip) {
                 (true, None) => "external".to_owned(),
                 (true, Some(_)) => address,
@@ -171,6 +181,13 @@ impl GroupEnd {
             Some(ip) => Self { text: format!("{}/{ip}", Kind::External).into(), ip: Some(ip), addresses: 1, ..self },
             None => Self { addresses: 1, ..self },
         }
+    }
+
+    /// The same end with its name by reverse DNS: `external/203.0.113.9~www.example`. Anybody who has the address may have chosen
+    /// that, so it stands behind the address and in no filter.
+    #[must_use]
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { text: format!("{}~{name}", self.text).into(), ..self }
     }
 
     /// Whether the address has no known owner.
@@ -198,6 +215,7 @@ enum Class {
     Named,
     App,
     Infrastructure,
+    Process,
     External,
     Unknown,
 }
@@ -213,6 +231,7 @@ impl Class {
             Self::Named => "named",
             Self::App => "app",
             Self::Infrastructure => "infrastructure",
+            Self::Process => "process",
             Self::External => "external",
             Self::Unknown => "unknown",
         }
@@ -241,6 +260,10 @@ mod tests {
         let node = serde_json::json!({"ip":"192.168.0.1","type":"node","name":"n1","node":"n1"});
         assert_eq!(text(node.clone(), Grain::App), "node/n1");
         assert_eq!(text(node, Grain::Namespace), "node");
+        let process = serde_json::json!({"ip":"192.168.0.1","type":"node","app":"curl","name":"curl[7]","node":"n1"});
+        assert_eq!(text(process.clone(), Grain::App), "curl");
+        assert_eq!(text(process.clone(), Grain::Name), "curl[7]");
+        assert_eq!(text(process, Grain::Node), "n1");
         let world = serde_json::json!({"ip":"1.1.1.1","type":"external"});
         assert_eq!(text(world.clone(), Grain::App), "external");
         assert_eq!(text(world, Grain::Name), "1.1.1.1");

@@ -97,7 +97,9 @@ impl Selector {
         let within = |namespace: &Option<Glob>| namespace.as_ref().is_none_or(|namespace| namespace.matches(ns));
         match self {
             Self::App(namespace, glob) => {
-                let owned = matches!(kind, Kind::Pod | Kind::Service) && within(namespace);
+                // Nodes have no app, but processes of this host have.
+                let owner = matches!(kind, Kind::Pod | Kind::Service) || kind == Kind::Node && !app.is_empty();
+                let owned = owner && within(namespace);
                 owned && [app, workload, name].iter().any(|name| !name.is_empty() && glob.matches(name))
             }
             Self::Pod(namespace, glob) => kind == Kind::Pod && within(namespace) && glob.begins(name),

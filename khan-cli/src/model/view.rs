@@ -1,10 +1,11 @@
 //! The cluster at one moment, as one source knows it: every node's rows, each connection once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::Timestamp;
 use khan_api::snapshot::Side;
+use khan_api::{Name, Timestamp};
 
 use super::endpoint::Endpoint;
 use super::node::{NodeState, NodeStatus};
@@ -23,6 +24,8 @@ pub enum SourceKind {
     Prometheus,
     /// This host's own table.
     Local,
+    /// This host's sockets.
+    Sockets,
     /// A recording.
     Replay,
 }
@@ -34,6 +37,7 @@ impl SourceKind {
             Self::Agents => "agents",
             Self::Prometheus => "prometheus",
             Self::Local => "local",
+            Self::Sockets => "sockets",
             Self::Replay => "replay",
         }
     }
@@ -75,7 +79,7 @@ pub struct Remainder {
 }
 
 /// The merged cluster. Built by [`super::merge()`], never changed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct View {
     /// Changes exactly when rows, nodes' reporting or snapshots change.
     pub id: u64,
@@ -95,6 +99,8 @@ pub struct View {
     pub nodes: Vec<NodeStatus>,
     /// Every address.
     pub endpoints: Vec<Arc<Endpoint>>,
+    /// Names of external addresses by reverse DNS, as far as they were asked for and are known.
+    pub names: Arc<HashMap<IpAddr, Name>>,
     /// Sums.
     pub totals: Totals,
     /// What agents left out; `None` when they sent everything.

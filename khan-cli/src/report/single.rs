@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use khan_api::{Connection, ConnectionSample, Protocol};
+use khan_api::{Connection, ConnectionSample, Kind, Protocol};
 use serde::Serialize;
 
 use super::column::{Column, Head, Unit, cells, heads};
@@ -18,10 +18,12 @@ use crate::model::{Endpoint, Grain, GroupEnd, Pool, View};
 /// Who has the addresses of a view.
 pub(crate) type Owners<'a> = HashMap<IpAddr, &'a Arc<Endpoint>>;
 
-/// Owners by address; of several, the one that has it now.
+/// Owners by address; of several, the one that has it now. Processes of this host share its addresses, so that an address
+/// alone names none of them.
 pub(crate) fn owners(view: &View) -> Owners<'_> {
     let mut owners = HashMap::new();
-    for endpoint in &view.endpoints {
+    let process = |endpoint: &Endpoint| endpoint.owner.kind == Kind::Node && !endpoint.owner.app.is_empty();
+    for endpoint in view.endpoints.iter().filter(|endpoint| !process(endpoint)) {
         if let Some(ip) = endpoint.ip {
             let owner = owners.entry(ip).or_insert(endpoint);
             if owner.previous {

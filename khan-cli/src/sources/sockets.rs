@@ -58,10 +58,12 @@ impl Sockets {
             connections: connections.len() as u64,
             ..Snapshot::default()
         };
-        Rows { host: &self.host, processes: &processes, snapshot: &mut snapshot, ends: HashMap::new() }.fill(&connections);
+        Rows { host: &self.host, processes: &processes, snapshot: &mut snapshot, ends: HashMap::new() }
+            .fill(&connections);
         snapshot.scan_millis = begun.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         if processes.closed > 0 {
-            let unnamed = connections.iter().filter(|seen| seen.inode > 0 && !processes.of.contains_key(&seen.inode)).count();
+            let unnamed =
+                connections.iter().filter(|seen| seen.inode > 0 && !processes.of.contains_key(&seen.inode)).count();
             snapshot.warnings.push(Sentence::of(format_args!(
                 "{unnamed} sockets are of processes unknown: {} processes may be looked into by root only",
                 processes.closed
@@ -160,7 +162,9 @@ impl Rows<'_> {
         *self.ends.entry((ip, process.clone(), inode.is_some())).or_insert_with(|| {
             let owner = match (inode, process) {
                 (None, _) => Owner { kind: Kind::External, ..Owner::default() },
-                (Some(_), None) => Owner { kind: Kind::Node, name: self.host.into(), node: self.host.into(), ..Owner::default() },
+                (Some(_), None) => {
+                    Owner { kind: Kind::Node, name: self.host.into(), node: self.host.into(), ..Owner::default() }
+                }
                 (Some(_), Some(process)) => Owner {
                     kind: Kind::Node,
                     app: process.name.as_str().into(),
@@ -190,6 +194,9 @@ fn row(src: u32, dst: u32, port: u16, protocol: Protocol) -> Row {
         idle_connections: 0,
         client_unclosed: 0,
         server_unclosed: 0,
+        stalled: 0,
+        unanswered: 0,
+        ended: 0,
     }
 }
 
@@ -260,7 +267,8 @@ mod tests {
             socket(1, "10.0.0.1:50001", "203.0.113.9:443", 6),
         ]);
         let mut snapshot = Snapshot::default();
-        Rows { host: "laptop", processes: &processes, snapshot: &mut snapshot, ends: HashMap::new() }.fill(&connections);
+        Rows { host: "laptop", processes: &processes, snapshot: &mut snapshot, ends: HashMap::new() }
+            .fill(&connections);
         let name = |at: u32| snapshot.endpoints[at as usize].owner.name.to_string();
         let rows: Vec<_> = snapshot
             .rows

@@ -191,10 +191,14 @@ impl<P: Past> Gauge<'_, P> {
         // Rows share the end that stands for all externals, but each counts only its own, and names a single one.
         let end = |ends: &[GroupEnd], at: u32, side: usize| {
             let end = ends.get(at as usize)?.clone();
-            Some(match group.outside[side] {
-                0 => end,
+            let end = match group.outside[side] {
+                0 => return Some(end),
                 1 => end.of_one(view.endpoints[group.outsider[side] as usize].ip),
                 addresses => GroupEnd { addresses, ..end },
+            };
+            Some(match end.ip.and_then(|ip| view.names.get(&ip)) {
+                Some(name) => end.named(name),
+                None => end,
             })
         };
         let growth = self.growth(group);

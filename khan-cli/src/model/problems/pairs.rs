@@ -174,6 +174,7 @@ pub(super) fn uncompared(scene: &Scene<'_>) -> Option<String> {
         _ if known => return None,
         SourceKind::Prometheus => "Prometheus is not asked for it",
         SourceKind::Replay => "the recording does not hold it",
+        SourceKind::Sockets => "sockets do not tell",
         SourceKind::Local => "needs a second scan: --watch",
         SourceKind::Agents => "the agents do not tell: they are older than 0.2, or have scanned only once",
     };

@@ -84,7 +84,12 @@ fn message(app: &App) -> Option<Vec<String>> {
     if app.lists.tab() == Tab::External {
         return said(&["No connection has an end outside the cluster.", "", "Tab shows the other direction."]);
     }
-    said(&["No connections.", "", "The table holds no TCP, UDP or SCTP entry."])
+    let mut lines = vec!["No connections.".to_owned(), String::new()];
+    match &view.notes[..] {
+        [] => lines.push("The table holds no TCP, UDP or SCTP entry.".into()),
+        notes => lines.extend(notes.iter().cloned()),
+    }
+    Some(lines)
 }
 
 /// The message while no node is known: none was found, or none has answered yet.
@@ -109,6 +114,7 @@ fn absent(app: &App) -> Option<Vec<String>> {
             "Khan keeps looking.",
         ],
         SourceKind::Prometheus => &["Prometheus has no khan_connection series.", "", "Does it scrape the agents?"],
+        SourceKind::Sockets => &["Reading this host's sockets ...", "", "q quits."],
         SourceKind::Local => &["Reading this host's table ...", "", "q quits."],
         SourceKind::Replay => &["The recording is empty.", "", "q quits."],
     };

@@ -90,8 +90,9 @@ fn identity(app: &App, canvas: &mut Canvas<'_>) {
     line.push((format!("ns {}", scope(app)), styles.text));
     let (ok, all, stale, failed) = coverage(app);
     let source = match view.source.kind {
-        SourceKind::Local => {
-            format!("src local{}", view.nodes.first().map_or(String::new(), |n| format!(" {}", n.node)))
+        kind @ (SourceKind::Local | SourceKind::Sockets) => {
+            let host = view.nodes.first().map_or(String::new(), |node| format!(" {}", node.node));
+            format!("src {}{host}", kind.as_str())
         }
         kind if all == 0 => format!("src {}", kind.as_str()),
         SourceKind::Agents => format!("src agents {ok}/{all}"),

@@ -67,9 +67,10 @@ mod tests {
     #[test]
     fn sockets_are_found_among_open_files() {
         let proc = tempfile::tempdir().unwrap();
-        for (pid, name, links) in
-            [("7", "cu\u{1b}rl\n", &["socket:[11]", "/dev/null"][..]), ("12", "nginx\n", &["socket:[11]", "socket:[13]"])]
-        {
+        for (pid, name, links) in [
+            ("7", "cu\u{1b}rl\n", &["socket:[11]", "/dev/null"][..]),
+            ("12", "nginx\n", &["socket:[11]", "socket:[13]"]),
+        ] {
             let folder = proc.path().join(pid);
             std::fs::create_dir_all(folder.join("fd")).unwrap();
             std::fs::write(folder.join("comm"), name).unwrap();

@@ -23,7 +23,7 @@ pub(super) fn identity(app: &App, canvas: &mut Canvas<'_>) {
     }
     let (ok, all, stale, failed) = coverage(app);
     let source = match app.data.view().source.kind {
-        SourceKind::Local => "local".to_owned(),
+        kind @ (SourceKind::Local | SourceKind::Sockets) => kind.as_str().to_owned(),
         kind if all == 0 => kind.as_str().to_owned(),
         SourceKind::Agents => format!("agents {ok}/{all}"),
         kind => format!("{} {ok}/{all}", kind.as_str()),
