@@ -99,8 +99,8 @@ impl Selector {
             Self::App(namespace, glob) => {
                 // Nodes have no app, but processes of this host have.
                 let owner = matches!(kind, Kind::Pod | Kind::Service) || kind == Kind::Node && !app.is_empty();
-                let owned = owner && within(namespace);
-                owned && [app, workload, name].iter().any(|name| !name.is_empty() && glob.matches(name))
+                let eligible = owner && within(namespace);
+                eligible && [app, workload, name].iter().any(|name| !name.is_empty() && glob.matches(name))
             }
             Self::Pod(namespace, glob) => kind == Kind::Pod && within(namespace) && glob.begins(name),
             Self::Service(namespace, glob) => kind == Kind::Service && within(namespace) && glob.matches(name),

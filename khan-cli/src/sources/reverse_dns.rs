@@ -45,10 +45,7 @@ pub(crate) fn server(text: &str) -> Result<SocketAddr, ReverseDnsError> {
     if text.is_empty() {
         let file = std::fs::read_to_string(Path::new("/etc/resolv.conf"));
         let file = file.map_err(|error| ReverseDnsError::File(crate::files::reason(&error)))?;
-        let first = file
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse::<IpAddr>().ok())
-            .next();
+        let first = file.lines().find_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse::<IpAddr>().ok());
         return first.map(|ip| SocketAddr::new(ip, PORT)).ok_or(ReverseDnsError::Nobody);
     }
     let ip = text.trim_matches(['[', ']']).parse::<IpAddr>().map(|ip| SocketAddr::new(ip, PORT));
@@ -115,10 +112,10 @@ fn with_names(view: &Arc<View>, names: &HashMap<IpAddr, Name>, awaited: bool) ->
     if names.is_empty() && !awaited {
         return Arc::clone(view);
     }
-    let mut named = View::clone(view);
-    named.names = Arc::new(names.clone());
-    named.settled &= !awaited;
-    Arc::new(named)
+    let mut with = View::clone(view);
+    with.names = Arc::new(names.clone());
+    with.settled &= !awaited;
+    Arc::new(with)
 }
 
 async fn ask(server: SocketAddr, ip: IpAddr) -> Option<Name> {

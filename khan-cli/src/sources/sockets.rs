@@ -88,14 +88,19 @@ fn connections(sockets: &[Socket]) -> Vec<Seen> {
     let by_ends: HashMap<_, _> =
         connected().map(|socket| ((socket.protocol, socket.local, socket.remote), socket.inode)).collect();
     let seen = |socket: &Socket| {
-        let serves = socket.protocol == Protocol::Tcp && listening.contains(&socket.local.port());
+        let is_server = socket.protocol == Protocol::Tcp && listening.contains(&socket.local.port());
         let peer = by_ends.get(&(socket.protocol, socket.remote, socket.local)).copied();
         // Of two sockets that are each other's peer, the client's stands for both.
         let twice = peer.is_some()
-            && if listening.contains(&socket.remote.port()) { false } else { serves || socket.local > socket.remote };
-        let (client, server) = if serves { (socket.remote, socket.local) } else { (socket.local, socket.remote) };
+            && if listening.contains(&socket.remote.port()) {
+                false
+            } else {
+                is_server || socket.local > socket.remote
+            };
+        let ends = (socket.local, socket.remote);
+        let (client, server) = if is_server { (ends.1, ends.0) } else { ends };
         let (protocol, state, inode) = (socket.protocol, socket.state, socket.inode);
-        (!twice).then_some(Seen { protocol, state, client, server, inode, is_client: !serves, peer })
+        (!twice).then_some(Seen { protocol, state, client, server, inode, is_client: !is_server, peer })
     };
     connected().filter_map(seen).collect()
 }
@@ -135,7 +140,7 @@ impl Rows<'_> {
     fn fill(mut self, connections: &[Seen]) {
         let mut index: HashMap<(u32, u32, u16, Protocol), usize> = HashMap::new();
         for seen in connections {
-            let (own, other) = (Some(Some(seen.inode)), seen.peer.map(Some));
+            let (own, other) = (Some(seen.inode), seen.peer);
             let (client, server) = if seen.is_client { (own, other) } else { (other, own) };
             let (src, dst) = (self.end(seen.client.ip(), client), self.end(seen.server.ip(), server));
             let port = seen.server.port();
@@ -157,8 +162,8 @@ impl Rows<'_> {
     }
 
     /// The number of an end; `inode` where it is of this host.
-    fn end(&mut self, ip: IpAddr, inode: Option<Option<u32>>) -> u32 {
-        let process = inode.flatten().and_then(|inode| self.processes.of.get(&inode)).cloned();
+    fn end(&mut self, ip: IpAddr, inode: Option<u32>) -> u32 {
+        let process = inode.and_then(|inode| self.processes.of.get(&inode)).cloned();
         *self.ends.entry((ip, process.clone(), inode.is_some())).or_insert_with(|| {
             let owner = match (inode, process) {
                 (None, _) => Owner { kind: Kind::External, ..Owner::default() },

@@ -93,14 +93,14 @@ fn socket(message: &[u8], protocol: Protocol) -> Result<Socket> {
     let message: &[u8; ANSWER] = message.first_chunk().ok_or_else(|| cut("a socket"))?;
     let port = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
     let word = |at: usize| [message[at], message[at + 1], message[at + 2], message[at + 3]];
-    let address = |at: usize| match message[0] {
-        2 => IpAddr::V4(Ipv4Addr::from(word(at))),
-        _ => {
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(&message[at..at + 16]);
-            // An IPv4 connection of an IPv6 socket.
-            IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()
+    let address = |at: usize| {
+        if message[0] == 2 {
+            return IpAddr::V4(Ipv4Addr::from(word(at)));
         }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&message[at..at + 16]);
+        // An IPv4 connection of an IPv6 socket.
+        IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()
     };
     Ok(Socket {
         protocol,
