@@ -280,6 +280,6 @@ mod tests {
             .iter()
             .map(|row| (name(row.src), name(row.dst), row.connections, row.client_unclosed, row.server_unclosed))
             .collect();
-        assert_eq!(rows, [("".into(), "nginx[7]".into(), 1, 0, 1), ("curl[9]".into(), "".into(), 2, 0, 1)]);
+        assert_eq!(rows, [(String::new(), "nginx[7]".into(), 1, 0, 1), ("curl[9]".into(), String::new(), 2, 0, 1)]);
     }
 }
