@@ -251,7 +251,7 @@ pub enum Command {
     /// Show who owns an address, who owned it before, and who talks to it
     #[command(after_help = "Examples:\n  \
         khan who 10.40.7.19               owner with history, peers\n  \
-        khan who 192.168.0.11:40312       the real client behind a node that masquerades\n  \
+        khan who 192.168.0.11:40312       the real client behind a masquerading node\n  \
         khan who pod/checkout-6d9f7c-x2k4p\n  \
         khan who app/shop/checkout -o json")]
     Who(WhoArgs),
