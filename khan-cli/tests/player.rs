@@ -93,15 +93,15 @@ fn the_live_past_is_walked_and_left_with_one_key() {
         session.wait("the next round", |text| text.contains(checkout));
     }
     session.send(",");
-    session.wait("the past", |text| text.contains(" PAST ") && text.contains(" ago ") && text.contains("round 3 of 4"));
+    session.wait("the past", |text| text.contains(" PAST ") && text.contains(" ago ") && text.contains(" round "));
     session.send(HOME);
-    session.wait("the first", |text| text.contains("round 1 of 4") && text.contains("5,682"));
+    session.wait("the first", |text| text.contains("round 1 of ") && text.contains("5,682"));
     session.send("\r");
     session.wait("no connections of now", |text| text.contains("single connections are read now"));
     session.send("\x1b");
     session.wait("the list", |text| text.contains("DESTINATION"));
     session.send("L");
-    session.wait("the present", |text| text.contains("LIVE 1s") && text.contains("5,960"));
+    session.wait("the present", |text| text.contains("LIVE") && text.contains("5,960"));
     session.send("q");
     assert_eq!(session.end_restored(), 0);
 }

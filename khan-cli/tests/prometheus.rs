@@ -243,6 +243,11 @@ fn whole(view: &View) -> bool {
     view.settled && view.counted_nodes() == 2 && view.count(NodeState::Ok) == 2
 }
 
+/// Prometheus is not asked for addresses where apps are wanted, so it cannot tell that there is only one.
+fn kind_of_external(end: &str) -> &str {
+    end.strip_prefix("external/").filter(|rest| rest.parse::<std::net::IpAddr>().is_ok()).map_or(end, |_| "external")
+}
+
 fn table(view: &View, query: &Query) -> Vec<String> {
     let row = |row: &Row| {
         let (port, established) = (row.port.unwrap_or(0), row.sum.states.established());
@@ -250,8 +255,8 @@ fn table(view: &View, query: &Query) -> Vec<String> {
         let (connections, idle) = (row.sum.connections, row.sum.idle_connections);
         format!(
             "{} -> {}:{port} on {node}: {connections}, {established} established, {idle} idle",
-            row.source(),
-            row.destination()
+            kind_of_external(&row.source()),
+            kind_of_external(&row.destination())
         )
     };
     let mut rows: Vec<_> = project(view, query, &History::default()).rows.iter().map(row).collect();

@@ -657,6 +657,7 @@ fn a_source_that_never_pauses_does_not_keep_the_screen_from_being_drawn() {
     session.send("?");
     session.wait("the help", |text| text.contains("half a page down"));
     session.send("\x1b");
+    session.wait("the screen again", |text| !text.contains("half a page down"));
     session.send("q");
     assert_eq!(session.end_restored(), 0);
 }

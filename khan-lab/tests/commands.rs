@@ -307,7 +307,7 @@ fn a_recording_shows_again_what_was_seen() -> Result {
     assert_eq!(again["metadata"]["source"], "replay");
     // The last block that was printed is the last view, and all of its lines were seen.
     for (key, connections) in rows(&again) {
-        let held = format!("\"connections\":{connections},");
+        let held = format!("\"conns\":{connections},");
         assert!(
             seen.lines().any(|line| line.contains(key.trim_matches('"')) && line.contains(&held)),
             "{key} {connections}\n{seen}"

@@ -55,7 +55,7 @@ async fn every_flag_has_a_variable_of_its_name() {
             before.is_empty() || before.chars().all(|c| c == ' ') || before.trim_start().starts_with('-')
         });
         let flags: BTreeSet<String> = flags
-            .map(|(_, flag)| flag.split([' ', '.', ',']).next().unwrap_or_default().to_owned())
+            .map(|(_, flag)| flag.split([' ', '.', ',', '[']).next().unwrap_or_default().to_owned())
             .filter(|flag| !matches!(&**flag, "help" | "help-all" | "version"))
             .collect();
         assert!(flags.len() > 40, "{flags:?}");

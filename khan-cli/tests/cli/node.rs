@@ -38,6 +38,6 @@ async fn agents_that_are_named_by_url_are_narrowed_too_and_so_is_a_recording() {
 async fn this_hosts_own_table_is_one_node() {
     let ended = khan(&["top", "--once", "--source", "local", "--node", "elsewhere"]).run().await;
     assert_eq!((ended.code, &*ended.stdout), (Some(64), ""), "{ended:?}");
-    assert!(ended.stderr.starts_with("khan: --node elsewhere: this host's own table is that of node "), "{ended:?}");
+    assert!(ended.stderr.starts_with("khan: --node elsewhere: --source local knows node "), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
 }

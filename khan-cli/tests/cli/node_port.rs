@@ -80,8 +80,7 @@ async fn a_filter_of_single_connections_knows_them_too() {
     ] {
         let conns = khan(&["conns", "--filter", filter, "--agent", &server.uri(), "-o", "json"]).run().await.json();
         let items = conns["items"].as_array().unwrap();
-        let port =
-            |item: &Value| item["destination"].as_str().unwrap().rsplit(':').next().unwrap().parse::<u16>().unwrap();
+        let port = |item: &Value| item["destination"]["port"].as_u64().unwrap();
         let mut ports: Vec<_> = items.iter().map(port).collect();
         ports.sort_unstable();
         assert_eq!(ports, expected, "{filter}: {conns:#}");
