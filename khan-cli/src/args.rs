@@ -285,7 +285,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         source <(khan completion bash)\n  \
         khan completion zsh > \"${fpath[1]}/_khan\"\n  \
-        khan completion kubectl > ~/bin/kubectl_complete-khan   # and make it executable")]
+        khan completion kubectl > ~/bin/kubectl_complete-khan  # make it executable")]
     Completion {
         /// The shell
         #[arg(value_enum)]
