@@ -255,8 +255,8 @@ fn table(view: &View, query: &Query) -> Vec<String> {
         let (connections, idle) = (row.sum.connections, row.sum.idle_connections);
         format!(
             "{} -> {}:{port} on {node}: {connections}, {established} established, {idle} idle",
-            kind_of_external(&row.source()),
-            kind_of_external(&row.destination())
+            kind_of_external(row.source()),
+            kind_of_external(row.destination())
         )
     };
     let mut rows: Vec<_> = project(view, query, &History::default()).rows.iter().map(row).collect();
