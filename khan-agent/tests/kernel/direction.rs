@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use khan_lab::{Host, Lab, Result, host};
+use khan_lab::{Host, Lab, Result};
 
-use crate::support::{Agent, ip};
+use crate::support::{Agent, ip, node_and_outside};
 
 struct Pair {
     client: TcpStream,
@@ -21,11 +21,7 @@ fn connect(outside: &Host, node: &Host, server: SocketAddr) -> Pair {
 #[test]
 fn who_speaks_first_is_not_taken_for_the_client() -> Result {
     let lab = Lab::new()?;
-    let (node, outside) = (lab.host("node")?, lab.host("outside")?);
-    host::link(
-        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
-        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
-    )?;
+    let (node, outside) = node_and_outside(&lab)?;
     node.track()?;
     let address = |text: &str| text.parse().expect("an address");
     let mut low = connect(&outside, &node, address("10.9.0.2:5432"));

@@ -7,10 +7,10 @@ use std::time::Duration;
 use khan_api::TcpState;
 use khan_api::snapshot::IdleHistogram;
 use khan_lab::seed::Closer;
-use khan_lab::{Lab, Result, Seed, host, traffic, until};
+use khan_lab::{Lab, Result, Seed, traffic, until};
 
 use crate::page::lines;
-use crate::support::Agent;
+use crate::support::{Agent, node_and_outside};
 
 fn idle_lines(page: &str) -> u64 {
     lines(page, "khan_connection_idle").iter().map(|(_, count)| count).sum()
@@ -63,11 +63,7 @@ fn real_connections_become_idle_and_active_again() -> Result {
 #[test]
 fn unacknowledged_data_is_not_idleness() -> Result {
     let lab = Lab::new()?;
-    let (node, outside) = (lab.host("node")?, lab.host("outside")?);
-    host::link(
-        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
-        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
-    )?;
+    let (node, outside) = node_and_outside(&lab)?;
     node.track()?;
     let server = traffic::TcpServer::start(&outside, "10.9.0.2:0".parse().unwrap())?;
     let mut stream = node.enter(|| TcpStream::connect(server.address())).expect("a connection");

@@ -8,7 +8,7 @@ use khan_agent::snapshot::Snapshot;
 use khan_lab::{Entry, Host, Lab, Result, host, traffic, until};
 
 use crate::page::lines;
-use crate::support::{Agent, node_pod_and_outside, witnessed};
+use crate::support::{Agent, node_and_outside, node_pod_and_outside, witnessed};
 
 /// Stalled and unanswered connections of a snapshot's rows.
 fn stuck(snapshot: &Snapshot) -> (u64, u64) {
@@ -82,11 +82,7 @@ fn data_that_nobody_acknowledges_is_stalled() -> Result {
 #[test]
 fn tries_that_nobody_answers_are_unanswered_until_they_are() -> Result {
     let lab = Lab::new()?;
-    let (node, outside) = (lab.host("node")?, lab.host("outside")?);
-    host::link(
-        host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
-        host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
-    )?;
+    let (node, outside) = node_and_outside(&lab)?;
     node.track()?;
     // Nobody is there, and nobody says so.
     outside.nft("table inet deaf { chain in { type filter hook input priority -300; drop; }; }")?;

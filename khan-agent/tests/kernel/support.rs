@@ -168,16 +168,23 @@ pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// A node that forwards between a pod, 10.1.0.2, and a client outside the cluster, 10.9.0.2; its own addresses end in 1.
-pub(crate) fn node_pod_and_outside(lab: &Lab) -> khan_lab::Result<(Host, Host, Host)> {
-    let (node, pod, outside) = (lab.host("node")?, lab.host("pod")?, lab.host("outside")?);
-    host::link(
-        host::Link { host: &node, name: "pod0", addresses: &["10.1.0.1/24"] },
-        host::Link { host: &pod, name: "eth0", addresses: &["10.1.0.2/24"] },
-    )?;
+/// A node, 10.9.0.1, and a host outside the cluster, 10.9.0.2.
+pub(crate) fn node_and_outside(lab: &Lab) -> khan_lab::Result<(Host, Host)> {
+    let (node, outside) = (lab.host("node")?, lab.host("outside")?);
     host::link(
         host::Link { host: &node, name: "eth0", addresses: &["10.9.0.1/24"] },
         host::Link { host: &outside, name: "eth0", addresses: &["10.9.0.2/24"] },
+    )?;
+    Ok((node, outside))
+}
+
+/// A node that forwards between a pod, 10.1.0.2, and a client outside the cluster, 10.9.0.2; its own addresses end in 1.
+pub(crate) fn node_pod_and_outside(lab: &Lab) -> khan_lab::Result<(Host, Host, Host)> {
+    let (node, outside) = node_and_outside(lab)?;
+    let pod = lab.host("pod")?;
+    host::link(
+        host::Link { host: &node, name: "pod0", addresses: &["10.1.0.1/24"] },
+        host::Link { host: &pod, name: "eth0", addresses: &["10.1.0.2/24"] },
     )?;
     pod.route(["default", "via", "10.1.0.1"])?;
     node.forward()?;
