@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::column::{Head, Unit};
-use super::item::{Counts, End, json};
+use super::item::{Counts, Dimensions, json};
 use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::model::filter::{Filter, Flag, RowTerm};
@@ -328,14 +328,8 @@ pub(super) fn name(row: &Row) -> String {
 pub(crate) struct Item<'a> {
     #[serde(flatten)]
     counts: Counts,
-    key: String,
-    source: Option<End<'a>>,
-    destination: Option<End<'a>>,
-    backend: Option<End<'a>>,
-    node: Option<&'a str>,
-    port: Option<u16>,
-    protocol: Option<Protocol>,
-    state: Option<&'static str>,
+    #[serde(flatten)]
+    dimensions: Dimensions<'a>,
     delta: Option<i64>,
     delta_over_seconds: Option<f64>,
     rate_per_minute: Option<f64>,
@@ -349,14 +343,7 @@ impl<'a> Item<'a> {
     pub(crate) fn of(row: &'a Row) -> Self {
         Self {
             counts: Counts::from(&row.sum),
-            key: format!("{:032x}", row.key.0),
-            source: row.src.as_ref().map(End::from),
-            destination: row.dst.as_ref().map(End::from),
-            backend: row.behind.as_ref().map(End::from),
-            node: row.node.as_deref(),
-            port: row.port,
-            protocol: row.protocol,
-            state: row.state.map(state::name),
+            dimensions: Dimensions::from(row),
             delta: row.change.map(|change| change.delta),
             delta_over_seconds: row.change.map(|change| change.over.as_secs_f64()),
             rate_per_minute: row.change.map(|change| (change.per_minute() * 1000.0).round() / 1000.0),

@@ -1,15 +1,15 @@
 //! What differs between two views.
 
-use khan_api::{Protocol, Timestamp};
+use khan_api::Timestamp;
 use serde::Serialize;
 
 use super::column::{Column, Head};
 use super::connections::{self, name};
-use super::item::{End, json, known};
+use super::item::{Dimensions, json, known};
 use super::scope::in_namespaces;
 use super::{Cell, Line, Report};
 use crate::model::diff::{Diff, Difference, Kind};
-use crate::model::{LabelSelection, Query, SourceKind, View, state};
+use crate::model::{LabelSelection, Query, SourceKind, View};
 
 /// The columns besides those of connections: first how a row differs, then by how much.
 static KIND: Column<Difference> = Column::new(Head::text("change"), |one: &Difference| Cell::text(one.kind.as_str()));
@@ -91,15 +91,9 @@ fn count(diff: &Diff, kind: Kind) -> usize {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
-    key: String,
+    #[serde(flatten)]
+    dimensions: Dimensions<'a>,
     change: &'static str,
-    source: Option<End<'a>>,
-    destination: Option<End<'a>>,
-    backend: Option<End<'a>>,
-    node: Option<&'a str>,
-    port: Option<u16>,
-    protocol: Option<Protocol>,
-    state: Option<&'static str>,
     before: u64,
     after: u64,
     delta: i64,
@@ -107,17 +101,9 @@ struct Item<'a> {
 
 impl<'a> Item<'a> {
     fn of(one: &'a Difference) -> Self {
-        let row = &one.row;
         Self {
-            key: format!("{:032x}", row.key.0),
+            dimensions: Dimensions::from(&one.row),
             change: one.kind.as_str(),
-            source: row.src.as_ref().map(End::from),
-            destination: row.dst.as_ref().map(End::from),
-            backend: row.behind.as_ref().map(End::from),
-            node: row.node.as_deref(),
-            port: row.port,
-            protocol: row.protocol,
-            state: row.state.map(state::name),
             before: one.before,
             after: one.after,
             delta: one.delta(),

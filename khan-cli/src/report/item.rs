@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use khan_api::{Kind, Owner};
+use khan_api::{Kind, Owner, Protocol};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::idle;
-use crate::model::{GroupEnd, Sum};
+use crate::model::{GroupEnd, Row, Sum, state};
 
 /// `None` in place of an empty text.
 pub(crate) fn known(text: &str) -> Option<&str> {
@@ -65,6 +65,35 @@ pub(crate) struct Idle {
     from_seconds: u32,
     to_seconds: Option<u32>,
     conns: u64,
+}
+
+/// What makes a row. What the table is not grouped by is null.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Dimensions<'a> {
+    key: String,
+    source: Option<End<'a>>,
+    destination: Option<End<'a>>,
+    backend: Option<End<'a>>,
+    node: Option<&'a str>,
+    port: Option<u16>,
+    protocol: Option<Protocol>,
+    state: Option<&'static str>,
+}
+
+impl<'a> From<&'a Row> for Dimensions<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self {
+            key: format!("{:032x}", row.key.0),
+            source: row.src.as_ref().map(End::from),
+            destination: row.dst.as_ref().map(End::from),
+            backend: row.behind.as_ref().map(End::from),
+            node: row.node.as_deref(),
+            port: row.port,
+            protocol: row.protocol,
+            state: row.state.map(state::name),
+        }
+    }
 }
 
 /// Sums over the connections of a row.
