@@ -56,6 +56,14 @@ pub struct Around<'a> {
     pub group_by: GroupBy,
 }
 
+#[cfg(test)]
+impl<'a> Around<'a> {
+    /// The list of edges.
+    const fn edges(view: &'a View, contexts: &'a [String], views: &'a [Saved]) -> Self {
+        Self { view, contexts, views, context: Context::Table, tab: Tab::Edges, group_by: GroupBy::EDGES }
+    }
+}
+
 /// Names that have been collected of a view: one takes a look at every row.
 #[derive(Debug, Default)]
 pub struct Names {

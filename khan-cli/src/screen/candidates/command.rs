@@ -57,19 +57,12 @@ fn commands<'a>(around: &Around<'a>) -> impl Iterator<Item = Candidate> + use<'a
 mod tests {
     use super::*;
     use crate::model::View;
-    use crate::screen::keys::Context;
     use crate::screen::saved::Saved;
 
     fn texts(head: &str) -> (usize, Vec<String>) {
         let contexts = ["prod".to_owned(), "staging".to_owned()];
-        let around = Around {
-            view: &View::default(),
-            contexts: &contexts,
-            views: &[Saved::read("exits", &[]).unwrap()],
-            context: Context::Table,
-            tab: Tab::Edges,
-            group_by: GroupBy::EDGES,
-        };
+        let (view, views) = (View::default(), [Saved::read("exits", &[]).unwrap()]);
+        let around = Around::edges(&view, &contexts, &views);
         let found = candidates(head, &around, &mut Names::default());
         (found.start, found.list.into_iter().map(|one| one.text).collect())
     }

@@ -97,11 +97,8 @@ fn word_start(head: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::GroupBy;
     use crate::model::filter::FIELD_NAMES;
     use crate::model::fixture::{Agent, view};
-    use crate::screen::keys::Context;
-    use crate::screen::tab::Tab;
 
     fn texts(head: &str) -> (usize, Vec<String>) {
         let agent = Agent::new("n1", 0)
@@ -109,15 +106,7 @@ mod tests {
             .row("shop/web@n1", "svc:data/redis", 6379, 5)
             .row("10.40.7.19", "pay/ledger@n1", 8443, 7);
         let view = view(&[agent]);
-        let around = Around {
-            view: &view,
-            contexts: &[],
-            views: &[],
-            context: Context::Table,
-            tab: Tab::Edges,
-            group_by: GroupBy::EDGES,
-        };
-        let found = candidates(head, &around, &mut Names::default());
+        let found = candidates(head, &Around::edges(&view, &[], &[]), &mut Names::default());
         (found.start, found.list.into_iter().map(|one| one.text).collect())
     }
 
