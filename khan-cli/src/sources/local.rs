@@ -106,14 +106,9 @@ impl Source {
     }
 
     fn fail(&mut self, error: &LocalError) {
-        let (now, last) = (Timestamp::now(), self.status.failure.take());
         self.status.state = NodeState::Stale;
-        self.status.failure = Some(Failure {
-            reason: chain(error),
-            since: last.as_ref().map_or(now, |last| last.since),
-            attempts: last.map_or(1, |last| last.attempts + 1),
-            next: None,
-        });
+        let last = self.status.failure.as_ref();
+        self.status.failure = Some(Failure::after(last, chain(error), Timestamp::now(), None));
     }
 
     fn view(&self) -> crate::model::View {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE, NETLINK_SOCK_DIAG};
 use netlink_sys::{Socket, SocketAddr};
 use rustix::net::RecvFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -33,6 +33,11 @@ impl Kernel {
     /// Likewise to links and routes.
     pub fn open_routes() -> io::Result<Self> {
         Self::open_to(NETLINK_ROUTE)
+    }
+
+    /// Likewise to the list of sockets.
+    pub fn open_sockets() -> io::Result<Self> {
+        Self::open_to(NETLINK_SOCK_DIAG)
     }
 
     fn open_to(protocol: isize) -> io::Result<Self> {

@@ -63,7 +63,7 @@ fn is_around(series: &Series, moment: f64) -> bool {
 
 fn failed(node: &str, at: Timestamp, client: &Client) -> NodeStatus {
     let reason = format!("{} has no fresh series of it at {}", client.url(), Timestamp::from_seconds(at.seconds()));
-    let failure = Failure { reason, since: at, attempts: 1, next: None };
+    let failure = Failure::after(None, reason, at, None);
     NodeStatus { state: NodeState::Failed, failure: Some(failure), ..NodeStatus::waiting(node, client.url()) }
 }
 

@@ -1,18 +1,15 @@
 //! The kernel's list of sockets, asked for by `NETLINK_SOCK_DIAG` as `ss` does (`linux/inet_diag.h`). Anybody may ask.
 
-use std::io::{Error, ErrorKind, Result};
+use std::io::Result;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use khan_agent::flows::netlink::link::{Kernel, Link};
+use khan_agent::flows::netlink::message;
 use khan_api::Protocol;
-use netlink_sys::Socket as Netlink;
-use netlink_sys::protocols::NETLINK_SOCK_DIAG;
-use rustix::net::RecvFlags;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 /// A request for everything that matches.
 const REQUEST_DUMP: u16 = 0x301;
-const ERROR: u16 = 2;
-const DONE: u16 = 3;
 /// Bytes of `nlmsghdr`, of `inet_diag_req_v2` and of `inet_diag_msg`.
 const HEADER: usize = 16;
 const QUESTION: usize = 56;
@@ -37,28 +34,24 @@ pub(super) struct Socket {
 
 /// All sockets of this network namespace.
 pub(super) fn sockets() -> Result<Vec<Socket>> {
+    let mut buffer = vec![0; 64 << 10];
     let mut all = Vec::new();
     for (protocol, number) in PROTOCOLS {
         for family in FAMILIES {
-            dump(protocol, number, family, &mut all)?;
+            all.extend(dump(&mut Kernel::open_sockets()?, &mut buffer, protocol, &request(number, family))?);
         }
     }
     Ok(all)
 }
 
-fn dump(protocol: Protocol, number: u8, family: u8, all: &mut Vec<Socket>) -> Result<()> {
-    let mut netlink = Netlink::new(NETLINK_SOCK_DIAG)?;
-    netlink.bind_auto()?;
-    netlink.connect(&netlink_sys::SocketAddr::new(0, 0))?;
-    netlink.send(&request(number, family), 0)?;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let (_, length) = rustix::net::recv(&netlink, &mut buffer[..], RecvFlags::TRUNC)?;
-        let datagram = buffer.get(..length).ok_or_else(|| cut("a datagram"))?;
-        if !read(datagram, protocol, all)? {
-            return Ok(());
+fn dump(link: &mut impl Link, buffer: &mut [u8], protocol: Protocol, request: &[u8]) -> Result<Vec<Socket>> {
+    let mut found = Vec::new();
+    message::ask(link, buffer, request, true, |message| {
+        if message.kind == SOCK_DIAG_BY_FAMILY {
+            found.push(socket(message.payload, protocol));
         }
-    }
+    })?;
+    found.into_iter().collect()
 }
 
 fn request(protocol: u8, family: u8) -> [u8; HEADER + QUESTION] {
@@ -71,26 +64,8 @@ fn request(protocol: u8, family: u8) -> [u8; HEADER + QUESTION] {
     request
 }
 
-/// Reads the messages of a datagram; says whether more follow.
-fn read(mut datagram: &[u8], protocol: Protocol, all: &mut Vec<Socket>) -> Result<bool> {
-    while let Some(length) = datagram.first_chunk().map(|length| u32::from_ne_bytes(*length) as usize) {
-        let message = datagram.get(HEADER..length).ok_or_else(|| cut("a message"))?;
-        match u16::from_ne_bytes([datagram[4], datagram[5]]) {
-            DONE => return Ok(false),
-            ERROR => {
-                let code = message.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
-                return Err(Error::from_raw_os_error(-code));
-            }
-            SOCK_DIAG_BY_FAMILY => all.push(socket(message, protocol)?),
-            _ => {}
-        }
-        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Ok(true)
-}
-
 fn socket(message: &[u8], protocol: Protocol) -> Result<Socket> {
-    let message: &[u8; ANSWER] = message.first_chunk().ok_or_else(|| cut("a socket"))?;
+    let message: &[u8; ANSWER] = message.first_chunk().ok_or(message::CutShort)?;
     let port = |at: usize| u16::from_be_bytes([message[at], message[at + 1]]);
     let word = |at: usize| [message[at], message[at + 1], message[at + 2], message[at + 3]];
     let address = |at: usize| {
@@ -109,10 +84,6 @@ fn socket(message: &[u8], protocol: Protocol) -> Result<Socket> {
         remote: SocketAddr::new(address(24), port(6)),
         inode: u32::from_ne_bytes(word(68)),
     })
-}
-
-fn cut(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("the kernel sent {what} that is cut off"))
 }
 
 #[cfg(test)]
@@ -135,14 +106,36 @@ mod tests {
         }
     }
 
+    /// Datagrams that a kernel might send, the last one first.
+    struct Sent(Vec<Vec<u8>>);
+
+    impl Link for Sent {
+        fn send(&mut self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+
+        fn receive(&mut self, buffer: &mut [u8]) -> Result<usize> {
+            let datagram = self.0.pop().unwrap();
+            buffer[..datagram.len()].copy_from_slice(&datagram);
+            Ok(datagram.len())
+        }
+    }
+
+    fn done() -> Vec<u8> {
+        let mut done = vec![0; HEADER];
+        done[..4].copy_from_slice(&16_u32.to_ne_bytes());
+        done[4..6].copy_from_slice(&message::DONE.to_ne_bytes());
+        done
+    }
+
     #[test]
     fn what_is_cut_off_is_an_error_and_no_panic() {
         let mut whole = vec![0; HEADER + ANSWER];
         whole[..4].copy_from_slice(&88_u32.to_ne_bytes());
         whole[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
         whole[HEADER] = 2;
-        let read_all = |bytes: &[u8]| read(bytes, Protocol::Tcp, &mut Vec::new());
-        assert!(read_all(&whole).unwrap());
+        let read_all = |bytes: &[u8]| dump(&mut Sent(vec![done(), bytes.to_vec()]), &mut [0; 256], Protocol::Tcp, &[]);
+        assert_eq!(read_all(&whole).unwrap().len(), 1);
         for end in 4..whole.len() {
             assert!(read_all(&whole[..end]).is_err(), "{end}");
         }
