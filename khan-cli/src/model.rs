@@ -8,7 +8,7 @@
 //! History::push(Arc<View>), History::track(&Query)            one sample per settled, distinct view
 //! project(&View, &Query, &History) -> Projection              what to draw, copy, export; rows named by RowKey
 //! leaks(&View, &Query, &History, &LeakRule) -> LeakReport     what keeps growing
-//! Problems::of(&Scene) -> Problems                            what is wrong, worst first
+//! Problems::of(&Scene, &[ProblemKind]) -> Problems            what is wrong, worst first
 //! ```
 //!
 //! - A [`View`] is immutable and comes through `tokio::sync::watch` ([`crate::feed`]). [`View::id`] changes exactly when

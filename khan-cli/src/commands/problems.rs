@@ -10,7 +10,7 @@ use crate::args::Cli;
 use crate::args::problem_args::ProblemsArgs;
 use crate::connect;
 use crate::model::history::Limits;
-use crate::model::problems::{Memory, Rules, Scene};
+use crate::model::problems::{Memory, ProblemKind, Rules, Scene};
 use crate::model::{History, Problems, Query, SourceKind, View, leaks};
 use crate::report::problems::report;
 use khan_serve::exit::Failure;
@@ -89,7 +89,7 @@ impl Finder {
     fn find(&mut self, view: &View) -> Problems {
         let Self { query, rules, history, memory } = self;
         let leaks = leaks(view, query, history, &rules.leak);
-        let found = Problems::of(&Scene { view, query, history, memory, leaks: &leaks, rules });
+        let found = Problems::of(&Scene { view, query, history, memory, leaks: &leaks, rules }, &ProblemKind::ALL);
         memory.note(&found.list, session::moment(view));
         found
     }

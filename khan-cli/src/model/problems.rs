@@ -33,10 +33,10 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Everything that is wrong in a scene.
-    pub fn of(scene: &Scene<'_>) -> Self {
+    /// What is wrong in a scene, of these kinds. Each kind that looks at pairs looks at every row.
+    pub fn of(scene: &Scene<'_>, kinds: &[ProblemKind]) -> Self {
         let mut problems = Self::default();
-        for kind in ProblemKind::ALL {
+        for &kind in kinds {
             let found = match kind {
                 ProblemKind::Unanswered => unanswered::find(scene),
                 ProblemKind::Stalled => stalled::find(scene),

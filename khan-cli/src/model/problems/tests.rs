@@ -24,7 +24,10 @@ fn among(views: &[Arc<View>], rules: &Rules) -> Problems {
         history.push(Arc::clone(view));
         memory.push(view);
         let leaks = leaks(view, &query, &history, &rules.leak);
-        found = Problems::of(&Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules });
+        found = Problems::of(
+            &Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules },
+            &ProblemKind::ALL,
+        );
         memory.note(&found.list, view.assembled);
     }
     found

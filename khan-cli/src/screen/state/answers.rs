@@ -89,7 +89,8 @@ impl Answers {
     pub(super) fn refresh(&mut self, data: &mut Data, question: &Question, lists: &Lists, new_data: bool) {
         if new_data || lists.tab() == Tab::Leaks {
             self.report = data.judge(&question.leak_query(), question.rule());
-            let stuck = diagnosis::of_stuck(&data.problems(&question.leak_query(), &self.report));
+            let stuck = data.problems(&question.leak_query(), &self.report, &diagnosis::STUCK);
+            let stuck = diagnosis::of_stuck(&stuck);
             self.diagnosis = stuck.or_else(|| diagnosis::of_leaks(&self.report, question.rule()));
         }
         self.children.clear();

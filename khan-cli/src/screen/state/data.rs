@@ -8,7 +8,7 @@ use khan_api::Timestamp;
 
 use crate::feed::{Link, News};
 use crate::model::leak::LeakReport;
-use crate::model::problems::{Memory, Problems, Rules, Scene};
+use crate::model::problems::{Memory, ProblemKind, Problems, Rules, Scene};
 use crate::model::{History, LeakRule, Projection, Query, SourceKind, View, leaks, project};
 use crate::screen::errors::ErrorLog;
 
@@ -376,11 +376,11 @@ impl Data {
         leaks(&self.view, query, &self.history, rule)
     }
 
-    /// What is wrong among the rows of `query`; `leaks` is what keeps growing there.
-    pub(super) fn problems(&self, query: &Query, leaks: &LeakReport) -> Problems {
+    /// What is wrong among the rows of `query`, of these kinds; `leaks` is what keeps growing there.
+    pub(super) fn problems(&self, query: &Query, leaks: &LeakReport, kinds: &[ProblemKind]) -> Problems {
         let (memory, rules) = (Memory::default(), Rules { leak: query.rule, ..Rules::default() });
         let (view, history) = (&*self.view, &self.history);
-        Problems::of(&Scene { view, query, history, memory: &memory, leaks, rules: &rules })
+        Problems::of(&Scene { view, query, history, memory: &memory, leaks, rules: &rules }, kinds)
     }
 
     /// Keeps the past of the answer to `query` from now on.

@@ -3,15 +3,17 @@
 use khan_api::Kind;
 
 use crate::model::leak::{Leak, LeakReport};
-use crate::model::{LeakRule, Problem, ProblemKind, Problems, Verdict};
+use crate::model::{LeakRule, ProblemKind, Problems, Verdict};
 use crate::screen::format;
 
 use super::drill::title;
 
+/// Connections that go nowhere.
+pub(super) const STUCK: [ProblemKind; 2] = [ProblemKind::Unanswered, ProblemKind::Stalled];
+
 /// The worst of the connections that go nowhere, which somebody feels now, and how many more such problems there are.
 pub(super) fn of_stuck(problems: &Problems) -> Option<String> {
-    let goes_nowhere = |problem: &&Problem| matches!(problem.kind, ProblemKind::Unanswered | ProblemKind::Stalled);
-    let mut stuck = problems.list.iter().filter(goes_nowhere);
+    let mut stuck = problems.list.iter().filter(|problem| STUCK.contains(&problem.kind));
     let sentence = stuck.next()?.sentence.clone();
     Some(and_more(sentence, stuck.count()))
 }
@@ -55,7 +57,7 @@ fn leak(leak: &Leak, report: &LeakReport, rule: &LeakRule) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Severity;
+    use crate::model::{Problem, Severity};
 
     #[test]
     fn what_goes_nowhere_is_said_first() {
