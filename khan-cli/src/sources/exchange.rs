@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, DATE};
 use http::{HeaderMap, Method, StatusCode};
@@ -235,6 +235,8 @@ impl ExchangeError {
 /// A body up to here is taken as it comes. Larger ones wait for their turn, so that whoever is asked at the same time
 /// cannot fill the memory together.
 const SMALL: usize = 1 << 20;
+/// Bytes in a piece of a body.
+const PIECE: usize = 64 << 10;
 /// How many large bodies there are at a time in the whole process.
 static LARGE: Semaphore = Semaphore::const_new(2);
 
@@ -247,6 +249,36 @@ struct Turn<T> {
 impl<T: AsRef<[u8]>> AsRef<[u8]> for Turn<T> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.as_ref()
+    }
+}
+
+/// Bytes of which nobody knows how many come. A buffer that grows takes twice as much as it holds, and of each that it outgrows
+/// the system's allocator keeps as much for later. So they are kept in pieces, however small they come, until they are complete.
+#[derive(Default)]
+struct Pieces {
+    pieces: Vec<Vec<u8>>,
+    length: usize,
+}
+
+impl Pieces {
+    fn push(&mut self, mut data: &[u8]) {
+        self.length += data.len();
+        while !data.is_empty() {
+            let mut room = self.pieces.last().map_or(0, |piece| PIECE - piece.len());
+            if room == 0 {
+                self.pieces.push(Vec::with_capacity(PIECE));
+                room = PIECE;
+            }
+            let (fits, rest) = data.split_at(data.len().min(room));
+            if let Some(piece) = self.pieces.last_mut() {
+                piece.extend_from_slice(fits);
+            }
+            data = rest;
+        }
+    }
+
+    fn whole(self) -> Vec<u8> {
+        self.pieces.concat()
     }
 }
 
@@ -265,20 +297,20 @@ where
 {
     let received = Timestamp::now();
     let (head, mut body) = response.into_parts();
-    let mut packed = BytesMut::new();
-    let mut permit = None;
+    let (mut packed, mut permit) = (Pieces::default(), None);
     while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return Err(ExchangeError::Truncated(packed.len())) };
+        let Ok(frame) = frame else { return Err(ExchangeError::Truncated(packed.length)) };
         if let Some(data) = frame.data_ref() {
-            if packed.len() + data.len() > bounds.body {
+            if packed.length + data.len() > bounds.body {
                 return Err(ExchangeError::TooLarge(bounds.body));
             }
-            if packed.len() + data.len() > SMALL {
+            if packed.length + data.len() > SMALL {
                 turn(&mut permit).await;
             }
-            packed.extend_from_slice(data);
+            packed.push(data);
         }
     }
+    let packed = packed.whole();
     let gzip = head.headers.get(CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"gzip"));
     let body = if gzip && !packed.is_empty() {
         let small = unpack(&packed, SMALL.min(bounds.body));
@@ -297,13 +329,18 @@ where
 }
 
 fn unpack(packed: &[u8], most: usize) -> Result<Vec<u8>, ExchangeError> {
-    let mut body = Vec::with_capacity((packed.len() * 8).min(most));
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    match MultiGzDecoder::new(packed).take(limit).read_to_end(&mut body) {
-        Ok(_) if body.len() > most => Err(ExchangeError::TooLarge(most)),
-        Ok(_) => Ok(body),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(ExchangeError::Truncated(packed.len())),
-        Err(error) => Err(ExchangeError::Gzip(Sentence::of(error))),
+    let (mut decoder, mut body, mut buffer) = (MultiGzDecoder::new(packed), Pieces::default(), vec![0; PIECE]);
+    loop {
+        match decoder.read(&mut buffer) {
+            Ok(0) => return Ok(body.whole()),
+            Ok(read) if body.length + read > most => return Err(ExchangeError::TooLarge(most)),
+            Ok(read) => body.push(buffer.get(..read).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Err(ExchangeError::Truncated(packed.len()));
+            }
+            Err(error) => return Err(ExchangeError::Gzip(Sentence::of(error))),
+        }
     }
 }
 
@@ -316,6 +353,20 @@ mod tests {
         assert_eq!(first_line(b"\n \r\n  upstream\x1b[31m is red \nmore"), "upstream\u{fffd}[31m is red");
         assert_eq!(first_line(b""), "");
         assert_eq!(first_line("é".repeat(500).as_bytes()).chars().count(), 203);
+    }
+
+    #[test]
+    fn pieces_are_full_however_small_they_come() {
+        let sent: Vec<u8> = (0..=255).cycle().take(3 * PIECE + 7).collect();
+        for size in [1, 1000, PIECE, sent.len()] {
+            let mut pieces = Pieces::default();
+            for data in sent.chunks(size) {
+                pieces.push(data);
+            }
+            assert_eq!((pieces.pieces.len(), pieces.length), (4, sent.len()), "of {size}");
+            assert!(pieces.whole() == sent, "of {size}");
+        }
+        assert!(Pieces::default().whole().is_empty());
     }
 
     #[test]
