@@ -32,9 +32,8 @@ fn open_and_close(node: &Host, server: &traffic::TcpServer, count: usize) -> Res
 }
 
 fn time_waits(node: &Host, server: &traffic::TcpServer) -> usize {
-    let ended = |entry: &Entry| {
-        entry.state.as_deref() == Some("TIME_WAIT") && entry.orig.dst_port == server.address().port()
-    };
+    let ended =
+        |entry: &Entry| entry.state.as_deref() == Some("TIME_WAIT") && entry.orig.dst_port == server.address().port();
     node.witness().expect("conntrack reads the table").iter().filter(|entry| ended(entry)).count()
 }
 
