@@ -55,7 +55,7 @@ fn with_view(text: &str, name: &str, entries: &[(String, String)]) -> Option<Str
     let mut expected = parse(text.as_bytes()).ok()?;
     let mut entries = entries.to_vec();
     expected.views.retain(|(other, _)| other != name);
-    let new = edit(text, name, &line(name, &entries))?;
+    let new = edit(text, name, &line(name, &entries));
     entries.sort();
     expected.views.push((name.to_owned(), entries));
     expected.views.sort();
@@ -63,12 +63,12 @@ fn with_view(text: &str, name: &str, entries: &[(String, String)]) -> Option<Str
 }
 
 /// Puts the line of a view in place of the lines that it had, or after all others.
-fn edit(text: &str, name: &str, line: &str) -> Option<String> {
+fn edit(text: &str, name: &str, line: &str) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let Some(head) = lines.iter().position(|line| line.starts_with("views:")) else {
         let blank = if text.trim().is_empty() { "" } else { "\n" };
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-        return Some(format!("{text}{end}{blank}views:\n  {line}\n"));
+        return format!("{text}{end}{blank}views:\n  {line}\n");
     };
     if lines[head].trim_end() == "views: {}" {
         "views:".clone_into(&mut lines[head]);
@@ -88,7 +88,7 @@ fn edit(text: &str, name: &str, line: &str) -> Option<String> {
         let last = block.clone().rfind(|at| is_content(&lines[*at])).unwrap_or(head);
         lines.insert(last + 1, line);
     }
-    Some(lines.join("\n") + "\n")
+    lines.join("\n") + "\n"
 }
 
 /// The key that a line begins with.
