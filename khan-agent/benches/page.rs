@@ -15,6 +15,7 @@ use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::snapshot::{Origin, Row, Snapshot};
 use khan_agent::table::Class;
 use khan_api::{Kind, Owner, Protocol};
+use khan_serve::exposition::Exposition;
 use prometheus::{Encoder, IntGaugeVec, Opts, Registry, TextEncoder};
 use support::clock::{cpu, median, nanos_each};
 
@@ -42,7 +43,7 @@ fn main() {
             assert_eq!(page.series(), series as usize, "every row is a series");
             plain = 0;
             write.push(took(|| plain = written(&page)));
-            gzip.push(took(|| compressed = page.deflated().len()));
+            gzip.push(took(|| compressed = page.deflated(Exposition::Text).len()));
             if turn < 3 {
                 peer.push(took(|| assert!(encoded(&snapshot) > 0)));
             }
@@ -73,7 +74,7 @@ fn took(work: impl FnOnce()) -> Duration {
 
 /// Writes the page as it is sent, and forgets it.
 fn written(page: &Page) -> usize {
-    let (mut writer, mut len) = (page.writer(), 0);
+    let (mut writer, mut len) = (page.writer(Exposition::Text), 0);
     loop {
         let mut chunk = Vec::with_capacity(64 * 1024);
         if !writer.fill(page, &mut chunk) {

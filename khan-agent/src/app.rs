@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use khan_api::Timestamp;
 use khan_serve::exit::Failure;
+use khan_serve::exposition::Exposition;
 use khan_serve::readiness::Readiness;
 use khan_serve::server::{Bound, Server};
 use khan_serve::shutdown::Shutdown;
@@ -202,12 +203,11 @@ async fn once(arguments: &Arguments, parts: Parts) -> Result<(), Failure> {
     let page = Page::new(&snapshot, &parts.page_settings, &mut Folder::default());
     let published = Published::new(snapshot, page, began);
     let mut out = std::io::stdout().lock();
-    let (mut writer, mut chunk) = (published.page.writer(), Vec::new());
+    let (mut writer, mut chunk) = (published.page.writer(Exposition::Text), Vec::new());
     while writer.fill(&published.page, &mut chunk) {
         out.write_all(&chunk)?;
         chunk.clear();
     }
-    parts.metrics.write(Some(&published), &mut chunk);
-    out.write_all(&chunk)?;
+    out.write_all(&parts.metrics.page(Some(&published)))?;
     Ok(out.flush()?)
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
+use khan_serve::exposition::Exposition;
 use tokio::sync::watch;
 
 use crate::metrics_page::Page;
@@ -41,7 +42,7 @@ pub(crate) enum Form {
     /// The same in gzip.
     JsonGzip,
     /// The page's compressed part.
-    PageGzip,
+    PageGzip(Exposition),
 }
 
 impl Published {
@@ -74,7 +75,7 @@ impl Published {
         match form {
             Form::Json => self.json.get().map(Encoded::chunks),
             Form::JsonGzip => self.gzip.get().map(Encoded::chunks),
-            Form::PageGzip => self.page.is_deflated().then(|| self.page.deflated().chunks()),
+            Form::PageGzip(form) => self.page.is_deflated(form).then(|| self.page.deflated(form).chunks()),
         }
     }
 
@@ -93,8 +94,8 @@ impl Published {
         let encoded = match form {
             Form::Json => Encoded::json(&self.snapshot.to_wire(usize::MAX)).map(|json| self.json.set(json)),
             Form::JsonGzip => Encoded::gzip(&self.snapshot.to_wire(usize::MAX)).map(|gzip| self.gzip.set(gzip)),
-            Form::PageGzip => {
-                self.page.deflated();
+            Form::PageGzip(exposition) => {
+                self.page.deflated(exposition);
                 return;
             }
         };

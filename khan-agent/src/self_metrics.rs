@@ -125,8 +125,8 @@ impl SelfMetrics {
         self.interval.set(interval.as_secs_f64());
     }
 
-    /// Appends the text format; what depends on the moment is taken now.
-    pub(crate) fn write(&self, published: Option<&Published>, out: &mut Vec<u8>) {
+    /// The page in the text format; what depends on the moment is taken now.
+    pub(crate) fn page(&self, published: Option<&Published>) -> Vec<u8> {
         let now = khan_api::Timestamp::now();
         let age = published.map_or(f64::NAN, |published| now.since(published.snapshot.taken).as_secs_f64());
         self.snapshot_age.set(age);
@@ -140,8 +140,10 @@ impl SelfMetrics {
         self.unresolved.set(i64::try_from(unresolved).unwrap_or(i64::MAX));
         self.resident.set(resident().unwrap_or(0));
         // Encoding fails only on metrics without a name or values, and these have both.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), out);
-        khan_serve::shed::write(out);
+        let mut page = Vec::with_capacity(8 * 1024);
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut page);
+        khan_serve::shed::write(&mut page);
+        page
     }
 }
 

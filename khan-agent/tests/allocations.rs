@@ -8,6 +8,7 @@ use khan_agent::metrics_page::{Page, Settings};
 use khan_agent::snapshot::{Row, Snapshot};
 use khan_agent::table::{self, Class, Table};
 use khan_api::{Kind, Owner, Protocol, ResolveRequest, TcpState};
+use khan_serve::exposition::Exposition;
 
 /// The `n`th of the entries between `pairs` clients and a server.
 fn flow(n: u32, pairs: u32, address: fn(u32) -> Address) -> Flow {
@@ -99,7 +100,7 @@ fn a_line_allocates_nothing() {
         let mut chunk = Vec::with_capacity(64 * 1024);
         let mut len = 0;
         let info = measure(|| {
-            let mut writer = page.writer();
+            let mut writer = page.writer(Exposition::Text);
             while writer.fill(&page, &mut chunk) {
                 len += chunk.len();
                 chunk.clear();
@@ -119,10 +120,10 @@ fn compressing_needs_little() {
     for series in [20_000, 100_000] {
         let page = page(series);
         let mut kept = 0;
-        let info = measure(|| kept = page.deflated().len());
+        let info = measure(|| kept = page.deflated(Exposition::Text).len());
         let extra = info.bytes_max - kept as u64;
         assert!(extra < 2 << 20, "{extra} bytes beside the {kept} that are kept of {series} series");
-        let again = measure(|| assert_eq!(page.deflated().len(), kept));
+        let again = measure(|| assert_eq!(page.deflated(Exposition::Text).len(), kept));
         assert_eq!(again, AllocationInfo::default(), "made once");
     }
 }

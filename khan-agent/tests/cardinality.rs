@@ -15,6 +15,7 @@ use khan_agent::scan::Scan;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table::{self, Table};
 use khan_api::{Identity, Kind, Owner, ResolveAnswer, TcpState};
+use khan_serve::exposition::Exposition;
 
 /// A million pairs; a fifth of them where the compiler does not optimise, which takes as long.
 const CLIENTS: u32 = if cfg!(debug_assertions) { 200 } else { 1000 };
@@ -82,7 +83,7 @@ fn lines(snapshot: &Snapshot, folder: &mut Folder) -> Vec<(page::Labels, u64)> {
     let settings = Settings::default();
     let page = Page::new(snapshot, &settings, folder);
     assert!(page.series() <= settings.max_series);
-    let (mut writer, mut text, mut chunk) = (page.writer(), Vec::new(), Vec::new());
+    let (mut writer, mut text, mut chunk) = (page.writer(Exposition::Text), Vec::new(), Vec::new());
     while writer.fill(&page, &mut chunk) {
         text.append(&mut chunk);
     }

@@ -14,6 +14,7 @@ use khan_agent::metrics_page::{Destination, ExtraLabel, Page, Settings};
 use khan_agent::snapshot::{OTHER, Origin, Row, Snapshot};
 use khan_agent::table::Class;
 use khan_api::{Kind, Owner, Protocol, TcpState};
+use khan_serve::exposition::Exposition;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -177,7 +178,7 @@ proptest! {
     #[test]
     fn no_label_set_is_there_twice_and_sums_are_exact(snapshot in snapshot(), settings in settings()) {
         let page = Page::new(&snapshot, &settings, &mut Folder::default());
-        let (mut writer, mut text, mut chunk) = (page.writer(), Vec::new(), Vec::new());
+        let (mut writer, mut text, mut chunk) = (page.writer(Exposition::Text), Vec::new(), Vec::new());
         while writer.fill(&page, &mut chunk) {
             text.append(&mut chunk);
         }

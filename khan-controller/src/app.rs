@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use khan_api::{Timestamp, routes};
@@ -16,7 +16,7 @@ use khan_serve::readiness::Readiness;
 use khan_serve::server::{Bound, Server};
 use khan_serve::shutdown::Shutdown;
 use khan_serve::web_config::WebConfig;
-use khan_serve::{health, listen};
+use khan_serve::{accept, health, listen};
 use tracing::info;
 
 use crate::api;
@@ -69,7 +69,10 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
         None => api,
     };
     let router = router
-        .route(routes::METRICS, get(async move || page(&index, &metrics, last_response.as_deref())))
+        .route(
+            routes::METRICS,
+            get(async move |request: HeaderMap| page(&request, &index, &metrics, last_response.as_deref())),
+        )
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
     let listener = listen::bind("--listen", arguments.listen).await.map_err(Failure::other)?;
     // Every agent keeps a connection, and there are up to 5,000.
@@ -123,7 +126,12 @@ async fn expire(index: Arc<SharedIndex>) {
     }
 }
 
-fn page(index: &SharedIndex, metrics: &Metrics, last_response: Option<&LastResponse>) -> impl IntoResponse + use<> {
+fn page(
+    request: &HeaderMap,
+    index: &SharedIndex,
+    metrics: &Metrics,
+    last_response: Option<&LastResponse>,
+) -> impl IntoResponse + use<> {
     if let Some(last_response) = last_response {
         for resource in Resource::ALL {
             if let Some(age) = last_response.age(resource) {
@@ -131,6 +139,9 @@ fn page(index: &SharedIndex, metrics: &Metrics, last_response: Option<&LastRespo
             }
         }
     }
-    let page = metrics.page(&index.read());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
+    let exposition = accept::exposition(request);
+    let mut page = Vec::new();
+    exposition.append(&mut page, &metrics.page(&index.read()));
+    exposition.end(&mut page);
+    ([(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "Accept")], page)
 }

@@ -11,6 +11,8 @@ pub mod clock;
 pub mod watched_file;
 pub mod yaml;
 pub mod descriptors;
+pub mod exposition;
+pub mod accept;
 pub mod stderr;
 pub mod exit;
 pub mod logging;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
+use khan_serve::exposition::Exposition;
 
 use crate::latest::{Form, Published};
 use crate::metrics_page::page::{CHUNK, Writer};
@@ -36,8 +37,8 @@ fn chunk(published: &Weak<Published>, form: Form, number: usize) -> Result<Optio
 }
 
 /// The page as plain text, put together chunk by chunk as it is read, and a part of this answer's own.
-pub(super) fn page(published: &Arc<Published>, last: Bytes) -> Body {
-    let (published, mut writer) = (Arc::downgrade(published), published.page.writer());
+pub(super) fn page(published: &Arc<Published>, exposition: Exposition, last: Bytes) -> Body {
+    let (published, mut writer) = (Arc::downgrade(published), published.page.writer(exposition));
     let chunks = std::iter::from_fn(move || filled(&published, &mut writer).transpose());
     Body::from_stream(stream::iter(chunks.chain(std::iter::once(Ok(last)))))
 }

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use khan_api::duration;
+use khan_serve::accept;
 use serde::Deserialize;
 
-use super::{Api, body, takes_gzip};
+use super::{Api, body};
 use crate::latest::{Form, Published};
 
 /// How long a request waits for a scan that it asked for.
@@ -41,7 +42,7 @@ pub(super) async fn answer(
     if matches(&request, &etag) {
         return (StatusCode::NOT_MODIFIED, general).into_response();
     }
-    let gzip = takes_gzip(&request);
+    let gzip = accept::takes_gzip(&request);
     let form = if gzip { Form::JsonGzip } else { Form::Json };
     published.make(form).await;
     let Some(chunks) = published.chunks(form) else {

@@ -5,16 +5,18 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use khan_api::snapshot::Side;
-use khan_api::{Kind, Label};
+use khan_api::{Kind, Label, Timestamp};
+use khan_serve::exposition::Exposition;
 
 use super::Destination;
 use super::labels;
 use crate::identities::Endpoint;
 use crate::snapshot::{OTHER, Snapshot};
 
-const NAME: &str = "khan_connections_closed_total";
-const HELP: &str = "TCP connections that ended, by app: those that entered TIME_WAIT since the agent started. Connections that \
-                    end by a reset, or leave TIME_WAIT before a scan sees them, are not in it.";
+/// The lines about the metric, in the text format.
+pub(super) const ABOUT: &str = "# HELP khan_connections_closed_total TCP connections that ended, by app: those that entered TIME_WAIT since the agent \
+     started. Connections that end by a reset, or leave TIME_WAIT before a scan sees them, are not in it.\n\
+     # TYPE khan_connections_closed_total counter\n";
 /// How long a series stays after it last rose.
 const STAYS: Duration = Duration::from_hours(1);
 /// The most series; what comes after them is one series per side.
@@ -41,6 +43,8 @@ struct App(&'static str, Label, Label);
 #[derive(Clone, Copy, Debug)]
 struct Count {
     total: u64,
+    /// Since when it counts.
+    created: Timestamp,
     rose: Instant,
 }
 
@@ -66,6 +70,7 @@ impl App {
 impl Ended {
     /// Adds what a snapshot counted, and forgets series that have not risen for an hour.
     pub fn add(&mut self, snapshot: &Snapshot, destination: Destination, now: Instant) {
+        let created = snapshot.since.unwrap_or(snapshot.taken);
         self.counts.retain(|_, count| now.saturating_duration_since(count.rose) < STAYS);
         for rows in snapshot.rows.chunk_by(|a, b| (a.src, a.dst, a.backend) == (b.src, b.dst, b.backend)) {
             let ended: u64 = rows.iter().filter(|row| row.class.ended()).map(|row| u64::from(row.count)).sum();
@@ -81,31 +86,64 @@ impl Ended {
             if self.counts.len() >= MOST && !self.counts.contains_key(&pair) {
                 (pair.src, pair.dst) = (App::other(), App::other());
             }
-            let count = self.counts.entry(pair).or_insert(Count { total: 0, rose: now });
+            let count = self.counts.entry(pair).or_insert(Count { total: 0, created, rose: now });
             count.total += ended;
             count.rose = now;
         }
     }
 
-    /// Appends the metric. `node` is that label, written out.
-    pub(super) fn write(&self, text: &mut String, node: &str) {
-        let _ = writeln!(text, "# HELP {NAME} {HELP}\n# TYPE {NAME} counter");
+    /// The metric's lines. `node` is that label, written out.
+    pub(super) fn lines(&self, node: &str) -> Vec<Line> {
         let mut counts: Vec<_> = self.counts.iter().collect();
         counts.sort_unstable_by_key(|(pair, _)| *pair);
-        for (Pair { src, dst, side }, count) in counts {
-            let _ = write!(text, "{NAME}{{{node}");
-            for (names, App(kind, ns, app)) in
-                [(["src_type", "src_ns", "src_app"], src), (["dst_type", "dst_ns", "dst_app"], dst)]
-            {
-                for (name, value) in names.into_iter().zip([kind, ns.as_str(), app.as_str()]) {
-                    text.push(',');
-                    labels::label(text, name, value);
-                }
+        let line = |(pair, count): (&Pair, &Count)| Line {
+            labels: pair.labels(node),
+            total: count.total,
+            created: count.created,
+        };
+        counts.into_iter().map(line).collect()
+    }
+}
+
+impl Pair {
+    fn labels(&self, node: &str) -> Box<str> {
+        let mut text = node.to_owned();
+        let ends = [(["src_type", "src_ns", "src_app"], &self.src), (["dst_type", "dst_ns", "dst_app"], &self.dst)];
+        for (names, App(kind, ns, app)) in ends {
+            for (name, value) in names.into_iter().zip([kind, ns.as_str(), app.as_str()]) {
+                text.push(',');
+                labels::label(&mut text, name, value);
             }
-            text.push(',');
-            labels::label(text, "side", side.as_str());
-            let _ = writeln!(text, "}} {}", count.total);
         }
+        text.push(',');
+        labels::label(&mut text, "side", self.side.as_str());
+        text.into()
+    }
+}
+
+/// One series.
+#[derive(Debug)]
+pub struct Line {
+    labels: Box<str>,
+    total: u64,
+    created: Timestamp,
+}
+
+impl Line {
+    /// Bytes that it holds.
+    pub(super) const fn memory(&self) -> usize {
+        size_of::<Self>() + self.labels.len()
+    }
+
+    /// Appends its value, and in OpenMetrics since when it counts.
+    pub(super) fn write(&self, exposition: Exposition, out: &mut Vec<u8>) {
+        let Self { labels, total, created } = self;
+        let mut text = format!("khan_connections_closed_total{{{labels}}} {total}\n");
+        if exposition == Exposition::OpenMetrics {
+            let (seconds, millis) = (created.seconds(), created.millis().rem_euclid(1000));
+            let _ = writeln!(text, "khan_connections_closed_created{{{labels}}} {seconds}.{millis:03}");
+        }
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
@@ -141,10 +179,14 @@ mod tests {
         snapshot
     }
 
+    fn written(ended: &Ended, exposition: Exposition) -> Vec<String> {
+        let mut text = Vec::new();
+        ended.lines(r#"node="n1""#).iter().for_each(|line| line.write(exposition, &mut text));
+        String::from_utf8(text).unwrap().lines().map(str::to_owned).collect()
+    }
+
     fn lines(ended: &Ended) -> Vec<String> {
-        let mut text = String::new();
-        ended.write(&mut text, r#"node="n1""#);
-        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+        written(ended, Exposition::Text)
     }
 
     fn named(app: &str, ended: u32) -> (String, u32) {
@@ -167,6 +209,20 @@ mod tests {
         assert_eq!(lines(&ended), [line("cart", 2), line("web", 12)]);
         ended.add(&snapshot([]), Destination::Service, after(61));
         assert_eq!(lines(&ended), [line("cart", 2)]);
+    }
+
+    #[test]
+    fn open_metrics_tells_since_when_a_series_counts() {
+        let mut ended = Ended::default();
+        for (taken, since) in [(90_250, Some(60_250)), (120_250, Some(90_250))] {
+            let moment = Timestamp::from_millis;
+            let first = Snapshot { taken: moment(taken), since: since.map(moment), ..snapshot([named("web", 3)]) };
+            ended.add(&first, Destination::Service, Instant::now());
+        }
+        let lines = written(&ended, Exposition::OpenMetrics);
+        assert!(lines[0].ends_with(r#"side="client"} 6"#), "{lines:?}");
+        assert_eq!(lines[1], lines[0].replace("_total{", "_created{").replace(" 6", " 60.250"));
+        assert_eq!(lines.len(), 2);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use super::ended::Ended;
+use khan_serve::exposition::Exposition;
+
+use super::ended::{self, Ended};
 use super::fold::{Folded, Folder};
 use super::gzip::Deflated;
 use super::labels::{self, End, Fragments};
@@ -24,10 +26,12 @@ pub struct Page {
     destinations: Fragments,
     tails: Fragments,
     series: Vec<Series>,
-    /// The metrics that are not of single series: ended connections by app, and the table as a whole. Written out.
+    ended: Vec<ended::Line>,
+    /// The metrics of the table as a whole, written out in the text format.
     whole: String,
     folded: Folded,
-    deflated: OnceLock<Deflated>,
+    /// In each form.
+    deflated: [OnceLock<Deflated>; Exposition::ALL.len()],
 }
 
 impl Page {
@@ -60,9 +64,10 @@ impl Page {
             destinations: destinations.fragments,
             tails: tails.finish(),
             series,
+            ended: Vec::new(),
             whole: table(snapshot),
             folded: dropped,
-            deflated: OnceLock::new(),
+            deflated: Default::default(),
         };
         page.sources.shrink();
         page.destinations.shrink();
@@ -73,22 +78,22 @@ impl Page {
     /// With the connections that ended so far.
     #[must_use]
     pub fn with_ended(mut self, ended: &Ended) -> Self {
-        ended.write(&mut self.whole, &self.node);
-        self.whole.shrink_to_fit();
+        self.ended = ended.lines(&self.node);
         self
     }
 
     /// Bytes that it holds, about, its compressed form included.
     pub fn memory(&self) -> usize {
         let fragments = [&self.sources, &self.destinations, &self.tails].map(Fragments::memory);
-        let deflated = self.deflated.get().map_or(0, Deflated::len);
+        let deflated: usize = self.deflated.iter().filter_map(OnceLock::get).map(Deflated::len).sum();
+        let ended: usize = self.ended.iter().map(ended::Line::memory).sum();
         let series = self.series.capacity() * size_of::<Series>();
-        fragments.iter().sum::<usize>() + series + self.whole.capacity() + deflated
+        fragments.iter().sum::<usize>() + series + ended + self.whole.capacity() + deflated
     }
 
-    /// Whether it was [compressed](Self::deflated) already.
-    pub fn is_deflated(&self) -> bool {
-        self.deflated.get().is_some()
+    /// Whether it was [compressed](Self::deflated) in this form already.
+    pub fn is_deflated(&self, exposition: Exposition) -> bool {
+        self.deflated[exposition as usize].get().is_some()
     }
 
     /// How many lines of `khan_connection` there are.
@@ -102,15 +107,15 @@ impl Page {
     }
 
     /// Goes through the page from its start.
-    pub const fn writer(&self) -> Writer {
-        Writer { metric: Metric::Connections, next: 0 }
+    pub const fn writer(&self, exposition: Exposition) -> Writer {
+        Writer { exposition, metric: Metric::Connections, next: 0 }
     }
 
     /// The page compressed: made on first demand, kept with the page.
-    pub fn deflated(&self) -> &Deflated {
-        self.deflated.get_or_init(|| {
+    pub fn deflated(&self, exposition: Exposition) -> &Deflated {
+        self.deflated[exposition as usize].get_or_init(|| {
             let mut deflated = Deflated::default();
-            let (mut writer, mut chunk) = (self.writer(), Vec::with_capacity(CHUNK));
+            let (mut writer, mut chunk) = (self.writer(exposition), Vec::with_capacity(CHUNK));
             while writer.fill(self, &mut chunk) {
                 deflated.add(&chunk);
                 chunk.clear();
@@ -141,6 +146,7 @@ impl Page {
 /// Where in a page the writing is.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer {
+    exposition: Exposition,
     metric: Metric,
     next: usize,
 }
@@ -151,6 +157,7 @@ enum Metric {
     Idle,
     Stalled,
     Unanswered,
+    Ended,
     Whole,
     Done,
 }
@@ -161,7 +168,8 @@ impl Metric {
             Self::Connections => Self::Idle,
             Self::Idle => Self::Stalled,
             Self::Stalled => Self::Unanswered,
-            Self::Unanswered => Self::Whole,
+            Self::Unanswered => Self::Ended,
+            Self::Ended => Self::Whole,
             Self::Whole | Self::Done => Self::Done,
         }
     }
@@ -172,7 +180,7 @@ impl Metric {
             Self::Idle => of.idle,
             Self::Stalled => of.stalled,
             Self::Unanswered => of.unanswered,
-            Self::Whole | Self::Done => 0,
+            Self::Ended | Self::Whole | Self::Done => 0,
         }
     }
 }
@@ -204,21 +212,18 @@ impl Writer {
                      SYN_SENT, and UDP where answers are usual.",
                     "gauge",
                 ),
+                Metric::Ended => {
+                    self.ended(page, out);
+                    continue;
+                }
                 Metric::Whole | Metric::Done => {
-                    let rest = &page.whole[self.next..];
-                    let end = rest.floor_char_boundary(CHUNK);
-                    out.extend_from_slice(&rest.as_bytes()[..end]);
-                    self.next += end;
-                    if end == rest.len() {
-                        self.metric = Metric::Done;
-                    }
+                    self.exposition.append(out, page.whole.as_bytes());
+                    self.metric = Metric::Done;
                     break;
                 }
             };
             if self.next == 0 {
-                for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
-                    out.extend_from_slice(part.as_bytes());
-                }
+                self.exposition.append(out, format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes());
             }
             while let Some(one) = page.series.get(self.next) {
                 self.next += 1;
@@ -236,6 +241,22 @@ impl Writer {
             }
         }
         out.len() > before
+    }
+
+    fn ended(&mut self, page: &Page, out: &mut Vec<u8>) {
+        if self.next == 0 {
+            self.exposition.append(out, ended::ABOUT.as_bytes());
+        }
+        while let Some(line) = page.ended.get(self.next) {
+            self.next += 1;
+            line.write(self.exposition, out);
+            if out.len() >= CHUNK - 4096 {
+                break;
+            }
+        }
+        if self.next == page.ended.len() {
+            (self.metric, self.next) = (Metric::Whole, 0);
+        }
     }
 }
 

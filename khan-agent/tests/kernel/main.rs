@@ -4,6 +4,7 @@ mod churn;
 mod controller;
 mod direction;
 mod ended;
+mod exposition;
 mod folding;
 mod ghosts;
 mod idle;

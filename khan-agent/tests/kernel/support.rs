@@ -14,6 +14,7 @@ use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table;
 use khan_api::{Identity, Kind, Owner, ResolveAnswer, Timestamp};
 use khan_lab::{Entry, Host, Lab, host};
+use khan_serve::exposition::Exposition;
 
 use crate::page::{Labels, lines};
 
@@ -108,7 +109,7 @@ impl Scans {
 
 /// The whole page as text.
 pub(crate) fn text(page: &Page) -> String {
-    let (mut writer, mut text, mut chunk) = (page.writer(), Vec::new(), Vec::new());
+    let (mut writer, mut text, mut chunk) = (page.writer(Exposition::Text), Vec::new(), Vec::new());
     while writer.fill(page, &mut chunk) {
         text.append(&mut chunk);
     }
