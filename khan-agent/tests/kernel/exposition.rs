@@ -44,7 +44,7 @@ fn the_page_comes_in_the_form_that_is_asked_for() -> Result {
     agent.get_when_ready("/readyz")?;
     let first: Snapshot = agent.get("/v1/snapshot")?.json()?;
     traffic::hold_tcp(&node, server.address(), 3)?.close()?;
-    until("a snapshot with what ended", Duration::from_secs(60), || {
+    until("a snapshot with what ended", Duration::from_mins(2), || {
         let snapshot: Snapshot = agent.get("/v1/snapshot?max_age=0s").ok()?.json().ok()?;
         (snapshot.rows.iter().filter(|row| row.port == server.address().port()).map(|row| row.ended).sum::<u64>() == 3)
             .then_some(())

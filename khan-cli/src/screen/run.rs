@@ -154,6 +154,17 @@ enum Wake {
     Panic,
 }
 
+/// What the source tells next, views or news by chance.
+async fn told(feed: &mut Feed, views_open: bool, news_open: bool) -> Wake {
+    tokio::select! {
+        changed = feed.views.changed(), if views_open => {
+            Wake::View(changed.ok().map(|()| Arc::clone(&feed.views.borrow_and_update())))
+        }
+        news = feed.news.recv(), if news_open => Wake::News(news),
+        else => std::future::pending().await,
+    }
+}
+
 impl Turn {
     async fn go(&mut self) -> Result<Ending, Error> {
         // Created only now: it reads whatever the terminal sends, answers to queries included.
@@ -164,18 +175,18 @@ impl Turn {
         self.feed.views.mark_changed();
         loop {
             let due = self.due();
+            // The user comes first: a busy machine may need seconds to take in the view of a large cluster, and the next one may
+            // be there by then. What comes before the source is over soon, so the source gets its turn.
             let wake = tokio::select! {
+                biased;
                 () = terminal::panicked() => Wake::Panic,
                 signal = self.signals.next() => Wake::Signal(signal),
                 event = events.next() => Wake::Event(event),
                 Some(answer) = self.answered.recv() => Wake::Answer(answer),
-                changed = self.feed.views.changed(), if views_open => {
-                    Wake::View(changed.ok().map(|()| Arc::clone(&self.feed.views.borrow_and_update())))
-                }
-                news = self.feed.news.recv(), if news_open => Wake::News(news),
-                _ = clock.tick() => Wake::Clock,
                 () = sleep_until(self.next_draw.into()), if self.app.is_dirty() => Wake::Draw,
+                _ = clock.tick() => Wake::Clock,
                 () = sleep_until(due.unwrap_or(self.next_draw).into()), if due.is_some() => Wake::Due,
+                wake = told(&mut self.feed, views_open, news_open) => wake,
             };
             let ended = match wake {
                 Wake::Panic => return Err(Error::Panicked),
