@@ -108,6 +108,10 @@ def number(title, description, query, unit="short", steps=(), **more):
     )
 
 
+def row(title):
+    return {"type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": {"w": 24, "h": 1}}
+
+
 def table(title, description, queries, width=12, links=(), **more):
     """`queries` are (column, query) pairs, joined on their labels."""
     made = panel("table", title, description, [(query, "") for _, query in queries], width=width, **more)
@@ -150,6 +154,10 @@ def overview():
     idle = f"edge:khan_connection_idle:sum{{{EDGE}}}"
     ratio = f"node:khan_conntrack_entries:ratio{{{EDGE}}}"
     grown = f"{edges} - ({edges} offset $window)"
+    unanswered, stalled, closed = (
+        f"edge:{name}{{{EDGE}}}"
+        for name in ("khan_connection_unanswered:sum", "khan_connection_stalled:sum", "khan_connections_closed:rate5m")
+    )
     return [DATASOURCE, CLUSTER, WINDOW], [
         number("Connections", "Each connection once.", f"sum({edges})"),
         number("Growth", "Against the time chosen above.", f"sum({edges}) - sum({edges} offset $window)", min=None),
@@ -161,6 +169,23 @@ def overview():
                f"count(khan_agent_snapshot_age_seconds{{{EDGE}}} >= 0)"),
         number("From unknown or outside", "Connections whose client is not a pod, service or node of the cluster.",
                f'sum(edge:khan_connection:sum{{{EDGE},src_type=~"unknown|external"}}) or vector(0)'),
+        row("Problems"),
+        number("Without an answer", "Tries that wait for more than three seconds: TCP in SYN_SENT, and UDP where answers are usual.",
+               f"sum({unanswered}) or vector(0)", steps=((1, "orange"),)),
+        number("Stalled", "Connections whose data nobody acknowledges.", f"sum({stalled}) or vector(0)", steps=((1, "red"),)),
+        number("Closed a second", "TCP connections that end.", f"sum({closed}) or vector(0)", unit="cps"),
+        number("Tables nearly full", "Nodes that use 80% of their connection tracking table.",
+               f"count({ratio} >= 0.8) or vector(0)", steps=((1, "orange"),)),
+        number("Blind agents", "Agents that cannot see everything, or have no names.",
+               f"count(sum by (cluster, instance) (khan_agent_blind{{{EDGE}}}) > 0) or vector(0)", steps=((1, "orange"),)),
+        number("Alerts", "Khan's alerts that fire now.",
+               f'count(ALERTS{{{EDGE},alertname=~"Khan.+",alertstate="firing"}}) or vector(0)', steps=((1, "red"),)),
+        table("Going nowhere", "Pairs with tries that nobody answers, and with data that nobody acknowledges.",
+              [("Unanswered", f"topk(20, {unanswered})"), ("Stalled", f"topk(20, {stalled})")],
+              links=(SOURCE_APP, DESTINATION_APP)),
+        graph("Opened and closed", "The ten pairs whose connections end most often. Churn is where few are open beside.",
+              (f"topk(10, {closed})", BOTH), unit="cps"),
+        row("Connections"),
         graph("Largest edges", "The ten pairs of apps with the most connections.", (f"topk(10, {edges})", BOTH), height=10),
         table("Edges", "With growth against the time chosen above, and idle connections.",
               [("Connections", f"topk(50, {edges})"), ("Growth", grown), ("Idle", idle)],

@@ -20,6 +20,7 @@ pub(crate) struct SelfMetrics {
     scan_cpu_seconds: prometheus::Counter,
     interval: Gauge,
     snapshot_age: Gauge,
+    snapshot_compared: Gauge,
     series: IntGauge,
     folded: IntGauge,
     unresolved: IntGauge,
@@ -72,6 +73,11 @@ impl SelfMetrics {
             snapshot_age: made.gauge(
                 "khan_agent_snapshot_age_seconds",
                 "Time since the dump of the snapshot on this page began; NaN while there is none.",
+            )?,
+            snapshot_compared: made.gauge(
+                "khan_agent_snapshot_compared_seconds",
+                "Time between the scan of the snapshot on this page and the one before. Comparing the two shows what is stalled, \
+                 unanswered and closed; NaN while there is nothing to compare.",
             )?,
             series: made.int_gauge("khan_agent_series", "Lines of khan_connection on this page.")?,
             folded: made.int_gauge(
@@ -130,6 +136,11 @@ impl SelfMetrics {
         let now = khan_api::Timestamp::now();
         let age = published.map_or(f64::NAN, |published| now.since(published.snapshot.taken).as_secs_f64());
         self.snapshot_age.set(age);
+        let compared = published.and_then(|published| {
+            let snapshot = &published.snapshot;
+            Some(snapshot.taken.since(snapshot.since?).as_secs_f64())
+        });
+        self.snapshot_compared.set(compared.unwrap_or(f64::NAN));
         let answered = published.and_then(|published| published.snapshot.names.updated);
         self.names_age.set(answered.map_or(f64::NAN, |time| now.since(time).as_secs_f64()));
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);

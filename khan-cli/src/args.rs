@@ -204,8 +204,8 @@ pub enum Command {
         khan problems -o wide                     with evidence and what to do next\n\n\
         Kinds: unanswered (tries without an answer), stalled (data without an acknowledgement), table (a connection tracking \
         table that is nearly full, or drops), blind (an agent that is away or does not see everything), leak (connections that \
-        keep growing, see khan leaks), churn (connections opened and closed all the time). A kind that the source cannot \
-        tell is listed on stderr as not known from here.")]
+        keep growing, see khan leaks), churn (connections opened and closed all the time), new-client (a client that was not \
+        there before holds a large share). A kind that the source cannot tell is listed on stderr as not known from here.")]
     Problems(ProblemsArgs),
     /// List rows that look like leaks, and why
     #[command(after_help = "Examples:\n  \

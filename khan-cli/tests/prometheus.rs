@@ -9,7 +9,11 @@ use khan_api::snapshot::{Endpoint, Side};
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::{self, Feed, News};
 use khan_cli::model::history::Limits;
-use khan_cli::model::{GroupBy, History, LeakRule, NodeState, Query, Row, SourceInfo, Verdict, View, leaks, project};
+use khan_cli::model::leak::LeakReport;
+use khan_cli::model::problems::{Memory, Rules, Scene};
+use khan_cli::model::{
+    GroupBy, History, LeakRule, NodeState, ProblemKind, Problems, Query, Row, SourceInfo, Verdict, View, leaks, project,
+};
 use khan_cli::sources::agents;
 use khan_cli::sources::agents::route::DirectClient;
 use khan_cli::sources::exchange::Bounds;
@@ -97,6 +101,7 @@ fn world() -> World {
 /// The page of an agent with `--extra-labels dst_port,state`, written without any of Khan's own code.
 fn page(snapshot: &Snapshot) -> String {
     let (mut lines, mut idle) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+    let (mut stalled, mut unanswered) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
     let label = |name: &str, of: &Endpoint| {
         let ip = of.ip.map(|ip| ip.to_string()).unwrap_or_default();
         format!(
@@ -119,18 +124,48 @@ fn page(snapshot: &Snapshot) -> String {
             );
             *lines.entry(labels.clone()).or_default() += n;
             if *state == "ESTABLISHED".into() && row.idle_connections > 0 {
-                *idle.entry(labels).or_default() += row.idle_connections;
+                *idle.entry(labels.clone()).or_default() += row.idle_connections;
+            }
+            if *state == "ESTABLISHED".into() && row.stalled > 0 {
+                *stalled.entry(labels.clone()).or_default() += row.stalled;
+            }
+            if *state == "SYN_SENT".into() && row.unanswered > 0 {
+                *unanswered.entry(labels).or_default() += row.unanswered;
             }
         }
     }
     let mut text = String::new();
-    for (metric, lines) in [("khan_connection", &lines), ("khan_connection_idle", &idle)] {
+    for (metric, lines) in [
+        ("khan_connection", &lines),
+        ("khan_connection_idle", &idle),
+        ("khan_connection_stalled", &stalled),
+        ("khan_connection_unanswered", &unanswered),
+    ] {
         writeln!(text, "# TYPE {metric} gauge").unwrap();
         for (labels, n) in lines {
             writeln!(text, "{metric}{{{labels}}} {n}").unwrap();
         }
     }
     let age = Timestamp::now().since(snapshot.taken).as_secs_f64();
+    if let Some(since) = snapshot.since {
+        let compared = snapshot.taken.since(since).as_secs_f64();
+        writeln!(text, "khan_agent_snapshot_compared_seconds {compared}").unwrap();
+        writeln!(text, "# TYPE khan_connections_closed_total counter").unwrap();
+        // As many a second as in the snapshot.
+        for row in snapshot.rows.iter().filter(|row| row.ended > 0) {
+            let app = |name: &str, at: u32| {
+                let owner = &snapshot.endpoints[at as usize].owner;
+                format!("{name}_type=\"{}\",{name}_ns=\"{}\",{name}_app=\"{}\"", owner.kind, owner.ns, owner.app)
+            };
+            let (src, dst, side) = (app("src", row.src), app("dst", row.dst), row.side.as_str());
+            let total = (row.ended as f64 / compared * age).floor();
+            let node = &snapshot.node;
+            writeln!(text, "khan_connections_closed_total{{node=\"{node}\",{src},{dst},side=\"{side}\"}} {total}")
+                .unwrap();
+        }
+    } else {
+        writeln!(text, "khan_agent_snapshot_compared_seconds NaN").unwrap();
+    }
     writeln!(text, "khan_agent_build_info{{version=\"{}\"}} 1", snapshot.version).unwrap();
     writeln!(text, "khan_agent_snapshot_age_seconds {age}").unwrap();
     writeln!(text, "khan_agent_scan_interval_seconds {}", snapshot.interval_millis / 1000).unwrap();
@@ -422,6 +457,68 @@ async fn a_leak_has_the_same_evidence() {
     assert_eq!(pods[..], [("shop/web-1".to_owned(), held), ("shop/web-2".to_owned(), 8)]);
     assert_eq!(reasons[0], "1 of 2 pods holds 94%: shop/web-1 on n1");
     assert_eq!(found[1], found[0], "Prometheus, and the agents");
+}
+
+/// What is wrong with connections, as a view alone tells it.
+fn problems(view: &View) -> Problems {
+    let (query, rules) = (Query { limit: 0, ..Query::default() }, Rules::default());
+    let (history, memory, leaks) = (History::default(), Memory::default(), LeakReport::default());
+    let scene = Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules: &rules };
+    Problems::of(&scene, &[ProblemKind::Unanswered, ProblemKind::Stalled, ProblemKind::Churn])
+}
+
+fn sentences(problems: &Problems) -> Vec<&str> {
+    problems.list.iter().map(|problem| problem.sentence.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_knows_what_goes_nowhere_and_what_churns_as_the_agents_do() {
+    let bench = Bench::of(|first, second| {
+        for snapshot in [&mut *first, second] {
+            snapshot.since = Some(Timestamp::from_millis(snapshot.taken.millis() - 30_000));
+        }
+        (first.rows[0].stalled, first.rows[0].ended) = (3, 45_000);
+        let tries = &mut first.rows[1];
+        (tries.connections, tries.unanswered) = (tries.connections + 12, 12);
+        tries.states.insert("SYN_SENT".into(), 12);
+    })
+    .await;
+    let mut query = Query { limit: 0, ..Query::default() }.by_pod();
+    query.group_by.protocol = true;
+    let directly = problems(&*view(&mut bench.ask_agents(), "both agents", whole).await);
+    assert_eq!(
+        sentences(&directly),
+        [
+            "shop/web gets no answer from data/db:5432: 12 tries wait, from 1 of its 2 pods",
+            "3 of 62 connections from shop/web to data/db:5432 are stalled: data is sent and nobody acknowledges it",
+            "shop/web opens and closes 1500 connections a second to data/db:5432 instead of keeping some",
+        ]
+    );
+    let mut feed = bench.ask_prometheus(&query, Duration::ZERO).await;
+    // A rate over five minutes, of which there are but seconds: it is less than what the agents tell, and enough.
+    let churns = |view: &View| problems(view).list.iter().any(|problem| problem.kind == ProblemKind::Churn);
+    let summed = problems(&*view(&mut feed, "churn", |view| view.counted_nodes() == 2 && churns(view)).await);
+    assert!(summed.unknown.is_empty(), "{:?}", summed.unknown);
+    assert_eq!(sentences(&summed)[..2], sentences(&directly)[..2]);
+    let churn = &summed.list[2];
+    assert!(churn.sentence.ends_with(" connections a second to data/db instead of keeping some"), "{}", churn.sentence);
+    assert_eq!(churn.evidence[0], "seen on n1");
+    assert!(churn.evidence[1].starts_with("48 are open now"), "{:?}", churn.evidence);
+    assert_eq!(summed.list[1].evidence, directly.list[1].evidence, "the pods, too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_older_agents_never_told_prometheus_is_not_known_from_there() {
+    let bench = Bench::start().await;
+    let mut feed = bench.ask_prometheus(&Query::default(), Duration::ZERO).await;
+    let found = problems(&*view(&mut feed, "both targets", whole).await);
+    assert!(found.list.is_empty(), "{:?}", found.list);
+    assert_eq!(
+        found.not_known(),
+        [
+            "not known from here: unanswered, stalled, churn (Prometheus has it only of agents from 0.2 on that have scanned twice)"
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

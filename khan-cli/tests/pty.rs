@@ -7,6 +7,8 @@ mod shop;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "screen/tape.rs"]
 mod tape;
+#[path = "screen/trouble.rs"]
+mod trouble;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -208,7 +210,7 @@ fn the_mouse_sorts_switches_and_selects() {
 #[test]
 fn eighty_columns_keep_the_views_and_names_never_scroll_away() {
     let mut session = started();
-    let views = "1 Edges  2 Sources  3 Dests  4 Nodes  5 External  6 Leaks  7 Agents";
+    let views = "1 Edges  2 Sources  3 Dests  4 Nodes  5 External  6 Problems(1)  7 Agents";
     assert!(session.text().contains(views), "{}", session.text());
     session.resize(60, 15);
     session.wait("more columns at the right", |text| line_of(text, "SOURCE").ends_with('›'));
@@ -268,7 +270,7 @@ fn details_stand_below_the_list_without_a_key_and_follow_the_cursor() {
     assert_eq!(session.end_restored(), 0);
 }
 
-/// The sentence stands under the views at every size, in every view but that of the leaks, whose list says it.
+/// The sentence stands under the views at every size, in every view but that of the problems, whose list says it.
 #[test]
 fn what_is_wrong_is_said_in_one_sentence_under_the_views() {
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -278,18 +280,56 @@ fn what_is_wrong_is_said_in_one_sentence_under_the_views() {
     command.arg(file.path());
     let mut session = Session::start(command, SIZE);
     let sentence = |text: &str| text.lines().nth(2).unwrap_or_default().trim().to_owned();
-    let said = "shop/checkout leaks to data/postgres-main: +184/min for 15 min, 1 of 3 pods";
-    session.wait("the sentence and the count", |text| sentence(text).starts_with(said) && text.contains("6 Leaks(2)"));
+    let said = "the connection table of node-03 is 92% full (242000 of 262144), and full in 1h40m at";
+    let cut = &said[..76];
+    session
+        .wait("the sentence and the count", |text| sentence(text).starts_with(cut) && text.contains("6 Problems(3)"));
     session.send("4");
-    session.wait("it over the nodes", |text| sentence(text).starts_with(said) && text.contains("FULL IN"));
+    session.wait("it over the nodes", |text| sentence(text).starts_with(cut) && text.contains("FULL IN"));
     session.send("6");
-    session.wait("the list instead", |text| !text.contains("leaks to") && text.contains("1 of 3 pods holds 96%"));
+    session.wait("the list instead", |text| {
+        !sentence(text).starts_with(cut) && text.contains("shop/checkout leaks to data/postgres-main:5432")
+    });
+    session.send("\t");
+    session.wait("the suspects of the leak rule", |text| text.contains("1 of 3 pods holds 96%"));
     session.send("1");
     session.resize(160, 50);
-    session.wait("the whole sentence", |text| sentence(text) == format!("{said}; and 1 more"));
+    session.wait("the whole sentence", |text| sentence(text) == format!("{said} this rate; and 2 more"));
     session.resize(40, 10);
-    session.wait("its beginning", |text| sentence(text).starts_with("shop/checkout leaks to data/postgres"));
+    session.wait("its beginning", |text| sentence(text).starts_with("the connection table of node-03"));
     session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
+#[test]
+fn problems_are_listed_worst_first_opened_and_copied() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    tape::tape(file.path(), (0..31).map(trouble::snapshots_in_trouble));
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+    command.args(["top", "--mouse", "--replay"]);
+    command.arg(file.path());
+    let mut session = Session::start(command, (120, 30));
+    session.wait("the worst as a sentence", |text| {
+        let line = text.lines().nth(2).unwrap_or_default().trim();
+        line.starts_with("shop/cart gets no answer from data/redis:6379: 14 tries wait") && line.contains("more")
+    });
+    session.send(&click_on(&session, "6 Problems"));
+    let place = |text: &str, word: &str| text.lines().position(|line| line.contains(word)).unwrap_or(usize::MAX);
+    session.wait("worst first", |text| {
+        let order = ["CRITICAL unanswered", "CRITICAL stalled", "WARNING  table", "WARNING  leak", "WARNING  churn"];
+        let places = order.map(|word| place(text, word));
+        places.is_sorted() && places[4] < usize::MAX
+    });
+    session.wait("its details below", |text| text.contains("next   khan conns --from app/shop/cart"));
+    session.send("jj");
+    session.wait("those of the row", |text| text.contains("3 of ") && text.contains("--to app/data/opensearch"));
+    session.send("\r");
+    session.wait("all of it", |text| text.contains("Problem · stalled") && text.contains("severity  CRITICAL"));
+    session.send("K");
+    session.wait("the command", |text| text.contains("copied: khan conns --from app/shop/search"));
+    session.send("q,,,,");
+    session.wait("an earlier moment", |text| text.contains("round 27 of 31") && text.contains("CRITICAL stalled"));
+    session.send("qq");
     assert_eq!(session.end_restored(), 0);
 }
 
@@ -373,49 +413,6 @@ fn saved_views_are_a_command_a_menu_and_a_key() {
     session.wait("the view by its name", redis);
     session.send(":view redos\r");
     session.wait("the nearest", |text| text.contains("did you mean redis?"));
-    session.send("q");
-    assert_eq!(session.end_restored(), 0);
-}
-
-/// What is shown gets a name, which is in the configuration file and known at once and the next time.
-#[test]
-fn a_view_is_saved_from_the_screen() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("khan/config.yaml");
-    let server = Server::start(first());
-    let start = || {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
-        command.args(["top", "--agent", &server.url()]);
-        command.env("XDG_CONFIG_HOME", folder.path());
-        let mut session = Session::start(command, SIZE);
-        session.wait("the first row", |text| text.contains("shop/checkout"));
-        session
-    };
-    let redis = |text: &str| text.contains("shop/cart") && !text.contains("shop/checkout");
-    let mut session = start();
-    session.send("2:filter dst:redis\r");
-    session.wait("the filter", redis);
-    session.send(":save slow\r");
-    session.wait("the file", |text| text.contains("saved: :view slow shows it"));
-    assert_eq!(
-        std::fs::read_to_string(&file).expect("it was written"),
-        "views:\n  slow: {view: sources, namespace: \"*\", group-by: src, filter: \"dst:redis\", window: \"5m\", sort-by: conns}\n"
-    );
-    session.send(":filter\r1");
-    session.wait("everything", |text| text.contains("shop/checkout"));
-    session.send(":view sl\t\r");
-    session.wait("the view", redis);
-    session.send("q");
-    assert_eq!(session.end_restored(), 0);
-    std::fs::write(&file, format!("# mine\n{}", std::fs::read_to_string(&file).expect("a file"))).expect("a file");
-    let mut session = start();
-    session.send(":view slow\r");
-    session.wait("the view", redis);
-    session.send(":filter dst:opensearch\r:save slow\r");
-    session.wait("the file", |text| text.contains("saved: :view slow shows it"));
-    let text = std::fs::read_to_string(&file).expect("a file");
-    assert!(text.starts_with("# mine\nviews:\n  slow: {") && text.contains("filter: \"dst:opensearch\""), "{text}");
-    assert_eq!(text.lines().count(), 3, "{text}");
     session.send("q");
     assert_eq!(session.end_restored(), 0);
 }

@@ -5,6 +5,8 @@ mod shop;
 
 #[path = "screen/stage.rs"]
 mod stage;
+#[path = "screen/trouble.rs"]
+mod trouble;
 
 use std::time::Duration;
 
@@ -42,7 +44,73 @@ fn details() {
 
 #[test]
 fn leaks() {
-    compare("leaks", "6");
+    compare("leaks", "6 Tab");
+}
+
+/// What is wrong, on screens of every usual size, with what is known of one problem below and opened.
+#[test]
+fn problems() {
+    for (width, height) in [(160, 50), (120, 30), (80, 24), (40, 10)] {
+        let mut stage = Stage::new(width, height, false);
+        for step in 0..31 {
+            stage.show(&trouble::snapshots_in_trouble(step), step);
+        }
+        stage.tell(Msg::Tick(Timestamp::from_seconds(START + shop::PERIOD * 30 + 12)));
+        insta::assert_snapshot!(format!("problem_said_{width}x{height}"), stage.frame());
+        stage.press("6");
+        insta::assert_snapshot!(format!("problems_{width}x{height}"), stage.frame());
+        stage.press("j j Enter");
+        insta::assert_snapshot!(format!("problem_opened_{width}x{height}"), stage.frame());
+    }
+}
+
+/// Kinds that the agents do not tell stand below what is found, and where nothing is found.
+#[test]
+fn what_is_not_known_from_here_is_no_sign_of_health() {
+    let mut stage = Stage::new(120, 30, false);
+    stage.press("6");
+    stage.play(0..31);
+    insta::assert_snapshot!("problems_in_part_known_120x30", stage.frame());
+    let mut stage = Stage::new(120, 30, false);
+    stage.press("6");
+    stage.show(&[shop::Agent::at("n1", START).row("shop/web@n1", "svc:data/db", 5432, 9).snapshot], 0);
+    insta::assert_snapshot!("problems_none_120x30", stage.frame());
+}
+
+/// Severity is a word first, and a colour besides.
+#[test]
+fn severities_have_colours() {
+    let mut stage = Stage::new(80, 12, false);
+    for step in 0..31 {
+        stage.show(&trouble::snapshots_in_trouble(step), step);
+    }
+    stage.press("6");
+    insta::assert_snapshot!("problems_styled", stage.styled());
+}
+
+#[test]
+fn a_problem_is_copied_and_so_is_the_command_that_leads_on() {
+    let mut stage = Stage::new(120, 30, false);
+    for step in 0..3 {
+        stage.show(&trouble::snapshots_in_trouble(step), step);
+    }
+    let next = "khan conns --from app/shop/cart --to app/data/redis --port 6379 --state syn_sent";
+    assert_eq!(stage.press("6 K"), [Effect::Copy(next.into())]);
+    let [Effect::Copy(text)] = &stage.press("y")[..] else { panic!("nothing is copied") };
+    assert!(text.starts_with("shop/cart gets no answer from data/redis:6379: 14 tries wait"), "{text}");
+    assert!(text.contains("since     14:02:00, for 1m\n") && text.ends_with(next), "{text}");
+    assert_eq!(stage.press("Enter K"), [Effect::Copy(next.into())], "in its details, too");
+    assert_eq!(stage.press("? K"), [], "there is none in the help");
+    stage.press("q 1");
+    assert_eq!(stage.command("problems"), []);
+    assert_eq!((stage.app.lists.tab(), stage.press("Tab").len()), (Tab::Problems, 0));
+    assert_eq!(stage.app.lists.tab(), Tab::Leaks);
+    stage.press("Tab");
+    assert_eq!(stage.app.lists.tab(), Tab::Problems);
+    stage.command("view leaks");
+    assert_eq!(stage.app.lists.tab(), Tab::Leaks);
+    stage.press("6");
+    assert_eq!(stage.app.lists.tab(), Tab::Problems);
 }
 
 #[test]
@@ -67,7 +135,8 @@ fn other_screens() {
         ("export_menu", "e"),
         ("paused", "p"),
         ("past", ", , , j"),
-        ("past_leaks", "6 [ ["),
+        ("past_leaks", "6 Tab [ ["),
+        ("past_problems", "6 [ ["),
         ("baseline", "b"),
         ("expanded", "j j Right"),
         ("pinned", "j j j Space g"),

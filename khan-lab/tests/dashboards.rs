@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(40);
 const WINDOW: Duration = Duration::from_secs(10);
 const DASHBOARDS: [&str; 4] = ["khan", "khan-app", "khan-node", "khan-health"];
 
+/// Panels that list nothing where nothing is wrong.
+const HEALTHY: [&str; 2] = ["Going nowhere", "Opened and closed"];
+
 /// The labels of a series, and its value.
 type Promise<'a> = (&'a [(&'a str, &'a str)], f64);
 
@@ -58,7 +61,9 @@ fn chosen(query: &str) -> String {
 fn panels() -> Vec<Panel> {
     let mut panels = Vec::new();
     for name in DASHBOARDS {
-        for panel in dashboard(name)["panels"].as_array().expect("panels") {
+        let all = dashboard(name);
+        let charts = |panel: &&Value| panel["type"] != "row";
+        for panel in all["panels"].as_array().expect("panels").iter().filter(charts) {
             let title = panel["title"].as_str().expect("a title").to_owned();
             assert!(panel["description"].as_str().is_some_and(|text| !text.is_empty()), "{title} explains nothing");
             for target in panel["targets"].as_array().expect("targets") {
@@ -154,7 +159,7 @@ fn every_panel_answers_what_its_title_promises() -> Result {
         prometheus
             .query_until(&query, PATIENCE, |samples| match promise {
                 Some((labels, value)) => close(value_of(samples, labels), *value),
-                None => !samples.is_empty(),
+                None => !samples.is_empty() || HEALTHY.contains(&title.as_str()),
             })
             .unwrap_or_else(|error| panic!("panel {title:?} of {dashboard}: {error}"));
     }

@@ -74,7 +74,7 @@ pub(super) fn prepare(mut command: Command, words: &mut [OsString]) -> Command {
         let is_shared = shared.iter().any(|known| known == id);
         let is_shown = frequent.contains(&id) && (wanted == Wanted::Page || GLANCE.contains(&id));
         // The thresholds have defaults that hold; those of khan leaks are its own.
-        is_shared && !is_shown || name == "top" && id.starts_with("leak_")
+        is_shared && !is_shown || matches!(&*name, "top" | "problems") && id.starts_with("leak_")
     };
     command = each_argument(command, &|arg| {
         let hidden = arg.is_hide_set() || hides(&arg);

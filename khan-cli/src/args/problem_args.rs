@@ -13,7 +13,7 @@ pub struct ProblemsArgs {
     /// Which connections, as for khan top
     #[arg(value_name = "SELECTOR")]
     pub selectors: Vec<String>,
-    /// Only these kinds: unanswered, stalled, table, blind, leak, churn (repeatable)
+    /// Only these kinds: unanswered, stalled, table, blind, leak, churn, new-client (repeatable)
     #[arg(long = "kind", env = "KHAN_KIND", value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<ProblemKind>,
     /// Exit with code 5 if there is a problem that is more than something to watch
@@ -62,6 +62,14 @@ pub struct RuleArgs {
     #[arg(long, env = "KHAN_TABLE_FILL", value_name = "SHARE", value_parser = share,
         default_value_t = Rules::default().table)]
     pub table_fill: f64,
+    /// Minimum number of connections of a new client
+    #[arg(long, env = "KHAN_NEW_CLIENT_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+        default_value_t = Rules::default().new_client)]
+    pub new_client_min: u64,
+    /// Share of the connections to a destination that a new client must hold, 0 to 1
+    #[arg(long, env = "KHAN_NEW_CLIENT_SHARE", value_name = "SHARE", value_parser = share,
+        default_value_t = Rules::default().new_client_share)]
+    pub new_client_share: f64,
 }
 
 impl ProblemsArgs {
@@ -75,6 +83,8 @@ impl ProblemsArgs {
             churn: self.rules.churn_min,
             churn_lasts: self.rules.churn_lasts.as_secs_f64(),
             table: self.rules.table_fill,
+            new_client: self.rules.new_client_min,
+            new_client_share: self.rules.new_client_share,
             leak: self.leak.rule(self.query.window),
         }
     }

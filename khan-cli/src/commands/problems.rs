@@ -1,6 +1,5 @@
 //! `khan problems`: what is wrong, worst first, with the evidence and what to do next.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,7 +23,9 @@ pub(crate) async fn run(cli: &Cli, args: &ProblemsArgs) -> Result<ExitCode, Fail
     let mut printer = Printer::new(cli)?;
     query.labels = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
     // Which pods hold most of a pair is part of the evidence, so a server must be asked for it from the start.
-    let mut feed = connect::start(cli, &query.clone().by_pod()).await?;
+    let mut asked = query.clone().by_pod();
+    asked.group_by.protocol = true;
+    let mut feed = connect::start(cli, &asked).await?;
     let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
     let (mut view, past) = watch.first(session::settled(&mut feed).await?);
     let mut past_and_present = Finder::new(cli, query, rules);
@@ -97,11 +98,7 @@ impl Finder {
 
 /// What is not known from here, one line for each reason.
 fn explain(found: &Problems, printer: &Printer) {
-    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (kind, reason) in &found.unknown {
-        reasons.entry(reason).or_default().push(kind.as_str());
-    }
-    for (reason, kinds) in reasons {
-        printer.note(&format!("not known from here: {} ({reason})", kinds.join(", ")));
+    for sentence in found.not_known() {
+        printer.note(&sentence);
     }
 }

@@ -20,7 +20,7 @@ pub(crate) mod past;
 mod measure;
 pub(crate) mod rows;
 
-pub(crate) use group::{Groups, group};
+pub(crate) use group::{Group, Groups, group};
 pub(crate) use keyer::Keyer;
 pub(crate) use select::select;
 

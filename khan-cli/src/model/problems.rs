@@ -16,6 +16,7 @@ mod table;
 mod blind;
 mod leak;
 mod churn;
+mod new_client;
 
 pub use kind::{ProblemKind, Severity};
 pub use memory::Memory;
@@ -44,6 +45,7 @@ impl Problems {
                 ProblemKind::Blind => Ok(blind::find(scene)),
                 ProblemKind::Leak => leak::find(scene),
                 ProblemKind::Churn => churn::find(scene),
+                ProblemKind::NewClient => new_client::find(scene),
             };
             match found {
                 Ok(found) => problems.list.extend(found),
@@ -65,6 +67,20 @@ impl Problems {
         self.list.iter().filter(|problem| problem.severity < Severity::Watch).count()
     }
 
+    /// What is not known, a sentence for each reason: `not known from here: stalled, churn (the agents do not tell)`.
+    pub fn not_known(&self) -> Vec<String> {
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (kind, reason) in &self.unknown {
+            match reasons.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, kinds)) => kinds.push(kind.as_str()),
+                None => reasons.push((reason, vec![kind.as_str()])),
+            }
+        }
+        let sentence =
+            |(reason, kinds): (&str, Vec<&str>)| format!("not known from here: {} ({reason})", kinds.join(", "));
+        reasons.into_iter().map(sentence).collect()
+    }
+
     /// Leaves only these kinds; all of them when none is named.
     pub fn keep(&mut self, kinds: &[ProblemKind]) {
         if !kinds.is_empty() {
@@ -74,5 +90,7 @@ impl Problems {
     }
 }
 
+#[cfg(test)]
+mod quiet;
 #[cfg(test)]
 mod tests;

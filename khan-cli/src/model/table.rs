@@ -217,4 +217,10 @@ pub struct Count {
     pub connections: u64,
     /// Established without a packet for the agent's threshold.
     pub idle_connections: u64,
+    /// Established, and nobody acknowledges their data.
+    pub stalled: u64,
+    /// Nobody has answered.
+    pub unanswered: u64,
+    /// Ended since the snapshot before.
+    pub ended: u64,
 }

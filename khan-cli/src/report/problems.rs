@@ -131,6 +131,8 @@ struct Thresholds {
     churn_min: u64,
     churn_lasts_seconds: f64,
     table_fill: f64,
+    new_client_min: u64,
+    new_client_share: f64,
 }
 
 impl<'a> Metadata<'a> {
@@ -150,6 +152,8 @@ impl<'a> Metadata<'a> {
                 churn_min: rules.churn,
                 churn_lasts_seconds: rules.churn_lasts,
                 table_fill: rules.table,
+                new_client_min: rules.new_client,
+                new_client_share: rules.new_client_share,
             },
             partial: !missing.is_empty(),
             missing,

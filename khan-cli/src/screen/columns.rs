@@ -89,7 +89,7 @@ pub fn orders(tab: Tab, by: GroupBy) -> impl Iterator<Item = SortBy> {
     let all = Column::all().filter(move |column| column.applies(&by)).filter_map(Column::sort);
     all.filter(move |order| match tab {
         Tab::Nodes => matches!(order, SortBy::Node | SortBy::Connections | SortBy::Delta),
-        Tab::Agents | Tab::Leaks => false,
+        Tab::Agents | Tab::Problems | Tab::Leaks => false,
         Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => true,
     })
 }

@@ -6,7 +6,7 @@ use khan_api::Kind;
 
 use crate::model::group_end::Grain;
 use crate::model::leak::Leak;
-use crate::model::{GroupBy, GroupEnd, NodeStatus, Projection, Row, RowKey};
+use crate::model::{GroupBy, GroupEnd, NodeStatus, Problem, Projection, Row, RowKey};
 
 use super::format;
 
@@ -44,6 +44,10 @@ pub enum What {
     Leak(usize),
     /// One of its reasons.
     Reason(usize, usize),
+    /// A problem, by its place.
+    Problem(usize),
+    /// Kinds of problems that are not known from here, and why.
+    Unknown(usize),
 }
 
 /// Rows of connections, pinned ones first, each followed by its parts where `children` has them, and the sum of the rest.
@@ -124,6 +128,16 @@ pub(super) fn leaks(leaks: &[Leak], pins: &[RowKey]) -> Vec<Item> {
         }
     }
     items
+}
+
+/// Problems, worst first, and then what is not known from here. Nothing where nothing is wrong.
+pub(super) fn problems(problems: &[Problem], unknown: usize) -> Vec<Item> {
+    if problems.is_empty() {
+        return Vec::new();
+    }
+    let item = |(at, problem): (usize, &Problem)| Item { key: RowKey(problem.key), what: What::Problem(at) };
+    let unknown = (0..unknown).map(|at| Item { key: RowKey(u128::MAX - 1 - at as u128), what: What::Unknown(at) });
+    problems.iter().enumerate().map(item).chain(unknown).collect()
 }
 
 /// Names a part of a row.

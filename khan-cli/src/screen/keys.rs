@@ -16,7 +16,9 @@ pub use keymap::{Keymap, KeymapError};
 pub enum Context {
     /// A list of rows: edges, sources, destinations, nodes, external, agents.
     Table,
-    /// The leaks view.
+    /// The list of problems.
+    Problems,
+    /// The list of leak suspects.
     Leaks,
     /// One row, opened.
     Drill,
@@ -30,12 +32,13 @@ pub enum Context {
 
 impl Context {
     /// Every context that stands by itself.
-    pub const ALL: [Self; 5] = [Self::Table, Self::Leaks, Self::Drill, Self::Reader, Self::Menu];
+    pub const ALL: [Self; 6] = [Self::Table, Self::Problems, Self::Leaks, Self::Drill, Self::Reader, Self::Menu];
 
     /// As the title of the help screen says it.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Table => "lists",
+            Self::Problems => "problems",
             Self::Leaks => "leaks",
             Self::Drill => "details",
             Self::Reader => "text",
@@ -109,6 +112,7 @@ pub enum Action {
     Saved(usize),
     Promql,
     Kubectl,
+    CopyNext,
     Mouse,
     Theme,
     Command,
@@ -194,14 +198,18 @@ const fn k(code: KeyCode) -> Key {
 }
 
 const ALL: &[Context] = &Context::ALL;
-const LISTS: &[Context] = &[Context::Table, Context::Leaks, Context::Drill];
-const ROWS: &[Context] = &[Context::Table, Context::Leaks];
+const LISTS: &[Context] = &[Context::Table, Context::Problems, Context::Leaks, Context::Drill];
+/// Where a row is connections.
+const CONNECTIONS: &[Context] = &[Context::Table, Context::Leaks, Context::Drill];
+const ROWS: &[Context] = &[Context::Table, Context::Problems, Context::Leaks];
+/// Where details stand below the list.
+const DETAILED: &[Context] = &[Context::Table, Context::Problems];
 const TABLE: &[Context] = &[Context::Table];
 const DRILL: &[Context] = &[Context::Drill];
 const LEAKS: &[Context] = &[Context::Leaks];
 const READER: &[Context] = &[Context::Reader];
 const MENU: &[Context] = &[Context::Menu];
-const TIME: &[Context] = &[Context::Table, Context::Leaks, Context::Drill, Context::Past];
+const TIME: &[Context] = &[Context::Table, Context::Problems, Context::Leaks, Context::Drill, Context::Past];
 const PAST: &[Context] = &[Context::Past];
 
 /// Every action. `T` is the next theme, so that sorting by target has `t`. Ctrl-s and Ctrl-q (flow control), Ctrl-a and
@@ -223,15 +231,16 @@ pub static BINDINGS: &[Binding] = &[
     entry(Action::NextEdge, "next-edge", &[c('n')], DRILL, Group::Views, "next row of the list", "next edge"),
     entry(Action::Filter, "filter", &[c('/')], ROWS, Group::Rows, "filter (Enter keeps)", "filter"),
     entry(Action::Invert, "invert", &[c('!')], ROWS, Group::Rows, "invert the filter", ""),
-    entry(Action::NextGroup, "group", &[k(KeyCode::Tab)], TABLE, Group::Views, "next grouping", "group"),
-    entry(Action::PreviousGroup, "group-back", &[k(KeyCode::BackTab)], TABLE, Group::Views, "previous grouping", ""),
+    entry(Action::NextGroup, "group", &[k(KeyCode::Tab)], ROWS, Group::Views, "next grouping", "group"),
+    entry(Action::PreviousGroup, "group-back", &[k(KeyCode::BackTab)], ROWS, Group::Views, "previous grouping", ""),
     entry(Action::View(Tab::Edges), "edges", &[c('1')], LISTS, Group::Views, "source -> destination", ""),
     entry(Action::View(Tab::Sources), "sources", &[c('2')], LISTS, Group::Views, "by source", ""),
     entry(Action::View(Tab::Dests), "dests", &[c('3')], LISTS, Group::Views, "by destination", ""),
     entry(Action::View(Tab::Nodes), "nodes", &[c('4')], LISTS, Group::Views, "by node, table fill", ""),
     entry(Action::View(Tab::External), "external", &[c('5')], LISTS, Group::Views, "outside the cluster", ""),
-    entry(Action::View(Tab::Leaks), "leaks", &[c('6')], LISTS, Group::Views, "what keeps growing", ""),
+    entry(Action::View(Tab::Problems), "problems", &[c('6')], LISTS, Group::Views, "what is wrong", ""),
     entry(Action::View(Tab::Agents), "agents", &[c('7')], LISTS, Group::Views, "health of the agents", ""),
+    entry(Action::View(Tab::Leaks), "leaks", &[], LISTS, Group::Views, "growing: 6, then Tab", ""),
     entry(Action::Views, "views", &[c('v')], ROWS, Group::Views, "saved views", ""),
     entry(Action::SortLeft, "sort-left", &[c('<')], TABLE, Group::Rows, "sort one column left", "sort"),
     entry(Action::SortRight, "sort-right", &[c('>')], TABLE, Group::Rows, "sort one column right", ""),
@@ -266,13 +275,14 @@ pub static BINDINGS: &[Binding] = &[
     entry(Action::Refresh, "refresh", &[Key::ctrl('r')], LISTS, Group::Time, "refresh now", ""),
     entry(Action::Expand, "expand", &[k(KeyCode::Right), c('l')], LISTS, Group::Rows, "expand, scroll right", ""),
     entry(Action::Collapse, "collapse", &[k(KeyCode::Left), c('h')], LISTS, Group::Rows, "collapse, scroll left", ""),
-    entry(Action::Details, "details", &[c('d')], TABLE, Group::Rows, "details below", ""),
+    entry(Action::Details, "details", &[c('d')], DETAILED, Group::Rows, "details below", ""),
     entry(Action::Wide, "wide", &[c('w')], TABLE, Group::Rows, "all columns on / off", ""),
     entry(Action::Columns, "columns", &[c('c')], TABLE, Group::Rows, "choose columns", ""),
-    entry(Action::Copy, "copy", &[c('y')], &[Context::Table, Context::Leaks, Context::Drill, Context::Reader], Group::Output, "copy (OSC 52)", "copy"),
+    entry(Action::Copy, "copy", &[c('y')], &[Context::Table, Context::Problems, Context::Leaks, Context::Drill, Context::Reader], Group::Output, "copy (OSC 52)", "copy"),
     entry(Action::Export, "export", &[c('e')], LISTS, Group::Output, "export csv, json, md", "export"),
-    entry(Action::Promql, "promql", &[c('o')], LISTS, Group::Output, "the same in PromQL", "open PromQL"),
-    entry(Action::Kubectl, "kubectl", &[c('K')], LISTS, Group::Output, "the same with kubectl", "kubectl cmd"),
+    entry(Action::Promql, "promql", &[c('o')], CONNECTIONS, Group::Output, "the same in PromQL", "open PromQL"),
+    entry(Action::Kubectl, "kubectl", &[c('K')], CONNECTIONS, Group::Output, "the same with kubectl", "kubectl cmd"),
+    entry(Action::CopyNext, "copy-next", &[c('K')], &[Context::Problems, Context::Reader], Group::Output, "copy the next command", "copy command"),
     entry(Action::Toggle, "toggle", &[c(' ')], MENU, Group::Rows, "choose or unchoose", "choose"),
     entry(Action::Open, "accept", &[k(KeyCode::Enter)], MENU, Group::Rows, "accept", "accept"),
     entry(Action::Search, "search", &[c('/')], READER, Group::Rows, "search", "search"),
@@ -303,6 +313,15 @@ pub const fn footer(context: Context) -> &'static [(&'static [Action], u8)] {
             (&[Action::Pause], 5),
             (&[Action::Baseline], 8),
             (&[Action::Export], 9),
+        ],
+        Context::Problems => &[
+            (&[Action::Open], 1),
+            (&[Action::CopyNext], 2),
+            (&[Action::NextGroup], 5),
+            (&[Action::Filter], 4),
+            (&[Action::Pause], 6),
+            (&[Action::Copy], 3),
+            (&[Action::Export], 7),
         ],
         Context::Leaks => &[
             (&[Action::Open], 1),

@@ -18,6 +18,7 @@ mod header;
 mod leaks;
 mod menu;
 mod nodes;
+mod problems;
 mod reader;
 mod too_small;
 mod frame;

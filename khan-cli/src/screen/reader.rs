@@ -3,6 +3,7 @@
 mod help;
 mod errors;
 mod agent;
+mod problem;
 mod promql;
 mod kubectl;
 mod commands;
@@ -18,6 +19,7 @@ use super::text;
 
 pub(super) use agent::agent;
 pub(super) use kubectl::kubectl;
+pub(super) use problem::problem;
 pub(super) use promql::promql;
 
 /// A text that scrolls.
@@ -49,6 +51,8 @@ pub enum Text {
     Errors,
     /// Something to copy: a title and lines.
     Lines(String, Vec<String>),
+    /// A problem: a title, lines, and the commands that lead on, which are among the lines.
+    Problem(String, Vec<String>, Vec<String>),
 }
 
 /// What texts are written from.
@@ -70,11 +74,13 @@ impl Text {
     /// The text's title.
     pub fn title(&self, matter: Matter<'_>) -> String {
         match self {
-            Self::Help(Context::Table | Context::Leaks) => format!("Help · {} view", matter.tab.title()),
+            Self::Help(Context::Table | Context::Problems | Context::Leaks) => {
+                format!("Help · {} view", matter.tab.title())
+            }
             Self::Help(context) => format!("Help · {}", context.title()),
             Self::Commands(_) => "Commands".to_owned(),
             Self::Errors => format!("Errors · {} last", matter.errors.lasting().count()),
-            Self::Lines(title, _) => title.clone(),
+            Self::Lines(title, _) | Self::Problem(title, ..) => title.clone(),
         }
     }
 
@@ -84,7 +90,9 @@ impl Text {
             Self::Help(context) => help::lines(*context, matter, width),
             Self::Commands(context) => commands::lines(*context, matter, width),
             Self::Errors => errors::lines(matter, width),
-            Self::Lines(_, lines) => lines.iter().flat_map(|line| text::wrap(line, width)).map(Line::plain).collect(),
+            Self::Lines(_, lines) | Self::Problem(_, lines, _) => {
+                lines.iter().flat_map(|line| text::wrap(line, width)).map(Line::plain).collect()
+            }
         }
     }
 }

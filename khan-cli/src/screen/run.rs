@@ -266,8 +266,8 @@ impl Turn {
 
     /// Lets the source know what is asked of its views now, so that one that sums on a server sums finely enough.
     fn ask(&mut self) {
-        let leaks = (self.app.lists.tab() == Tab::Leaks).then(|| self.app.question.leak_query().by_pod());
-        for query in self.app.data.history().tracked().chain(leaks.as_ref()) {
+        let problems = (self.app.lists.tab().numbered() == Tab::Problems).then(|| self.app.question.evidence_query());
+        for query in self.app.data.history().tracked().chain(problems.as_ref()) {
             if self.asked.insert(query.shape()) {
                 self.feed.handle.ask(query);
             }

@@ -9,7 +9,7 @@ pub mod drill;
 mod data;
 mod lists;
 pub(super) mod names;
-mod diagnosis;
+pub(super) mod diagnosis;
 pub(super) mod question;
 mod answers;
 pub(super) mod beside;
@@ -35,6 +35,7 @@ use super::tab::Tab;
 use answers::Answers;
 use beside::Beside;
 use data::Data;
+use diagnosis::Diagnosis;
 use drills::Drills;
 use lists::Lists;
 use overlays::{Overlay, Overlays};
@@ -118,6 +119,7 @@ impl App {
             (Some(Overlay::Reader(_)), ..) => Context::Reader,
             (Some(Overlay::Menu(_)), ..) => Context::Menu,
             (None, false, _) => Context::Drill,
+            (None, true, Tab::Problems) => Context::Problems,
             (None, true, Tab::Leaks) => Context::Leaks,
             (None, true, _) => Context::Table,
         }
@@ -142,7 +144,7 @@ impl App {
 
     /// Whether the keys that move through time come before others: an earlier moment is shown, or a recording.
     pub fn looks_back(&self) -> bool {
-        let lists = matches!(self.context(), Context::Table | Context::Leaks | Context::Drill);
+        let lists = matches!(self.context(), Context::Table | Context::Problems | Context::Leaks | Context::Drill);
         lists && (self.data.is_past() || self.data.is_replay())
     }
 
@@ -158,9 +160,9 @@ impl App {
         }
     }
 
-    /// What is wrong, in one sentence, if anything is known to be. View 6 says it in its list.
-    pub fn diagnosis(&self) -> Option<&str> {
-        self.answers.diagnosis().filter(|_| self.lists.tab() != Tab::Leaks)
+    /// What is wrong, in one sentence, if anything is known to be. View 6 says it in its lists.
+    pub fn diagnosis(&self) -> Option<&Diagnosis> {
+        self.answers.diagnosis().filter(|_| self.lists.tab().numbered() != Tab::Problems)
     }
 
     /// Where the parts of the screen are.
@@ -264,7 +266,7 @@ impl App {
 
     /// Looks into the row that the details below the list are about, if there are any and it is another one.
     pub(super) fn look_beside(&mut self) {
-        let shown = self.areas().details.height > 0 && self.lists.tab() != Tab::Leaks;
+        let shown = self.areas().details.height > 0 && self.lists.tab().numbered() != Tab::Problems;
         let item = if shown { self.current_or_first().copied() } else { None };
         if item.map(|item| item.key) == self.beside.key() {
             return;

@@ -1,4 +1,4 @@
-//! The seven views and the groupings that Tab goes through in each.
+//! The views and the groupings that Tab goes through in each.
 
 use khan_api::Kind;
 
@@ -6,7 +6,7 @@ use crate::model::filter::{Filter, RowTerm};
 use crate::model::group_end::Grain;
 use crate::model::{GroupBy, Selector};
 
-/// A view, in the order of its number key.
+/// A view. In the order of the number keys, then what stands in the place of another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Tab {
     /// Source app to destination app.
@@ -20,16 +20,36 @@ pub enum Tab {
     Nodes,
     /// Clients and servers outside the cluster, and addresses that nobody is known to own.
     External,
-    /// What keeps growing.
-    Leaks,
+    /// What is wrong, worst first.
+    Problems,
     /// Health of the agents.
     Agents,
+    /// What keeps growing: a part of [`Tab::Problems`] with its past and its rule, shown in its place.
+    Leaks,
 }
 
 impl Tab {
     /// Every view.
-    pub const ALL: [Self; 7] =
-        [Self::Edges, Self::Sources, Self::Dests, Self::Nodes, Self::External, Self::Leaks, Self::Agents];
+    pub const ALL: [Self; 8] = [
+        Self::Edges,
+        Self::Sources,
+        Self::Dests,
+        Self::Nodes,
+        Self::External,
+        Self::Problems,
+        Self::Agents,
+        Self::Leaks,
+    ];
+
+    /// Those with a number key, in the order of their keys: the line of views.
+    pub const NUMBERED: [Self; 7] =
+        [Self::Edges, Self::Sources, Self::Dests, Self::Nodes, Self::External, Self::Problems, Self::Agents];
+
+    /// The view on the line of views that it belongs to.
+    #[must_use]
+    pub const fn numbered(self) -> Self {
+        if let Self::Leaks = self { Self::Problems } else { self }
+    }
 
     /// As the tabs name it.
     pub const fn title(self) -> &'static str {
@@ -39,8 +59,9 @@ impl Tab {
             Self::Dests => "Dests",
             Self::Nodes => "Nodes",
             Self::External => "External",
-            Self::Leaks => "Leaks",
+            Self::Problems => "Problems",
             Self::Agents => "Agents",
+            Self::Leaks => "Leaks",
         }
     }
 
@@ -52,8 +73,9 @@ impl Tab {
             Self::Dests => "destinations",
             Self::Nodes => "nodes",
             Self::External => "pairs",
-            Self::Leaks => "suspects",
+            Self::Problems => "problems",
             Self::Agents => "agents",
+            Self::Leaks => "suspects",
         }
     }
 
@@ -64,13 +86,13 @@ impl Tab {
 
     /// Whether the view has columns of its own that cannot be chosen.
     pub const fn is_fixed(self) -> bool {
-        matches!(self, Self::Nodes | Self::Agents | Self::Leaks)
+        matches!(self, Self::Nodes | Self::Agents | Self::Problems | Self::Leaks)
     }
 
     /// The groupings that Tab goes through; the first is the view's own.
     pub const fn groupings(self) -> &'static [Grouping] {
         match self {
-            Self::Edges | Self::Leaks => EDGES,
+            Self::Edges | Self::Problems | Self::Leaks => EDGES,
             Self::Sources => SOURCES,
             Self::Dests => DESTINATIONS,
             Self::Nodes | Self::Agents => NODES,

@@ -59,8 +59,11 @@ fn suffix(text: &str, cells: usize) -> &str {
 }
 
 /// Wraps `text` at words into lines of at most `cells` cells. Longer words are broken, continuation lines keep the indent,
-/// and lines that fit stay as they are.
+/// and lines that fit stay as they are; an empty one, too.
 pub(super) fn wrap(text: &str, cells: usize) -> Vec<String> {
+    if text.is_empty() {
+        return vec![String::new()];
+    }
     let cells = cells.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {

@@ -158,8 +158,13 @@ async fn another_question_is_asked_for_at_once_and_never_asks_for_less() {
     let asked = server.requests().len();
     feed.handle.ask(&Query::default());
     feed.handle.refresh();
-    super::poll::wait("one more round", || server.requests().len() >= asked + 5).await;
-    let last = server.requests().iter().map(query).rfind(|text| text.starts_with("sum by")).unwrap();
+    super::poll::wait("one more round", || server.requests().len() >= asked + 8).await;
+    let last = server
+        .requests()
+        .iter()
+        .map(query)
+        .rfind(|text| text.contains("sum by") && text.contains("khan_connection{"))
+        .unwrap();
     assert!(last.contains(named), "{last}");
 }
 

@@ -106,7 +106,7 @@ impl<'a> Filtered<'a> {
                     _ => either().any(fits),
                 }
             }
-            RowTerm::Previous => !c.previous.is_empty(),
+            RowTerm::Ghost => !c.previous.is_empty(),
             // Refused when it was read.
             RowTerm::Member(..) => false,
         };

@@ -197,7 +197,7 @@ mod tests {
             "proto:udp,tcp",
             "state:open,syn_sent",
             "node:n*",
-            "is:previous",
+            "is:ghost",
             "is:new",
             "conns>=1500",
             "rate<-2.5",

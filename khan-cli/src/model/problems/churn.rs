@@ -3,20 +3,37 @@
 //! How long a connection lasts on average is what is open divided by what ends a second (Little's law).
 
 use super::kind::{ProblemKind, Severity};
-use super::pairs::{Pair, pairs, uncompared};
+use super::pairs::{Pair, pairs_by, uncompared};
 use super::problem::Problem;
 use super::scene::Scene;
+use crate::model::group_by::GroupBy;
+use crate::model::view::SourceKind;
+
+/// For how many seconds the kernel keeps a connection that ended.
+const KEPT: u64 = 120;
 
 /// One problem per pair.
 pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
     if let Some(reason) = uncompared(scene) {
         return Err(reason);
     }
+    // Prometheus knows of ended connections which apps had them, and no more.
+    let by_app = scene.view.source.kind == SourceKind::Prometheus;
+    let by = GroupBy { protocol: !by_app, port: !by_app, ..GroupBy::EDGES };
     let counts = |pair: &Pair| {
         // How clients outside connect is not for the cluster to say.
         rate(pair) >= scene.rules.churn as f64 && lasts(pair) <= scene.rules.churn_lasts && !pair.is_from_outside()
     };
-    Ok(pairs(scene, |sum| sum.ended).iter().filter(|pair| counts(pair)).map(problem).collect())
+    Ok(pairs_by(scene, by, |sum| sum.ended).iter().filter(|pair| counts(pair)).map(problem).collect())
+}
+
+/// Connections that are open; where states are not told, those that cannot be leftovers of ended ones.
+fn open(pair: &Pair) -> u64 {
+    let sum = &pair.row.sum;
+    if sum.states.told() > 0 {
+        return sum.open();
+    }
+    sum.connections.saturating_sub(sum.ended_rate * KEPT / 1000)
 }
 
 /// Connections that end a second.
@@ -26,11 +43,11 @@ fn rate(pair: &Pair) -> f64 {
 
 /// How long one lasts, in seconds.
 fn lasts(pair: &Pair) -> f64 {
-    pair.row.sum.open() as f64 / rate(pair).max(0.001)
+    open(pair) as f64 / rate(pair).max(0.001)
 }
 
 fn problem(pair: &Pair) -> Problem {
-    let (rate, open) = (rate(pair), pair.row.sum.open());
+    let (rate, open) = (rate(pair), open(pair));
     let sentence = format!(
         "{} opens and closes {rate:.0} connections a second to {} instead of keeping some",
         pair.source(),

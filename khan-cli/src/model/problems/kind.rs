@@ -18,11 +18,14 @@ pub enum ProblemKind {
     Leak,
     /// Connections are opened and closed all the time.
     Churn,
+    /// A client that was not there before holds a large share.
+    NewClient,
 }
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Unanswered, Self::Stalled, Self::Table, Self::Blind, Self::Leak, Self::Churn];
+    pub const ALL: [Self; 7] =
+        [Self::Unanswered, Self::Stalled, Self::Table, Self::Blind, Self::Leak, Self::Churn, Self::NewClient];
 
     /// As `--kind` takes it.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl ProblemKind {
             Self::Blind => "blind",
             Self::Leak => "leak",
             Self::Churn => "churn",
+            Self::NewClient => "new-client",
         }
     }
 }

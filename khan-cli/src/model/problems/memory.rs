@@ -1,6 +1,7 @@
 //! What earlier views said: how full tables were, what the kernels had dropped, and when a problem was first seen.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use khan_api::Timestamp;
@@ -17,7 +18,8 @@ const WINDOW: Duration = Duration::from_mins(5);
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     tables: HashMap<String, VecDeque<Sample>>,
-    first: HashMap<u128, Timestamp>,
+    /// When each problem was seen first, and last.
+    seen: HashMap<u128, (Timestamp, Timestamp)>,
 }
 
 /// A node's table at one moment.
@@ -35,7 +37,8 @@ const DROPS: [&str; 2] = ["drop", "early_drop"];
 impl Memory {
     /// Takes what a view says of tables.
     pub fn push(&mut self, view: &View) {
-        self.tables.retain(|name, _| view.nodes.iter().any(|node| node.node == *name));
+        let names: HashSet<_> = view.nodes.iter().map(|node| node.node.as_str()).collect();
+        self.tables.retain(|name, _| names.contains(name.as_str()));
         for node in &view.nodes {
             let (Some(table), Some(at)) = (&node.table, node.taken) else { continue };
             let ring = self.tables.entry(node.node.clone()).or_default();
@@ -53,17 +56,35 @@ impl Memory {
         }
     }
 
-    /// Remembers when each problem was first seen, at `now`, and forgets those that are gone.
-    pub fn note(&mut self, problems: &[Problem], now: Timestamp) {
-        self.first.retain(|key, _| problems.iter().any(|problem| problem.key == *key));
-        for problem in problems {
-            self.first.entry(problem.key).or_insert(now);
+    /// Takes views from before those that it knows; `all` are both, oldest first.
+    pub fn backfill<'a>(&mut self, all: impl IntoIterator<Item = &'a Arc<View>>) {
+        self.tables.clear();
+        all.into_iter().for_each(|view| self.push(view));
+    }
+
+    /// What it knew at `at`.
+    #[must_use]
+    pub fn until(&self, at: Timestamp) -> Self {
+        let samples = |ring: &VecDeque<Sample>| ring.iter().filter(|sample| sample.at <= at).cloned().collect();
+        let seen = self.seen.iter().filter(|(_, (first, _))| *first <= at);
+        Self {
+            tables: self.tables.iter().map(|(name, ring)| (name.clone(), samples(ring))).collect(),
+            seen: seen.map(|(key, (first, last))| (*key, (*first, (*last).min(at)))).collect(),
         }
+    }
+
+    /// Remembers when each problem was first seen, at `now`. One that is gone for five minutes is forgotten; until then it is
+    /// the same one when it comes back, which a filter can do too.
+    pub fn note(&mut self, problems: &[Problem], now: Timestamp) {
+        for problem in problems {
+            self.seen.entry(problem.key).or_insert((now, now)).1 = now;
+        }
+        self.seen.retain(|_, (_, last)| now.since(*last) <= WINDOW);
     }
 
     /// When a problem was first seen.
     pub(super) fn since(&self, key: u128) -> Option<Timestamp> {
-        self.first.get(&key).copied()
+        self.seen.get(&key).map(|(first, _)| *first)
     }
 
     /// The oldest and the newest sample of a node's table within five minutes.

@@ -38,7 +38,11 @@ struct Part {
 
 /// Pairs with connections of interest, which `interest` counts.
 pub(super) fn pairs(scene: &Scene<'_>, interest: fn(&Sum) -> u64) -> Vec<Pair> {
-    let by = GroupBy { protocol: true, ..GroupBy::EDGES };
+    pairs_by(scene, GroupBy { protocol: true, ..GroupBy::EDGES }, interest)
+}
+
+/// The same of other groups of which one is a pair.
+pub(super) fn pairs_by(scene: &Scene<'_>, by: GroupBy, interest: fn(&Sum) -> u64) -> Vec<Pair> {
     let sort = Sort { by: SortBy::Connections, reverse: false };
     let query = Query { group_by: by, limit: 0, fold: false, sort, keep: Vec::new(), ..scene.query.clone() };
     let (coarse, fine) =
@@ -76,6 +80,7 @@ pub(super) fn pairs(scene: &Scene<'_>, interest: fn(&Sum) -> u64) -> Vec<Pair> {
 fn known_pods(endpoints: &[std::sync::Arc<Endpoint>], app: &GroupEnd) -> usize {
     let pods = endpoints.iter().filter(|endpoint| {
         endpoint.owner.kind == Kind::Pod
+            && !endpoint.owner.name.is_empty()
             && !endpoint.previous
             && endpoint.owner.ns == app.owner.ns
             && GroupEnd::of(endpoint, Grain::App).1.text == app.text
@@ -105,7 +110,7 @@ impl Pair {
 
     /// `from all 3 of its pods`, where there are pods.
     pub(super) fn which_pods(&self) -> Option<String> {
-        let pods = self.pods.iter().filter(|(end, _)| end.owner.kind == Kind::Pod).count();
+        let pods = self.pods.iter().filter(|(end, _)| is_pod(end)).count();
         match (pods, self.known_pods) {
             (0, _) => None,
             (1, 0..=1) => Some("from its one pod".to_owned()),
@@ -116,7 +121,9 @@ impl Pair {
 
     /// Which pods, and which nodes see it.
     pub(super) fn where_from(&self, what: &str) -> Vec<String> {
-        let pods: Vec<_> = self.pods.iter().map(|(end, n)| format!("{} ({n})", end.text)).collect();
+        // Where only apps are told, there is no pod to name.
+        let told = self.pods.iter().filter(|(end, _)| !end.owner.name.is_empty() || end.ip.is_some());
+        let pods: Vec<_> = told.map(|(end, n)| format!("{} ({n})", end.text)).collect();
         let mut evidence = Vec::new();
         if !pods.is_empty() {
             evidence.push(format!("{what}: {}", some(&pods)));
@@ -147,6 +154,11 @@ impl Pair {
     }
 }
 
+/// Whether a pod is named: some sources tell its app only.
+fn is_pod(end: &GroupEnd) -> bool {
+    end.owner.kind == Kind::Pod && !end.owner.name.is_empty()
+}
+
 /// A selector for exactly this end; `None` where there is no name for it.
 pub(super) fn selector(end: &GroupEnd) -> Option<String> {
     let OwnerRef { kind, ns, app, name, .. } = end.owner.as_deref();
@@ -172,7 +184,7 @@ pub(super) fn uncompared(scene: &Scene<'_>) -> Option<String> {
     let known = scene.view.nodes.iter().any(|node| node.counted && node.since.is_some());
     let reason = match scene.view.source.kind {
         _ if known => return None,
-        SourceKind::Prometheus => "Prometheus is not asked for it",
+        SourceKind::Prometheus => "Prometheus has it only of agents from 0.2 on that have scanned twice",
         SourceKind::Replay => "the recording does not hold it",
         SourceKind::Sockets => "sockets do not tell",
         SourceKind::Local => "needs a second scan: --watch",

@@ -19,6 +19,10 @@ pub struct Rules {
     pub churn_lasts: f64,
     /// Filled share of a table that is nearly full.
     pub table: f64,
+    /// Fewer connections of a new client are nothing.
+    pub new_client: u64,
+    /// Share of the connections to a destination that a new client must hold.
+    pub new_client_share: f64,
     /// What keeps growing.
     pub leak: LeakRule,
 }
@@ -33,6 +37,8 @@ impl Default for Rules {
             churn: 20,
             churn_lasts: 2.0,
             table: 0.8,
+            new_client: 20,
+            new_client_share: 0.2,
             leak: LeakRule::default(),
         }
     }

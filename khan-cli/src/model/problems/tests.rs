@@ -212,11 +212,10 @@ fn growth_is_a_problem_when_it_is_likely_a_leak_and_is_watched_before() {
         among(&views.collect::<Vec<_>>(), &Rules::default())
     };
     let problems = growing(0);
-    assert_eq!(
-        sentences(&problems),
-        ["WARNING leak: connections from shop/web to data/db:5432 keep growing: 490 now, 290 more than 14m30s ago"]
-    );
-    assert!(problems.list[0].evidence[0].starts_with("1 of 3 pods holds 80%"), "{:?}", problems.list[0].evidence);
+    assert_eq!(sentences(&problems), ["WARNING leak: shop/web leaks to data/db:5432: +20/min for 14m, 1 of 3 pods"]);
+    let evidence = &problems.list[0].evidence;
+    assert_eq!(evidence[0], "490 now, 290 more than 14m30s ago");
+    assert!(evidence[1].starts_with("1 of 3 pods holds 80%"), "{evidence:?}");
     assert_eq!(problems.list[0].next, ["khan leaks --from app/shop/web --to app/data/db"]);
 }
 
@@ -226,12 +225,20 @@ fn what_is_not_known_is_said_and_not_taken_for_absent() {
     let problems = found(&[old]);
     assert!(problems.list.is_empty(), "{:?}", problems.list);
     let unknown: Vec<_> = problems.unknown.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(unknown, ["unanswered", "stalled", "leak", "churn"]);
+    assert_eq!(unknown, ["unanswered", "stalled", "leak", "churn", "new-client"]);
     let mut only = problems.clone();
     only.keep(&[ProblemKind::Leak]);
     assert_eq!(only.unknown.len(), 1);
     let new = found(&[agent("n1", 0)]);
-    assert_eq!(new.unknown.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [ProblemKind::Leak]);
+    let unknown: Vec<_> = new.unknown.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(unknown, [ProblemKind::Leak, ProblemKind::NewClient]);
+    assert_eq!(
+        new.not_known(),
+        [
+            "not known from here: leak (needs 6 snapshots and has 1: khan leaks watches for a window)",
+            "not known from here: new-client (needs a baseline or 5m of the past)",
+        ]
+    );
 }
 
 #[test]
@@ -268,4 +275,63 @@ fn a_command_to_copy_is_one_command() {
         found(&[hostile]).list[0].next,
         ["khan conns --from 'app/shop/a;reboot' --to 'app/data/$(id)' --port 5432 --state established"]
     );
+}
+
+/// Two apps at a database, and so many minutes later a report with so many connections, to a database of its own besides.
+fn with_report(minute: i64, held: u64) -> Arc<View> {
+    let agent =
+        agent("n1", 60 * minute).row("shop/web@n1", "data/db@n2", 5432, 60).row("shop/cart@n1", "data/db@n2", 5432, 20);
+    if held == 0 {
+        return view(&[agent]);
+    }
+    view(&[agent.row("batch/report@n1", "data/db@n2", 5432, held).row("batch/report@n1", "data/own@n2", 5432, held)])
+}
+
+#[test]
+fn a_client_that_was_not_there_is_watched_when_it_holds_much() {
+    let after = |minutes: i64, held: u64| {
+        let before = (0..minutes).map(|minute| with_report(minute, 0));
+        among(&before.chain([with_report(minutes, held)]).collect::<Vec<_>>(), &Rules::default())
+    };
+    let problems = after(6, 70);
+    assert_eq!(
+        sentences(&problems),
+        ["WATCH new-client: batch/report is a new client of data/db:5432 and holds 46% of its connections: 70 of 150"],
+        "and its own database is as new as it"
+    );
+    let problem = &problems.list[0];
+    assert_eq!(problem.since, Some(Timestamp::from_seconds(START + 360)));
+    assert_eq!(problem.next, ["khan top --from app/batch/report --to app/data/db --group-by src-pod,dst,port"]);
+    assert_eq!((after(6, 20).list.len(), after(6, 19).list.len()), (1, 0), "20 of 100, and fewer");
+    assert!(after(4, 70).list.is_empty(), "it may have been there before");
+}
+
+#[test]
+fn a_baseline_says_who_was_there() {
+    let (query, rules) = (Query { limit: 0, ..Query::default() }, Rules::default());
+    let (mut history, memory) = (History::default(), Memory::default());
+    history.track(&query);
+    let (before, now) = (with_report(0, 0), with_report(1, 70));
+    history.push(Arc::clone(&before));
+    history.set_baseline(Some(before));
+    history.push(Arc::clone(&now));
+    let leaks = leaks(&now, &query, &history, &rules.leak);
+    let scene = Scene { view: &now, query: &query, history: &history, memory: &memory, leaks: &leaks, rules: &rules };
+    let problems = Problems::of(&scene, &[ProblemKind::NewClient]);
+    assert_eq!((problems.list.len(), problems.unknown.len()), (1, 0), "{problems:?}");
+    assert_eq!(problems.list[0].since, Some(Timestamp::from_seconds(START)));
+}
+
+/// Gone for a moment, or hidden by a filter, it is the same problem; later it is another one.
+#[test]
+fn a_problem_is_the_same_for_five_minutes_after_it_went() {
+    let stuck = |seconds: i64, stalled: u64| {
+        view(&[agent("n1", seconds).row("shop/web@n1", "data/db@n2", 5432, 40).but(|row| row.stalled = stalled)])
+    };
+    let since = |views: &[Arc<View>]| {
+        let since = among(views, &Rules::default()).list[0].since.expect("a time");
+        since.seconds() - START
+    };
+    assert_eq!(since(&[stuck(0, 1), stuck(60, 0), stuck(240, 1)]), 0);
+    assert_eq!(since(&[stuck(0, 1), stuck(60, 0), stuck(360, 0), stuck(420, 1), stuck(480, 1)]), 420);
 }

@@ -15,7 +15,8 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
     }
     let counts = |pair: &Pair| {
         let (unanswered, all) = (pair.row.sum.unanswered, pair.row.sum.connections);
-        let udp = pair.row.protocol == Some(Protocol::Udp);
+        // A source that does not tell them apart may count datagrams.
+        let udp = pair.row.protocol != Some(Protocol::Tcp);
         unanswered >= scene.rules.unanswered
             && (!udp || unanswered as f64 >= all as f64 * scene.rules.unanswered_udp)
             // Whoever comes from outside may be anybody, and may be gone.
@@ -35,7 +36,11 @@ fn problem(pair: &Pair) -> Problem {
     if open > 0 {
         evidence.push(format!("{open} other connections of this pair are open"));
     }
-    let state = if pair.row.protocol == Some(Protocol::Udp) { "unreplied" } else { "syn_sent" };
+    let state = match pair.row.protocol {
+        Some(Protocol::Udp) => "unreplied",
+        Some(_) => "syn_sent",
+        None => "syn_sent,unreplied",
+    };
     Problem {
         kind: ProblemKind::Unanswered,
         severity: Severity::Critical,

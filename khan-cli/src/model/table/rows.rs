@@ -102,8 +102,15 @@ impl Rows {
             states: Span::default(),
             details: Span::default(),
         };
-        let details = Details { idle: narrow(count.idle_connections), ..Details::default() };
-        self.add(row, std::iter::once((count.state, narrow(count.connections))), details);
+        let details = Details {
+            idle: narrow(count.idle_connections),
+            stalled: narrow(count.stalled),
+            unanswered: narrow(count.unanswered),
+            ended: narrow(count.ended),
+            ..Details::default()
+        };
+        let state = (count.connections > 0).then(|| (count.state, narrow(count.connections)));
+        self.add(row, state.into_iter(), details);
     }
 
     /// Takes a row with its states and details.

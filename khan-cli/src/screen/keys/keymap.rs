@@ -71,7 +71,7 @@ impl Keymap {
     pub fn with_views(mut self, views: &[(&str, Option<Key>)]) -> Result<Self, KeymapError> {
         for (at, (view, key)) in views.iter().enumerate() {
             let Some(key) = *key else { continue };
-            for context in [Context::Table, Context::Leaks] {
+            for context in [Context::Table, Context::Problems, Context::Leaks] {
                 if let Some(first) = self.actions.insert((context, key), Action::Saved(at)) {
                     let first = match first {
                         Action::Saved(at) => views[at].0,

@@ -16,40 +16,40 @@ pub(crate) struct Label {
     pub tab: Tab,
     /// The column of its first cell.
     pub x: u16,
-    /// Its key and, where there is room, its name; for leaks, how many are likely.
+    /// Its key and, where there is room, its name; for problems, how many there are.
     pub text: String,
 }
 
-/// Every view in order, on a line of `width` cells; `likely` is the number of likely leaks.
+/// Every view in order, on a line of `width` cells; `problems` is how many are more than something to watch.
 ///
 /// Without room for all names, only the view that is `chosen` and an alarm have one.
-pub(crate) fn labels(width: u16, chosen: Tab, likely: usize) -> Vec<Label> {
-    let all = line(2, likely, |_| true);
+pub(crate) fn labels(width: u16, chosen: Tab, problems: usize) -> Vec<Label> {
+    let all = line(2, problems, |_| true);
     let fits = |labels: &[Label]| labels.last().is_none_or(|last| last.x + cells(&last.text) <= width);
     if fits(&all) {
         return all;
     }
-    line(1, likely, |tab| tab == chosen || (tab == Tab::Leaks && likely > 0))
+    line(1, problems, |tab| tab == chosen.numbered() || (tab == Tab::Problems && problems > 0))
 }
 
 /// Every view in order with `gap` cells between them, by its name where it is to have one.
-fn line(gap: u16, likely: usize, named: impl Fn(Tab) -> bool) -> Vec<Label> {
+fn line(gap: u16, problems: usize, named: impl Fn(Tab) -> bool) -> Vec<Label> {
     let mut x = START;
     let place = |(i, tab): (usize, Tab)| {
-        let mark = if tab == Tab::Leaks && likely > 0 { format!("({likely})") } else { String::new() };
+        let mark = if tab == Tab::Problems && problems > 0 { format!("({problems})") } else { String::new() };
         let key = i + 1;
         let text = if named(tab) { format!("{key} {}{mark}", tab.title()) } else { key.to_string() };
         let label = Label { tab, x, text };
         x += cells(&label.text) + gap;
         label
     };
-    Tab::ALL.into_iter().enumerate().map(place).collect()
+    Tab::NUMBERED.into_iter().enumerate().map(place).collect()
 }
 
 /// The view whose label is at a cell.
-pub(crate) fn tab_at(width: u16, chosen: Tab, likely: usize, (x, y): (u16, u16)) -> Option<Tab> {
+pub(crate) fn tab_at(width: u16, chosen: Tab, problems: usize, (x, y): (u16, u16)) -> Option<Tab> {
     let at = |label: &Label| (label.x..label.x + cells(&label.text)).contains(&x);
-    labels(width, chosen, likely).into_iter().find(|label| y == LINE && at(label)).map(|label| label.tab)
+    labels(width, chosen, problems).into_iter().find(|label| y == LINE && at(label)).map(|label| label.tab)
 }
 
 #[cfg(test)]
@@ -69,15 +69,15 @@ mod tests {
 
     #[test]
     fn every_width_has_the_views_and_the_alarm() {
-        let words = |width, chosen, likely| {
-            let labels = labels(width, chosen, likely);
+        let words = |width, chosen, problems| {
+            let labels = labels(width, chosen, problems);
             let end = labels.last().map_or(0, |last| last.x + cells(&last.text));
             assert!(end <= width, "{end} of {width}");
             labels.into_iter().map(|label| label.text).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(words(80, Tab::Edges, 12), "1 Edges 2 Sources 3 Dests 4 Nodes 5 External 6 Leaks(12) 7 Agents");
-        assert_eq!(words(60, Tab::External, 2), "1 2 3 4 5 External 6 Leaks(2) 7");
-        assert_eq!(words(40, Tab::External, 12), "1 2 3 4 5 External 6 Leaks(12) 7");
+        assert_eq!(words(80, Tab::Edges, 12), "1 Edges 2 Sources 3 Dests 4 Nodes 5 External 6 Problems(12) 7 Agents");
+        assert_eq!(words(60, Tab::External, 2), "1 2 3 4 5 External 6 Problems(2) 7");
+        assert_eq!(words(40, Tab::External, 12), "1 2 3 4 5 External 6 Problems(12) 7");
         assert_eq!(words(40, Tab::Edges, 0), "1 Edges 2 3 4 5 6 7");
     }
 }

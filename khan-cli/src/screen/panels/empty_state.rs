@@ -2,7 +2,8 @@
 
 use ratatui::text::Line;
 
-use crate::model::{NodeState, SourceKind, own};
+use crate::model::{NodeState, SourceKind};
+use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
@@ -29,6 +30,14 @@ fn message(app: &App) -> Option<Vec<String>> {
     let said = |lines: &[&str]| Some(lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
     if app.lists.tab() == Tab::Agents {
         return if view.nodes.is_empty() { absent(app) } else { None };
+    }
+    if app.lists.tab() == Tab::Problems && !view.nodes.is_empty() {
+        if !app.answers.problems().list.is_empty() {
+            return None;
+        }
+        let mut lines = vec!["No problems found.".to_owned(), String::new()];
+        lines.extend(app.answers.unknown().iter().cloned());
+        return Some(lines);
     }
     if app.lists.tab() == Tab::Leaks {
         if !app.answers.report().leaks.is_empty() {
@@ -64,13 +73,14 @@ fn message(app: &App) -> Option<Vec<String>> {
         lines.push("They are tried again by themselves; Ctrl-r tries now, 7 shows each, E the log.".into());
         return Some(lines);
     }
-    let own = own::left_out(app.answers.projection().own);
     if !app.question.filter_text().is_empty() {
+        let all = format::count(view.connections());
         let sign = if app.question.base().inverted { "! " } else { "" };
-        let mut lines = vec![format!("No connection matches {sign}{}", app.question.filter_text()), String::new()];
-        lines.extend(own);
-        lines.push("Esc clears the filter.".into());
-        return Some(lines);
+        return Some(vec![
+            format!("0 of {all} connections match {sign}{}", app.question.filter_text()),
+            String::new(),
+            "Esc clears the filter.".into(),
+        ]);
     }
     if !app.question.base().namespaces.is_empty() {
         return Some(vec![
@@ -83,10 +93,9 @@ fn message(app: &App) -> Option<Vec<String>> {
         return said(&["No connection has an end outside the cluster.", "", "Tab shows the other direction."]);
     }
     let mut lines = vec!["No connections.".to_owned(), String::new()];
-    match (&view.notes[..], own) {
-        (notes, Some(own)) => lines.extend(notes.iter().cloned().chain([own])),
-        ([], None) => lines.push("The table holds no TCP, UDP or SCTP entry.".into()),
-        (notes, None) => lines.extend(notes.iter().cloned()),
+    match &view.notes[..] {
+        [] => lines.push("The table holds no TCP, UDP or SCTP entry.".into()),
+        notes => lines.extend(notes.iter().cloned()),
     }
     Some(lines)
 }

@@ -10,7 +10,8 @@ use crate::screen::tab::Tab;
 use crate::screen::widgets::canvas::Canvas;
 
 use super::{
-    agents, connections, details, drill, empty_state, footer, header, leaks, menu, nodes, prompt, reader, too_small,
+    agents, connections, details, drill, empty_state, footer, header, leaks, menu, nodes, problems, prompt, reader,
+    too_small,
 };
 
 /// Draws a frame and puts the text cursor where a line is being typed.
@@ -39,6 +40,7 @@ fn paint(app: &App, buffer: &mut Buffer, area: Rect) {
         drill::draw(app, opened, &mut canvas);
     } else if !empty_state::draw(app, &mut canvas) {
         match app.lists.tab() {
+            Tab::Problems => problems::draw(app, &mut canvas),
             Tab::Leaks => leaks::draw(app, &mut canvas),
             Tab::Nodes => nodes::draw(app, &mut canvas),
             Tab::Agents => agents::draw(app, &mut canvas),
@@ -48,6 +50,7 @@ fn paint(app: &App, buffer: &mut Buffer, area: Rect) {
     let mut canvas = Canvas::new(buffer, areas.details);
     if canvas.height() > 0 {
         match app.lists.tab() {
+            Tab::Problems => problems::draw_details(app, &mut canvas),
             Tab::Leaks => leaks::draw_tables(app, &mut canvas),
             _ => details::draw(app, &mut canvas),
         }

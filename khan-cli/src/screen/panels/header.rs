@@ -16,6 +16,7 @@ use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
 use crate::screen::widgets::canvas::Canvas;
 
+use super::cells::severity;
 use fresh::{age_style, coverage, flow, snapshot_age};
 use tabs::tabs;
 use totals::{filter, totals};
@@ -33,8 +34,10 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     }
     tabs(app, canvas);
     let mut y = LINE + 1;
-    if let Some(sentence) = app.diagnosis() {
-        diagnosis(app, sentence, y, canvas);
+    if let Some(diagnosis) = app.diagnosis() {
+        let room = canvas.width().saturating_sub(2);
+        let style = severity(app, diagnosis.severity);
+        canvas.put_fit(1, y, room, &diagnosis.sentence, app.settings.glyphs().ellipsis, style);
         y += 1;
     }
     match app.lists.tab() {
@@ -45,12 +48,6 @@ pub(super) fn draw(app: &App, areas: &Areas, canvas: &mut Canvas<'_>) {
     if app.lists.tab() != Tab::Leaks {
         canvas.rule(y + 1, app.settings.glyphs().rule, app.settings.styles().dim);
     }
-}
-
-/// What is wrong, in one sentence.
-fn diagnosis(app: &App, sentence: &str, y: u16, canvas: &mut Canvas<'_>) {
-    let room = canvas.width().saturating_sub(2);
-    canvas.put_fit(1, y, room, sentence, app.settings.glyphs().ellipsis, app.settings.styles().bad);
 }
 
 fn scope(app: &App) -> String {

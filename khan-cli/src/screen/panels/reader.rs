@@ -32,7 +32,12 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     canvas.part(1, 2, canvas.width(), bottom.saturating_sub(2)).lines(shown);
     canvas.rule(bottom, app.settings.glyphs().rule, styles.dim);
     let last = canvas.height().saturating_sub(1);
-    prompt::line(app, canvas, bottom);
+    if !prompt::line(app, canvas, bottom)
+        && let Some(notice) = app.overlays.notice()
+    {
+        let room = canvas.width().saturating_sub(2);
+        canvas.put_fit(0, bottom, room, &format!(" {notice} "), app.settings.glyphs().ellipsis, styles.accent);
+    }
     footer::hints(app, canvas, last);
 }
 

@@ -10,7 +10,7 @@ const TWO_COLUMNS: usize = 76;
 
 pub(super) fn lines(context: Context, matter: Matter<'_>, width: usize) -> Vec<Line> {
     let mut lines = Vec::new();
-    let looks_back = matches!(context, Context::Table | Context::Leaks | Context::Drill);
+    let looks_back = matches!(context, Context::Table | Context::Problems | Context::Leaks | Context::Drill);
     for group in Group::ALL {
         let entries: Vec<_> = matter
             .keymap
@@ -85,7 +85,7 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
             ("port: proto:", "port:5432 port:8000-8999 proto:udp"),
             ("state: node:", "state:time_wait,close_wait node:n1"),
             ("numbers", "conns>100 delta>50 rate>1 est<50 idle>0 halfclosed>0"),
-            ("is:", "is:new is:rising is:unknown is:stale is:previous"),
+            ("is:", "is:new is:rising is:unknown is:stale is:ghost"),
             ("a b", "both; a or b: one of them, which binds less; (a or b) c"),
             ("a,b", "within one term: either value"),
             ("- ! not", "before a term or a bracket: turned round"),
@@ -93,13 +93,23 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "Problems",
+        &[
+            ("CRITICAL", "somebody loses something now"),
+            ("WARNING", "somebody will, or may without anybody seeing it"),
+            ("WATCH", "it may come to nothing; not counted beside the name of the view"),
+            ("not known", "kinds that this source does not tell, with the reason; they are not absent"),
+            ("thresholds", "those of khan problems --help"),
+        ],
+    ),
+    (
         "Flags",
         &[
-            ("RISING   R", "keeps growing: see the leak rule below"),
-            ("NEW      N", "first seen less than 5 minutes ago, or since the baseline"),
-            ("UNK      U", "an address without a known owner"),
-            ("STALE    S", "from old data"),
-            ("PREVIOUS P", "outlived the owner of its address"),
+            ("RISING R", "keeps growing: see the leak rule below"),
+            ("NEW    N", "first seen less than 5 minutes ago, or since the baseline"),
+            ("UNK    U", "an address without a known owner"),
+            ("STALE  S", "from old data"),
+            ("GHOST  G", "outlived the owner of its address"),
         ],
     ),
     (

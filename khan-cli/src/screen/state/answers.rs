@@ -1,12 +1,12 @@
 //! The model's answers to what is asked now, and the items of the list that they make.
 
 use crate::model::leak::{Leak, LeakReport};
-use crate::model::{Projection, Row, RowKey, Verdict, View};
+use crate::model::{Problem, Problems, Projection, Row, RowKey, Verdict, View};
 use crate::screen::items::{self, Item, What};
 use crate::screen::tab::Tab;
 
 use super::data::Data;
-use super::diagnosis;
+use super::diagnosis::Diagnosis;
 use super::lists::Lists;
 use super::names::Names;
 use super::question::Question;
@@ -17,9 +17,11 @@ pub struct Answers {
     projection: Projection,
     children: Vec<(RowKey, Projection)>,
     report: LeakReport,
+    problems: Problems,
+    unknown: Vec<String>,
     items: Vec<Item>,
     names: Names,
-    diagnosis: Option<String>,
+    diagnosis: Option<Diagnosis>,
 }
 
 impl Answers {
@@ -48,9 +50,24 @@ impl Answers {
         self.names
     }
 
+    /// What is wrong, worst first.
+    pub const fn problems(&self) -> &Problems {
+        &self.problems
+    }
+
+    /// Kinds of problems that are not known from here, a sentence for each reason.
+    pub fn unknown(&self) -> &[String] {
+        &self.unknown
+    }
+
+    /// The problem of an item.
+    pub fn problem(&self, item: &Item) -> Option<&Problem> {
+        if let What::Problem(at) = item.what { self.problems.list.get(at) } else { None }
+    }
+
     /// What is wrong, in one sentence.
-    pub fn diagnosis(&self) -> Option<&str> {
-        self.diagnosis.as_deref()
+    pub const fn diagnosis(&self) -> Option<&Diagnosis> {
+        self.diagnosis.as_ref()
     }
 
     /// Keys of the items, in order.
@@ -68,7 +85,9 @@ impl Answers {
                 let name = view.nodes.get(node)?.node.as_str();
                 self.projection.rows.iter().find(|row| row.node.as_deref() == Some(name))
             }
-            What::Reason(..) | What::More(_) | What::Other | What::Agent(_) => None,
+            What::Reason(..) | What::More(_) | What::Other | What::Agent(_) | What::Problem(_) | What::Unknown(_) => {
+                None
+            }
         }
     }
 
@@ -85,16 +104,16 @@ impl Answers {
         (self.report.count(Verdict::Likely), self.report.count(Verdict::Watch))
     }
 
-    /// Asks again. The leaks are judged again on new data, and while they are shown.
+    /// Asks again. What is wrong is judged again on new data, and while it is shown.
     pub(super) fn refresh(&mut self, data: &mut Data, question: &Question, lists: &Lists, new_data: bool) {
-        if new_data || lists.tab() == Tab::Leaks {
+        if new_data || lists.tab().numbered() == Tab::Problems {
             self.report = data.judge(&question.leak_query(), question.rule());
-            let stuck = data.problems(&question.leak_query(), &self.report, &diagnosis::STUCK);
-            let stuck = diagnosis::of_stuck(&stuck);
-            self.diagnosis = stuck.or_else(|| diagnosis::of_leaks(&self.report, question.rule()));
+            self.problems = data.problems(&question.leak_query(), &self.report, &question.rules());
+            self.unknown = self.problems.not_known();
+            self.diagnosis = Diagnosis::of(&self.problems);
         }
         self.children.clear();
-        if matches!(lists.tab(), Tab::Leaks | Tab::Agents) {
+        if matches!(lists.tab(), Tab::Problems | Tab::Leaks | Tab::Agents) {
             self.projection = data.ask(&question.total_query());
         } else {
             let query = question.query(lists);
@@ -115,6 +134,7 @@ impl Answers {
         self.names = if new_data { names.max(self.names) } else { names };
         self.items = match lists.tab() {
             Tab::Leaks => items::leaks(&self.report.leaks, pins),
+            Tab::Problems => items::problems(&self.problems.list, self.unknown.len()),
             Tab::Agents => items::agents(nodes),
             Tab::Nodes => items::nodes(nodes, &self.projection, pins),
             Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => {

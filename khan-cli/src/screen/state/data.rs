@@ -22,6 +22,7 @@ pub struct Data {
     contexts: Vec<String>,
     view: Arc<View>,
     history: History,
+    memory: Memory,
     table_usage: TableUsage,
     errors: ErrorLog,
     link: Link,
@@ -40,6 +41,7 @@ impl Data {
             contexts: Vec::new(),
             view: Arc::default(),
             history: History::default(),
+            memory: Memory::default(),
             table_usage: TableUsage::default(),
             errors: ErrorLog::default(),
             link: Link::Up,
@@ -53,6 +55,11 @@ impl Data {
     /// The wall clock at the latest tick.
     pub const fn clock(&self) -> Timestamp {
         self.clock
+    }
+
+    /// When what is on the screen was so: now, or when the round was put together that is looked back on.
+    pub fn moment(&self) -> Timestamp {
+        if self.is_past() || self.is_replay() { self.view.assembled } else { self.clock }
     }
 
     /// The kubeconfig's contexts; empty where none leads to the source.
@@ -178,11 +185,13 @@ impl Data {
         }
         if let Some(present) = &mut self.present {
             present.history.push(Arc::clone(&view));
+            present.memory.push(&view);
             present.table_usage.push(&view);
             present.view = view;
             return false;
         }
         self.history.push(Arc::clone(&view));
+        self.memory.push(&view);
         self.table_usage.push(&view);
         self.view = view;
         true
@@ -211,9 +220,11 @@ impl Data {
                 }
                 if let Some(present) = &mut self.present {
                     present.history.backfill(views.clone());
+                    present.memory.backfill(present.history.views());
                 }
                 if self.present.as_ref().is_none_or(|present| !present.moved) {
                     self.history.backfill(views);
+                    self.memory.backfill(self.history.views());
                 }
                 return true;
             }
@@ -239,7 +250,8 @@ impl Data {
     pub(in crate::screen) fn resume(&mut self) {
         self.player.stop();
         let Some(present) = self.present.take() else { return };
-        (self.history, self.table_usage, self.view) = (present.history, present.table_usage, present.view);
+        (self.history, self.memory, self.view) = (present.history, present.memory, present.view);
+        self.table_usage = present.table_usage;
     }
 
     /// Shows an earlier or a later round; the newest one is the present. `reach` is how far back anything that is shown looks.
@@ -328,8 +340,10 @@ impl Data {
                 history.push(earlier);
             }
             self.leave();
-            (self.history, self.table_usage) = (history, table_usage);
+            let memory = self.present.as_ref().map(|present| present.memory.until(view.assembled));
+            (self.history, self.memory, self.table_usage) = (history, memory.unwrap_or_default(), table_usage);
         }
+        self.memory.push(&view);
         self.table_usage.push(&view);
         self.history.push(Arc::clone(&view));
         self.view = view;
@@ -341,9 +355,9 @@ impl Data {
     /// Keeps the present for later.
     fn leave(&mut self) {
         if self.present.is_none() {
-            let (history, table_usage) = (self.history.clone(), self.table_usage.clone());
+            let (history, memory, table_usage) = (self.history.clone(), self.memory.clone(), self.table_usage.clone());
             let (since, view) = (self.clock, Arc::clone(&self.view));
-            self.present = Some(Box::new(Present { since, view, history, table_usage, moved: false }));
+            self.present = Some(Box::new(Present { since, view, history, memory, table_usage, moved: false }));
         }
     }
 
@@ -376,11 +390,13 @@ impl Data {
         leaks(&self.view, query, &self.history, rule)
     }
 
-    /// What is wrong among the rows of `query`, of these kinds; `leaks` is what keeps growing there.
-    pub(super) fn problems(&self, query: &Query, leaks: &LeakReport, kinds: &[ProblemKind]) -> Problems {
-        let (memory, rules) = (Memory::default(), Rules { leak: query.rule, ..Rules::default() });
+    /// What is wrong among the rows of `query`; `leaks` is what keeps growing there.
+    pub(super) fn problems(&mut self, query: &Query, leaks: &LeakReport, rules: &Rules) -> Problems {
         let (view, history) = (&*self.view, &self.history);
-        Problems::of(&Scene { view, query, history, memory: &memory, leaks, rules: &rules }, kinds)
+        let scene = Scene { view, query, history, memory: &self.memory, leaks, rules };
+        let found = Problems::of(&scene, &ProblemKind::ALL);
+        self.memory.note(&found.list, view.assembled);
+        found
     }
 
     /// Keeps the past of the answer to `query` from now on.

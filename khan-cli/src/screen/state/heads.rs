@@ -47,12 +47,6 @@ impl App {
             let (head, place) = (&id.entry().head, &id.entry().place);
             let cells = match id {
                 Id::Delta | Id::Rate if width < 100 => 7,
-                // As wide as its head, and the sign of the order.
-                Id::Delta => {
-                    let sign = if self.order(SortBy::Delta).is_some() { 2 } else { 0 };
-                    let head = self.delta_head(u16::MAX).len() + sign;
-                    place.width.max(u16::try_from(head).unwrap_or(u16::MAX))
-                }
                 Id::Flags => match width {
                     0..72 => 5,
                     72..100 => 10,
@@ -156,7 +150,7 @@ impl App {
         let width = self.size().0;
         let shift = self.lists.list().shift;
         let by = match self.lists.tab() {
-            Tab::Leaks | Tab::Agents => None,
+            Tab::Problems | Tab::Leaks | Tab::Agents => None,
             Tab::Nodes => place(&self.node_columns(), width, LEAD, shift).at(x)?.sort(),
             Tab::Edges | Tab::Sources | Tab::Dests | Tab::External => {
                 place(&self.connection_columns(), width, LEAD, shift).at(x)?.sort()
@@ -169,7 +163,7 @@ impl App {
     pub(crate) fn scrolled(&self) -> (usize, bool) {
         let (width, shift) = (self.size().0, self.lists.list().shift);
         match self.lists.tab() {
-            Tab::Leaks | Tab::Agents => (0, false),
+            Tab::Problems | Tab::Leaks | Tab::Agents => (0, false),
             Tab::Nodes => {
                 let columns = self.node_columns();
                 let placed = place(&columns, width, LEAD, shift);

@@ -27,7 +27,7 @@ pub struct ListState {
 #[derive(Debug)]
 pub struct Lists {
     tab: Tab,
-    states: [ListState; 7],
+    states: [ListState; 8],
     pins: Vec<RowKey>,
     expanded: HashSet<RowKey>,
 }
@@ -130,13 +130,8 @@ impl Lists {
 
     /// Groups as the user says.
     pub(in crate::screen) fn group(&mut self, by: GroupBy) {
-        // One of the view's own comes with its restriction.
-        let known = self.tab.groupings().iter().position(|grouping| grouping.by == by);
         let list = self.list_mut();
-        match known {
-            Some(at) => (list.grouping, list.own) = (at, None),
-            None => list.own = Some(by),
-        }
+        list.own = Some(by);
         list.cursor.release();
     }
 

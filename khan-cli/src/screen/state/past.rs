@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
 
+use crate::model::problems::Memory;
 use crate::model::{History, View};
 
 use super::table_usage::TableUsage;
@@ -30,6 +31,7 @@ pub(super) struct Present {
     /// The latest view.
     pub(super) view: Arc<View>,
     pub(super) history: History,
+    pub(super) memory: Memory,
     pub(super) table_usage: TableUsage,
     /// Whether another moment is shown than the one in which it was left.
     pub(super) moved: bool,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::filter::Filter;
 use crate::model::label_selection::LabelSelection;
+use crate::model::problems::Rules;
 use crate::model::{GroupBy, LeakRule, Query, Row};
 use crate::screen::items::finer;
 use crate::screen::tab::Tab;
@@ -67,6 +68,11 @@ impl Question {
         &self.rule
     }
 
+    /// From where on something is a problem.
+    pub fn rules(&self) -> Rules {
+        Rules { leak: self.rule, ..Rules::default() }
+    }
+
     /// Whether a source's many destinations on one port are one row.
     pub const fn folds(&self) -> bool {
         self.fold
@@ -93,6 +99,13 @@ impl Question {
     /// What the leaks view asks.
     pub fn leak_query(&self) -> Query {
         Query { group_by: GroupBy::EDGES, filter: self.filter.clone(), limit: 0, rule: self.rule, ..self.base.clone() }
+    }
+
+    /// What the evidence for problems needs to know: which pods, and which transport.
+    pub fn evidence_query(&self) -> Query {
+        let mut query = self.leak_query().by_pod();
+        query.group_by.protocol = true;
+        query
     }
 
     /// Counts the whole scope, for the header's totals.

@@ -20,7 +20,7 @@ use crate::screen::state::past::{Stride, Way};
 use crate::screen::state::question::Delta;
 use crate::screen::tab::Tab;
 
-use super::copy::{copy, subject};
+use super::copy::{copy, copy_next, subject};
 use super::line::begin;
 
 use menus::{choose, menu};
@@ -68,6 +68,13 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
             app.settle();
         }
         Action::View(tab) => return turn_to(app, tab),
+        // Of what is wrong there are two lists.
+        Action::NextGroup | Action::PreviousGroup if app.lists.tab() == Tab::Problems => {
+            return turn_to(app, Tab::Leaks);
+        }
+        Action::NextGroup | Action::PreviousGroup if app.lists.tab() == Tab::Leaks => {
+            return turn_to(app, Tab::Problems);
+        }
         Action::NextGroup => regroup(app, 1),
         Action::PreviousGroup => regroup(app, -1),
         Action::SortLeft => sort_beside(app, -1),
@@ -82,11 +89,12 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
         Action::SortTarget => sort_at(app, SortBy::Destination, now),
         Action::SortMenu if app.lists.tab() == Tab::Agents => app.say(now, FIXED),
         Action::SortMenu => menu(app, MenuKind::Sort),
+        Action::Details if app.lists.tab() == Tab::Problems => return change(app, action, now),
         Action::Columns | Action::Wide | Action::Details if app.lists.tab().is_fixed() => app.say(now, FIXED),
         Action::Columns => menu(app, MenuKind::Columns),
         Action::Export => menu(app, MenuKind::Export),
         Action::Views if app.settings.views().is_empty() => {
-            app.say(now, "no views are saved: :save NAME saves what is shown");
+            app.say(now, "no views are saved: write them under views: in the configuration file");
         }
         Action::Views => menu(app, MenuKind::Views),
         Action::Saved(at) => return show_saved(app, at, now),
@@ -177,6 +185,7 @@ fn change(app: &mut App, action: Action, now: Instant) -> Vec<Effect> {
         }
         Action::Wide => app.settings.turn_wide(),
         Action::Copy => return copy(app, now),
+        Action::CopyNext => return copy_next(app, now),
         Action::Promql => app.overlays.read(promql(subject(app), app.question.base().window)),
         Action::Kubectl => app.overlays.read(kubectl(subject(app))),
         Action::Mouse => {

@@ -9,7 +9,7 @@ use crate::model::{NodeStatus, Row};
 
 use crate::screen::items::{Item, What};
 use crate::screen::msg::Effect;
-use crate::screen::reader::{Line, Text};
+use crate::screen::reader::{Line, Text, problem};
 use crate::screen::state::App;
 use crate::screen::state::drill::{Drill, Sample, title};
 use crate::screen::{format, text};
@@ -18,7 +18,7 @@ use crate::screen::{format, text};
 pub(super) fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
     let copied = match (app.overlays.reader(), app.drills.last()) {
         (Some(reader), _) => match &reader.text {
-            Text::Lines(_, lines) => lines.join("\n"),
+            Text::Lines(_, lines) | Text::Problem(_, lines, _) => lines.join("\n"),
             _ => app.lines(reader).iter().map(Line::text).collect::<Vec<_>>().join("\n"),
         },
         (None, Some(drill)) => opened(drill),
@@ -27,9 +27,27 @@ pub(super) fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
             None => return Vec::new(),
         },
     };
+    put(app, &copied, now)
+}
+
+/// Puts the first of the commands that lead on from a problem on the clipboard.
+pub(super) fn copy_next(app: &mut App, now: Instant) -> Vec<Effect> {
+    let next = match app.overlays.reader().map(|reader| &reader.text) {
+        Some(Text::Problem(_, _, next)) => next.first(),
+        Some(_) => None,
+        None => app.current_or_first().and_then(|item| app.answers.problem(item)?.next.first()),
+    };
+    let Some(next) = next.cloned() else {
+        app.say(now, "no command leads on from here");
+        return Vec::new();
+    };
+    put(app, &next, now)
+}
+
+fn put(app: &mut App, copied: &str, now: Instant) -> Vec<Effect> {
     app.say(now, format!("copied: {}", text::fit(&copied.replace('\n', " "), 48, "..")));
     // It is pasted into shells.
-    vec![Effect::Copy(printable_lines(&copied).into_owned())]
+    vec![Effect::Copy(printable_lines(copied).into_owned())]
 }
 
 /// What the cursor of an opened row is on, else its title.
@@ -51,6 +69,11 @@ fn listed(app: &App, item: &Item) -> Option<String> {
     match (item.what, app.row(item)) {
         (_, Some(row)) => Some(line(row)),
         (What::Agent(at) | What::Node(at), None) => Some(agent(&app.data.view().nodes[at])),
+        (What::Problem(_), None) => match problem(app.answers.problem(item)?, app.data.moment(), app.settings.zone()) {
+            Text::Problem(_, lines, _) => Some(lines.join("\n")),
+            _ => None,
+        },
+        (What::Unknown(at), None) => app.answers.unknown().get(at).cloned(),
         (What::Reason(_, reason), None) => app.leak(item).map(|leak| leak.reasons[reason].clone()),
         _ => None,
     }

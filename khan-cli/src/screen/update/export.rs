@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::model::Projection;
 use crate::output::{self, Format, Layout};
-use crate::report::{Report, connections, leaks, nodes};
+use crate::report::{Report, connections, leaks, nodes, problems};
 use crate::screen::items::{Item, What};
 use crate::screen::msg::{Effect, NotWritten};
 use crate::screen::prompt::{Fault, Purpose};
@@ -56,6 +56,10 @@ fn report(app: &App) -> Report {
     let (question, answers) = (&app.question, &app.answers);
     match app.lists.tab() {
         Tab::Leaks => leaks::report(answers.report(), &question.leak_query(), question.rule(), view.gaps()),
+        Tab::Problems => {
+            let (query, rules) = (question.leak_query(), question.rules());
+            problems::report(answers.problems(), &query, &rules, view.gaps(), app.data.moment())
+        }
         Tab::Agents => nodes::report(view, app.data.clock()),
         Tab::Nodes => connections::report(view, &app.query(), answers.projection()),
         _ => {

@@ -16,8 +16,8 @@ pub(super) fn click(app: &mut App, x: u16, y: u16, now: Instant) -> Vec<Effect> 
     if app.overlays.current().is_some() || app.prompts.current().is_some() {
         return Vec::new();
     }
-    let (likely, _) = app.answers.suspects();
-    if let Some(tab) = tab_at(app.size().0, app.lists.tab(), likely, (x, y)) {
+    let alarming = app.answers.problems().alarming();
+    if let Some(tab) = tab_at(app.size().0, app.lists.tab(), alarming, (x, y)) {
         return perform(app, Action::View(tab), now);
     }
     if app.drills.is_empty() { in_list(app, x, y, now) } else { in_details(app, y, now) }

@@ -20,12 +20,23 @@ pub fn connections(labels: &LabelSet, nodes: &NodeChoice) -> String {
     sums.join("\nor\n")
 }
 
-/// Of [`connections`] of the sides `client` and `unknown`, the idle ones.
-pub fn idle(labels: &LabelSet, nodes: &NodeChoice) -> String {
-    let idle = Metric::new("khan_connection_idle", nodes);
-    let mut sums = classes(&idle, labels);
-    sums.push(undecided(&idle, labels, nodes));
+/// Of [`connections`] of the sides `client` and `unknown`, those of one of the metrics that count [some of them](SOME).
+pub fn some(metric: &'static str, labels: &LabelSet, nodes: &NodeChoice) -> String {
+    let metric = Metric::new(metric, nodes);
+    let mut sums = classes(&metric, labels);
+    sums.push(undecided(&metric, labels, nodes));
     sums.join("\nor\n")
+}
+
+/// The metrics that count some of the connections: idle, stalled, unanswered.
+pub const SOME: [&str; 3] = ["khan_connection_idle", "khan_connection_stalled", "khan_connection_unanswered"];
+
+/// TCP connections that end a second. They are counted by app: no port, no pod.
+pub fn closed(nodes: &NodeChoice) -> String {
+    let series = Metric::new("khan_connections_closed_total", nodes).with(&["side=\"client\""]);
+    let ends = ["src", "dst"].map(|end| format!("{end}_type, {end}_ns, {end}_app")).join(", ");
+    // Over the same time as the alerts.
+    format!("sum by (node, side, {ends}) (rate({series}[5m])) > 0")
 }
 
 /// A metric of the nodes that are looked at.
@@ -151,7 +162,7 @@ pub fn oldest(seconds: f64) -> String {
 
 /// What each target reports about itself.
 pub const ABOUT: &str = "{__name__=~\"khan_agent_build_info|khan_agent_scan_interval_seconds|khan_agent_scan_duration_seconds|\
-                         khan_conntrack_entries|khan_conntrack_entries_limit\"}";
+                         khan_agent_snapshot_compared_seconds|khan_conntrack_entries|khan_conntrack_entries_limit\"}";
 
 #[cfg(test)]
 mod tests {
@@ -170,18 +181,19 @@ mod tests {
         );
         assert_eq!(lines.filter(|line| *line == "or").count(), 3);
         let labels = LabelSet::of(&Query::default());
-        assert_eq!(idle(&labels, &all).lines().filter(|line| *line != "or").count(), 17);
+        assert_eq!(some(SOME[0], &labels, &all).lines().filter(|line| *line != "or").count(), 17);
         let first = "sum by (node, side, state, src_type, src_ns, src_app, dst_type, dst_ns, dst_app, dst_port) \
                      (khan_connection_idle{side=\"client\",src_type=~\"pod|service\",src_app!=\"\",\
                      dst_type=~\"pod|service\",dst_app!=\"\"})";
-        assert_eq!(idle(&labels, &all).lines().next(), Some(first));
+        assert_eq!(some(SOME[0], &labels, &all).lines().next(), Some(first));
     }
 
     #[test]
     fn every_series_is_of_the_nodes_that_are_looked_at() {
         let labels = LabelSet::of(&Query::default());
         let nodes = NodeChoice::new(&["n1".to_owned(), "n2.a".to_owned()]);
-        let text = [connections(&labels, &nodes), idle(&labels, &nodes), scraped(&nodes)].concat();
+        let text =
+            [connections(&labels, &nodes), some(SOME[1], &labels, &nodes), closed(&nodes), scraped(&nodes)].concat();
         let series = text.matches("khan_connection").count();
         assert_eq!(text.matches(r#"{node=~"n1|n2\\.a""#).count(), series, "{text}");
         assert_eq!(scraped(&NodeChoice::default()), "max by (job, instance, node) (timestamp(khan_connection))");

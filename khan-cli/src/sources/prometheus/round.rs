@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join5;
+use futures::future::{try_join_all, try_join5};
 use khan_api::snapshot::Table;
 use khan_api::{Sentence, Timestamp};
 
@@ -13,7 +13,7 @@ use super::answer::{Answer, Labels, Series};
 use super::client::{Client, PromError};
 use super::label_set::LabelSet;
 use super::promql;
-use super::rows::Rows;
+use super::rows::{Part, Rows};
 use crate::model::{NodeStatus, NodeTable, Pool};
 use crate::sources::nodes::NodeChoice;
 
@@ -21,7 +21,8 @@ use crate::sources::nodes::NodeChoice;
 #[derive(Debug)]
 pub(super) struct Round {
     connections: Answer,
-    idle: Answer,
+    /// Of them those of each of [`promql::SOME`], and what ended.
+    parts: Vec<Answer>,
     scraped: Answer,
     taken: Answer,
     about: Answer,
@@ -37,17 +38,19 @@ pub(super) struct Node {
 impl Round {
     /// Asks everything at one time, so that the answers belong together.
     pub(super) async fn ask(client: &Client, labels: &LabelSet, nodes: &NodeChoice) -> Result<Self, PromError> {
-        let (connections, idle) = (promql::connections(labels, nodes), promql::idle(labels, nodes));
+        let connections = promql::connections(labels, nodes);
+        let parts = promql::SOME.map(|metric| promql::some(metric, labels, nodes)).into_iter();
+        let parts: Vec<_> = parts.chain([promql::closed(nodes)]).collect();
         let scraped = promql::scraped(nodes);
-        let (connections, idle, scraped, taken, about) = try_join5(
+        let (connections, parts, scraped, taken, about) = try_join5(
             client.query(&connections, None),
-            client.query(&idle, None),
+            try_join_all(parts.iter().map(|part| client.query(part, None))),
             client.query(&scraped, None),
             client.query(promql::TAKEN, None),
             client.query(promql::ABOUT, None),
         )
         .await?;
-        Ok(Self { connections, idle, scraped, taken, about })
+        Ok(Self { connections, parts, scraped, taken, about })
     }
 
     /// Whether it knows no node at all.
@@ -57,7 +60,7 @@ impl Round {
 
     /// What the server wants known.
     pub(super) fn warnings(&self) -> impl Iterator<Item = &Sentence> {
-        [&self.connections, &self.idle, &self.scraped].into_iter().flat_map(|answer| &answer.warnings)
+        [&self.connections, &self.scraped].into_iter().chain(&self.parts).flat_map(|answer| &answer.warnings)
     }
 
     /// Every node that it knows of, by name.
@@ -85,7 +88,20 @@ impl Round {
         for (labels, value) in values(&self.about) {
             find(labels, &mut |status| describe(status, labels, value));
         }
-        let mut rows = Rows::of(counts(&self.connections), counts(&self.idle), pool);
+        let mut rows = Rows::of(counts(&self.connections), pool);
+        let [idle, stalled, unanswered, closed] = &self.parts[..] else { return Vec::new() };
+        let parts: [(&Answer, Part); 3] = [
+            (idle, |count| &mut count.idle_connections),
+            (stalled, |count| &mut count.stalled),
+            (unanswered, |count| &mut count.unanswered),
+        ];
+        for (answer, part) in parts {
+            Rows::part(&mut rows, counts(answer), pool, part);
+        }
+        for (labels, per_second) in values(closed) {
+            let Some(window) = nodes.get(labels.get("node")).and_then(NodeStatus::window) else { continue };
+            rows.entry(labels.get("node").to_owned()).or_default().end(labels, per_second * window.as_secs_f64(), pool);
+        }
         let shape = shape(labels);
         let node = |(name, mut status): (String, NodeStatus)| {
             let rows = rows.remove(&name).unwrap_or_default();
@@ -106,6 +122,11 @@ fn describe(status: &mut NodeStatus, labels: &Labels, value: f64) {
         "khan_agent_build_info" => labels.get("version").clone_into(&mut status.version),
         "khan_agent_scan_interval_seconds" => status.interval = seconds,
         "khan_agent_scan_duration_seconds" => status.scan = seconds,
+        // Not a number after the first scan.
+        "khan_agent_snapshot_compared_seconds" if value > 0.0 => {
+            let millis = i64::try_from(seconds.as_millis()).unwrap_or(i64::MAX);
+            status.since = status.taken.map(|taken| Timestamp::from_millis(taken.millis().saturating_sub(millis)));
+        }
         "khan_conntrack_entries" => {
             let table = status.table.get_or_insert_default();
             table.entries += count;
@@ -163,7 +184,7 @@ pub(super) fn past(
     let shape = shape(labels);
     let mut at_moment = |(millis, counts): (i64, Vec<(&Labels, u64)>)| {
         let at = Timestamp::from_millis(millis);
-        let rows = Rows::of(counts.into_iter(), std::iter::empty(), pool);
+        let rows = Rows::of(counts.into_iter(), pool);
         let node = |(name, rows): (String, Rows)| {
             let mut status = NodeStatus::waiting(name.clone(), url);
             let taken = dates.get(&(millis, &*name)).copied().unwrap_or(at);

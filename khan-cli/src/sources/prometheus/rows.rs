@@ -20,9 +20,12 @@ pub(super) struct Rows {
     endpoints: Vec<Arc<Endpoint>>,
     numbers: HashMap<Arc<Endpoint>, u32>,
     counts: Vec<Count>,
-    /// Where each row is, so that its idle connections find it.
+    /// Where each row is, so that what is told of some of its connections finds it.
     places: HashMap<Place, usize>,
 }
+
+/// Where a number of some of a row's connections goes.
+pub(super) type Part = fn(&mut Count) -> &mut u64;
 
 type Place = (u32, u32, u16, Option<Protocol>, State, Side);
 
@@ -30,7 +33,6 @@ impl Rows {
     /// The nodes' rows, by name.
     pub(super) fn of<'a>(
         connections: impl Iterator<Item = (&'a Labels, u64)>,
-        idle: impl Iterator<Item = (&'a Labels, u64)>,
         pool: &mut Pool,
     ) -> BTreeMap<String, Self> {
         let mut nodes = BTreeMap::<String, Self>::new();
@@ -40,14 +42,31 @@ impl Rows {
             rows.places.insert(place, rows.counts.len());
             rows.counts.push(count);
         }
-        for (labels, n) in idle {
+        nodes
+    }
+
+    /// Takes numbers of some of the connections of the nodes' rows; `part` is where such a number goes.
+    pub(super) fn part<'a>(
+        nodes: &mut BTreeMap<String, Self>,
+        numbers: impl Iterator<Item = (&'a Labels, u64)>,
+        pool: &mut Pool,
+        part: Part,
+    ) {
+        for (labels, n) in numbers {
             let Some(rows) = nodes.get_mut(labels.get("node")) else { continue };
-            let (place, _) = rows.count(labels, n, pool);
+            let (place, _) = rows.count(labels, 0, pool);
             if let Some(at) = rows.places.get(&place) {
-                rows.counts[*at].idle_connections = n;
+                *part(&mut rows.counts[*at]) = n;
             }
         }
-        nodes
+    }
+
+    /// Takes how many connections ended, in a row of their own: only their apps are known.
+    pub(super) fn end(&mut self, labels: &Labels, ended: f64, pool: &mut Pool) {
+        let (_, count) = self.count(labels, 0, pool);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and NaN is zero")]
+        let ended = ended.round() as u64;
+        self.counts.push(Count { ended, ..count });
     }
 
     /// The table; `snapshot` must differ whenever the rows do.
@@ -66,7 +85,9 @@ impl Rows {
         let port = labels.get("dst_port").parse().unwrap_or(0);
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == labels.get("transport"));
         let state = counted(labels.get("state").into());
-        let count = Count { src, dst, port, protocol, state, side, connections, idle_connections: 0 };
+        let (idle_connections, stalled, unanswered, ended) = (0, 0, 0, 0);
+        let count =
+            Count { src, dst, port, protocol, state, side, connections, idle_connections, stalled, unanswered, ended };
         ((src, dst, port, protocol, state, side), count)
     }
 
@@ -157,12 +178,18 @@ mod tests {
         ]);
         let other = labels(&[("node", "n2"), ("side", "client"), ("src_app", OTHER), ("dst_app", OTHER)]);
         let connections = [(&web, 7), (&other, 3)];
-        let nodes = Rows::of(connections.into_iter(), [(&web, 2)].into_iter(), &mut Pool::default());
+        let (mut pool, parts) = (Pool::default(), [(&web, 2)]);
+        let mut nodes = Rows::of(connections.into_iter(), &mut pool);
+        Rows::part(&mut nodes, parts.into_iter(), &mut pool, |count| &mut count.idle_connections);
+        Rows::part(&mut nodes, parts.into_iter(), &mut pool, |count| &mut count.stalled);
+        nodes.get_mut("n1").unwrap().end(&web, 600.4, &mut pool);
         let tables: Vec<_> = nodes.into_iter().map(|(node, rows)| (node, rows.table(String::new()))).collect();
         let (name, first) = &tables[0];
         let row = first.rows()[0];
         assert_eq!((name.as_str(), row.connections, row.port), ("n1", 7, 5432));
-        assert_eq!(first.details(&row), [(Detail::Idle, 2)]);
+        assert_eq!(first.details(&row), [(Detail::Idle, 2), (Detail::Stalled, 2)]);
+        let ended = first.rows()[1];
+        assert_eq!((ended.connections, first.details(&ended)), (0, &[(Detail::Ended, 600)][..]));
         let (src, dst) = (&first.endpoints[row.src as usize], &first.endpoints[row.dst as usize]);
         assert_eq!((&*src.owner.app, &*src.owner.node, &*dst.owner.app, &*dst.owner.node), ("web", "n1", "db", ""));
         let (_, second) = &tables[1];

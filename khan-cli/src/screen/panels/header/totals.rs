@@ -2,6 +2,7 @@
 
 use ratatui::style::Style;
 
+use crate::model::Severity;
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
@@ -29,8 +30,9 @@ pub(super) fn share(app: &App, short: bool) -> String {
     let rest = projection.rest.map_or(0, |rest| rest.connections);
     let all = projection.total.connections + rest;
     let covered = projection.total.connections - projection.hidden.connections;
-    if matches!(app.lists.tab(), Tab::Leaks | Tab::Agents | Tab::Nodes) {
+    if matches!(app.lists.tab(), Tab::Problems | Tab::Leaks | Tab::Agents | Tab::Nodes) {
         return match app.lists.tab() {
+            Tab::Problems => severities(app),
             Tab::Leaks => named(app.answers.report().leaks.len(), Tab::Leaks.noun()),
             page => named(app.answers.items().len(), page.noun()),
         };
@@ -47,6 +49,18 @@ pub(super) fn share(app: &App, short: bool) -> String {
     }
 }
 
+/// `1 critical, 2 warning`.
+fn severities(app: &App) -> String {
+    let list = &app.answers.problems().list;
+    let count = |severity: Severity| match list.iter().filter(|problem| problem.severity == severity).count() {
+        0 => None,
+        n => Some(format!("{} {}", format::count(n as u64), severity.as_str().to_lowercase())),
+    };
+    let words: Vec<_> =
+        [Severity::Critical, Severity::Warning, Severity::Watch].into_iter().filter_map(count).collect();
+    if words.is_empty() { "no problems".to_owned() } else { words.join(", ") }
+}
+
 /// `1 edge`, `2 edges`.
 fn named(n: usize, many: &str) -> String {
     format!("{} {}", format::count(n as u64), format::noun(n as u64, many))
@@ -54,12 +68,6 @@ fn named(n: usize, many: &str) -> String {
 
 pub(super) fn total(app: &App) -> u64 {
     app.answers.projection().total.connections + app.answers.projection().rest.map_or(0, |rest| rest.connections)
-}
-
-/// How many connections of Khan's own are left out.
-pub(super) fn own(app: &App) -> Option<String> {
-    let own = app.answers.projection().own;
-    (own > 0).then(|| format!("own {} left out", format::count(own)))
 }
 
 pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
@@ -82,7 +90,10 @@ pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
             2,
         ));
     }
-    words.extend(own(app).map(|own| (own, styles.dim, 2)));
+    let own = app.answers.projection().own;
+    if own > 0 {
+        words.push((format!("own {} left out", format::count(own)), styles.dim, 2));
+    }
     let x = canvas.words(1, y, end.saturating_sub(2), words);
     if !app.question.filter_text().is_empty() {
         filter(app, canvas, x, y, end.saturating_sub(2));

@@ -33,6 +33,12 @@ pub(super) fn open(app: &mut App, now: Instant) -> Vec<Effect> {
                 }
                 None
             }
+            What::Problem(_) => {
+                if let Some(problem) = app.answers.problem(&item) {
+                    app.overlays.read(reader::problem(problem, app.data.moment(), app.settings.zone()));
+                }
+                None
+            }
             _ => app.subject(&item).map(|(query, row)| (query, row.clone())),
         }
     };

@@ -64,7 +64,13 @@ pub(super) fn pin(app: &mut App, now: Instant) {
             app.lists.pin(item.key);
             app.refresh(false);
         }
-        What::Child(..) | What::Reason(..) | What::More(_) | What::Other | What::Agent(_) => {
+        What::Child(..)
+        | What::Reason(..)
+        | What::More(_)
+        | What::Other
+        | What::Agent(_)
+        | What::Problem(_)
+        | What::Unknown(_) => {
             app.say(now, "only rows of connections can be pinned");
         }
     }
