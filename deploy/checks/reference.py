@@ -15,7 +15,7 @@ import sys
 ROOT = pathlib.Path(__file__).parent.parent.parent
 FILES = ("docs/reference.md",)
 BLOCK = re.compile(r"(<!-- (?:flags|commands) of ([a-z -]+) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
-FLAG = re.compile(r"^ {2,6}(-\w, )?(--[a-z0-9-]+)?(?:[ =]?(\[?<.*?))?(?:\.\.\.)?$")
+FLAG = re.compile(r"^ {2,6}(-\w, )?(--[a-z0-9-]+)?(?:[ =]?(\[?=?<.*?))?(?:\.\.\.)?$")
 
 
 @dataclasses.dataclass
@@ -46,7 +46,7 @@ def flags(text):
             current = None
         elif not skip and line.startswith("  ") and (match := FLAG.match(line)) and (match[1] or match[2]):
             names = (match[1] or "") + (match[2] or "")
-            current = Flag(heading, names.strip().rstrip(","), re.sub(r"[<>\[\]]", "", match[3] or ""))
+            current = Flag(heading, names.strip().rstrip(","), re.sub(r"[<>\[\]=]", "", match[3] or ""))
             found.append(current)
             values = None
         elif current is not None and (stripped := line.strip()):

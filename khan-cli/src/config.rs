@@ -1,5 +1,7 @@
 //! The configuration file: flags by their long names, in YAML. A flag beats its variable, which beats the file.
 
+pub(crate) mod views;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -51,8 +53,8 @@ enum Value {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct File {
-    keys: BTreeMap<String, Vec<String>>,
-    views: BTreeMap<String, BTreeMap<String, Value>>,
+    keys: Option<BTreeMap<String, Vec<String>>>,
+    views: Option<BTreeMap<String, BTreeMap<String, Value>>>,
     #[serde(flatten)]
     flags: BTreeMap<String, Value>,
 }
@@ -65,8 +67,12 @@ pub(crate) fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Settings::default()),
         Err(error) => return Err(ConfigError::File(path.to_owned(), error)),
     };
-    let file: Option<File> =
-        khan_serve::yaml::read(text.as_bytes()).map_err(|error| ConfigError::Yaml(path.to_owned(), error))?;
+    parse(text.as_bytes()).map_err(|error| ConfigError::Yaml(path.to_owned(), error))
+}
+
+/// What a text says; an empty one says nothing.
+fn parse(text: &[u8]) -> Result<Settings, khan_serve::yaml::Error> {
+    let file: Option<File> = khan_serve::yaml::read(text)?;
     let file = file.unwrap_or_default();
     let texts = |value: Value| match value {
         Value::Flag(value) => vec![value.to_string()],
@@ -79,8 +85,8 @@ pub(crate) fn read(path: Option<&Path>) -> Result<Settings, ConfigError> {
     let one = |entries: BTreeMap<String, Value>| {
         entries.into_iter().map(|(name, value)| (name, texts(value).join(","))).collect()
     };
-    let views = file.views.into_iter().map(|(name, entries)| (name, one(entries))).collect();
-    Ok(Settings { flags, keys: file.keys.into_iter().collect(), views })
+    let views = file.views.into_iter().flatten().map(|(name, entries)| (name, one(entries))).collect();
+    Ok(Settings { flags, keys: file.keys.into_iter().flatten().collect(), views })
 }
 
 /// Gives flags the file's values as their defaults, in every command that has them.
@@ -136,7 +142,7 @@ pub(crate) fn template(command: &Command) -> String {
     }
     text.push_str("\n# Keys of the terminal interface by action (khan top, then ?)\n# keys:\n#   quit: [q]\n");
     text.push_str(
-        "\n# Saved views, for :view NAME and the key v: what each sets, and perhaps a key of its own\n# views:\n#   \
+        "\n# Saved views, for :view NAME and the key v: what each sets, and perhaps a key of its own; :save NAME adds one\n# views:\n#   \
          slow: {key: F2, view: edges, filter: 'dst:postgres or dst:redis', sort-by: delta}\n",
     );
     text

@@ -36,7 +36,10 @@ pub(crate) async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
         return recording::replay(file, &NodeChoice::new(&cli.source.node))
             .map_err(|error| Failure::usage(format_args!("--replay {error}")));
     }
-    // Before a server that cannot be asked is noticed, nothing is started.
+    // Before what cannot be is noticed, nothing is started.
+    if let Some(file) = &cli.source.record {
+        cli.source.recording.check(file).map_err(|error| Failure::usage(format_args!("--record {error}")))?;
+    }
     let server = cli.source.reverse_dns.as_deref().map(reverse_dns::server).transpose();
     let server = server.map_err(|error| Failure::usage(format_args!("--reverse-dns: {error}")))?;
     let feed = source(cli, query).await?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use khan_api::Timestamp;
 use khan_cli::feed::{Feed, News};
 use khan_cli::model::{History, Query, SourceInfo, View, project};
 use khan_cli::screen::state::drill::Drill;
@@ -119,6 +120,16 @@ fn the_past_is_used_at_once() {
     let rate = found["items"][0]["ratePerMinute"].as_f64().unwrap();
     assert!((50.0..=70.0).contains(&rate), "{found}");
     assert_eq!((&found["items"][0]["flags"][0], &found["items"][1]["delta"]), (&"RISING".into(), &0.into()));
+
+    let now = Timestamp::now().seconds();
+    let first_seen = |name: &str| -> Option<i64> {
+        let items = found["items"].as_array().unwrap();
+        let item = items.iter().find(|item| item["source"]["text"] == name).unwrap_or_else(|| panic!("{found}"));
+        Some(item["firstSeen"].as_str()?.parse::<Timestamp>().unwrap().seconds())
+    };
+    let ago = now - first_seen("shop/young").unwrap();
+    assert!((240..=360).contains(&ago), "{ago} s ago: {found}");
+    assert_eq!(first_seen("shop/cart"), None, "it is as old as what is known");
 
     let (_, text) = khan(&url, &["who", "10.0.1.2"]);
     assert!(text.starts_with("10.0.1.2   pod shop/web-2, app web, node n1\n"), "{text}");

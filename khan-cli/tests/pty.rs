@@ -417,6 +417,49 @@ fn saved_views_are_a_command_a_menu_and_a_key() {
     assert_eq!(session.end_restored(), 0);
 }
 
+/// What is shown gets a name, which is in the configuration file and known at once and the next time.
+#[test]
+fn a_view_is_saved_from_the_screen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("khan/config.yaml");
+    let server = Server::start(first());
+    let start = || {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));
+        command.args(["top", "--agent", &server.url()]);
+        command.env("XDG_CONFIG_HOME", folder.path());
+        let mut session = Session::start(command, SIZE);
+        session.wait("the first row", |text| text.contains("shop/checkout"));
+        session
+    };
+    let redis = |text: &str| text.contains("shop/cart") && !text.contains("shop/checkout");
+    let mut session = start();
+    session.send("2:filter dst:redis\r");
+    session.wait("the filter", redis);
+    session.send(":save slow\r");
+    session.wait("the file", |text| text.contains("saved: :view slow shows it"));
+    assert_eq!(
+        std::fs::read_to_string(&file).expect("it was written"),
+        "views:\n  slow: {view: sources, namespace: \"*\", group-by: src, filter: \"dst:redis\", window: \"5m\", sort-by: conns}\n"
+    );
+    session.send(":filter\r1");
+    session.wait("everything", |text| text.contains("shop/checkout"));
+    session.send(":view sl\t\r");
+    session.wait("the view", redis);
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+    std::fs::write(&file, format!("# mine\n{}", std::fs::read_to_string(&file).expect("a file"))).expect("a file");
+    let mut session = start();
+    session.send(":view slow\r");
+    session.wait("the view", redis);
+    session.send(":filter dst:opensearch\r:save slow\r");
+    session.wait("the file", |text| text.contains("saved: :view slow shows it"));
+    let text = std::fs::read_to_string(&file).expect("a file");
+    assert!(text.starts_with("# mine\nviews:\n  slow: {") && text.contains("filter: \"dst:opensearch\""), "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+    session.send("q");
+    assert_eq!(session.end_restored(), 0);
+}
+
 /// `khan top --remember` with this folder for its state.
 fn remembering(server: &Server, state: &std::path::Path, more: &[&str]) -> Session {
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_khan"));

@@ -10,7 +10,7 @@ use khan_api::snapshot::Snapshot;
 use khan_api::text::is_printable;
 use khan_api::{Connection, ConnectionSample, Timestamp};
 use khan_cli::feed::{Missed, Samples};
-use khan_cli::model::RowKey;
+use khan_cli::model::{LeakRule, Query, RowKey};
 use khan_cli::screen::msg::{Effect, Exit, Msg};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -347,6 +347,88 @@ fn exports_ask_for_a_name_and_before_they_overwrite() {
     stage.press("Esc");
     let effects = stage.command("export all.md");
     assert!(matches!(&effects[..], [Effect::Write { name, text, .. }] if name == "all.md" && text.starts_with('|')));
+}
+
+/// What a saved view sets is what was shown.
+#[test]
+fn what_is_shown_is_saved_under_a_name_and_shown_again() {
+    use khan_cli::screen::saved::Saved;
+    let mut stage = shop();
+    let entries = |effects: &[Effect]| match effects {
+        [Effect::Save(name, entries)] if name == "slow" => {
+            entries.iter().map(|(entry, value)| format!("{entry}={value}")).collect::<Vec<_>>().join(" ")
+        }
+        _ => panic!("{effects:?}"),
+    };
+    stage.press("5 S");
+    stage.command("filter dst:ingress*");
+    stage.command("namespace edge");
+    stage.press("!");
+    let effects = stage.command("save slow");
+    assert_eq!(
+        entries(&effects),
+        "view=external namespace=edge group-by=src-ip,dst,port filter=not (dst:ingress*) window=5m sort-by=source"
+    );
+    let [Effect::Save(name, what)] = &effects[..] else { panic!("{effects:?}") };
+    let saved = Saved::read(name, what).expect("a view");
+    stage.tell(Msg::Saved(Box::new(saved), Ok("khan/config.yaml".into())));
+    assert!(stage.frame().contains("saved: :view slow shows it (khan/config.yaml)"), "{}", stage.frame());
+    let shown = stage.frame();
+    let rows = |frame: &str| frame.lines().skip(4).take(6).map(str::to_owned).collect::<Vec<_>>();
+    stage.press("1 !");
+    stage.command("namespace *");
+    stage.command("filter port:5432");
+    stage.press("!");
+    stage.command("view slow");
+    assert_eq!(rows(&stage.frame()), rows(&shown));
+    stage.command("columns source,conns");
+    assert!(entries(&stage.command("save slow")).ends_with(" sort-by=source columns=source,conns"));
+    // Of a view with columns of its own, that it is that view.
+    stage.press("7");
+    assert_eq!(entries(&stage.command("save slow")), "view=agents namespace=edge filter=not (dst:ingress*) window=5m");
+    for (name, reason) in [("Edges", "is a view of the program"), ("two words", "is no name for a view")] {
+        assert_eq!(stage.command(&format!("save {name}")), []);
+        assert!(stage.app.overlays.notice().is_some_and(|notice| notice.contains(reason)), "{}", stage.frame());
+    }
+    let saved = Saved::read("slow", &[]).expect("a view");
+    stage.tell(Msg::Saved(Box::new(saved), Err("its file system is read-only".into())));
+    assert!(stage.frame().contains("slow is not saved: its file system is read-only"), "{}", stage.frame());
+}
+
+/// Khan's own connections are left out, and small screens say so too, unless a filter needs the room.
+#[test]
+fn what_is_left_out_of_khans_own_is_said_at_every_size() {
+    for (width, height) in [(80, 24), (120, 30)] {
+        let query = Query { own: false, ..Query::default() };
+        let mut stage = Stage::asking(width, height, false, query, LeakRule::default());
+        let agent = shop::node("node-03", 0).row("shop/cart@node-03", "svc:data/redis", 6379, 40);
+        stage.show(&[agent.row("khan/khan-agent@node-03", "svc:khan/khan-controller", 14719, 5).snapshot], 0);
+        let frame = stage.frame();
+        assert!(frame.contains(" 40 conns") && frame.contains("own 5 left out"), "{frame}");
+        stage.command("filter src:shop/* or dst:data/redis or port:14719");
+        assert!(stage.frame().contains("/src:shop/* or dst:data"), "{}", stage.frame());
+        stage.command("filter port:14719");
+        let frame = stage.frame();
+        assert!(frame.contains("No connection matches port:14719"), "{frame}");
+        assert!(frame.contains("5 connections of Khan itself left out (--own shows them)"), "{frame}");
+    }
+}
+
+/// Six lines below the list are enough for the chart, the pod that holds most, and the states.
+#[test]
+fn details_fit_into_what_a_list_leaves() {
+    for (rows, fits) in [(16, true), (17, true), (18, false)] {
+        let agent = (0..rows).fold(shop::node("node-03", 0), |agent, i| {
+            let client = format!("shop/app-{i}-x2k4p:app-{i}@node-03");
+            agent.row(&client, "svc:data/db", 5432, 40 + i).established(40 + i)
+        });
+        let mut stage = Stage::new(120, 30, false);
+        stage.show(&[agent.snapshot], 0);
+        let frame = stage.frame();
+        assert!(frame.contains("shop/app-0 "), "every row is listed: {frame}");
+        let shown = ["by source pod", "-x2k4p", "by state", "ESTABLISHED"].map(|part| frame.contains(part));
+        assert_eq!(shown, [fits; 4], "{rows} rows: {frame}");
+    }
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub struct SourceArgs {
     #[arg(long, global = true, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "5s",
         value_parser = crate::duration::parse)]
     pub interval: Duration,
-    /// Record everything received to this file
+    /// Record everything received to this new file
     #[arg(long, global = true, env = "KHAN_RECORD", value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// End the recording after this time

@@ -15,7 +15,7 @@ use crate::args::diff_args::DiffArgs;
 use crate::connect::{self, prometheus};
 use crate::duration;
 use crate::model::diff::{Diff, diff};
-use crate::model::{Query, SourceInfo, SourceKind, View};
+use crate::model::{Query, SourceInfo, SourceKind, View, own};
 use crate::report::diff::{Sides, describe, report, summary};
 use crate::sources::nodes::NodeChoice;
 use crate::sources::recording::{self, Tape};
@@ -47,6 +47,9 @@ pub(crate) async fn run(cli: &Cli, args: &DiffArgs) -> Result<ExitCode, Failure>
     }
     printer.print(&report)?;
     printer.note(&format!("note: {}", summary(&found)));
+    if let Some(left_out) = own::left_out(found.own[0].max(found.own[1])) {
+        printer.note(&format!("note: {left_out}"));
+    }
     printer.note(&format!("note: from {} to {}", describe(&pair.before), describe(&pair.after)));
     for sentence in missing {
         printer.note(&format!("note: {sentence}"));

@@ -16,7 +16,7 @@ use crate::duration;
 use crate::feed::Feed;
 use crate::model::growth::Miss;
 use crate::model::history::Limits;
-use crate::model::{History, LeakReport, LeakRule, Query, Row, SourceKind, Verdict, View, leaks};
+use crate::model::{History, LeakReport, LeakRule, Query, Row, SourceKind, Verdict, View, leaks, own};
 use crate::output::table::clean;
 use crate::report::leaks::{report, snapshots};
 use khan_serve::exit::{Failure, INTERRUPTED};
@@ -56,6 +56,9 @@ pub(crate) async fn run(cli: &Cli, args: &LeaksArgs) -> Result<ExitCode, Failure
         report.rows.truncate(limit);
     }
     printer.print(&report)?;
+    if let Some(left_out) = own::left_out(found.own).filter(|_| !found.leaks.is_empty()) {
+        printer.note(&format!("note: {left_out}"));
+    }
     explain(&found, &rule, &printer);
     printer.explain(&view);
     if interrupted {

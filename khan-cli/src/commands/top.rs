@@ -12,6 +12,7 @@ use super::printer::Printer;
 use super::session::{self, Watch};
 use crate::args::output_args::{ColorChoice, ThemeChoice};
 use crate::args::{Cli, TopArgs};
+use crate::config;
 use crate::connect;
 use crate::feed::Feed;
 use crate::kept;
@@ -82,6 +83,7 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
         columns: output.columns.clone(),
         keys: cli.keys.clone(),
         views: cli.views.clone(),
+        config: config::path(output.config.as_deref()),
     };
     let mut app = options.app().map_err(Failure::usage)?;
     let mut feed = connect::start(&cli, app.question.base()).await?;

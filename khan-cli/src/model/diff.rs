@@ -80,6 +80,8 @@ pub struct Diff {
     pub before: u64,
     /// The same after.
     pub after: u64,
+    /// Connections of Khan's own that are left out before and after; none when the query asks for them.
+    pub own: [u64; 2],
     /// What is not compared, one sentence each.
     pub missing: Vec<String>,
 }
@@ -105,6 +107,7 @@ pub fn diff(before: &View, after: &View, query: &Query, unsure: &BTreeSet<String
     let (then, now) = (values(&before), values(&after));
     let was = project(&before, query, &Other { rows: &now.0, total: now.1, sign: -1, over });
     let is = project(&after, query, &Other { rows: &then.0, total: then.1, sign: 1, over });
+    diff.own = [was.own, is.own];
     for (row, before, after) in pairs(was, is, &then.0, &now.0) {
         diff.before += before;
         diff.after += after;

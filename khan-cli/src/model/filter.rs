@@ -112,8 +112,8 @@ pub enum RowTerm {
     Node(Vec<Glob>),
     /// `src~^check` and the like.
     Like(Subject, Pattern),
-    /// `is:ghost`, the last packet is older than the present owner of an address.
-    Ghost,
+    /// `is:previous`, the last packet is older than the present owner of an address.
+    Previous,
     /// `row:KEY@src+dst+port`, a row of a table as a filter: how a drill-down stays exact.
     Member(GroupBy, RowKey),
 }
@@ -258,12 +258,12 @@ pub enum Flag {
     /// Holds connections of a node whose data is old.
     Stale,
     /// Holds connections that outlived the owner of an address.
-    Ghost,
+    Previous,
 }
 
 impl Flag {
     /// Every flag, in the order of the column.
-    pub const ALL: [Self; 5] = [Self::Rising, Self::New, Self::Unknown, Self::Stale, Self::Ghost];
+    pub const ALL: [Self; 5] = [Self::Rising, Self::New, Self::Unknown, Self::Stale, Self::Previous];
 
     /// As the column writes it; its first letter is the short form.
     pub const fn as_str(self) -> &'static str {
@@ -272,7 +272,7 @@ impl Flag {
             Self::New => "NEW",
             Self::Unknown => "UNK",
             Self::Stale => "STALE",
-            Self::Ghost => "GHOST",
+            Self::Previous => "PREVIOUS",
         }
     }
 
@@ -283,8 +283,13 @@ impl Flag {
             Self::New => "new",
             Self::Unknown => "unknown",
             Self::Stale => "stale",
-            Self::Ghost => "ghost",
+            Self::Previous => "previous",
         }
+    }
+
+    /// Everything that `is:` takes for it; `ghost` was the word until 0.1.
+    const fn names(self) -> [&'static str; 3] {
+        [self.word(), self.as_str(), if let Self::Previous = self { "ghost" } else { self.word() }]
     }
 }
 
@@ -331,7 +336,7 @@ impl fmt::Display for RowTerm {
             Self::Like(subject, pattern) => {
                 write!(f, "{}~{}", subject.field(), lex::quote_pattern(pattern.as_str()))
             }
-            Self::Ghost => f.write_str("is:ghost"),
+            Self::Previous => f.write_str("is:previous"),
             Self::Port(ranges) => {
                 let range =
                     |(low, high): &(u16, u16)| if low == high { low.to_string() } else { format!("{low}-{high}") };

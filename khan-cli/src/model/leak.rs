@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use khan_api::Timestamp;
+use khan_api::{Kind, Timestamp};
 
 use super::group_by::{GroupBy, RowKey};
 use super::group_end::{Grain, GroupEnd};
@@ -71,6 +71,8 @@ pub struct LeakReport {
     pub span: Duration,
     /// Rows that grew and are no suspects, most growth first, with the reason.
     pub near: Vec<(Row, Miss)>,
+    /// Connections of Khan's own that are left out of all of this; none when the query asks for them.
+    pub own: u64,
 }
 
 impl LeakReport {
@@ -86,7 +88,8 @@ pub fn leaks(view: &View, query: &Query, history: &History, rule: &LeakRule) -> 
     let all = Query { limit: 0, sort, trend: rule.window, window: rule.window, rule: *rule, ..query.clone() };
     let Some(series) = history.series(&all) else { return LeakReport::default() };
     let (mut suspects, mut near) = (Vec::new(), Vec::new());
-    for row in project(view, &all, history).rows {
+    let answer = project(view, &all, history);
+    for row in answer.rows {
         let young = row.growth.samples < rule.samples && row.first_seen.is_some() && row.growth.last >= rule.growth;
         match row.growth.miss(rule) {
             Some(miss) if !young && row.growth.is_near(rule) => near.push((row, miss)),
@@ -106,7 +109,7 @@ pub fn leaks(view: &View, query: &Query, history: &History, rule: &LeakRule) -> 
     leaks.sort_by_key(|leak| (leak.verdict, std::cmp::Reverse(leak.row.growth.added()), leak.row.key));
     let (samples, since) = history.within(rule.window);
     let span = since.zip(history.span()).map_or(Duration::ZERO, |(since, (_, newest))| newest.since(since));
-    LeakReport { leaks, samples, since, span, near }
+    LeakReport { leaks, samples, since, span, near, own: answer.own }
 }
 
 /// Source pods behind each suspect, in one pass over the view.
@@ -144,7 +147,8 @@ fn judged(row: Row, pods: Vec<(GroupEnd, u64)>, all: &[Sample], rule: &LeakRule)
         let share = *held as f64 / connections;
         if share >= rule.concentration {
             let node = if first.owner.node.is_empty() { String::new() } else { format!(" on {}", first.owner.node) };
-            reasons.push(format!("1 of {} pods holds {:.0}%: {}{node}", pods.len(), share * 100.0, first.text));
+            let what = if first.owner.kind == Kind::Pod { "pods" } else { "addresses" };
+            reasons.push(format!("1 of {} {what} holds {:.0}%: {}{node}", pods.len(), share * 100.0, first.text));
         }
     }
     if let Some(times) = faster(all, row.growth.samples).filter(|times| *times >= rule.faster) {

@@ -205,7 +205,7 @@ pub(crate) static COLUMNS: [Column; 22] = [
     Column::new(
         Head::number("previous").wide(),
         "connections that outlived the owner of an address",
-        Value::Sum(|sum| Cell::Count(sum.ghosts)),
+        Value::Sum(|sum| Cell::Count(sum.previous)),
     )
     .placed(8, 18, 5),
     Column::new(
@@ -224,7 +224,7 @@ pub(crate) static COLUMNS: [Column; 22] = [
     Column::new(Head::text("trend").asked(), "connections over time", Value::Row(trend)).placed(15, 22, 6),
     Column::new(
         Head::text("flags"),
-        "RISING NEW UNK STALE GHOST",
+        "RISING NEW UNK STALE PREVIOUS",
         Value::Row(|row| Cell::text(row.flags().map(Flag::as_str).collect::<Vec<_>>().join(" "))),
     )
     .placed(12, 0, 0),

@@ -137,10 +137,11 @@ struct Side<'a> {
     nodes: usize,
     /// On the nodes that are compared.
     conns: u64,
+    left_out_own_conns: Option<u64>,
 }
 
 impl<'a> Side<'a> {
-    fn of(view: &'a View, conns: u64) -> Self {
+    fn of(view: &'a View, conns: u64, left_out_own_conns: Option<u64>) -> Self {
         Self {
             snapshot_time: view.newest,
             source: view.source.kind.as_str(),
@@ -148,6 +149,7 @@ impl<'a> Side<'a> {
             detail: known(&view.source.detail),
             nodes: view.counted_nodes(),
             conns,
+            left_out_own_conns,
         }
     }
 }
@@ -165,9 +167,10 @@ struct Counts {
 impl<'a> Metadata<'a> {
     fn of(diff: &Diff, sides: Sides<'a>, query: &'a Query, missing: &'a [String]) -> Self {
         let at = |view: &View| view.newest.unwrap_or(view.assembled);
+        let [own_before, own_after] = diff.own.map(|own| (!query.own).then_some(own));
         Self {
-            before: Side::of(sides.before, diff.before),
-            after: Side::of(sides.after, diff.after),
+            before: Side::of(sides.before, diff.before, own_before),
+            after: Side::of(sides.after, diff.after, own_after),
             apart_seconds: at(sides.after).since(at(sides.before)).as_secs_f64(),
             group_by: query.group_by.to_string(),
             sort_by: query.sort.to_string(),

@@ -133,7 +133,7 @@ impl From<&Sum> for Counts {
             closed_per_second: sum.closed_per_second(),
             stalled: sum.known(sum.stalled),
             unanswered: sum.known(sum.unanswered),
-            previous: sum.ghosts,
+            previous: sum.previous,
             stale: sum.stale,
         }
     }

@@ -11,7 +11,7 @@ use super::item::{End, json, known};
 use super::{Cell, Line, Report};
 use crate::model::growth::Miss;
 use crate::model::leak::Leak;
-use crate::model::{LabelSelection, LeakReport, LeakRule, Query, Row, Verdict};
+use crate::model::{LabelSelection, LeakReport, LeakRule, Query, Row, Verdict, own};
 
 /// A cell of the row of connections that is suspected.
 macro_rules! of_row {
@@ -21,12 +21,13 @@ macro_rules! of_row {
 }
 
 /// Every column, in the order in which they stand.
-static COLUMNS: [Column<Leak>; 12] = [
+static COLUMNS: [Column<Leak>; 13] = [
     Column::new(Head::text("verdict"), |leak| Cell::text(leak.verdict.as_str())),
     Column::new(Head::text("source"), of_row!("source")),
     Column::new(Head::text("destination"), of_row!("destination")),
     Column::new(Head::number("port"), of_row!("port")),
     Column::new(Head::number("conns"), of_row!("conns")),
+    Column::new(Head::number("before").wide(), |leak| Cell::Count(before(leak))),
     Column::new(Head::number("growth"), |leak| Cell::Change(growth(leak))),
     Column::new(Head::measured("rate", Unit::PerMinute), of_row!("rate")),
     Column::new(Head::text("rising"), |leak| Cell::text(rising(leak))),
@@ -46,6 +47,11 @@ fn rising(leak: &Leak) -> String {
     format!("{}/{}", leak.row.growth.rising(), leak.row.growth.steps())
 }
 
+/// Connections at the begin of the growth, on the nodes that answer now.
+fn before(leak: &Leak) -> u64 {
+    leak.row.sum.connections.saturating_add_signed(growth(leak).saturating_neg())
+}
+
 fn growth(leak: &Leak) -> i64 {
     let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     number(leak.row.growth.last).saturating_sub(number(leak.row.growth.first))
@@ -58,12 +64,16 @@ pub(crate) fn report(found: &LeakReport, query: &Query, rule: &LeakRule, missing
         item: json(Item::of(leak)),
         name: format!("{}->{}", leak.row.source(), leak.row.destination()),
     };
+    let mut empty = format!("No leaks found in {}.", snapshots(found.samples));
+    if let Some(left_out) = own::left_out(found.own) {
+        empty = format!("{empty}\nnote: {left_out}");
+    }
     Report {
         kind: "LeakList",
         metadata: json(Metadata::of(found, query, rule, missing)),
         columns: heads(&COLUMNS),
         rows: found.leaks.iter().map(line).collect(),
-        empty: format!("No leaks found in {}.", snapshots(found.samples)),
+        empty,
     }
 }
 
@@ -79,6 +89,7 @@ struct Item<'a> {
     #[serde(flatten)]
     row: connections::Item<'a>,
     verdict: &'static str,
+    before: u64,
     growth: i64,
     rising: String,
     evidence: &'a [String],
@@ -101,6 +112,7 @@ impl<'a> Item<'a> {
         Self {
             row: connections::Item::of(&leak.row),
             verdict: leak.verdict.as_str(),
+            before: before(leak),
             growth: growth(leak),
             rising: rising(leak),
             evidence: &leak.reasons,
@@ -128,6 +140,7 @@ struct Metadata<'a> {
     near: Vec<Near<'a>>,
     partial: bool,
     missing: Vec<String>,
+    left_out_own_conns: Option<u64>,
 }
 
 /// The thresholds, as their flags take them.
@@ -180,6 +193,7 @@ impl<'a> Metadata<'a> {
             near: found.near.iter().map(Near::of).collect(),
             partial: !missing.is_empty(),
             missing,
+            left_out_own_conns: (!query.own).then_some(found.own),
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Values {
     Themes,
     /// A saved view, or one of the program's own.
     Views,
+    /// A saved view, or a new name.
+    Saved,
     /// Any text, for which these are examples.
     Examples(&'static [&'static str]),
 }
@@ -68,6 +70,7 @@ pub static COMMANDS: &[Command] = &[
     Command { name: "since", short: &[], value: "DURATION", help: "look back as far as Prometheus knows", example: "6h", values: Values::Examples(&["1h", "6h", "1d"]), bare: false },
     Command { name: "at", short: &[], value: "TIME", help: "look back to a moment", example: "14:05", values: Values::Examples(&[]), bare: false },
     Command { name: "view", short: &[], value: "NAME", help: "a saved view, or edges, sources, ...", example: "leaks", values: Values::Views, bare: false },
+    Command { name: "save", short: &[], value: "NAME", help: "save what is shown as a view, for :view NAME", example: "slow", values: Values::Saved, bare: false },
     Command { name: "export", short: &[], value: "FILE", help: "write what is shown; the ending decides the form", example: "edges.csv", values: Values::Examples(&[]), bare: false },
 ];
 
@@ -88,7 +91,7 @@ mod tests {
         let top = khan.find_subcommand("top").expect("khan top");
         let flags: Vec<_> = khan.get_arguments().chain(top.get_arguments()).filter_map(clap::Arg::get_long).collect();
         // What these do has no flag.
-        let alone = ["export", "view", "at"];
+        let alone = ["export", "save", "view", "at"];
         for command in COMMANDS.iter().filter(|command| !alone.contains(&command.name)) {
             assert!(flags.contains(&command.name), "there is no flag --{}", command.name);
         }

@@ -18,6 +18,15 @@ pub(super) fn noun(n: u64, many: &str) -> &str {
     if n == 1 && many.ends_with('s') { &many[..many.len() - one] } else { many }
 }
 
+/// The word for `n` of what `one` names in the singular: `source address` for 1, else `source addresses`.
+pub(super) fn nouns(n: u64, one: &str) -> String {
+    match n {
+        1 => one.to_owned(),
+        _ if one.ends_with("ss") => format!("{one}es"),
+        _ => format!("{one}s"),
+    }
+}
+
 /// `+2,114`, `-3`, `0`.
 pub(super) fn signed(n: i64) -> String {
     let sign = match n {
@@ -178,6 +187,8 @@ mod tests {
         let one = ["edges", "source addresses", "outside pairs"].map(|many| noun(1, many));
         assert_eq!(one, ["edge", "source address", "outside pair"]);
         assert_eq!([noun(0, "edges"), noun(2, "edges")], ["edges", "edges"]);
+        assert_eq!([nouns(1, "source pod"), nouns(3, "source pod")], ["source pod", "source pods"]);
+        assert_eq!(nouns(0, "answering address"), "answering addresses");
     }
 
     #[test]

@@ -21,7 +21,7 @@ const TITLE: u16 = 2;
 const FOOT: u16 = 2;
 
 /// Heights that the details below a list can have, the most generous first.
-const DETAILS: [u16; 4] = [20, 16, 12, 8];
+const DETAILS: [u16; 6] = [20, 16, 12, 8, 7, 6];
 
 /// Whether details of the row under the cursor stand below the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn details_come_by_themselves_where_the_list_leaves_room() {
         let height = |size, rows| layout(size, Shown { rows, ..LIST }).details.height;
-        assert_eq!([9, 11, 12, 15, 16, 40].map(|rows| height((120, 30), rows)), [12, 12, 8, 8, 0, 0]);
-        assert_eq!([9, 10, 200].map(|rows| height((80, 24), rows)), [8, 8, 0]);
+        assert_eq!([9, 11, 12, 15, 16, 17, 18].map(|rows| height((120, 30), rows)), [12, 12, 8, 8, 7, 6, 0]);
+        assert_eq!([9, 10, 11, 200].map(|rows| height((80, 24), rows)), [8, 8, 7, 0]);
         assert_eq!([0, 9, 40].map(|rows| height((160, 50), rows)), [0, 20, 0]);
         let wanted = |details| layout((80, 24), Shown { details, rows: 200, ..LIST }).details.height;
         assert_eq!([Details::On, Details::Off, Details::WithRoom].map(wanted), [6, 0, 0]);

@@ -11,6 +11,7 @@ use crate::model::View;
 use crate::model::label_selection::LabelSelection;
 
 use super::keys::Key;
+use super::saved::Saved;
 use super::setting::Setting;
 use super::styles::Theme;
 
@@ -50,6 +51,8 @@ pub enum Msg {
     Sample(u64, Result<Samples, String>),
     /// The file of this name was written, or was not.
     Written(String, Result<PathBuf, NotWritten>),
+    /// A view was written into the configuration file, or was not; why not, in one sentence.
+    Saved(Box<Saved>, Result<PathBuf, String>),
     /// A second has passed; the wall clock.
     Tick(Timestamp),
 }
@@ -99,6 +102,8 @@ pub enum Effect {
         /// What to write.
         text: String,
     },
+    /// Write a view into the configuration file: its name, and what it sets.
+    Save(String, Vec<(String, String)>),
     /// Ask the source for new data now.
     Refresh,
     /// Ask the source for the past of this long.

@@ -40,6 +40,8 @@ pub struct Options {
     pub keys: Vec<(String, Vec<String>)>,
     /// Saved views by name: what each sets.
     pub views: Vec<(String, Vec<(String, String)>)>,
+    /// The configuration file, for views that are saved.
+    pub config: Option<PathBuf>,
 }
 
 /// Why the options cannot be used.
@@ -67,6 +69,7 @@ impl Options {
         let setup = Setup {
             keymap: Keymap::new(keys)?.with_views(&view_keys)?,
             views,
+            config: self.config,
             glyphs: Glyphs::detect(self.ascii, variable),
             depth: Depth::detect(self.color, variable),
             zone: TimeZone::system(),

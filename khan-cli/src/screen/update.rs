@@ -4,6 +4,7 @@ mod filter;
 mod line;
 mod copy;
 mod export;
+mod save;
 mod actions;
 mod command;
 mod typing;
@@ -76,6 +77,11 @@ fn take(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
         }
         Msg::Written(_, Ok(path)) => app.say(now, format!("written: {}", path.display())),
         Msg::Written(name, Err(reason)) => export::not_written(app, &name, reason, now),
+        Msg::Saved(saved, Ok(path)) => {
+            app.say(now, format!("saved: :view {} shows it ({})", saved.name, path.display()));
+            app.settings.save(*saved);
+        }
+        Msg::Saved(saved, Err(reason)) => app.say(now, format!("{} is not saved: {reason}", saved.name)),
         Msg::Tick(clock) => {
             // The header shows ages, so every second counts.
             app.data.tick(clock);

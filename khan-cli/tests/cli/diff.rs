@@ -96,6 +96,55 @@ async fn what_cannot_be_compared_is_said() {
     assert!(refused(&["top", "--once", "--record-for", "1m"]).await.contains("--record-for bounds a recording"));
 }
 
+/// Khan's own connections are in no count unless they are asked for, and how many those are is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_watching_adds_is_no_difference_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let agents = |step: i64| {
+        let own = 3 + step.unsigned_abs() * 2;
+        let agent = node("n1", step).row("shop/web@n1", "svc:data/db", 5432, 7);
+        vec![agent.row("khan/khan-agent@n1", "svc:khan/khan-controller", 14719, own).snapshot]
+    };
+    tokio::task::spawn_blocking(move || {
+        tape(&path.join("before.khan"), [agents(0)]);
+        tape(&path.join("after.khan"), (0..31).map(agents));
+    })
+    .await
+    .unwrap();
+    let diff = ["diff", "before.khan", "after.khan", "-o", "json"];
+    let ended = run(folder.path(), &diff).await;
+    let found = ended.json();
+    let own = |found: &Value, side: &str| found["metadata"][side]["leftOutOwnConns"].clone();
+    assert_eq!((&found["items"], own(&found, "before")), (&serde_json::json!([]), 3.into()));
+    assert_eq!((own(&found, "after"), &found["metadata"]["after"]["conns"]), (63.into(), &7.into()));
+    assert!(ended.stderr.contains("note: 63 connections of Khan itself left out (--own shows them)"), "{ended:?}");
+    let found = run(folder.path(), &[&diff[..], &["--own"]].concat()).await.json();
+    assert_eq!((&found["items"][0]["delta"], own(&found, "after")), (&60.into(), Value::Null));
+
+    let leaks = ["leaks", "--replay", "after.khan", "-o", "json"];
+    let ended = run(folder.path(), &leaks).await;
+    let found = ended.json();
+    assert_eq!((&found["items"], &found["metadata"]["leftOutOwnConns"]), (&serde_json::json!([]), &63.into()));
+    assert!(ended.stderr.contains("note: 63 connections of Khan itself left out (--own shows them)"), "{ended:?}");
+    let ended = run(folder.path(), &[&leaks[..], &["--own"]].concat()).await;
+    let found = ended.json();
+    assert_eq!((&found["items"][0]["before"], &found["items"][0]["growth"]), (&3.into(), &60.into()), "{found}");
+    assert!(!ended.stderr.contains("left out"), "{ended:?}");
+}
+
+/// A recording knows since when a row is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_says_when_a_row_was_first_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("day.khan");
+    tokio::task::spawn_blocking(move || shop_tape(&path, 0..31)).await.unwrap();
+    let top = ["top", "--replay", "day.khan", "--once", "--columns", "source,first-seen", "-o", "csv"];
+    let ended = run(folder.path(), &top).await;
+    let seen: Vec<_> = ended.stdout.lines().filter(|line| !line.ends_with(',')).collect();
+    assert_eq!(seen, ["source,firstSeen", "?10.40.7.19,2026-11-22T14:15:30Z"], "{ended:?}");
+}
+
 /// A node that did not answer makes nothing gone, and `--strict` refuses what is not whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partial_side_is_said_and_makes_nothing_gone() {
@@ -137,6 +186,25 @@ async fn recordings_are_listed_with_what_is_in_them() {
     assert_eq!((&found["items"][1]["rounds"], &found["items"][1]["contexts"][0]), (&1.into(), &"prod-eu1".into()));
     let ended = run(tempfile::tempdir().unwrap().path(), &["replay"]).await;
     assert_eq!(ended.stderr, "No recordings found in this folder; khan top --record FILE makes one.\n");
+}
+
+/// What somebody has recorded is not lost by recording again.
+#[tokio::test]
+async fn a_recording_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = agent(ok(&serde_json::to_value(&crate::khan::two_nodes()[0]).unwrap())).await;
+    let record = ["top", "--once", "--agent", &server.uri(), "--record", "kept.khan"];
+    assert_eq!(run(folder.path(), &record).await.code, Some(0));
+    let kept = std::fs::read(folder.path().join("kept.khan")).unwrap();
+    let asked = server.received_requests().await.unwrap().len();
+    let ended = run(folder.path(), &record).await;
+    assert_eq!((ended.code, &*ended.stdout), (Some(64), ""), "{ended:?}");
+    let sentence = "--record kept.khan exists already, and is not overwritten: give another name, or remove it first";
+    assert!(ended.stderr.contains(sentence), "{}", ended.stderr);
+    assert_eq!(std::fs::read(folder.path().join("kept.khan")).unwrap(), kept);
+    assert_eq!(server.received_requests().await.unwrap().len(), asked, "nobody is asked");
+    let into_the_void = [&record[..5], &["/dev/null"]].concat();
+    assert_eq!(run(folder.path(), &into_the_void).await.code, Some(0));
 }
 
 /// The file is bounded, and what it holds is said when the program ends.

@@ -44,6 +44,11 @@ impl Stage {
 
     /// An empty screen that judges leaks by this rule.
     pub(crate) fn with_rule(width: u16, height: u16, ascii: bool, rule: LeakRule) -> Self {
+        Self::asking(width, height, ascii, Query::default(), rule)
+    }
+
+    /// An empty screen that asks this of what it will hear.
+    pub(crate) fn asking(width: u16, height: u16, ascii: bool, query: Query, rule: LeakRule) -> Self {
         let setup = Setup {
             keymap: Keymap::default(),
             glyphs: if ascii { &ASCII } else { &UTF8 },
@@ -53,10 +58,11 @@ impl Stage {
             theme: Some(Theme::Ansi),
             columns: Choice::default(),
             views: Vec::new(),
+            config: Some("config.yaml".into()),
             mouse: false,
             interval: Duration::from_secs(5),
         };
-        let app = App::new(setup, Query::default(), rule);
+        let app = App::new(setup, query, rule);
         let terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory");
         let mut stage = Self { app, terminal, pool: Pool::default(), latest: HashMap::new(), now: Instant::now() };
         stage.tell(Msg::Tick(Timestamp::from_seconds(START)));

@@ -140,6 +140,37 @@ async fn single_connections_come_from_every_node_that_holds_them() {
     assert!(matches!(feed.handle.sample(nowhere).await, Err(DetailError::Failed(_))));
 }
 
+/// An agent from before 0.2 does not know the order and refuses it: it is asked without, and one that refuses more is not asked
+/// again and again.
+#[tokio::test]
+async fn an_older_agent_is_asked_in_words_that_it_knows() {
+    let refused = "unknown parameter order";
+    let older = Server::start(move |request: &Request| match request.path.split_once('?') {
+        Some((routes::CONNECTIONS, query)) if query.contains("order=") => Answer::text(400, refused),
+        Some((routes::CONNECTIONS, _)) => Answer::json(json!({"node": "n1", "matched": 10, "connections": []})),
+        _ => Answer::json(snapshot("n1", 1)),
+    })
+    .await;
+    let picky = Server::start(move |request: &Request| match request.path.split('?').next() {
+        Some(routes::CONNECTIONS) => Answer::text(400, refused),
+        _ => Answer::json(snapshot("n2", 1)),
+    })
+    .await;
+    let mut feed = start(targets(&[older.url(), picky.url()]), Duration::from_mins(1));
+    view(&mut feed, "both answered", |view| view.counted_nodes() == 2).await;
+    let oldest = SampleRequest { port: Some(5432), oldest: true, ..SampleRequest::default() };
+    let samples = feed.handle.sample(oldest).await.unwrap();
+    let nodes: Vec<_> = samples.tables.iter().map(|sample| sample.node.as_str()).collect();
+    let reason = format!("{} answered 400 Bad Request: {refused}", picky.url());
+    assert_eq!((&nodes[..], samples.missed), (&["n1"][..], vec![Missed { node: "n2".into(), reason }]));
+    let asked = |server: &Server| -> Vec<String> {
+        let paths = server.requests().into_iter().map(|request| request.path);
+        paths.filter(|path| path.starts_with(routes::CONNECTIONS)).collect()
+    };
+    let both = ["/v1/connections?port=5432&order=oldest", "/v1/connections?port=5432"];
+    assert_eq!((asked(&older), asked(&picky)), (both.map(String::from).to_vec(), both.map(String::from).to_vec()));
+}
+
 /// An agent that is busy says when to come again, as often as `times`.
 async fn busy(times: u32, wait: &'static str) -> Server {
     let left = AtomicU32::new(times);

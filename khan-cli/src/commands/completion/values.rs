@@ -8,7 +8,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use khan_api::Protocol;
 
 use crate::model::query::SortBy;
-use crate::model::{GroupBy, State};
+use crate::model::{GroupBy, ProblemKind, State};
 use crate::output;
 use crate::report;
 use crate::sources::cluster;
@@ -28,6 +28,7 @@ fn argument(arg: Arg) -> Arg {
         "sort_by" => |current| signed(current, || SortBy::NAMES.iter().map(|(_, name)| plain(name))),
         "group_by" => |current| listed(current, || GroupBy::WORDS.iter().map(|(word, meaning)| value(word, meaning))),
         "columns" => |current| listed(current, || report::heads().map(|head| plain(head.name))),
+        "kinds" => |current| listed(current, || ProblemKind::ALL.into_iter().map(|kind| plain(kind.as_str()))),
         "output" => |current| one(current, output::names().map(plain)),
         "state" => |current| {
             let parts = ["open", "opening", "closed"].into_iter().map(plain);
@@ -128,6 +129,7 @@ mod tests {
         assert_eq!(complete(&["leaks", "-o", "js"]), ["json"]);
         assert_eq!(complete(&["top", "--columns", "source,tre"]), ["source,trend"]);
         assert_eq!(complete(&["top", "--state", "time_"]), ["time_wait"]);
+        assert_eq!(complete(&["problems", "--kind", "leak,st"]), ["leak,stalled"]);
         assert_eq!(complete(&["who", "po"]), ["pod/"]);
         assert!(complete(&["top", "--fil"]).contains(&"--filter".to_owned()));
     }

@@ -106,7 +106,7 @@ impl<'a> Filtered<'a> {
                     _ => either().any(fits),
                 }
             }
-            RowTerm::Ghost => !c.previous.is_empty(),
+            RowTerm::Previous => !c.previous.is_empty(),
             // Refused when it was read.
             RowTerm::Member(..) => false,
         };

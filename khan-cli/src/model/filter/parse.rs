@@ -197,7 +197,7 @@ mod tests {
             "proto:udp,tcp",
             "state:open,syn_sent",
             "node:n*",
-            "is:ghost",
+            "is:previous",
             "is:new",
             "conns>=1500",
             "rate<-2.5",

@@ -139,13 +139,12 @@ fn state(text: &str) -> Result<StateTerm, String> {
 
 fn flag(word: &Word) -> Result<Term, FilterError> {
     let mut flags = each(word, |text| {
-        let found = Flag::ALL
-            .into_iter()
-            .find(|flag| flag.word().eq_ignore_ascii_case(text) || flag.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| format!("{text:?} is not one of rising, new, unknown, stale, ghost"))
+        let found =
+            Flag::ALL.into_iter().find(|flag| flag.names().into_iter().any(|name| name.eq_ignore_ascii_case(text)));
+        found.ok_or_else(|| format!("{text:?} is not one of rising, new, unknown, stale, previous"))
     })?;
     match (flags.pop(), flags.is_empty()) {
-        (Some(Flag::Ghost), true) => Ok(Term::Row(RowTerm::Ghost)),
+        (Some(Flag::Previous), true) => Ok(Term::Row(RowTerm::Previous)),
         (Some(flag), true) => Ok(Term::Group(GroupTerm::Is(flag))),
         _ => Err(word.place.error("is: takes one word; write it once for each")),
     }

@@ -84,7 +84,7 @@ impl<'a, P: Past> Gauge<'a, P> {
                         || unknown(&self.groups.backends, group.behind)
                 }
                 Flag::Stale => group.sum.stale > 0,
-                Flag::Ghost => group.sum.ghosts > 0,
+                Flag::Previous => group.sum.previous > 0,
             };
             flags | u8::from(set) << flag as u8
         })

@@ -79,7 +79,7 @@ enum Test<'filter> {
     Protocol(&'filter [khan_api::Protocol]),
     State(&'filter [StateTerm]),
     Node { observers: Vec<bool>, ends: Vec<bool> },
-    Ghost(Vec<bool>),
+    Previous(Vec<bool>),
     Member(Box<Keyer>, RowKey),
 }
 
@@ -137,7 +137,7 @@ impl<'filter> Test<'filter> {
                     _ => Self::Any(fits),
                 }
             }
-            RowTerm::Ghost => Self::Ghost(view.endpoints.iter().map(|endpoint| endpoint.previous).collect()),
+            RowTerm::Previous => Self::Previous(view.endpoints.iter().map(|endpoint| endpoint.previous).collect()),
             RowTerm::Member(by, key) => Self::Member(Box::new(Keyer::new(view, *by)), *key),
         }
     }
@@ -149,7 +149,7 @@ impl<'filter> Test<'filter> {
             Self::Src(ends) => ends[src],
             Self::Dst(ends) => ends[dst] || ends[backend] || service(ends),
             Self::Any(ends) => ends[src] || ends[dst] || ends[backend] || service(ends),
-            Self::Ghost(ends) => ends[src] || ends[dst] || ends[backend],
+            Self::Previous(ends) => ends[src] || ends[dst] || ends[backend],
             Self::Port(ranges) => {
                 let within = |port| ranges.iter().any(|(low, high)| (*low..=*high).contains(&port));
                 (row.row.port > 0 && within(row.row.port)) || (row.row.backend_port > 0 && within(row.row.backend_port))

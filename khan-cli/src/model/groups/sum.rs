@@ -32,7 +32,7 @@ pub struct Sum {
     /// Of those, how many a second, in thousandths.
     pub ended_rate: u64,
     /// Connections that outlived the owner of an address.
-    pub ghosts: u64,
+    pub previous: u64,
     /// Connections from nodes whose data is old.
     pub stale: u64,
 }
@@ -76,7 +76,7 @@ impl Sum {
         self.compared += other.compared;
         self.ended += other.ended;
         self.ended_rate += other.ended_rate;
-        self.ghosts += other.ghosts;
+        self.previous += other.previous;
         self.stale += other.stale;
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
     let connections = u64::from(row.row.connections);
     let mut sum = Sum {
         connections,
-        ghosts: if previous { connections } else { 0 },
+        previous: if previous { connections } else { 0 },
         stale: if row.stale { connections } else { 0 },
         ..Sum::default()
     };
@@ -115,7 +115,7 @@ pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous
     sum.states.add(state, connections);
     sum.connections = connections;
     sum.compared = if row.window_millis > 0 { connections } else { 0 };
-    sum.ghosts = if previous { connections } else { 0 };
+    sum.previous = if previous { connections } else { 0 };
     sum.stale = if row.stale { connections } else { 0 };
     let untold = state == UNTOLD && states.told() == 0;
     if !untold && state != State::Tcp(TcpState::Established) {

@@ -39,6 +39,10 @@ pub(super) fn candidates(head: &str, around: &Around<'_>, names: &mut Names) -> 
             let own = Tab::ALL.map(|tab| Candidate::new(tab.title().to_lowercase(), ""));
             Candidates::fitting(0, value, saved.chain(own))
         }
+        Values::Saved => {
+            let saved = around.views.iter().map(|saved| Candidate::new(&*saved.name, &*saved.summary));
+            Candidates::fitting(0, value, saved)
+        }
         Values::Examples(examples) => Candidates::fitting(0, value, words(examples.iter().copied())),
     };
     found.shifted(start)
@@ -79,6 +83,7 @@ mod tests {
         assert_eq!(texts("columns source,tren"), (15, vec!["trend".into()]));
         assert_eq!(texts("filter is:sta"), (10, vec!["stale".into()]));
         assert_eq!(texts("view ex"), (5, vec!["exits".into(), "external".into()]));
+        assert_eq!(texts("save ex").1, ["exits"]);
         assert_eq!(texts("pause x").1, [""; 0]);
     }
 }

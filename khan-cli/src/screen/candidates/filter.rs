@@ -23,7 +23,7 @@ const FIELDS: [(&str, &str); 21] = [
     ("port:", "port dialled or answering, or LOW-HIGH"),
     ("proto:", "tcp, udp, sctp"),
     ("state:", "a state, or open, opening, closed"),
-    ("is:", "new, rising, unknown, stale, ghost"),
+    ("is:", "new, rising, unknown, stale, previous"),
     ("conns>", "connections of the row; also >= < <= = !="),
     ("delta>", "change over the window"),
     ("rate>", "change per minute"),

@@ -25,11 +25,16 @@ pub(super) fn name(app: &App, name: &str, cells: u16, style: Style) -> Span<'sta
     Span::styled(text::fit(name, cells.into(), app.settings.glyphs().ellipsis).into_owned(), style)
 }
 
+/// Cells that a name must have beside a number of addresses.
+const SHORTEST: usize = 4;
+
 /// An end of connections, with the number of addresses if it stands for several outside the cluster.
 pub(super) fn end(app: &App, end: Option<&GroupEnd>, cells: u16) -> Span<'static> {
     let Some(end) = end else { return Span::default() };
     let (cells, ellipsis) = (usize::from(cells), app.settings.glyphs().ellipsis);
     let words = match addresses(end) {
+        // Rather no number than no name.
+        Some(count) if cells < count.len() + SHORTEST => text::fit(&end.text, cells, ellipsis).into_owned(),
         Some(count) => {
             let name = text::fit(&end.text, cells.saturating_sub(count.len()), ellipsis);
             text::fit(&format!("{name}{count}"), cells, ellipsis).into_owned()
@@ -113,11 +118,13 @@ pub(super) fn time_to_full(app: &App, at: usize) -> String {
     }
 }
 
-/// Established connections by time since the last packet.
-pub(super) fn idle_times(buckets: &[u64; 5]) -> String {
+/// Established connections by time since the last packet, those that have waited longest first: they say most.
+pub(super) fn idle_times(buckets: &[u64; 5]) -> Vec<String> {
     let words = idle::ranges().map(idle::words);
-    let parts = words.zip(buckets).map(|(word, n)| format!("{word} {}", format::count(*n)));
-    parts.collect::<Vec<_>>().join("  ")
+    let times = words.zip(buckets).filter(|(_, n)| **n > 0).map(|(word, n)| format!("{word} {}", format::count(*n)));
+    let mut times: Vec<_> = times.collect();
+    times.reverse();
+    times
 }
 
 /// Whether a line is the one under the cursor.

@@ -40,7 +40,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         states::draw(app, &group.sum, &mut canvas.part(states, 1, STATES, height));
     } else if side > 0 {
         let listed = u16::try_from(app.beside().parts().rows.len()).unwrap_or(u16::MAX);
-        // The states and the idle times take four lines at least.
+        // The states and the idle times take four lines where there are as many; the part that holds most stays in any case.
         let above = if listed > 0 { (listed + 1).min(height.saturating_sub(4)).max(2) } else { 0 };
         parts(app, group, &mut canvas.part(states, 1, STATES, above));
         states::draw(app, &group.sum, &mut canvas.part(states, 1 + above, STATES, height.saturating_sub(above)));

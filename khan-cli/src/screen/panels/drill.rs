@@ -59,7 +59,7 @@ fn summary(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
         .iter()
         .map(|(grouping, rows)| {
             let n = rows.matching as u64;
-            format!("{} {}", format::count(n), format::noun(n, grouping.name))
+            format!("{} {}", format::count(n), format::nouns(n, grouping.name))
         })
         .collect();
     let counts = counts.join(", ");

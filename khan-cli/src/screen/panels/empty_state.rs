@@ -2,8 +2,7 @@
 
 use ratatui::text::Line;
 
-use crate::model::{NodeState, SourceKind};
-use crate::screen::format;
+use crate::model::{NodeState, SourceKind, own};
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
@@ -73,14 +72,13 @@ fn message(app: &App) -> Option<Vec<String>> {
         lines.push("They are tried again by themselves; Ctrl-r tries now, 7 shows each, E the log.".into());
         return Some(lines);
     }
+    let own = own::left_out(app.answers.projection().own);
     if !app.question.filter_text().is_empty() {
-        let all = format::count(view.connections());
         let sign = if app.question.base().inverted { "! " } else { "" };
-        return Some(vec![
-            format!("0 of {all} connections match {sign}{}", app.question.filter_text()),
-            String::new(),
-            "Esc clears the filter.".into(),
-        ]);
+        let mut lines = vec![format!("No connection matches {sign}{}", app.question.filter_text()), String::new()];
+        lines.extend(own);
+        lines.push("Esc clears the filter.".into());
+        return Some(lines);
     }
     if !app.question.base().namespaces.is_empty() {
         return Some(vec![
@@ -93,9 +91,10 @@ fn message(app: &App) -> Option<Vec<String>> {
         return said(&["No connection has an end outside the cluster.", "", "Tab shows the other direction."]);
     }
     let mut lines = vec!["No connections.".to_owned(), String::new()];
-    match &view.notes[..] {
-        [] => lines.push("The table holds no TCP, UDP or SCTP entry.".into()),
-        notes => lines.extend(notes.iter().cloned()),
+    match (&view.notes[..], own) {
+        (notes, Some(own)) => lines.extend(notes.iter().cloned().chain([own])),
+        ([], None) => lines.push("The table holds no TCP, UDP or SCTP entry.".into()),
+        (notes, None) => lines.extend(notes.iter().cloned()),
     }
     Some(lines)
 }

@@ -20,8 +20,8 @@ enum Field {
     Source,
     Destination,
     Port,
-    Now,
-    Base,
+    Conns,
+    Before,
     Growth,
     Rate,
     Rising,
@@ -37,10 +37,10 @@ fn columns(app: &App) -> [Column<Field>; 10] {
         Column::names(Field::Source, "SOURCE").wants(names.source),
         Column::names(Field::Destination, "DESTINATION").wants(names.destination).or_short("DEST"),
         Column::right(Field::Port, "PORT", 5).leaves(15, 2),
-        Column::right(Field::Now, "NOW", 7),
-        Column::right(Field::Base, "BASE", 7).leaves(15, 4),
+        Column::right(Field::Conns, "CONNS", 7),
+        Column::right(Field::Before, "BEFORE", 7).leaves(15, 4),
         Column::right(Field::Growth, "GROWTH", 8).leaves(9, 1),
-        Column::right(Field::Rate, "/MIN", 6).leaves(15, 3),
+        Column::right(Field::Rate, "RATE/MIN", 8).leaves(15, 3),
         Column::right(Field::Rising, "RISING", steps.fold(6, u16::max)).leaves(15, 5),
         Column::left(Field::Trend, "TREND", 12).leaves(20, 6).grows(),
         Column::left(Field::Verdict, "VERDICT", 7),
@@ -80,10 +80,10 @@ fn cell(app: &App, leak: &Leak, field: Field, cells: u16) -> Span<'static> {
         Field::Source => end(app, row.src.as_ref(), cells),
         Field::Destination => end(app, row.dst.as_ref(), cells),
         Field::Port => plain(row.port.map_or("-".into(), |port| port.to_string())),
-        Field::Now => count(row.sum.connections, cells, styles.strong),
-        Field::Base => {
-            let base = row.sum.connections.saturating_add_signed(added(app, leak).saturating_neg());
-            count(base, cells, styles.text)
+        Field::Conns => count(row.sum.connections, cells, styles.strong),
+        Field::Before => {
+            let before = row.sum.connections.saturating_add_signed(added(app, leak).saturating_neg());
+            count(before, cells, styles.text)
         }
         Field::Growth => change(app, added(app, leak), cells),
         Field::Rate => {

@@ -10,13 +10,18 @@ use crate::screen::widgets::choice;
 
 use super::footer;
 
+/// Cells beside the menu, on both sides together, that are worth to be seen.
+const MARGIN: u16 = 24;
+
 /// Draws the menu, and the keys that work in it on the last line.
 pub(super) fn draw(app: &App, menu: Menu, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let entries = app.entries(menu.kind);
     let name = entries.iter().map(|entry| cells(&entry.name)).max().unwrap_or(0);
     let meaning = entries.iter().map(|entry| cells(&entry.meaning)).max().unwrap_or(0);
-    let width = (name + meaning + 12).min(canvas.width().saturating_sub(4));
+    // Where next to nothing of the screen is left beside it, it takes that too.
+    let width = name + meaning + 12;
+    let width = if width + MARGIN > canvas.width() { canvas.width() } else { width };
     let height = u16::try_from(entries.len()).unwrap_or(0).saturating_add(2).min(canvas.height().saturating_sub(2));
     let (x, y) = ((canvas.width() - width) / 2, (canvas.height() - height) / 2);
     let lines = entries.iter().map(|entry| line(app, entry, name));

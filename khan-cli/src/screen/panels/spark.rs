@@ -10,7 +10,7 @@ const BARS: usize = 10;
 /// Cells of the range: `12,656-12,731`.
 const RANGE: usize = 13;
 
-/// The last samples, newest at the right: a bar per sample, a dot where a sample is missing, blank before the row was first
+/// The samples over the whole width, newest at the right: bars, dots where a sample is missing, blank before the row was first
 /// seen. Where there is room, the range that the bars span is written after them.
 ///
 /// Not ratatui's `Sparkline`, whose scale starts at zero and which has one glyph for all that is absent. This scale spans
@@ -19,17 +19,16 @@ pub(super) fn sparkline(trend: &Trend, cells: usize, glyphs: &Glyphs) -> String 
     let values = || trend.points.iter().filter_map(|point| if let Point::Value(n) = point { Some(*n) } else { None });
     let (low, high) = (values().min().unwrap_or(0), values().max().unwrap_or(0));
     let room = cells.checked_sub(RANGE + 1).filter(|room| *room >= BARS);
-    let points = squeeze(&trend.points, room.unwrap_or(cells));
+    let points = stretch(&trend.points, room.unwrap_or(cells));
     let bar = |point: &Point| match point {
         Point::Before => ' ',
         Point::Missing => glyphs.missing,
         Point::Value(n) => glyphs.bar(u128::from(n.saturating_sub(low)), u128::from(high - low)),
     };
     let bars: String = points.iter().map(bar).collect();
-    let blank = " ".repeat(room.unwrap_or(cells) - points.len());
     match room {
-        Some(_) if values().next().is_some() => format!("{blank}{bars} {:<RANGE$}", range(low, high)),
-        _ => format!("{blank}{bars}"),
+        Some(_) if values().next().is_some() => format!("{bars} {:<RANGE$}", range(low, high)),
+        _ => bars,
     }
 }
 
@@ -93,17 +92,18 @@ mod tests {
     fn a_small_rise_on_a_large_number_is_seen_and_its_range_read() {
         let rise: Vec<_> = (0..=10).map(|step| 2_656 + step * 75 / 10).collect();
         assert_eq!(sparkline(&values(&rise), 25, &UTF8), "▁▂▂▃▄▄▅▆▇▇█ 2,656-2,731  ");
-        assert_eq!(sparkline(&values(&[4_310; 10]), 25, &UTF8), " ▁▁▁▁▁▁▁▁▁▁ 4,310        ");
-        assert_eq!(sparkline(&values(&[99, 1_250_000]), 24, &ASCII), "        _@ 99-1,250,000 ");
-        assert_eq!(sparkline(&values(&[950_000, 1_250_000]), 24, &ASCII), "        _@ 950k-1.2M    ");
-        assert_eq!(sparkline(&trend(&[]), 25, &UTF8), " ".repeat(11));
+        assert_eq!(sparkline(&values(&[4_310; 10]), 25, &UTF8), "▁▁▁▁▁▁▁▁▁▁▁ 4,310        ");
+        assert_eq!(sparkline(&values(&[99, 1_250_000]), 24, &ASCII), "_____@@@@@ 99-1,250,000 ");
+        assert_eq!(sparkline(&values(&[950_000, 1_250_000]), 24, &ASCII), "_____@@@@@ 950k-1.2M    ");
+        assert_eq!(sparkline(&trend(&[]), 25, &UTF8), "");
     }
 
     #[test]
     fn gaps_and_the_time_before_are_told_apart() {
         let points = [Point::Before, Point::Value(1), Point::Missing, Point::Value(9)];
-        assert_eq!(sparkline(&trend(&points), 6, &UTF8), "   ▁·█");
-        assert_eq!(sparkline(&trend(&[]), 3, &UTF8), "   ");
+        assert_eq!(sparkline(&trend(&points), 4, &UTF8), " ▁·█");
+        assert_eq!(sparkline(&trend(&points), 8, &UTF8), "  ▁▁··██", "few samples fill the width too");
+        assert_eq!(sparkline(&trend(&[]), 3, &UTF8), "");
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) fn draw(app: &App, sum: &Sum, canvas: &mut Canvas<'_>) {
     let oddities = [
         ("client must close", sum.client_unclosed, styles.warn),
         ("server must close", sum.server_unclosed, styles.warn),
-        ("of previous owners", sum.ghosts, styles.dim),
+        ("of previous owners", sum.previous, styles.dim),
     ];
     lines.extend(oddities.into_iter().filter(|(_, n, _)| *n > 0));
     let words: Vec<_> = idle::ranges().map(|range| format!("idle {}", idle::words(range))).collect();
@@ -37,7 +37,8 @@ pub(super) fn draw(app: &App, sum: &Sum, canvas: &mut Canvas<'_>) {
     }
     if known && !room {
         let y = u16::try_from(lines.len() + 1).unwrap_or(0);
-        let times = idle_times(&sum.idle);
-        canvas.words(1, y, end, times.split("  ").map(|time| (time.to_owned(), styles.dim, 2)));
+        let words =
+            std::iter::once(("idle".to_owned(), 1)).chain(idle_times(&sum.idle).into_iter().map(|time| (time, 2)));
+        canvas.words(1, y, end, words.map(|(word, gap)| (word, styles.dim, gap)));
     }
 }

@@ -85,7 +85,7 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
             ("port: proto:", "port:5432 port:8000-8999 proto:udp"),
             ("state: node:", "state:time_wait,close_wait node:n1"),
             ("numbers", "conns>100 delta>50 rate>1 est<50 idle>0 halfclosed>0"),
-            ("is:", "is:new is:rising is:unknown is:stale is:ghost"),
+            ("is:", "is:new is:rising is:unknown is:stale is:previous"),
             ("a b", "both; a or b: one of them, which binds less; (a or b) c"),
             ("a,b", "within one term: either value"),
             ("- ! not", "before a term or a bracket: turned round"),
@@ -105,11 +105,11 @@ const WORDS: &[(&str, &[(&str, &str)])] = &[
     (
         "Flags",
         &[
-            ("RISING R", "keeps growing: see the leak rule below"),
-            ("NEW    N", "first seen less than 5 minutes ago, or since the baseline"),
-            ("UNK    U", "an address without a known owner"),
-            ("STALE  S", "from old data"),
-            ("GHOST  G", "outlived the owner of its address"),
+            ("RISING   R", "keeps growing: see the leak rule below"),
+            ("NEW      N", "first seen less than 5 minutes ago, or since the baseline"),
+            ("UNK      U", "an address without a known owner"),
+            ("STALE    S", "from old data"),
+            ("PREVIOUS P", "outlived the owner of its address"),
         ],
     ),
     (

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use super::export::export;
 use super::{Ending, Error, Turn};
+use crate::config::views;
 use crate::screen::msg::{Effect, Exit, Msg, NotWritten};
 use crate::screen::panels;
+use crate::screen::saved::Saved;
 use crate::screen::terminal::{self, clipboard, signals::Signal};
 use crate::screen::update::update;
 
@@ -58,6 +60,7 @@ impl Turn {
                     clipboard::feed(text);
                 }
                 Effect::Write { name, overwrite, text } => self.write(name, overwrite, text),
+                Effect::Save(name, entries) => self.save(name, entries),
                 Effect::Refresh => self.feed.handle.refresh(),
                 Effect::Interval(interval) => self.feed.handle.set_interval(interval),
                 Effect::Past(window) => self.feed.handle.past(window),
@@ -79,6 +82,21 @@ impl Turn {
         if let Some(question) = self.question.take() {
             question.abort();
         }
+    }
+
+    fn save(&self, name: String, entries: Vec<(String, String)>) {
+        let Some(path) = self.app.settings.config().map(ToOwned::to_owned) else { return };
+        let Ok(saved) = Saved::read(&name, &entries) else { return };
+        let answers = self.answers.clone();
+        tokio::spawn(async move {
+            let file = path.clone();
+            let written = tokio::task::spawn_blocking(move || views::save(&file, &name, &entries)).await;
+            let written = match written {
+                Ok(written) => written.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let _ = answers.send(Msg::Saved(Box::new(saved), written.map(|()| path))).await;
+        });
     }
 
     fn write(&self, name: String, overwrite: bool, text: String) {

@@ -47,6 +47,12 @@ impl App {
             let (head, place) = (&id.entry().head, &id.entry().place);
             let cells = match id {
                 Id::Delta | Id::Rate if width < 100 => 7,
+                // As wide as its head, and the sign of the order.
+                Id::Delta => {
+                    let sign = if self.order(SortBy::Delta).is_some() { 2 } else { 0 };
+                    let head = self.delta_head(u16::MAX).len() + sign;
+                    place.width.max(u16::try_from(head).unwrap_or(u16::MAX))
+                }
                 Id::Flags => match width {
                     0..72 => 5,
                     72..100 => 10,

@@ -130,8 +130,13 @@ impl Lists {
 
     /// Groups as the user says.
     pub(in crate::screen) fn group(&mut self, by: GroupBy) {
+        // One of the view's own comes with its restriction.
+        let known = self.tab.groupings().iter().position(|grouping| grouping.by == by);
         let list = self.list_mut();
-        list.own = Some(by);
+        match known {
+            Some(at) => (list.grouping, list.own) = (at, None),
+            None => list.own = Some(by),
+        }
         list.cursor.release();
     }
 

@@ -32,6 +32,8 @@ pub struct Setup {
     pub columns: Choice,
     /// Views that the user has saved.
     pub views: Vec<Saved>,
+    /// The configuration file, where there can be one.
+    pub config: Option<PathBuf>,
     /// Report mouse events.
     pub mouse: bool,
     /// How old data may be.
@@ -100,6 +102,11 @@ impl Settings {
         &self.setup.views
     }
 
+    /// The configuration file, where there can be one.
+    pub fn config(&self) -> Option<&Path> {
+        self.setup.config.as_deref()
+    }
+
     /// Whether details of the row under the cursor stand below the list.
     pub const fn details(&self) -> Details {
         self.details
@@ -124,6 +131,14 @@ impl Settings {
     /// Shows these columns.
     pub(in crate::screen) fn choose_columns(&mut self, columns: Choice) {
         self.setup.columns = columns;
+    }
+
+    /// Knows a saved view from now on, in place of the one that was called so.
+    pub(in crate::screen) fn save(&mut self, saved: Saved) {
+        match self.setup.views.iter_mut().find(|other| other.name == saved.name) {
+            Some(other) => *other = saved,
+            None => self.setup.views.push(saved),
+        }
     }
 
     /// Shows or hides a column.

@@ -94,7 +94,7 @@ pub(super) fn perform(app: &mut App, action: Action, now: Instant) -> Vec<Effect
         Action::Columns => menu(app, MenuKind::Columns),
         Action::Export => menu(app, MenuKind::Export),
         Action::Views if app.settings.views().is_empty() => {
-            app.say(now, "no views are saved: write them under views: in the configuration file");
+            app.say(now, "no views are saved: :save NAME saves what is shown");
         }
         Action::Views => menu(app, MenuKind::Views),
         Action::Saved(at) => return show_saved(app, at, now),

@@ -11,6 +11,7 @@ use crate::screen::state::App;
 
 use super::actions::{go_to, look_over, perform, set, show_saved};
 use super::export::write_to;
+use super::save::save;
 
 /// Runs a line.
 pub(super) fn run(app: &mut App, line: &str, now: Instant) -> Vec<Effect> {
@@ -56,6 +57,7 @@ fn unknown(name: &str) -> String {
 fn with_value(app: &mut App, name: &str, value: &str, now: Instant) -> Result<Vec<Effect>, String> {
     match name {
         "export" => Ok(write_to(app, value)),
+        "save" => save(app, value).map(|effect| vec![effect]),
         "context" => context_named(app, value),
         "at" => go_to(app, value).map(|()| Vec::new()),
         "since" => duration(value).map(|range| look_over(app, range, now)),

@@ -124,7 +124,7 @@ impl LabelSet {
                 RowTerm::Protocol(_) => Self { transport: true, ..Self::default() },
                 RowTerm::Member(group, _) => Self::of_group(*group),
                 RowTerm::Like(subject, _) => Self::for_subject(*subject),
-                RowTerm::State(_) | RowTerm::Node(_) | RowTerm::Ghost => Self::default(),
+                RowTerm::State(_) | RowTerm::Node(_) | RowTerm::Previous => Self::default(),
             });
         }
         labels

@@ -44,6 +44,9 @@ pub enum RecordingError {
     /// Other nodes than those asked for.
     #[error("{0} ends without node {1} (--node)")]
     NoNode(String, String),
+    /// Something is in it already.
+    #[error("{0} exists already, and is not overwritten: give another name, or remove it first")]
+    Exists(String),
     /// Nothing in it.
     #[error("{0} holds no view")]
     Empty(String),

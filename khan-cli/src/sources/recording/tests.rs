@@ -144,12 +144,27 @@ async fn it_ends_where_it_may_hold_no_more() {
     assert!(recording.summary().unwrap().ends_with("complete: 45s (--record-for)"));
 
     let whole = std::fs::metadata(file.path()).unwrap().len();
+    let file = tempfile::NamedTempFile::new().unwrap();
     let recording = Recording::default();
     let bounds = Bounds { bytes: whole + 10, ..ALL };
     seen(file.path(), &recording, bounds, &[at(0), at(30), at(60), at(90)]).await;
     assert_eq!(rounds(file.path()), 2);
     assert_eq!(std::fs::metadata(file.path()).unwrap().len(), whole, "half a round was left");
     assert!(recording.summary().unwrap().ends_with("(--record-size)"));
+}
+
+#[tokio::test]
+async fn another_recording_is_not_overwritten() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let recording = Recording::default();
+    recording.check(file.path()).unwrap();
+    seen(file.path(), &recording, ALL, &[at(0)]).await;
+    let another = Recording::default();
+    let refused = record(channel(View::default()).1, file.path(), another.clone(), ALL).unwrap_err();
+    assert_eq!(another.check(file.path()).unwrap_err().to_string(), refused.to_string());
+    assert!(refused.to_string().contains("exists already, and is not overwritten"), "{refused}");
+    assert_eq!(rounds(file.path()), 1);
+    recording.check(file.path()).unwrap();
 }
 
 #[tokio::test]

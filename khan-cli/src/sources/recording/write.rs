@@ -95,6 +95,16 @@ impl Recording {
         Some(format!("recorded {}{full}", tape.contents()))
     }
 
+    /// Fails where the file holds something that is not of this run. To be asked before its source is.
+    pub fn check(&self, path: &Path) -> Result<(), RecordingError> {
+        let holds = path.metadata().is_ok_and(|file| file.is_file() && file.len() > 0);
+        if holds && self.state().tape.is_none() {
+            Err(RecordingError::Exists(path.display().to_string()))
+        } else {
+            Ok(())
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,7 +173,11 @@ pub fn record(feed: Feed, path: &Path, recording: Recording, bounds: Bounds) -> 
     {
         let mut state = recording.state();
         if state.tape.is_none() {
-            let wrong = |error| RecordingError::File(path.display().to_string(), error);
+            let name = || path.display().to_string();
+            let wrong = |error: io::Error| match error.kind() {
+                io::ErrorKind::AlreadyExists => RecordingError::Exists(name()),
+                _ => RecordingError::File(name(), error),
+            };
             state.tape = Some(Tape::create(path, bounds).map_err(wrong)?);
         }
     }
@@ -200,11 +214,15 @@ pub fn record(feed: Feed, path: &Path, recording: Recording, bounds: Bounds) -> 
     Ok(Feed { views: shown, news, handle, past })
 }
 
-/// A file that only its owner can read: it shows who talks to whom.
+/// A file that only its owner can read: it shows who talks to whom. It may have been there before, empty; a device or a pipe
+/// keeps its mode.
 fn create(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    // It may have been there before; a device or a pipe keeps its mode.
-    if file.metadata()?.is_file() {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        if metadata.len() > 0 {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         file.set_permissions(Permissions::from_mode(0o600))?;
     }
     Ok(file)

@@ -66,7 +66,7 @@ fn flags(app: &App, row: &Row, cells: usize) -> Span<'static> {
     let style = match row.flags().next() {
         Some(Flag::Rising) => app.settings.styles().bad,
         Some(Flag::New | Flag::Unknown) => app.settings.styles().warn,
-        Some(Flag::Stale | Flag::Ghost) => app.settings.styles().dim,
+        Some(Flag::Stale | Flag::Previous) => app.settings.styles().dim,
         None => app.settings.styles().text,
     };
     let full = words.join(" ");

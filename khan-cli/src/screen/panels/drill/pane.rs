@@ -12,6 +12,9 @@ use crate::screen::tab::Grouping;
 use crate::screen::widgets::canvas::Canvas;
 use crate::screen::widgets::table::{Row, Table};
 
+/// From this width on heads are written in full.
+const WIDE: u16 = 60;
+
 #[derive(Clone, Copy)]
 enum Field {
     Name,
@@ -23,7 +26,7 @@ enum Field {
 }
 
 /// The name and, of the other columns, those that have something to say of any row.
-fn columns(app: &App, grouping: &Grouping, rows: &[Group], focused: bool) -> Vec<Column<Field>> {
+fn columns(app: &App, grouping: &Grouping, rows: &[Group], focused: bool, wide: bool) -> Vec<Column<Field>> {
     let name = Column::names(Field::Name, format!("by {}", grouping.name));
     let mut columns = vec![if focused { name.head_style(app.settings.styles().accent) } else { name }];
     if grouping.by.port {
@@ -31,7 +34,8 @@ fn columns(app: &App, grouping: &Grouping, rows: &[Group], focused: bool) -> Vec
     }
     columns.push(Column::right(Field::Conns, "CONNS", 7));
     if rows.iter().any(|row| row.change.is_some()) {
-        columns.push(Column::right(Field::Delta, app.delta_head(7), 7).leaves(14, 1));
+        let cells = if wide { 9 } else { 7 };
+        columns.push(Column::right(Field::Delta, app.delta_head(cells), cells).leaves(14, 1));
     }
     if rows.iter().any(|row| row.sum.states.established_percent().is_some()) {
         columns.push(Column::right(Field::Est, "EST%", 5).leaves(18, 3));
@@ -56,7 +60,7 @@ pub(super) fn draw(app: &App, drill: &Drill, canvas: &mut Canvas<'_>) {
     let bare = in_one_namespace(&rows.rows);
     let table = Table::new(
         app.settings.styles(),
-        columns(app, grouping, &rows.rows, focused),
+        columns(app, grouping, &rows.rows, focused, canvas.width() >= WIDE),
         cursor.offset..all,
         |at, slots| {
             if at == after {

@@ -8,8 +8,11 @@ use crate::screen::text::cells;
 use crate::screen::widgets::canvas::Canvas;
 
 use super::fresh::{age_style, coverage, snapshot_age};
-use super::totals::{filter, growth, pace, share, total};
+use super::totals::{filter, growth, own, pace, share, total};
 use super::{right, scope, verdicts};
+
+/// Cells that are kept free for a filter.
+const FILTER: u16 = 24;
 
 /// Where the data is from and how fresh it is.
 pub(super) fn identity(app: &App, canvas: &mut Canvas<'_>) {
@@ -68,6 +71,11 @@ pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
         if let Some(words) = words.iter().find(|words| x + cells(words) + 2 < end) {
             x = canvas.put(x, y, words, styles.dim) + 1;
         }
+    }
+    // A filter says more, and needs the room.
+    let room = end.saturating_sub(x + if app.question.filter_text().is_empty() { 2 } else { FILTER });
+    if let Some(own) = own(app).filter(|own| app.lists.tab() != Tab::Leaks && cells(own) < room) {
+        x = canvas.put(x + 1, y, &own, styles.dim) + 1;
     }
     if !app.question.filter_text().is_empty() {
         filter(app, canvas, x + 1, y, end.saturating_sub(2));

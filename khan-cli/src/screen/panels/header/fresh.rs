@@ -26,6 +26,9 @@ pub(super) fn flow(app: &App) -> (String, Style) {
         Link::Credentials(_) => ("WAITING FOR CREDENTIALS".into(), styles.warn),
         Link::Up if app.data.is_replay() => (format!("ENDED {}", moment(app)), styles.warn),
         Link::Up if app.data.ended() => ("ENDED".into(), styles.warn),
+        // Nothing has been heard yet, or nobody is there to be heard.
+        Link::Up if app.data.view().newest.is_none() && !app.data.view().settled => ("CONNECTING".into(), styles.warn),
+        Link::Up if app.data.view().counted_nodes() == 0 => ("NO DATA".into(), styles.bad),
         // The source hangs, or this computer slept: the data on the screen is old.
         Link::Up => match app.outdated() {
             Some(age) => (format!("STALE {}", format::age(age)), styles.warn),

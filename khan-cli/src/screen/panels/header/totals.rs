@@ -70,6 +70,12 @@ pub(super) fn total(app: &App) -> u64 {
     app.answers.projection().total.connections + app.answers.projection().rest.map_or(0, |rest| rest.connections)
 }
 
+/// How many connections of Khan's own are left out.
+pub(super) fn own(app: &App) -> Option<String> {
+    let own = app.answers.projection().own;
+    (own > 0).then(|| format!("own {} left out", format::count(own)))
+}
+
 pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let end = canvas.put_right(canvas.width().saturating_sub(1), y, &share(app, false), styles.text);
@@ -90,10 +96,7 @@ pub(super) fn totals(app: &App, y: u16, canvas: &mut Canvas<'_>) {
             2,
         ));
     }
-    let own = app.answers.projection().own;
-    if own > 0 {
-        words.push((format!("own {} left out", format::count(own)), styles.dim, 2));
-    }
+    words.extend(own(app).map(|own| (own, styles.dim, 2)));
     let x = canvas.words(1, y, end.saturating_sub(2), words);
     if !app.question.filter_text().is_empty() {
         filter(app, canvas, x, y, end.saturating_sub(2));

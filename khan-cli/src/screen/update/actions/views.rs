@@ -24,6 +24,10 @@ pub(super) fn turn_to(app: &mut App, tab: Tab) -> Vec<Effect> {
 pub(in crate::screen::update) fn show_saved(app: &mut App, at: usize, now: Instant) -> Vec<Effect> {
     let Some(saved) = app.settings.views().get(at).cloned() else { return Vec::new() };
     app.say(now, format!("view {}", saved.name));
+    // Its filter is meant as it stands there.
+    if app.question.base().inverted && saved.settings.iter().any(|setting| matches!(setting, Setting::Filter(..))) {
+        app.question.invert();
+    }
     saved.settings.into_iter().flat_map(|setting| set(app, setting)).collect()
 }
 
