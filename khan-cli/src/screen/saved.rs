@@ -58,7 +58,11 @@ impl Saved {
         }
         saved.settings.sort_by_key(Setting::order);
         let words = Setting::NAMES.iter().filter_map(|name| entries.iter().find(|(entry, _)| entry == name));
-        saved.summary = words.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("  ");
+        let said = |(name, value): &(String, String)| match value.as_str() {
+            "" => format!("no {name}"),
+            value => format!("{name} {value}"),
+        };
+        saved.summary = words.map(said).collect::<Vec<_>>().join("  ");
         Ok(saved)
     }
 }

@@ -47,12 +47,8 @@ impl App {
             let (head, place) = (&id.entry().head, &id.entry().place);
             let cells = match id {
                 Id::Delta | Id::Rate if width < 100 => 7,
-                // As wide as its head, and the sign of the order.
-                Id::Delta => {
-                    let sign = if self.order(SortBy::Delta).is_some() { 2 } else { 0 };
-                    let head = self.delta_head(u16::MAX).len() + sign;
-                    place.width.max(u16::try_from(head).unwrap_or(u16::MAX))
-                }
+                // Room for `DELTA 118s` and the sign of the order, so that the columns stay where they are as the time grows.
+                Id::Delta => 10 + if self.order(SortBy::Delta).is_some() { 2 } else { 0 },
                 Id::Flags => match width {
                     0..72 => 5,
                     72..100 => 10,
@@ -72,7 +68,8 @@ impl App {
                 Id::Backend => column.key().wants(names.backend),
                 Id::Node => column.key().wants(names.node),
                 Id::Plain("protocol" | "state" | "port") => column.key(),
-                Id::Trend | Id::Flags => column.grows(),
+                Id::Trend => column.grows().or_short("TREND"),
+                Id::Flags => column.grows(),
                 _ => column,
             };
             match sorted {
