@@ -131,6 +131,7 @@ fn snapshot(series: u32) -> Snapshot {
         }
         .into(),
         previous: false,
+        dead: None,
     };
     let endpoints = (0..clients).map(|n| pod(n, 10)).chain((0..2000).map(|n| pod(n, 11))).collect();
     let class = Class::of(&khan_agent::flows::Flow::default(), Protocol::Udp, None, 600, [false; 3]);

@@ -3,6 +3,7 @@
 //! Never waits: what is known is used, and the latest answer only makes it better.
 
 pub mod answer;
+pub mod backend;
 pub mod endpoint;
 pub mod homes;
 mod lookup;
@@ -14,6 +15,7 @@ pub mod resolver;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use khan_api::identity::MAX_SERVICES;
 use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::snapshot::Names;
 use khan_api::{Cursor, Identity, Kind, NodePort, Owner, ResolveAnswer, Sentence, ServicePort, Timestamp};
@@ -47,6 +49,8 @@ pub struct Identities {
     ranges: Ranges,
     /// The services behind the node ports in the latest table, by port.
     node_ports: Vec<ServicePort>,
+    /// Since when the controller knows the endpoints of services; `None` while it does not.
+    endpoints: Option<Timestamp>,
     /// Which addresses live on this node, whoever has them.
     local: LocalRoutes,
     /// Why that is not known.
@@ -65,15 +69,26 @@ struct Known {
     owner: Arc<Owner>,
     /// The latest owner before.
     previous: Option<Arc<Owner>>,
+    /// When that one lost the address.
+    until: Option<Timestamp>,
+    /// The [ids](backend::service_id) of the services that list the address among their endpoints; `None` when these are too many
+    /// to tell all.
+    listed_by: Option<Box<[u64]>>,
+    /// When that last changed.
+    listed_changed: Option<Timestamp>,
 }
 
 impl From<Identity> for Known {
     fn from(identity: Identity) -> Self {
         let previous = identity.previous.into_iter().next();
+        let ids = identity.services.iter().map(|service| backend::service_id(&service.ns, &service.name));
         Self {
             since: identity.since,
             owner: Arc::new(identity.owner),
+            until: previous.as_ref().and_then(|previous| previous.until),
             previous: previous.map(|previous| Arc::new(previous.owner)),
+            listed_by: (identity.services.len() < MAX_SERVICES).then(|| ids.collect()),
+            listed_changed: identity.services_changed,
         }
     }
 }
@@ -154,6 +169,7 @@ impl Identities {
             self.known.insert(ip.into(), Some(identity.into()));
         }
         self.ranges = Ranges::new(&answer.ranges);
+        self.endpoints = answer.endpoints;
     }
 
     /// Notes that every address of the latest request is answered up to `cursor`.
@@ -244,7 +260,7 @@ impl Identities {
                 }
             }
         };
-        Endpoint { ip: Some(address.ip()), owner, previous: is_previous }
+        Endpoint { ip: Some(address.ip()), owner, previous: is_previous, dead: None }
     }
 
     /// The homes of addresses by what is known when each is asked for; [`many`](Self::many) tells what the numbers mean.

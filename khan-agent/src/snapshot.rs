@@ -1,5 +1,6 @@
 //! In: a folded table and identities. Out: an immutable snapshot, and its wire form.
 
+mod dead;
 pub mod build;
 mod encoded;
 mod largest;

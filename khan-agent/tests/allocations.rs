@@ -69,6 +69,7 @@ fn snapshot(rows: u32) -> Snapshot {
         }
         .into(),
         previous: false,
+        dead: None,
     };
     let class = Class::of(&flow(0, 1, Address::from_v4), Protocol::Tcp, Some(700), 600, [false; 3]);
     let row = |n: u32| Row {

@@ -42,7 +42,7 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
     let unprinted = (select(vec!["", "postgres"]), select(vec!["", "n1", "n2"]), any::<bool>());
     (ip, kind, ns, app, name, unprinted).prop_map(|(ip, kind, ns, app, name, (workload, node, previous))| {
         let (ns, app, workload, name, node) = (ns.into(), app.into(), workload.into(), name.into(), node.into());
-        Endpoint { ip, owner: Owner { kind, ns, app, workload, name, node }.into(), previous }
+        Endpoint { ip, owner: Owner { kind, ns, app, workload, name, node }.into(), previous, dead: None }
     })
 }
 

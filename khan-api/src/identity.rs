@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::bounded;
 use crate::owner::{Owner, read_flat};
+use crate::service::ServiceName;
 use crate::text::{Label, Name};
 use crate::time::Timestamp;
 
@@ -18,16 +19,29 @@ pub struct Identity<L = Label, N = Name> {
     pub since: Option<Timestamp>,
     /// Who had the address before, latest first.
     pub previous: Vec<PreviousOwner<L, N>>,
+    /// The services that list the address among their endpoints, in whatever condition. Says nothing unless the answer says
+    /// [since when](crate::ResolveAnswer::endpoints) endpoints are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceName<L, N>>,
+    /// When that list last changed, where it was seen to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services_changed: Option<Timestamp>,
 }
 
 /// Most previous owners of one address that a reader takes, twice as many as the controller remembers.
 const MOST_PREVIOUS: usize = 16;
+/// Most services of one address that are written, and read; with so many there may be more.
+pub const MAX_SERVICES: usize = 32;
 
 read_flat!(Identity {
     #[serde(default, with = "empty_or_time")]
     since: Option<Timestamp>,
     #[serde(default, deserialize_with = "bounded::first::<_, _, MOST_PREVIOUS>")]
     previous: Vec<PreviousOwner>,
+    #[serde(default, deserialize_with = "bounded::first::<_, _, MAX_SERVICES>")]
+    services: Vec<ServiceName>,
+    #[serde(default)]
+    services_changed: Option<Timestamp>,
 });
 
 /// Who had an address before its present owner, and when.
@@ -98,8 +112,20 @@ mod tests {
         let [owner, previous] = [&identity.owner, &identity.previous[0].owner].map(Owner::as_deref);
         let PreviousOwner { since, until, .. } = identity.previous[0];
         let previous = vec![PreviousOwner { owner: previous, since, until }];
-        let borrowed = Identity { owner, since: identity.since, previous };
+        let borrowed = Identity { owner, since: identity.since, previous, ..Identity::default() };
         assert_eq!(serde_json::to_string(&borrowed).unwrap(), text);
+    }
+
+    #[test]
+    fn services_are_left_out_where_there_are_none() {
+        let more =
+            r#""previous":[],"services":[{"ns":"shop","name":"web"}],"services_changed":"2026-11-22T10:00:01Z"}"#;
+        let text = POD.replace(r#""previous":[]}"#, more);
+        let identity: Identity = serde_json::from_str(&text).unwrap();
+        assert_eq!(identity.services, [ServiceName { ns: "shop".into(), name: "web".into() }]);
+        assert_eq!(serde_json::to_string(&identity).unwrap(), text);
+        let many = format!(r#"{{"services":[{}{{"ns":"a","name":"b"}}]}}"#, r#"{"ns":"a","name":"b"},"#.repeat(10_000));
+        assert_eq!(serde_json::from_str::<Identity>(&many).unwrap().services.len(), MAX_SERVICES);
     }
 
     #[test]

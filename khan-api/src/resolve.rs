@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::bounded;
 use crate::identity::Identity;
 use crate::node_port::{MAX_NODE_PORTS, NodePort, ServicePort};
+use crate::time::Timestamp;
 
 /// Most addresses in one request, `ips` and `new` together; more are refused with 413. Ask in several requests with the
 /// same cursor then, and keep the smallest cursor of their answers.
@@ -66,6 +67,10 @@ pub struct ResolveAnswer {
         deserialize_with = "bounded::list::<_, _, MAX_NODE_PORTS>"
     )]
     pub node_ports: Vec<ServicePort>,
+    /// Since when the controller knows the endpoints of services, so that an identity without
+    /// [`services`](Identity::services) is an endpoint of none; absent while it does not, and from controllers older than 0.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Timestamp>,
 }
 
 /// A point in one controller process's history of address changes, `EPOCH-REVISION` on the wire.
@@ -149,6 +154,7 @@ mod tests {
                 ns: "shop".into(),
                 name: "web".into(),
             }],
+            endpoints: Some(Timestamp::from_seconds(1_795_341_600)),
         };
         let text = serde_json::to_string(&answer).unwrap();
         assert!(text.contains(r#""cursor":"7-9""#), "{text}");

@@ -18,6 +18,8 @@ pub const CONNECTIONS: &str = "/v1/connections";
 pub const RESOLVE: &str = "/v1/resolve";
 /// Controller: one [`Identity`](crate::Identity) with its history, for people. axum's path syntax.
 pub const IDENTITY: &str = "/v1/identities/{ip}";
+/// Controller: one [`Service`](crate::Service) with its endpoints. axum's path syntax.
+pub const SERVICE: &str = "/v1/services/{ns}/{name}";
 /// Controller: the original Khan's whole map, for its agents during a migration.
 pub const CACHE: &str = "/cache";
 

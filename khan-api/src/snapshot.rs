@@ -124,17 +124,23 @@ pub struct Endpoint<L = Label, N = Name> {
     /// True when this is a previous owner of the address, whose connections outlived it.
     #[serde(rename = "gone", skip_serializing_if = "std::ops::Not::not")]
     pub previous: bool,
+    /// Of a dead backend: when, at the latest, its pod went or the dialled service no longer listed it. The last packet of every
+    /// connection in a row that names this endpoint is later; other rows of the address name it without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead: Option<Timestamp>,
 }
 
 read_flat!(Endpoint {
     ip: Option<IpAddr>,
     #[serde(rename = "gone", default)]
     previous: bool,
+    #[serde(default)]
+    dead: Option<Timestamp>,
 });
 
 impl From<Endpoint<&str, &str>> for Endpoint {
-    fn from(Endpoint { ip, owner, previous }: Endpoint<&str, &str>) -> Self {
-        Self { ip, owner: owner.into(), previous }
+    fn from(Endpoint { ip, owner, previous, dead }: Endpoint<&str, &str>) -> Self {
+        Self { ip, owner: owner.into(), previous, dead }
     }
 }
 
@@ -323,10 +329,12 @@ mod tests {
             ),
             (r#"{"ip":"fd00::1","type":"unknown","node":"n1","gone":true}"#, true),
             (r#"{"ip":null,"type":"external"}"#, false),
+            (r#"{"ip":"10.0.0.1","type":"pod","gone":true,"dead":"2026-11-22T10:00:00Z"}"#, true),
         ] {
             let endpoint: Endpoint = serde_json::from_str(text).unwrap();
             assert_eq!((serde_json::to_string(&endpoint).unwrap().as_str(), endpoint.previous), (text, previous));
-            let borrowed = Endpoint { ip: endpoint.ip, owner: endpoint.owner.as_deref(), previous };
+            let borrowed =
+                Endpoint { owner: endpoint.owner.as_deref(), ip: endpoint.ip, previous, dead: endpoint.dead };
             assert_eq!(
                 (serde_json::to_string(&borrowed).unwrap().as_str(), Endpoint::from(borrowed)),
                 (text, endpoint.clone())

@@ -109,7 +109,7 @@ fn pod(node: u32, number: u32) -> Endpoint {
         node: format!("node-{node:03}").into(),
     };
     let ip = IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + node * 256 + number));
-    Endpoint { ip: Some(ip), owner, previous: false }
+    Endpoint { ip: Some(ip), owner, previous: false, dead: None }
 }
 
 /// A line of `/proc/self/status` in MiB; zero where there is none.

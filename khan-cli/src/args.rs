@@ -202,7 +202,7 @@ pub enum Command {
         khan problems ns/shop --kind stalled -w   again and again\n  \
         khan problems --exit-code -q              for cron: exit code 5 on a problem\n  \
         khan problems -o wide                     with evidence and what to do next\n\n\
-        Kinds: unanswered (tries without an answer), stalled (data without an acknowledgement), table (a connection tracking \
+        Kinds: dead-backend (packets to a pod that is gone), unanswered (tries without an answer), stalled (data without an acknowledgement), table (a connection tracking \
         table that is nearly full, or drops), blind (an agent that is away or does not see everything), leak (connections that \
         keep growing, see khan leaks), churn (connections opened and closed all the time), new-client (a client that was not \
         there before holds a large share). A kind that the source cannot tell is listed on stderr as not known from here.")]

@@ -5,6 +5,7 @@ mod parse;
 
 mod answer;
 mod identity;
+mod service;
 mod legacy_cache;
 mod request;
 
@@ -56,7 +57,7 @@ impl Api {
     }
 }
 
-/// `POST /v1/resolve`, `GET /v1/identities/{ip}`, `GET /cache`; 503 to all of them until `readiness` says that everything is
+/// `POST /v1/resolve`, `GET /v1/identities/{ip}`, `GET /v1/services/{ns}/{name}`, `GET /cache`; 503 to all of them until `readiness` says that everything is
 /// known.
 pub(crate) fn routes(index: Arc<SharedIndex>, metrics: Arc<Metrics>, readiness: Readiness) -> Router {
     let gate = Gate::new(Bounds {
@@ -71,6 +72,7 @@ pub(crate) fn routes(index: Arc<SharedIndex>, metrics: Arc<Metrics>, readiness: 
     Router::new()
         .route(routes::RESOLVE, post(request::resolve))
         .route(routes::IDENTITY, get(identity::identity))
+        .route(routes::SERVICE, get(service::service))
         .route(routes::CACHE, get(legacy_cache::cache))
         .with_state(api)
 }

@@ -1,11 +1,13 @@
 //! Wires everything: the only module that knows all the others.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -71,7 +73,7 @@ pub async fn start(arguments: &Arguments, watching: WatchSettings, shutdown: Shu
     let router = router
         .route(
             routes::METRICS,
-            get(async move |request: HeaderMap| page(&request, &index, &metrics, last_response.as_deref())),
+            get(async move |request: HeaderMap| page(&request, Arc::clone(&index), &metrics, last_response.as_deref())),
         )
         .merge(health::routes(Arc::new(|| Ok(())), readiness));
     let listener = listen::bind("--listen", arguments.listen).await.map_err(Failure::other)?;
@@ -128,7 +130,7 @@ async fn expire(index: Arc<SharedIndex>) {
 
 fn page(
     request: &HeaderMap,
-    index: &SharedIndex,
+    index: Arc<SharedIndex>,
     metrics: &Metrics,
     last_response: Option<&LastResponse>,
 ) -> impl IntoResponse + use<> {
@@ -142,6 +144,21 @@ fn page(
     let exposition = accept::exposition(request);
     let mut page = Vec::new();
     exposition.append(&mut page, &metrics.page(&index.read()));
-    exposition.end(&mut page);
-    ([(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "Accept")], page)
+    // There may be tens of thousands of services, so the rest is made while it is being read.
+    let mut last = None;
+    let endpoints = std::iter::from_fn(move || {
+        let (lines, service) = Metrics::endpoints(&index.read(), last.as_ref())?;
+        last = Some(service);
+        let mut chunk = Vec::with_capacity(lines.len());
+        exposition.append(&mut chunk, &lines);
+        Some(chunk)
+    });
+    let end = std::iter::once_with(move || {
+        let mut end = Vec::new();
+        exposition.end(&mut end);
+        end
+    });
+    let chunks = std::iter::once(page).chain(endpoints).chain(end).filter(|chunk| !chunk.is_empty());
+    let body = Body::from_stream(futures::stream::iter(chunks.map(Ok::<_, Infallible>)));
+    ([(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "Accept")], body)
 }

@@ -10,7 +10,7 @@ use khan_serve::logging::LogArguments;
 
 use crate::auth::parse_ttl;
 
-/// Watches pods, services and nodes, and tells agents which object owns an address.
+/// Watches pods, services, nodes and endpoints, and tells agents which object owns an address.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "khan-controller", version)]
 pub struct Arguments {
@@ -23,8 +23,8 @@ pub struct Arguments {
     #[arg(long, env = "KHAN_KUBECONFIG", value_name = "FILE", conflicts_with = "from_file")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Read the cluster from the output of `kubectl get pods,services,nodes -A -o json` (or yaml), and read it again when it
-    /// changes. Add `servicecidrs` where the cluster has them
+    /// Read the cluster from the output of `kubectl get pods,services,nodes,endpointslices -A -o json` (or yaml), and read it
+    /// again when it changes. Add `servicecidrs` where the cluster has them
     #[arg(long, env = "KHAN_FROM_FILE", value_name = "FILE")]
     pub from_file: Option<PathBuf>,
 

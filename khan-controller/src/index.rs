@@ -16,6 +16,7 @@ mod claim;
 mod history;
 mod entry;
 mod ports;
+mod endpoints;
 mod view;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use crate::kubernetes::{Holdings, Object, Resource, Role, Uid};
 
 use address::Address;
 use claim::Claim;
+use endpoints::Endpoints;
 use entry::Entry;
 use history::History;
 use ports::NodePorts;
@@ -36,6 +38,7 @@ use ranges::Ranges;
 use recent::Recent;
 use record::{Draft, Names, Record, Records, Seconds};
 
+pub use endpoints::ServiceCount;
 pub use view::IdentityRef;
 
 /// What an index does not learn from objects.
@@ -76,6 +79,7 @@ pub struct Index {
     recent: Recent,
     ranges: Ranges,
     node_ports: NodePorts,
+    endpoints: Endpoints,
     history: History,
     external: Arc<ExternalNames>,
     rounds: [u32; Resource::ALL.len()],
@@ -85,7 +89,7 @@ pub struct Index {
 /// Sizes of an [`Index`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Objects that claim an address or a range, by resource.
+    /// Objects that claim an address, a range or endpoints, by resource.
     pub objects: [usize; Resource::ALL.len()],
     /// Owned addresses, by role of the owner.
     pub addresses: [usize; Role::ALL.len()],
@@ -112,6 +116,7 @@ impl Index {
             recent: Recent::new(),
             ranges: Ranges::default(),
             node_ports: NodePorts::default(),
+            endpoints: Endpoints::default(),
             external: Arc::default(),
             rounds: [0; Resource::ALL.len()],
             counts: Counts::default(),
@@ -163,6 +168,7 @@ impl Index {
         }
         if let Some(holdings) = holdings {
             self.give_up(slot, &holdings);
+            self.list(slot, holdings.slice.as_deref(), now);
         }
         let record = self.records.remove(slot);
         self.names.release(record.group, record.node);
@@ -253,6 +259,7 @@ impl Index {
             self.claim(address, Claim { slot, since, role }, now);
         }
         self.hold(slot);
+        self.list(slot, None, now);
     }
 
     fn replace(&mut self, slot: u32, draft: Draft, now: Timestamp) {
@@ -278,10 +285,13 @@ impl Index {
             }
         }
         if renamed || aged || held {
-            if let Some(holdings) = old.holdings {
-                self.give_up(slot, &holdings);
+            if let Some(holdings) = &old.holdings {
+                self.give_up(slot, holdings);
             }
             self.hold(slot);
+        }
+        if held {
+            self.list(slot, old.holdings.as_ref().and_then(|holdings| holdings.slice.as_deref()), now);
         }
     }
 

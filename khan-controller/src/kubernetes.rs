@@ -18,6 +18,7 @@ mod pod;
 mod service;
 mod node;
 mod service_cidr;
+mod endpoint_slice;
 
 use std::fmt;
 
@@ -26,7 +27,7 @@ use serde::Deserialize;
 pub use error::ObjectError;
 pub use field::Field;
 pub use metadata::{Meta, Uid};
-pub use object::{Holdings, Object};
+pub use object::{Endpoint, Holdings, Object, Slice};
 pub use role::Role;
 
 use field::object_shape;
@@ -43,6 +44,8 @@ pub enum Resource {
     Nodes,
     /// `networking.k8s.io/v1/servicecidrs`
     ServiceCidrs,
+    /// `discovery.k8s.io/v1/endpointslices`
+    EndpointSlices,
 }
 
 /// How the API server has a resource.
@@ -66,7 +69,7 @@ pub struct Definition {
 
 impl Resource {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Pods, Self::Services, Self::Nodes, Self::ServiceCidrs];
+    pub const ALL: [Self; 5] = [Self::Pods, Self::Services, Self::Nodes, Self::ServiceCidrs, Self::EndpointSlices];
 
     /// How the API server has it.
     pub const fn definition(self) -> &'static Definition {
@@ -75,6 +78,7 @@ impl Resource {
             Self::Services => &service::DEFINITION,
             Self::Nodes => &node::DEFINITION,
             Self::ServiceCidrs => &service_cidr::DEFINITION,
+            Self::EndpointSlices => &endpoint_slice::DEFINITION,
         }
     }
 
@@ -106,6 +110,8 @@ pub struct Manifest {
     metadata: Field<Metadata>,
     spec: Field<Spec>,
     status: Field<Status>,
+    // An EndpointSlice has neither, and keeps its content beside them.
+    slice: SliceContent,
     /// `items` of a list; absent from everything else.
     pub items: Field<Vec<Field<Manifest>>>,
 }
@@ -153,6 +159,14 @@ struct Status {
     addresses: Field<Vec<Field<node::NodeAddress>>>,
 }
 
+/// What is read of an `EndpointSlice` (`k8s.io/api/discovery/v1`).
+#[derive(Clone, Debug, Default)]
+struct SliceContent {
+    address_type: Field<String>,
+    endpoints: Field<Vec<Field<endpoint_slice::SliceEndpoint>>>,
+    ports: Field<Vec<Field<service::ServicePort>>>,
+}
+
 object_shape!(Manifest, Spec, Status);
 
 impl Manifest {
@@ -182,7 +196,7 @@ impl Manifest {
         let meta = Meta::read(metadata, definition.kind)?;
         let spec = self.spec.optional("spec")?.unwrap_or_default();
         let status = self.status.optional("status")?.unwrap_or_default();
-        Ok(Opened { meta, owners, spec, status })
+        Ok(Opened { meta, owners, spec, status, slice: self.slice })
     }
 }
 
@@ -192,24 +206,31 @@ struct Opened {
     owners: Field<Vec<Field<OwnerReference>>>,
     spec: Spec,
     status: Status,
+    slice: SliceContent,
 }
 
 /// Reads any JSON value; what is not an object has no field at all.
 impl<'de> Deserialize<'de> for Manifest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(default)]
+        #[serde(default, rename_all = "camelCase")]
         #[derive(Default)]
         struct Raw {
             kind: Field<String>,
             metadata: Field<Metadata>,
             spec: Field<Spec>,
             status: Field<Status>,
+            address_type: Field<String>,
+            endpoints: Field<Vec<Field<endpoint_slice::SliceEndpoint>>>,
+            ports: Field<Vec<Field<service::ServicePort>>>,
             items: Field<Vec<Field<Manifest>>>,
         }
         object_shape!(Raw);
         Ok(match Field::<Raw>::deserialize(deserializer)? {
-            Field::Present(Raw { kind, metadata, spec, status, items }) => Self { kind, metadata, spec, status, items },
+            Field::Present(Raw { kind, metadata, spec, status, address_type, endpoints, ports, items }) => {
+                let slice = SliceContent { address_type, endpoints, ports };
+                Self { kind, metadata, spec, status, slice, items }
+            }
             Field::Absent => Self::default(),
             Field::WrongType => Self { metadata: Field::WrongType, ..Self::default() },
         })

@@ -1,4 +1,4 @@
-//! `khan-controller`: watches pods, services, nodes and service ranges, and answers "which objects own these addresses?".
+//! `khan-controller`: watches pods, services, nodes, service ranges and endpoints, and answers "which objects own these addresses?".
 //!
 //! ```text
 //! API server -> watch -----+

@@ -1,5 +1,7 @@
 //! The controller's own metrics. Sizes are read from the live index when somebody scrapes, so none goes stale.
 
+use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -9,8 +11,11 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::index::Index;
+use crate::index::{Index, ServiceCount};
 use crate::kubernetes::{Resource, Role};
+
+/// Namespace and name of a service.
+pub(crate) type Service = (Box<str>, Box<str>);
 
 /// Every `khan_controller_*` series.
 #[derive(Debug)]
@@ -52,7 +57,11 @@ impl Metrics {
         let counts =
             |name: &str, help: &str, labels: &[&str]| add(&registry, IntCounterVec::new(Opts::new(name, help), labels));
         Self {
-            objects: ints("khan_controller_objects", "Objects that claim an address or a pod range.", &["resource"]),
+            objects: ints(
+                "khan_controller_objects",
+                "Objects that claim an address, a range or endpoints.",
+                &["resource"],
+            ),
             addresses: ints("khan_controller_addresses", "Addresses that have an owner, by its type.", &["type"]),
             conflicts: int("khan_controller_conflicts", "Addresses that several nodes, services or pods claim."),
             previous: int("khan_controller_tombstones", "Remembered previous owners of addresses."),
@@ -121,6 +130,30 @@ impl Metrics {
         page
     }
 
+    /// The endpoints of the next services after this one, as lines of the page, and the last of these services; `None` when
+    /// there are no more. There may be tens of thousands, so the page is made while it is being read.
+    pub(crate) fn endpoints(index: &Index, after: Option<&Service>) -> Option<(Vec<u8>, Service)> {
+        const SERVICES: usize = 32;
+        let counts = index.service_counts(after, SERVICES);
+        let mut text = String::new();
+        if after.is_none() {
+            text.push_str(
+                "# HELP khan_service_endpoints Endpoint addresses of a service, by what its EndpointSlices say of them.\n\
+                 # TYPE khan_service_endpoints gauge\n",
+            );
+        }
+        for ServiceCount { service: (ns, name), endpoints } in &counts {
+            for (condition, count) in ["ready", "serving", "terminating"].iter().zip(endpoints) {
+                let (ns, name) = (escaped(ns), escaped(name));
+                let _ = writeln!(
+                    text,
+                    r#"khan_service_endpoints{{dst_ns="{ns}",dst_name="{name}",condition="{condition}"}} {count}"#
+                );
+            }
+        }
+        counts.into_iter().next_back().map(|last| (text.into_bytes(), last.service))
+    }
+
     /// A resolve request has been answered.
     pub(crate) fn resolved(&self, status: StatusCode, took: Duration) {
         self.resolves.with_label_values(&[status.as_str()]).inc();
@@ -160,6 +193,15 @@ impl Metrics {
 
     pub(crate) fn reviewed(&self, worked: bool) {
         self.reviews.with_label_values(&[result(worked)]).inc();
+    }
+}
+
+/// A label's value as the text format wants it. Names need nothing, unless a file makes them up.
+fn escaped(value: &str) -> Cow<'_, str> {
+    if value.contains(['\\', '"', '\n']) {
+        value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").into()
+    } else {
+        value.into()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A Kubernetes API server of four resources: lists in pages, watches with resource versions, bookmarks, field selectors,
+//! A Kubernetes API server of five resources: lists in pages, watches with resource versions, bookmarks, field selectors,
 //! streamed lists, token reviews, and, when told to, every way to fail that the controller has to live with.
 //!
 //! Every test of the controller against an API server uses this one. Only its benchmark does not: that generates 150,000

@@ -138,7 +138,7 @@ impl Cluster {
         own.ok_or_else(|| LabError::Malformed(format!("pod {name} has no namespace")))
     }
 
-    /// What `kubectl get pods,services,nodes -A -o json` would print.
+    /// What `kubectl get pods,services,nodes,endpointslices -A -o json` would print.
     pub fn manifest(&self) -> serde_json::Value {
         manifest::list(&self.plan)
     }

@@ -75,6 +75,7 @@ impl<'de> Visitor<'de> for Answer<'_> {
                     let asked = |port: &ServicePort| self.0.node_ports.contains(&port.node_port());
                     answer.node_ports = map.next_value::<NodePorts>()?.0.into_iter().filter(asked).collect();
                 }
+                Field::Endpoints => answer.endpoints = map.next_value()?,
                 Field::Other => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -95,6 +96,7 @@ enum Field {
     Ranges,
     #[serde(rename = "node_ports")]
     NodePorts,
+    Endpoints,
     #[serde(other)]
     Other,
 }
@@ -218,6 +220,7 @@ mod tests {
             gone: vec![ip("10.0.0.1")],
             ranges: vec!["10.0.0.0/16".into()],
             node_ports: vec![port.clone()],
+            endpoints: Some(khan_api::Timestamp::from_seconds(1_795_341_600)),
         };
         let body = serde_json::to_vec(&answer).unwrap();
         assert_eq!(

@@ -1,9 +1,10 @@
 //! An address and who has it, as snapshots hold it.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use khan_api::{Owner, snapshot as api};
+use khan_api::{Owner, Timestamp, snapshot as api};
 
 /// An address and its owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,12 +15,15 @@ pub struct Endpoint {
     pub owner: Arc<Owner>,
     /// True for a previous owner, whose connections outlived it.
     pub previous: bool,
+    /// Of a dead backend: when it ceased to be one, in seconds since the Unix epoch. Four bytes, since there are very many.
+    pub dead: Option<NonZeroU32>,
 }
 
 impl Endpoint {
     /// As `GET /v1/snapshot` writes it.
     pub fn to_api(&self) -> api::Endpoint<&str, &str> {
-        api::Endpoint { ip: self.ip, owner: self.owner.as_deref(), previous: self.previous }
+        let dead = self.dead.map(|at| Timestamp::from_seconds(at.get().into()));
+        api::Endpoint { ip: self.ip, owner: self.owner.as_deref(), previous: self.previous, dead }
     }
 
     /// The sum of many addresses, whose owners have in common what `owner` says.

@@ -164,6 +164,7 @@ mod tests {
             ip: Some([10, 0, 0, 1].into()),
             owner: Arc::new(Owner { kind: Kind::Pod, ns: "shop".into(), app: app.into(), ..Owner::default() }),
             previous: false,
+            dead: None,
         };
         let flow =
             Flow { protocol: 6, tcp: Some(Tcp { state: TcpState::TimeWait, ..Tcp::default() }), ..Flow::default() };

@@ -157,6 +157,7 @@ enum Metric {
     Idle,
     Stalled,
     Unanswered,
+    Dead,
     Ended,
     Whole,
     Done,
@@ -168,7 +169,8 @@ impl Metric {
             Self::Connections => Self::Idle,
             Self::Idle => Self::Stalled,
             Self::Stalled => Self::Unanswered,
-            Self::Unanswered => Self::Ended,
+            Self::Unanswered => Self::Dead,
+            Self::Dead => Self::Ended,
             Self::Ended => Self::Whole,
             Self::Whole | Self::Done => Self::Done,
         }
@@ -180,6 +182,7 @@ impl Metric {
             Self::Idle => of.idle,
             Self::Stalled => of.stalled,
             Self::Unanswered => of.unanswered,
+            Self::Dead => of.dead,
             Self::Ended | Self::Whole | Self::Done => 0,
         }
     }
@@ -210,6 +213,12 @@ impl Writer {
                     "khan_connection_unanswered",
                     "Of khan_connection, connections that nobody has answered, three seconds after the latest try: TCP in \
                      SYN_SENT, and UDP where answers are usual.",
+                    "gauge",
+                ),
+                Metric::Dead => (
+                    "khan_connection_dead_backend",
+                    "Of khan_connection, connections to a backend that no living pod has, or that the dialled service no longer \
+                     lists, whose last packet is later than that.",
                     "gauge",
                 ),
                 Metric::Ended => {

@@ -24,6 +24,8 @@ pub(super) struct Series {
     pub(super) stalled: u32,
     /// Of those, unanswered ones.
     pub(super) unanswered: u32,
+    /// Of those, to a dead backend.
+    pub(super) dead: u32,
 }
 
 impl Series {
@@ -36,6 +38,7 @@ impl Series {
         self.idle += other.idle;
         self.stalled += other.stalled;
         self.unanswered += other.unanswered;
+        self.dead += other.dead;
     }
 }
 
@@ -79,6 +82,7 @@ pub(super) fn sum(snapshot: &Snapshot, settings: &Settings) -> Summed {
             idle: of(row.class.idle()),
             stalled: of(row.class.stalled()),
             unanswered: of(row.class.unanswered()),
+            dead: of(snapshot.endpoints[row.backend as usize].dead.is_some()),
         };
         match series.last_mut() {
             Some(last) if last.key() == next.key() => last.add(&next),

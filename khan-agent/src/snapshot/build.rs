@@ -4,8 +4,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::snapshot::Table as TableInfo;
-use khan_api::{Kind, Protocol, State};
+use khan_api::{Kind, Protocol, State, Timestamp};
 
+use super::dead::Dead;
 use super::{Origin, Row, Snapshot, protocol_names};
 use crate::flows::Address;
 use crate::identities::{Endpoint, Identities};
@@ -22,7 +23,7 @@ pub fn build(
     identities: &Identities,
 ) -> Snapshot {
     let count = table.v4().len() + table.v6().len();
-    let mut endpoints = Endpoints::of(identities, count);
+    let mut endpoints = Endpoints::of(identities, scan.taken, count);
     let mut rows = Vec::with_capacity(count);
     rows.extend(table.v4().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v4)));
     rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
@@ -110,21 +111,33 @@ struct Endpoints<'a> {
     list: Vec<Endpoint>,
     /// Of sums, by the number of their [home](crate::table::Homes).
     many: Vec<(u32, u32)>,
+    dead: Dead<'a>,
 }
 
 impl<'a> Endpoints<'a> {
-    fn of(identities: &'a Identities, rows: usize) -> Self {
+    fn of(identities: &'a Identities, now: Timestamp, rows: usize) -> Self {
         let slots = (rows * 4).next_power_of_two();
-        Self { identities, random: RandomState::new(), index: vec![0; slots], list: Vec::new(), many: Vec::new() }
+        let (random, dead) = (RandomState::new(), Dead::new(identities, now));
+        Self { identities, random, index: vec![0; slots], list: Vec::new(), many: Vec::new(), dead }
     }
 
     fn row<A: Word>(&mut self, cell: &Cell<A>, address: impl Fn(A) -> Address) -> Row {
         let gone = cell.class.gone();
         let [clients, servers] = cell.class.many();
+        let src = if clients { self.many(cell.client.low()) } else { self.index(address(cell.client), gone[0]) };
+        let mut dst = if servers { self.many(0) } else { self.index(address(cell.service), gone[1]) };
+        let mut backend = if servers { self.many(0) } else { self.index(address(cell.backend), gone[2]) };
+        // What is a previous owner's was not renewed since.
+        if !gone[2]
+            && let Some(place) = self.dead.place(cell, dst, backend, &mut self.list)
+        {
+            dst = if dst == backend { place } else { dst };
+            backend = place;
+        }
         Row {
-            src: if clients { self.many(cell.client.low()) } else { self.index(address(cell.client), gone[0]) },
-            dst: if servers { self.many(0) } else { self.index(address(cell.service), gone[1]) },
-            backend: if servers { self.many(0) } else { self.index(address(cell.backend), gone[2]) },
+            src,
+            dst,
+            backend,
             port: cell.port,
             backend_port: cell.backend_port,
             zone: cell.zone,

@@ -91,8 +91,11 @@ mod tests {
             node: ["", "elsewhere"][n as usize % 2].into(),
             ..Owner::default()
         };
-        let endpoint =
-            |n: u32| Endpoint { ip: Some(Ipv4Addr::from_bits(n).into()), owner: Arc::new(owner(n)), previous: false };
+        let endpoint = |n: u32| Endpoint {
+            ip: Some(Ipv4Addr::from_bits(n).into()),
+            owner: Arc::new(owner(n)),
+            ..Endpoint::default()
+        };
         let class =
             crate::table::Class::of(&crate::flows::Flow::default(), khan_api::Protocol::Tcp, None, 600, [false; 3]);
         let row = |n: u32| Row {

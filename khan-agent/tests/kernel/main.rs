@@ -2,6 +2,7 @@
 
 mod churn;
 mod controller;
+mod dead;
 mod direction;
 mod ended;
 mod exposition;

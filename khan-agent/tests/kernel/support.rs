@@ -12,7 +12,7 @@ use khan_agent::metrics_page::{self, Page};
 use khan_agent::scan::Scanner;
 use khan_agent::snapshot::{Origin, Snapshot, build};
 use khan_agent::table;
-use khan_api::{Identity, Kind, Owner, ResolveAnswer, Timestamp};
+use khan_api::{Cursor, Identity, Kind, Owner, ResolveAnswer, Timestamp};
 use khan_lab::{Entry, Host, Lab, host};
 use khan_serve::exposition::Exposition;
 
@@ -43,14 +43,21 @@ impl Agent {
     }
 
     /// Knows these addresses, as from a controller.
-    pub(crate) fn knowing(mut self, known: impl IntoIterator<Item = (IpAddr, Identity)>) -> Self {
+    pub(crate) fn knowing(self, known: impl IntoIterator<Item = (IpAddr, Identity)>) -> Self {
+        self.knowing_endpoints(known, None)
+    }
+
+    /// The same of a controller that has known the endpoints of services since then.
+    pub(crate) fn knowing_endpoints(
+        mut self,
+        known: impl IntoIterator<Item = (IpAddr, Identity)>,
+        endpoints: Option<Timestamp>,
+    ) -> Self {
         let identities: BTreeMap<_, _> = known.into_iter().collect();
         let ranges = vec!["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()];
-        self.identities.get_mut().expect("no test fails while it holds it").apply(
-            &[],
-            &[],
-            ResolveAnswer { identities, ranges, ..ResolveAnswer::default() },
-        );
+        let known = self.identities.get_mut().expect("no test fails while it holds it");
+        known.apply(&[], &[], ResolveAnswer { identities, ranges, endpoints, ..ResolveAnswer::default() });
+        known.succeeded(Cursor::default(), Timestamp::now());
         self
     }
 

@@ -13,7 +13,7 @@ pub struct ProblemsArgs {
     /// Which connections, as for khan top
     #[arg(value_name = "SELECTOR")]
     pub selectors: Vec<String>,
-    /// Only these kinds: unanswered, stalled, table, blind, leak, churn, new-client (repeatable)
+    /// Only these kinds: dead-backend, unanswered, stalled, table, blind, leak, churn, new-client (repeatable)
     #[arg(long = "kind", env = "KHAN_KIND", value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<ProblemKind>,
     /// Exit with code 5 if there is a problem that is more than something to watch
@@ -34,6 +34,14 @@ pub struct ProblemsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Thresholds")]
 pub struct RuleArgs {
+    /// Minimum number of connections between two apps to dead backends
+    #[arg(long, env = "KHAN_DEAD_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
+        default_value_t = Rules::default().dead)]
+    pub dead_min: u64,
+    /// Minimum time for which a backend must have been dead
+    #[arg(long, env = "KHAN_DEAD_AFTER", value_name = "DURATION", value_parser = crate::duration::parse,
+        default_value = "1m")]
+    pub dead_after: Duration,
     /// Minimum number of stalled connections between two apps
     #[arg(long, env = "KHAN_STALLED_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         default_value_t = Rules::default().stalled)]
@@ -76,6 +84,8 @@ impl ProblemsArgs {
     /// The thresholds.
     pub fn rules(&self) -> Rules {
         Rules {
+            dead: self.rules.dead_min,
+            dead_after: self.rules.dead_after,
             stalled: self.rules.stalled_min,
             stalled_outside: self.rules.stalled_outside,
             unanswered: self.rules.unanswered_min,

@@ -22,7 +22,7 @@ impl Pool {
     /// The shared form of `wire`.
     pub fn endpoint(&mut self, wire: &Wire) -> Arc<Endpoint> {
         let owner = wire.owner.as_deref().map(|text| self.string(text));
-        let endpoint = Endpoint { ip: wire.ip, owner, previous: wire.previous };
+        let endpoint = Endpoint { ip: wire.ip, owner, previous: wire.previous, dead: wire.dead };
         if let Some(known) = self.endpoints.get(&endpoint) {
             return Arc::clone(known);
         }

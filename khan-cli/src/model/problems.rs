@@ -10,6 +10,7 @@ mod memory;
 mod scene;
 mod pairs;
 
+mod dead_backend;
 mod unanswered;
 mod stalled;
 mod table;
@@ -39,6 +40,7 @@ impl Problems {
         let mut problems = Self::default();
         for &kind in kinds {
             let found = match kind {
+                ProblemKind::DeadBackend => dead_backend::find(scene),
                 ProblemKind::Unanswered => unanswered::find(scene),
                 ProblemKind::Stalled => stalled::find(scene),
                 ProblemKind::Table => table::find(scene),

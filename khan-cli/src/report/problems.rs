@@ -124,6 +124,8 @@ struct Unknown<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Thresholds {
+    dead_min: u64,
+    dead_after_seconds: f64,
     stalled_min: u64,
     stalled_outside: f64,
     unanswered_min: u64,
@@ -145,6 +147,8 @@ impl<'a> Metadata<'a> {
             scope: &query.namespaces,
             selector: query.labels.as_ref().map(LabelSelection::selector),
             rules: Thresholds {
+                dead_min: rules.dead,
+                dead_after_seconds: rules.dead_after.as_secs_f64(),
                 stalled_min: rules.stalled,
                 stalled_outside: rules.stalled_outside,
                 unanswered_min: rules.unanswered,

@@ -178,7 +178,7 @@ impl Rows<'_> {
                     ..Owner::default()
                 },
             };
-            self.snapshot.endpoints.push(Endpoint { ip: Some(ip), owner, previous: false });
+            self.snapshot.endpoints.push(Endpoint { ip: Some(ip), owner, ..Endpoint::default() });
             u32::try_from(self.snapshot.endpoints.len() - 1).unwrap_or(u32::MAX)
         })
     }

@@ -122,6 +122,9 @@ impl Answer {
                 put(chunk, format_args!(r#"{comma}"{ip}""#));
             }
             put(chunk, format_args!(r#"],"ranges":{}"#, index.ranges()));
+            if let Some(since) = index.endpoints_known() {
+                put(chunk, format_args!(r#","endpoints":"{since}""#));
+            }
             self.stage = Stage::NodePorts;
             self.next = 0;
         }

@@ -1,4 +1,4 @@
-//! `--from-file`: the output of `kubectl get pods,services,nodes -A -o json` or `-o yaml` in, the same index out.
+//! `--from-file`: the output of `kubectl get pods,services,nodes,endpointslices -A -o json` or `-o yaml` in, the same index out.
 
 use khan_api::Timestamp;
 use tracing::info;
@@ -12,6 +12,8 @@ use super::parse::{ParseError, parse};
 pub(crate) fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ParseError> {
     let objects = parse(bytes)?;
     let (count, now) = (objects.len(), Timestamp::now());
+    // Every cluster has some, so a file without was written without them.
+    let endpoints = objects.iter().any(|object| object.resource == Resource::EndpointSlices);
     let mut index = index.write();
     for resource in Resource::ALL {
         index.reset(resource);
@@ -22,6 +24,7 @@ pub(crate) fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ParseError> 
     for resource in Resource::ALL {
         index.settle(resource, now);
     }
+    index.know_endpoints(endpoints, now);
     let addresses: usize = index.counts().addresses.iter().sum();
     info!(objects = count, addresses, "Read the cluster from a file");
     Ok(())

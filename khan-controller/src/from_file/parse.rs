@@ -15,7 +15,9 @@ pub(crate) enum ParseError {
     #[error("not YAML")]
     Yaml(#[source] yaml::Error),
     /// Well-formed, but without a Kubernetes object.
-    #[error("no Kubernetes object in it; it should be the output of kubectl get pods,services,nodes -A -o json")]
+    #[error(
+        "no Kubernetes object in it; it should be the output of kubectl get pods,services,nodes,endpointslices -A -o json"
+    )]
     Empty,
     /// An object that cannot be used.
     #[error("{place} ({title}): {source}")]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::claim::Claim;
 use super::history::PreviousRecord;
-use super::record::Records;
+use super::record::{Records, Seconds};
 use crate::kubernetes::Role;
 
 /// Previous owners that are kept of one address.
@@ -15,6 +15,8 @@ pub(super) struct Entry {
     /// Of the latest change of what the address is called.
     pub(super) revision: u64,
     pub(super) owner: Option<Claim>,
+    /// When the services last changed that list the address among their endpoints.
+    pub(super) listed: Seconds,
     // Most addresses have neither, so both stand apart.
     rest: Option<Box<Rest>>,
 }
@@ -28,7 +30,7 @@ struct Rest {
 
 impl Entry {
     /// Of an address that nobody ever had.
-    pub(super) const EMPTY: Self = Self { revision: 0, owner: None, rest: None };
+    pub(super) const EMPTY: Self = Self { revision: 0, owner: None, listed: Seconds::UNKNOWN, rest: None };
 
     /// The claims that did not win, in no order.
     pub(super) fn losers(&self) -> &[Claim] {

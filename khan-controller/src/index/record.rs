@@ -10,7 +10,7 @@ use super::address::Address;
 use crate::kubernetes::{Holdings, Meta, Object, Resource, Role, Uid};
 
 /// Seconds since the Unix epoch, from 1970 to 2106; 0 is "not known". Kubernetes' own times have no fraction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seconds(u32);
 
 impl Seconds {

@@ -21,8 +21,11 @@ impl Index {
     pub fn identity(&self, ip: IpAddr) -> Option<IdentityRef<'_>> {
         let entry = self.addresses.get(&Address::from(ip));
         let previous = entry.map(previous).unwrap_or_default();
+        let services = self.services_of(ip.into());
+        let services_changed = entry.and_then(|entry| entry.listed.timestamp());
         if let Some(claim) = entry.and_then(|entry| entry.owner) {
-            return Some(Identity { owner: self.claimant(claim), since: claim.since.timestamp(), previous });
+            let (owner, since) = (self.claimant(claim), claim.since.timestamp());
+            return Some(Identity { owner, since, previous, services, services_changed });
         }
         // While a node replaces another in its range, the younger has it.
         let node = self.ranges.nodes(ip).iter().map(|slot| self.records.get(*slot)).max_by_key(|n| (n.started, n.uid));
@@ -33,7 +36,7 @@ impl Index {
         } else {
             entry.map(|_| OwnerRef::default())?
         };
-        Some(Identity { owner, since: None, previous })
+        Some(Identity { owner, since: None, previous, services, services_changed })
     }
 
     /// Every object that claims `ip`: the owner first, then the others from the best to the worst.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use khan_api::service::{Conditions, EndpointPort};
 use khan_api::{Cidr, NodePort, Timestamp};
 
 use super::Resource;
@@ -56,12 +57,34 @@ pub struct Holdings {
     pub services: Vec<Cidr>,
     /// Ports of a service on every node.
     pub node_ports: Vec<NodePort>,
+    /// Some of a service's endpoints.
+    pub slice: Option<Box<Slice>>,
+}
+
+/// What an `EndpointSlice` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The service, in the slice's own namespace.
+    pub service: Box<str>,
+    /// The ports of all its endpoints.
+    pub ports: Box<[EndpointPort]>,
+    /// By address, each once.
+    pub endpoints: Box<[Endpoint]>,
+}
+
+/// An address that answers for a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// The address.
+    pub ip: IpAddr,
+    /// Whether connections should go to it.
+    pub conditions: Conditions,
 }
 
 impl Holdings {
-    pub(crate) const NONE: Self = Self { pods: Vec::new(), services: Vec::new(), node_ports: Vec::new() };
+    pub(crate) const NONE: Self = Self { pods: Vec::new(), services: Vec::new(), node_ports: Vec::new(), slice: None };
 
     pub(crate) const fn is_empty(&self) -> bool {
-        self.pods.is_empty() && self.services.is_empty() && self.node_ports.is_empty()
+        self.pods.is_empty() && self.services.is_empty() && self.node_ports.is_empty() && self.slice.is_none()
     }
 }

@@ -31,7 +31,7 @@ object_shape!(PodIp);
 /// A pod claims its own addresses: none on the host network, where they are the node's, and none once it has finished, when
 /// they are free for others though its status still lists them.
 fn read(manifest: Manifest) -> Result<Object, ObjectError> {
-    let Opened { meta, owners, spec, status } = manifest.open(&DEFINITION)?;
+    let Opened { meta, owners, spec, status, .. } = manifest.open(&DEFINITION)?;
     let mut pod = Object::new(Resource::Pods, meta);
     pod.node = spec.node_name.optional("spec.nodeName")?.unwrap_or_default();
     let host_network = spec.host_network.optional("spec.hostNetwork")?.unwrap_or(false);

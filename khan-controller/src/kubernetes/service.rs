@@ -1,11 +1,11 @@
 //! Services.
 
-use khan_api::{NodePort, Protocol};
+use khan_api::NodePort;
 use serde::Deserialize;
 
 use super::error::ObjectError;
 use super::field::{Field, object_shape};
-use super::value::{address, elements};
+use super::value::{address, elements, protocol};
 use super::{Definition, Manifest, Object, Opened, Resource, Role};
 
 pub(super) const DEFINITION: Definition = Definition {
@@ -22,8 +22,11 @@ pub(super) const DEFINITION: Definition = Definition {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ServicePort {
+    // Of an EndpointSlice as well, which has no node ports.
+    pub(super) name: Field<String>,
+    pub(super) port: Field<u16>,
+    pub(super) protocol: Field<String>,
     node_port: Field<u16>,
-    protocol: Field<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,11 +85,7 @@ fn node_ports(ports: Vec<ServicePort>) -> Result<Vec<NodePort>, ObjectError> {
         if number == 0 {
             continue;
         }
-        let known = |protocol: &Protocol| protocol.as_str().eq_ignore_ascii_case(&text);
-        let Some(protocol) = Protocol::ALL.into_iter().find(known) else {
-            return Err(ObjectError::Malformed { field: "spec.ports[].protocol", text, expected: "TCP, UDP or SCTP" });
-        };
-        let port = NodePort { port: number, protocol };
+        let port = NodePort { port: number, protocol: protocol(text, "spec.ports[].protocol")? };
         if !node_ports.contains(&port) {
             node_ports.push(port);
         }

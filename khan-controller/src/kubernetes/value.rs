@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use khan_api::{Cidr, Timestamp};
+use khan_api::{Cidr, Protocol, Timestamp};
 
 use super::error::ObjectError;
 use super::field::{Field, Shape};
@@ -36,6 +36,12 @@ pub(super) fn range(text: &str, field: &'static str) -> Result<Cidr, ObjectError
         return Err(ObjectError::Malformed { field, text: text.into(), expected });
     }
     parsed(text, field, expected).map(Cidr::canonical)
+}
+
+pub(super) fn protocol(text: String, field: &'static str) -> Result<Protocol, ObjectError> {
+    let known = |protocol: &Protocol| protocol.as_str().eq_ignore_ascii_case(&text);
+    let found = Protocol::ALL.into_iter().find(known);
+    found.ok_or(ObjectError::Malformed { field, text, expected: "TCP, UDP or SCTP" })
 }
 
 /// `expected` finishes the sentence "the field is ..., which is not ...".

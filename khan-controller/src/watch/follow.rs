@@ -192,6 +192,7 @@ impl Follower {
             Event::InitApply(object) | Event::Apply(object) => self.apply(object.manifest, now),
             Event::InitDone => {
                 self.index.write().settle(self.resource, now);
+                self.knows(true);
                 self.metrics.synced(self.resource, true);
                 if self.pending.take().is_some() {
                     info!(resource = %self.resource, "Read the first complete list");
@@ -242,6 +243,7 @@ impl Follower {
             index.reset(self.resource);
             index.settle(self.resource, Timestamp::now());
         }
+        self.knows(false);
         self.last_response.absent(self.resource);
         self.metrics.absent(self.resource);
         self.trouble = None;
@@ -254,6 +256,7 @@ impl Follower {
 
     async fn failed(&mut self, failure: Failure) {
         self.metrics.restarted(self.resource, failure.reason);
+        self.knows(false);
         let pause = self.backoff.pause();
         let trouble = self.trouble.get_or_insert_with(|| Trouble::new(self.resource));
         trouble.failed(&failure, pause);
@@ -274,6 +277,14 @@ impl Follower {
         self.backoff.reset();
         if self.trouble.take().is_some() {
             info!(resource = %self.resource, "The API server responds again");
+            self.knows(self.pending.is_none());
+        }
+    }
+
+    /// Who is no endpoint is told only while the list of all endpoints is complete and current.
+    fn knows(&self, known: bool) {
+        if self.resource == Resource::EndpointSlices {
+            self.index.write().know_endpoints(known, Timestamp::now());
         }
     }
 }

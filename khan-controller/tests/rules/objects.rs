@@ -94,7 +94,7 @@ fn services_without_an_address_of_their_own() {
         json!({"type": "ExternalName", "externalName": "example.org", "externalIPs": ["203.0.113.9"]});
     let world = World::of(&[headless, external_name]);
     assert_eq!(world.owner("203.0.113.9"), "");
-    assert_eq!(world.index.counts().objects, [0; 4]);
+    assert_eq!(world.index.counts().objects, [0; 5]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod attacks;
 mod authentication;
 mod bad_input;
 mod client;
+mod endpoint_slices;
 mod faults;
 mod files;
 mod manifests;

@@ -69,6 +69,34 @@ pub(crate) fn service_cidr(name: &str, ranges: &[&str]) -> Value {
     })
 }
 
+/// A slice of the service's endpoints, each an address with its conditions: `ready`, `unready` or `terminating`.
+pub(crate) fn endpoint_slice(namespace: &str, service: &str, suffix: &str, endpoints: &[(&str, &str)]) -> Value {
+    let endpoint = |(ip, state): &(&str, &str)| {
+        let terminating = *state == "terminating";
+        json!({
+            "addresses": [ip],
+            "conditions": {"ready": *state == "ready", "serving": *state != "unready", "terminating": terminating},
+            "nodeName": "n1",
+            "targetRef": {"kind": "Pod", "namespace": namespace, "name": "web-0", "uid": "x"},
+            "zone": "a",
+        })
+    };
+    json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("{service}-{suffix}"),
+            "namespace": namespace,
+            "uid": uid(&format!("slice {namespace}/{service}-{suffix}")),
+            "creationTimestamp": "2026-11-20T00:00:00Z",
+            "labels": {"kubernetes.io/service-name": service, "app": "web"},
+        },
+        "addressType": "IPv4",
+        "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+    })
+}
+
 pub(crate) fn node(name: &str, addresses: &[&str], ranges: &[&str]) -> Value {
     let mut all = vec![json!({"type": "Hostname", "address": name})];
     all.extend(addresses.iter().map(|ip| json!({"type": "InternalIP", "address": ip})));

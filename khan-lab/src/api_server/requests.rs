@@ -15,6 +15,7 @@ pub(super) fn router(server: ApiServer) -> Router {
     Router::new()
         .route("/api/v1/{resource}", get(collection))
         .route("/apis/networking.k8s.io/{version}/servicecidrs", get(service_cidrs))
+        .route("/apis/discovery.k8s.io/v1/{resource}", get(collection))
         .route("/apis/authentication.k8s.io/v1/tokenreviews", post(review))
         .with_state(server)
 }

@@ -68,6 +68,7 @@ fn bookmark(resource: &str, version: u64, end: bool) -> Value {
         "pods" => "Pod",
         "services" => "Service",
         "servicecidrs" => "ServiceCIDR",
+        "endpointslices" => "EndpointSlice",
         _ => "Node",
     };
     let mut metadata = json!({"resourceVersion": version.to_string(), "creationTimestamp": null});

@@ -1,7 +1,10 @@
-//! The plan as `kubectl get pods,services,nodes -A -o json` would print it.
+//! The plan as `kubectl get pods,services,nodes,endpointslices -A -o json` would print it.
+
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+use super::Addresses;
 use super::plan::{self, Plan, Pod, Service, Workload};
 
 const CREATED: &str = "2026-11-20T08:00:00Z";
@@ -9,7 +12,8 @@ const CREATED: &str = "2026-11-20T08:00:00Z";
 pub(super) fn list(plan: &Plan) -> Value {
     let pods = plan.pods.iter().map(|object| pod(plan, object));
     let services = plan.services.iter().map(|object| service(plan, object));
-    let items: Vec<Value> = pods.chain(services).chain((1..=plan.nodes).map(node)).collect();
+    let slices = plan.services.iter().flat_map(|object| slices(plan, object));
+    let items: Vec<Value> = pods.chain(services).chain(slices).chain((1..=plan.nodes).map(node)).collect();
     json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
 }
 
@@ -83,6 +87,40 @@ fn service(plan: &Plan, service: &Service) -> Value {
             "selector": { "app": service.app },
         },
         "status": { "loadBalancer": {} },
+    })
+}
+
+/// One for each address family, as the endpoint slice controller makes them.
+fn slices(plan: &Plan, service: &Service) -> [Value; 2] {
+    let families: [(&str, fn(Addresses) -> IpAddr); 2] =
+        [("IPv4", |addresses| addresses.v4.into()), ("IPv6", |addresses| addresses.v6.into())];
+    families.map(|(family, pick)| {
+        let endpoints: Vec<Value> = plan
+            .pods_of(&service.ns, &service.app)
+            .map(|pod| {
+                let addresses = plan.pod_addresses(&pod.name).expect("a pod of this plan");
+                json!({
+                    "addresses": [pick(addresses)],
+                    "conditions": { "ready": true, "serving": true, "terminating": false },
+                    "nodeName": plan::node_name(pod.node),
+                    "targetRef": { "kind": "Pod", "namespace": pod.ns, "name": pod.name },
+                })
+            })
+            .collect();
+        json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": format!("{}-{}", service.app, family.to_lowercase()),
+                "namespace": service.ns,
+                "uid": format!("slice-{}-{}-{family}", service.ns, service.app),
+                "creationTimestamp": CREATED,
+                "labels": { "kubernetes.io/service-name": service.app },
+            },
+            "addressType": family,
+            "endpoints": endpoints,
+            "ports": [{ "name": "", "port": service.target, "protocol": service.protocol.as_str().to_uppercase() }],
+        })
     })
 }
 

@@ -121,7 +121,7 @@ fn end(owners: &Owners<'_>, c: &Connection, ip: IpAddr) -> Arc<Endpoint> {
     }
     let nobody = || {
         let owner = Owner { kind: Kind::Unknown, ..Owner::default() };
-        Arc::new(Endpoint { ip: Some(ip), owner, previous: false })
+        Arc::new(Endpoint { ip: Some(ip), owner, previous: false, dead: None })
     };
     owners.get(&ip).map_or_else(nobody, |endpoint| Arc::clone(endpoint))
 }

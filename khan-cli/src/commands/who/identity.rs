@@ -121,7 +121,7 @@ fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
     }
 }
 
-fn from_controller(ip: IpAddr, Identity { owner, since, previous }: Identity) -> Known {
+fn from_controller(ip: IpAddr, Identity { owner, since, previous, .. }: Identity) -> Known {
     Known { ip, owner, since, previous: previous.into_iter().map(Before::from).collect(), told_by: "controller" }
 }
 

@@ -6,7 +6,7 @@
 use khan_api::{Kind, OwnerRef};
 
 use super::keyer::Keyer;
-use super::sum::{Sum, partial, whole};
+use super::sum::{Marks, Sum, partial, whole};
 use crate::model::endpoint::Endpoint;
 use crate::model::filter::{Clause, Filter, Pattern, RowTerm, StateTerm, Subject};
 use crate::model::group_by::RowKey;
@@ -32,15 +32,18 @@ pub(crate) fn select(view: &View, query: &Query, mut add: impl FnMut(&RowRef<'_>
     let scope = Scope::new(view, query);
     let split = query.group_by.state || filter.looks_at_states();
     for row in view.rows().filter(|row| scope.holds(row)) {
-        let previous = [row.src, row.dst, row.backend].iter().any(|end| view.endpoints[*end as usize].previous);
+        let marks = Marks {
+            previous: [row.src, row.dst, row.backend].iter().any(|end| view.endpoints[*end as usize].previous),
+            dead: view.endpoints[row.backend as usize].dead.is_some(),
+        };
         if split {
             for (state, n) in row.states {
                 if filter.passes(&row, Some(*state)) {
-                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), previous));
+                    add(&row, Some(*state), &partial(&row, *state, u64::from(*n), marks));
                 }
             }
         } else if filter.passes(&row, None) {
-            add(&row, None, &whole(&row, previous));
+            add(&row, None, &whole(&row, marks));
         }
     }
     left_out

@@ -31,6 +31,12 @@ pub struct Sum {
     pub ended: u64,
     /// Of those, how many a second, in thousandths.
     pub ended_rate: u64,
+    /// Connections to a dead backend, and how many of these are stalled or unanswered.
+    pub dead: u64,
+    /// Stalled because their backend is dead.
+    pub dead_stalled: u64,
+    /// Unanswered because their backend is dead.
+    pub dead_unanswered: u64,
     /// Connections that outlived the owner of an address.
     pub previous: u64,
     /// Connections from nodes whose data is old.
@@ -61,6 +67,12 @@ impl Sum {
             .sum()
     }
 
+    /// Notes that all of these go to a dead backend, or that none does.
+    const fn mark_dead(&mut self, dead: bool) {
+        (self.dead, self.dead_stalled, self.dead_unanswered) =
+            if dead { (self.connections, self.stalled, self.unanswered) } else { (0, 0, 0) };
+    }
+
     /// Adds `other`.
     pub fn merge(&mut self, other: &Self) {
         self.connections += other.connections;
@@ -76,17 +88,29 @@ impl Sum {
         self.compared += other.compared;
         self.ended += other.ended;
         self.ended_rate += other.ended_rate;
+        self.dead += other.dead;
+        self.dead_stalled += other.dead_stalled;
+        self.dead_unanswered += other.dead_unanswered;
         self.previous += other.previous;
         self.stale += other.stale;
     }
 }
 
-/// All connections of a row; `previous` when one of its ends is a previous owner.
-pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
+/// What the ends of a row say of all its connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    /// One of them is a previous owner.
+    pub(super) previous: bool,
+    /// The backend is dead.
+    pub(super) dead: bool,
+}
+
+/// All connections of a row.
+pub(super) fn whole(row: &RowRef<'_>, marks: Marks) -> Sum {
     let connections = u64::from(row.row.connections);
     let mut sum = Sum {
         connections,
-        previous: if previous { connections } else { 0 },
+        previous: if marks.previous { connections } else { 0 },
         stale: if row.stale { connections } else { 0 },
         ..Sum::default()
     };
@@ -104,18 +128,19 @@ pub(super) fn whole(row: &RowRef<'_>, previous: bool) -> Sum {
         (sum.ended, sum.ended_rate) = (u64::from(details.ended), rate);
         sum.compared = connections;
     }
+    sum.mark_dead(marks.dead);
     sum
 }
 
 /// The connections of a row in one state. Idle times belong to the established ones, half-closed sides to `CLOSE_WAIT`
 /// (the state that half-closed connections stay in).
-pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous: bool) -> Sum {
-    let mut sum = whole(row, previous);
+pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, marks: Marks) -> Sum {
+    let mut sum = whole(row, marks);
     let states = std::mem::take(&mut sum.states);
     sum.states.add(state, connections);
     sum.connections = connections;
     sum.compared = if row.window_millis > 0 { connections } else { 0 };
-    sum.previous = if previous { connections } else { 0 };
+    sum.previous = if marks.previous { connections } else { 0 };
     sum.stale = if row.stale { connections } else { 0 };
     let untold = state == UNTOLD && states.told() == 0;
     if !untold && state != State::Tcp(TcpState::Established) {
@@ -131,5 +156,6 @@ pub(super) fn partial(row: &RowRef<'_>, state: State, connections: u64, previous
     if state != State::Tcp(TcpState::CloseWait) {
         (sum.client_unclosed, sum.server_unclosed) = (0, 0);
     }
+    sum.mark_dead(marks.dead);
     sum
 }

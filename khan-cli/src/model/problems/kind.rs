@@ -6,6 +6,8 @@ use std::str::FromStr;
 /// Which rule found a problem. In the order in which they matter, where they are equally severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ProblemKind {
+    /// Packets still go to a backend that is none any more.
+    DeadBackend,
     /// Connections are tried and nobody answers.
     Unanswered,
     /// Data is sent and nobody acknowledges it.
@@ -24,12 +26,21 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Unanswered, Self::Stalled, Self::Table, Self::Blind, Self::Leak, Self::Churn, Self::NewClient];
+    pub const ALL: [Self; 8] = [
+        Self::DeadBackend,
+        Self::Unanswered,
+        Self::Stalled,
+        Self::Table,
+        Self::Blind,
+        Self::Leak,
+        Self::Churn,
+        Self::NewClient,
+    ];
 
     /// As `--kind` takes it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::DeadBackend => "dead-backend",
             Self::Unanswered => "unanswered",
             Self::Stalled => "stalled",
             Self::Table => "table",

@@ -1,6 +1,8 @@
 //! Connections from one app to one destination and port: what kinds that judge pairs have in common.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
 
 use khan_api::{Kind, OwnerRef, Protocol};
 
@@ -27,6 +29,8 @@ pub(super) struct Pair {
     pub(super) known_pods: usize,
     /// Nodes that see connections of interest.
     pub(super) nodes: Vec<String>,
+    /// Dead backends with connections of interest, most first.
+    pub(super) dead: Vec<(Arc<Endpoint>, u64)>,
 }
 
 /// Who of a pair has connections of interest, and whose tables hold them.
@@ -34,6 +38,7 @@ pub(super) struct Pair {
 struct Part {
     pods: HashMap<RowKey, (GroupEnd, u64)>,
     nodes: BTreeSet<u32>,
+    dead: BTreeMap<u32, u64>,
 }
 
 /// Pairs with connections of interest, which `interest` counts.
@@ -58,6 +63,9 @@ pub(super) fn pairs_by(scene: &Scene<'_>, by: GroupBy, interest: fn(&Sum) -> u64
             part.pods.entry(fine.key(row, None)).or_insert_with(|| (end.clone(), 0)).1 += n;
         }
         part.nodes.insert(row.node);
+        if scene.view.endpoints[row.backend as usize].dead.is_some() {
+            *part.dead.entry(row.backend).or_default() += n;
+        }
     });
     if parts.is_empty() {
         // Nearly always.
@@ -65,19 +73,22 @@ pub(super) fn pairs_by(scene: &Scene<'_>, by: GroupBy, interest: fn(&Sum) -> u64
     }
     let rows = project(scene.view, &query, &History::default()).rows;
     let pair = |row: Row| {
-        let Part { pods, nodes } = parts.remove(&row.key)?;
+        let Part { pods, nodes, dead } = parts.remove(&row.key)?;
+        let dead = dead.into_iter().map(|(place, n)| (Arc::clone(&scene.view.endpoints[place as usize]), n));
+        let mut dead: Vec<_> = dead.collect();
+        dead.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.ip.cmp(&b.0.ip)));
         let mut pods: Vec<_> = pods.into_values().collect();
         pods.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.text.cmp(&b.0.text)));
         let names = nodes.into_iter().filter_map(|node| scene.view.nodes.get(node as usize));
         let nodes = names.map(|node| node.node.clone()).collect();
         let known_pods = row.src.as_ref().map_or(0, |end| known_pods(&scene.view.endpoints, end));
-        Some(Pair { row, pods, known_pods, nodes })
+        Some(Pair { row, pods, known_pods, nodes, dead })
     };
     rows.into_iter().filter_map(pair).collect()
 }
 
 /// Pods of an app that the view knows of.
-fn known_pods(endpoints: &[std::sync::Arc<Endpoint>], app: &GroupEnd) -> usize {
+fn known_pods(endpoints: &[Arc<Endpoint>], app: &GroupEnd) -> usize {
     let pods = endpoints.iter().filter(|endpoint| {
         endpoint.owner.kind == Kind::Pod
             && !endpoint.owner.name.is_empty()
@@ -168,6 +179,12 @@ pub(super) fn selector(end: &GroupEnd) -> Option<String> {
         (_, Some(ip)) => Some(format!("ip/{ip}")),
         _ => None,
     }
+}
+
+/// Rounded to whole minutes, from one minute on.
+pub(super) fn roughly(time: Duration) -> Duration {
+    let seconds = time.as_secs();
+    Duration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 })
 }
 
 /// The first few of a list, and how many more there are.

@@ -1,10 +1,16 @@
 //! The thresholds.
 
+use std::time::Duration;
+
 use crate::model::growth::LeakRule;
 
 /// From where on something is a problem.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
+    /// Fewer connections of a pair to dead backends are none.
+    pub dead: u64,
+    /// A backend that died later is about to be taken out of the rules, or its clients are about to notice.
+    pub dead_after: Duration,
     /// Fewer stalled connections of a pair are none.
     pub stalled: u64,
     /// Share of a pair's connections that must be stalled when its clients are outside the cluster, where they come and go.
@@ -30,6 +36,8 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
+            dead: 1,
+            dead_after: Duration::from_mins(1),
             stalled: 1,
             stalled_outside: 0.1,
             unanswered: 3,

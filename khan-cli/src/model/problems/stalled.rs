@@ -11,15 +11,21 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
         return Err(reason);
     }
     let counts = |pair: &Pair| {
-        let (stalled, all) = (pair.row.sum.stalled, pair.row.sum.connections);
+        let (stalled, all) = numbers(pair);
         let enough = !pair.is_from_outside() || stalled as f64 >= all as f64 * scene.rules.stalled_outside;
         stalled >= scene.rules.stalled && enough
     };
-    Ok(pairs(scene, |sum| sum.stalled).iter().filter(|pair| counts(pair)).map(problem).collect())
+    Ok(pairs(scene, |sum| sum.stalled - sum.dead_stalled).iter().filter(|pair| counts(pair)).map(problem).collect())
+}
+
+/// Stalled connections, and all. Those to dead backends are [a problem of their own](super::dead_backend).
+const fn numbers(pair: &Pair) -> (u64, u64) {
+    let sum = &pair.row.sum;
+    (sum.stalled - sum.dead_stalled, sum.connections)
 }
 
 fn problem(pair: &Pair) -> Problem {
-    let (stalled, all) = (pair.row.sum.stalled, pair.row.sum.connections);
+    let (stalled, all) = numbers(pair);
     let are = if stalled == 1 { "is" } else { "are" };
     let sentence = format!(
         "{stalled} of {all} connections from {} to {} {are} stalled: data is sent and nobody acknowledges it",

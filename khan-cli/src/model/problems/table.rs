@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::kind::{ProblemKind, Severity};
+use super::pairs::roughly;
 use super::problem::Problem;
 use super::scene::Scene;
 use crate::duration;
@@ -45,7 +46,7 @@ fn problem(scene: &Scene<'_>, number: u32, node: &NodeStatus) -> Option<Problem>
     if drops > 0 {
         sentence = format!("{sentence} and drops connections: {drops} in {}", duration::text(over));
     } else if let Some(left) = left {
-        sentence = format!("{sentence}, and full in {} at this rate", duration::text(whole_minutes(left)));
+        sentence = format!("{sentence}, and full in {} at this rate", duration::text(roughly(left)));
     }
     let mut evidence = holders(scene, number);
     for (n, what) in [(packets, "packets were dropped"), (given_up, "entries were given up early")] {
@@ -69,12 +70,6 @@ fn problem(scene: &Scene<'_>, number: u32, node: &NodeStatus) -> Option<Problem>
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share")]
         size: drops.max((fill * 1000.0) as u64),
     })
-}
-
-/// Rounded to what a rate is worth.
-fn whole_minutes(time: std::time::Duration) -> std::time::Duration {
-    let seconds = time.as_secs();
-    std::time::Duration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 })
 }
 
 /// The pairs with the most connections in a node's table, of those that are counted there.

@@ -11,6 +11,7 @@ use crate::model::{History, Query, View, leaks};
 fn agent(node: &str, seconds: i64) -> Agent {
     let mut agent = Agent::new(node, seconds);
     agent.snapshot.since = Some(Timestamp::from_seconds(START + seconds - 10));
+    agent.snapshot.names.controller = "http://controller:14719".into();
     agent
 }
 
@@ -84,6 +85,56 @@ fn tries_without_an_answer_are_one_problem_of_a_pair() {
     let some = found(&[cart_without_redis(2, 5)]);
     assert!(some.list[0].sentence.ends_with("from 2 of its 3 pods"), "{}", some.list[0].sentence);
     assert!(found(&[cart_without_redis(1, 2)]).list.is_empty(), "two tries are bad luck");
+}
+
+/// `n` connections of two carts to redis, `dead` of them to a backend that died so many seconds before [`START`].
+fn dead_backend(dead: u64, seconds: i64, change: impl FnOnce(&mut khan_api::snapshot::Endpoint)) -> Agent {
+    let agent = agent("n1", 0).row("shop/cart-0:cart@n1", "svc:data/redis", 6379, 26).row(
+        "shop/cart-1:cart@n1",
+        "svc:data/redis",
+        6379,
+        dead,
+    );
+    let mut agent = agent.row("shop/x@n1", "data/redis-0:redis@n2", 1, 0);
+    let backend = agent.snapshot.endpoints.last_mut().unwrap();
+    (backend.dead, backend.previous) = (Some(Timestamp::from_seconds(START - seconds)), true);
+    backend.ip = Some([10, 1, 0, 5].into());
+    change(backend);
+    let place = agent.snapshot.rows.pop().unwrap().dst;
+    agent.but(|row| (row.backend, row.stalled) = (place, dead))
+}
+
+#[test]
+fn a_dead_backend_is_one_problem_and_its_connections_are_no_stalled_ones() {
+    let problems = found(&[dead_backend(14, 13 * 3600 + 40, |_| ())]);
+    assert_eq!(
+        sentences(&problems),
+        ["CRITICAL dead-backend: 14 of 40 connections from shop/cart to data/redis:6379 still go to data/redis-0 \
+             (10.1.0.5), gone for 13h"]
+    );
+    let problem = &problems.list[0];
+    assert_eq!(
+        problem.evidence,
+        ["data/redis-0 (10.1.0.5) (14), gone for 13h", "still sending: shop/cart-1 (14)", "seen on n1"]
+    );
+    assert_eq!(problem.since, Some(Timestamp::from_seconds(START - 13 * 3600 - 40)));
+    assert_eq!(
+        problem.next,
+        ["khan conns --from app/shop/cart --to app/data/redis --port 6379 --to ip/10.1.0.5", "khan who 10.1.0.5"]
+    );
+    let left = found(&[dead_backend(1, 120, |backend| backend.previous = false)]);
+    assert_eq!(
+        sentences(&left),
+        ["CRITICAL dead-backend: 1 of 27 connections from shop/cart to data/redis:6379 still goes to data/redis-0 \
+             (10.1.0.5), no longer an endpoint for 2m"]
+    );
+    assert!(found(&[dead_backend(14, 59, |_| ())]).list.is_empty(), "everybody is about to notice");
+    let alive = found(&[dead_backend(14, 99, |backend| backend.dead = None)]);
+    assert_eq!(alive.list.iter().map(|problem| problem.kind.as_str()).collect::<Vec<_>>(), ["stalled"]);
+    let mut nameless = dead_backend(14, 99, |_| ());
+    nameless.snapshot.names.controller = "".into();
+    let nameless = found(&[nameless]);
+    assert_eq!(nameless.unknown[0].1, "the agents have no controller, which knows the pods");
 }
 
 #[test]
@@ -225,7 +276,7 @@ fn what_is_not_known_is_said_and_not_taken_for_absent() {
     let problems = found(&[old]);
     assert!(problems.list.is_empty(), "{:?}", problems.list);
     let unknown: Vec<_> = problems.unknown.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(unknown, ["unanswered", "stalled", "leak", "churn", "new-client"]);
+    assert_eq!(unknown, ["dead-backend", "unanswered", "stalled", "leak", "churn", "new-client"]);
     let mut only = problems.clone();
     only.keep(&[ProblemKind::Leak]);
     assert_eq!(only.unknown.len(), 1);

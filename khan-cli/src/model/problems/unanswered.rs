@@ -14,7 +14,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
         return Err(reason);
     }
     let counts = |pair: &Pair| {
-        let (unanswered, all) = (pair.row.sum.unanswered, pair.row.sum.connections);
+        let (unanswered, all) = (tries(pair), pair.row.sum.connections);
         // A source that does not tell them apart may count datagrams.
         let udp = pair.row.protocol != Some(Protocol::Tcp);
         unanswered >= scene.rules.unanswered
@@ -22,11 +22,20 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
             // Whoever comes from outside may be anybody, and may be gone.
             && !pair.is_from_outside()
     };
-    Ok(pairs(scene, |sum| sum.unanswered).iter().filter(|pair| counts(pair)).map(problem).collect())
+    Ok(pairs(scene, |sum| sum.unanswered - sum.dead_unanswered)
+        .iter()
+        .filter(|pair| counts(pair))
+        .map(problem)
+        .collect())
+}
+
+/// Tries without an answer. Those to dead backends are [a problem of their own](super::dead_backend).
+const fn tries(pair: &Pair) -> u64 {
+    pair.row.sum.unanswered - pair.row.sum.dead_unanswered
 }
 
 fn problem(pair: &Pair) -> Problem {
-    let tries = pair.row.sum.unanswered;
+    let tries = tries(pair);
     let mut sentence = format!("{} gets no answer from {}: {tries} tries wait", pair.source(), pair.destination());
     if let Some(pods) = pair.which_pods() {
         sentence = format!("{sentence}, {pods}");

@@ -100,7 +100,8 @@ impl From<&NodeTable> for TableFrame {
 }
 
 fn wire(endpoint: &Arc<Endpoint>) -> Wire {
-    Wire { ip: endpoint.ip, owner: endpoint.owner.as_deref().into(), previous: endpoint.previous }
+    let Endpoint { ip, previous, dead, .. } = **endpoint;
+    Wire { ip, owner: endpoint.owner.as_deref().into(), previous, dead }
 }
 
 impl TableFrame {

@@ -149,7 +149,7 @@ impl End {
             name: if other { "" } else { labels.get(self.name) },
             node,
         };
-        Wire { ip: labels.get(self.ip).parse().ok(), owner: owner.into(), previous: false }
+        Wire { ip: labels.get(self.ip).parse().ok(), owner: owner.into(), ..Wire::default() }
     }
 }
 

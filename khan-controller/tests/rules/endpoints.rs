@@ -1,0 +1,144 @@
+//! Which addresses answer for which service.
+
+use khan_api::service::Conditions;
+use khan_api::{Cursor, Service};
+use khan_controller::kubernetes::{Object, Resource};
+use serde_json::{Value, json};
+
+use crate::manifests::{endpoint_slice, node, pod};
+use crate::world::{World, manifest, read, resource, time};
+
+fn slice(suffix: &str, endpoints: &[(&str, &str)]) -> Value {
+    endpoint_slice("shop", "web", suffix, endpoints)
+}
+
+/// Address, pod, node, and seconds since 12:00 at which the conditions became what they are.
+fn listed(service: &Service) -> Vec<String> {
+    let noon = time("2026-11-22T12:00:00Z");
+    let endpoint = |endpoint: &khan_api::ServiceEndpoint| {
+        let Conditions { ready, serving, terminating } = endpoint.conditions;
+        let letters = [(ready, 'r'), (serving, 's'), (terminating, 't')];
+        let state: String = letters.into_iter().filter(|(is, _)| *is).map(|(_, letter)| letter).collect();
+        let since = endpoint.since.map(|since| since.seconds() - noon.seconds());
+        format!("{} {state} {}@{} {}", endpoint.ip, endpoint.pod, endpoint.node, since.unwrap_or(-1))
+    };
+    service.endpoints.iter().map(endpoint).collect()
+}
+
+fn web(world: &World) -> Vec<String> {
+    listed(&world.index.service("shop", "web").expect("a slice of it"))
+}
+
+/// The services that list an address.
+fn services(world: &World, ip: &str) -> Vec<String> {
+    let services = world.identity(ip).expect("a pod's").services;
+    services.iter().map(|service| format!("{}/{}", service.ns, service.name)).collect()
+}
+
+fn changed(world: &World, ip: &str, since: Cursor) -> bool {
+    world.index.changed_since(ip.parse().unwrap(), since)
+}
+
+#[test]
+fn endpoints_have_conditions_a_pod_a_node_and_a_time() {
+    let mut world = World::of(&[
+        pod("shop", "web-0", &["10.244.1.7"]),
+        node("n2", &["192.168.0.2"], &[]),
+        slice("a", &[("10.244.1.7", "ready"), ("192.168.0.2", "unready"), ("203.0.113.9", "ready")]),
+    ]);
+    assert_eq!(web(&world), ["10.244.1.7 rs web-0@n1 0", "192.168.0.2  @n2 0", "203.0.113.9 rs @ 0"]);
+    let ports = &world.index.service("shop", "web").unwrap().endpoints[0].ports;
+    assert_eq!((ports.len(), ports[0].name.as_str(), ports[0].port), (1, "http", Some(8080)));
+    world.later(60);
+    world.apply(&slice("a", &[("203.0.113.9", "ready"), ("10.244.1.7", "terminating")]));
+    assert_eq!(web(&world), ["10.244.1.7 st web-0@n1 60", "203.0.113.9 rs @ 0"], "order says nothing");
+    world.delete(&slice("a", &[]));
+    assert_eq!(world.index.service("shop", "web"), None);
+    assert_eq!(services(&world, "10.244.1.7"), [""; 0]);
+}
+
+#[test]
+fn an_address_that_joins_or_leaves_a_service_is_news_and_a_condition_is_not() {
+    let two = [("10.244.1.7", "ready"), ("10.244.1.8", "ready")];
+    let mut world = World::of(&[
+        pod("shop", "web-0", &["10.244.1.7"]),
+        pod("shop", "web-1", &["10.244.1.8"]),
+        slice("a", &two),
+        endpoint_slice("shop", "admin", "a", &[("10.244.1.7", "ready")]),
+    ]);
+    assert_eq!(services(&world, "10.244.1.7"), ["shop/admin", "shop/web"]);
+    assert_eq!(services(&world, "10.244.1.8"), ["shop/web"]);
+    let before = world.index.cursor();
+    world.later(10);
+    world.apply(&slice("a", &[("10.244.1.7", "ready"), ("10.244.1.8", "unready")]));
+    assert!(!changed(&world, "10.244.1.8", before), "it is an endpoint still");
+    world.later(10);
+    world.apply(&slice("a", &[("10.244.1.7", "ready")]));
+    assert_eq!(services(&world, "10.244.1.8"), [""; 0]);
+    assert!(changed(&world, "10.244.1.8", before) && !changed(&world, "10.244.1.7", before));
+    let left = world.identity("10.244.1.8").unwrap().services_changed;
+    assert_eq!(left, Some(time("2026-11-22T12:00:20Z")));
+}
+
+#[test]
+fn slices_of_one_service_are_evened_out_without_news() {
+    let mut world = World::of(&[
+        pod("shop", "web-0", &["10.244.1.7"]),
+        slice("a", &[("10.244.1.7", "ready"), ("10.244.1.8", "ready")]),
+        slice("b", &[]),
+    ]);
+    let before = world.index.cursor();
+    world.later(60);
+    world.apply(&slice("b", &[("10.244.1.7", "ready")]));
+    world.apply(&slice("a", &[("10.244.1.8", "ready")]));
+    assert_eq!(web(&world), ["10.244.1.7 rs web-0@n1 0", "10.244.1.8 rs @ 0"]);
+    assert!(!changed(&world, "10.244.1.7", before));
+    assert_eq!(services(&world, "10.244.1.7"), ["shop/web"]);
+    // The service of a slice is a label, which may change.
+    let mut other = slice("a", &[("10.244.1.8", "ready")]);
+    other["metadata"]["labels"]["kubernetes.io/service-name"] = "blog".into();
+    world.apply(&other);
+    assert_eq!(web(&world), ["10.244.1.7 rs web-0@n1 0"]);
+    assert_eq!(listed(&world.index.service("shop", "blog").unwrap()), ["10.244.1.8 rs @ 60"]);
+    world.relist(Resource::EndpointSlices, &[&other]);
+    assert_eq!(world.index.service("shop", "web"), None);
+    assert_eq!(services(&world, "10.244.1.7"), [""; 0]);
+}
+
+#[test]
+fn a_service_without_endpoints_is_known_and_counted() {
+    let world = World::of(&[
+        slice("a", &[("10.244.1.7", "ready"), ("10.244.1.8", "terminating")]),
+        slice("b", &[("10.244.1.7", "ready"), ("10.244.1.9", "unready")]),
+        endpoint_slice("shop", "admin", "a", &[]),
+    ]);
+    let counts = world.index.service_counts(None, 10);
+    let counts: Vec<_> = counts.iter().map(|count| (&*count.service.1, count.endpoints)).collect();
+    assert_eq!(counts, [("admin", [0, 0, 0]), ("web", [1, 2, 1])], "an address once, whatever ports it has");
+    let after = world.index.service_counts(None, 1).remove(0).service;
+    assert_eq!(&*world.index.service_counts(Some(&after), 10)[0].service.1, "web");
+    assert_eq!(world.index.service("shop", "admin").unwrap().endpoints, []);
+}
+
+#[test]
+fn what_a_slice_leaves_open_reads_as_it_does_for_kube_proxy() {
+    let mut open = slice("a", &[("10.244.1.7", "unready"), ("10.244.1.8", "unready")]);
+    open["endpoints"][0]["conditions"] = json!({});
+    open["endpoints"][1]["conditions"] = json!({"ready": false});
+    open["ports"] = json!([{"port": null}]);
+    let world = World::of(&[open.clone()]);
+    assert_eq!(web(&world), ["10.244.1.7 rs @ 0", "10.244.1.8  @ 0"]);
+    open["endpoints"] = json!(null);
+    assert_eq!(web(&World::of(&[open.clone()])), [""; 0]);
+    for nobody in [json!({"app": "web"}), json!(null)] {
+        let mut object = open.clone();
+        object["metadata"]["labels"] = nobody;
+        assert!(read(&object).holdings.slice.is_none(), "it is of no service");
+    }
+    let mut names = slice("a", &[("db.example.com", "ready")]);
+    names["addressType"] = "FQDN".into();
+    assert!(read(&names).holdings.slice.is_none());
+    names["addressType"] = "IPv4".into();
+    let error = Object::read(resource(&names), manifest(&names)).unwrap_err().to_string();
+    assert_eq!(error, r#"endpoints[].addresses is "db.example.com", which is not an IP address"#);
+}
