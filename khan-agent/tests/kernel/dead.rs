@@ -25,10 +25,12 @@ impl Scene {
     fn new(lab: &Lab) -> Result<Self> {
         let (node, client, backend) = node_pod_and_outside(lab)?;
         node.nft(
-            "table ip nat { chain pre { type nat hook prerouting priority -100;
+            "table ip nat {
+              chain pre { type nat hook prerouting priority -100;
                 ip daddr 10.96.0.5 udp dport 53 dnat to 10.9.0.2:5353;
                 ip daddr 10.96.0.5 tcp dport 53 dnat to 10.9.0.2:5353;
-            } }",
+              }
+            }",
         )?;
         let address: SocketAddr = "10.9.0.2:5353".parse().expect("an address");
         let server = traffic::TcpServer::start(&backend, address)?;

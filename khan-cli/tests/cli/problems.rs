@@ -67,7 +67,7 @@ async fn an_older_agent_is_not_taken_for_a_healthy_one() {
     assert_eq!((ended.code, &*ended.stdout), (Some(0), ""), "{ended:?}");
     assert!(ended.stderr.contains("No problems found.\n"), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("not known from here: unanswered, stalled, churn (the agents do not tell"),
+        ended.stderr.contains("not known from here: dead-backend, unanswered, stalled, churn (the agents do not tell"),
         "{}",
         ended.stderr
     );
@@ -77,7 +77,11 @@ async fn an_older_agent_is_not_taken_for_a_healthy_one() {
 async fn a_kind_that_is_none_is_refused() {
     let ended = khan(&["problems", "--kind", "colour"]).run().await;
     assert_eq!(ended.code, Some(64), "{ended:?}");
-    assert!(ended.stderr.contains("kinds are unanswered, stalled, table, blind, leak, churn"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("kinds are dead-backend, unanswered, stalled, table, blind, leak, churn"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[tokio::test]

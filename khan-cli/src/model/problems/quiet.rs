@@ -28,6 +28,7 @@ fn chance(what: u64, step: i64, most: u64) -> u64 {
 fn agent(step: i64) -> Agent {
     let mut agent = Agent::new("n1", PERIOD * step);
     agent.snapshot.since = Some(Timestamp::from_seconds(START + PERIOD * (step - 1)));
+    agent.snapshot.names.controller = "http://controller:14719".into();
     agent.snapshot.table.entries = 120_000 + chance(1, step, 20_000);
     agent
 }
