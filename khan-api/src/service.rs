@@ -21,7 +21,7 @@ pub struct ServiceName<L = Label, N = Name> {
     pub name: N,
 }
 
-/// A service with its endpoints, as its EndpointSlices list them.
+/// A service with its endpoints, as its `EndpointSlice`s list them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     /// Its namespace.
@@ -67,7 +67,7 @@ pub struct EndpointPort {
     pub protocol: Protocol,
 }
 
-/// The conditions of an endpoint, as in `discovery.k8s.io/v1`; what an EndpointSlice leaves open reads as it does for kube-proxy.
+/// The conditions of an endpoint, as in `discovery.k8s.io/v1`; what an `EndpointSlice` leaves open reads as it does for kube-proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Conditions {

@@ -92,9 +92,11 @@ fn service(plan: &Plan, service: &Service) -> Value {
 
 /// One for each address family, as the endpoint slice controller makes them.
 fn slices(plan: &Plan, service: &Service) -> [Value; 2] {
-    let families: [(&str, fn(Addresses) -> IpAddr); 2] =
-        [("IPv4", |addresses| addresses.v4.into()), ("IPv6", |addresses| addresses.v6.into())];
-    families.map(|(family, pick)| {
+    ["IPv4", "IPv6"].map(|family| {
+        let pick = |addresses: Addresses| match family {
+            "IPv4" => IpAddr::from(addresses.v4),
+            _ => addresses.v6.into(),
+        };
         let endpoints: Vec<Value> = plan
             .pods_of(&service.ns, &service.app)
             .map(|pod| {
