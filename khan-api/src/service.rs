@@ -38,7 +38,10 @@ pub struct Service {
 pub struct ServiceEndpoint {
     /// The address.
     pub ip: IpAddr,
-    /// Its ports.
+    /// The first of its ports, and usually the only one; absent where all ports answer.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// All its ports.
     #[serde(default, deserialize_with = "bounded::first::<_, _, 100>")]
     pub ports: Vec<EndpointPort>,
     /// Whether connections should go to it.
@@ -85,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_wire_form_is_the_documented_one() {
-        let text = r#"{"ns":"shop","name":"web","endpoints":[{"ip":"10.1.0.1","ports":[{"name":"http","port":8080,"protocol":"tcp"}],"conditions":{"ready":true,"serving":true,"terminating":false},"pod":"web-0","node":"n1","since":"2026-11-22T10:00:00Z"}]}"#;
+        let text = r#"{"ns":"shop","name":"web","endpoints":[{"ip":"10.1.0.1","port":8080,"ports":[{"name":"http","port":8080,"protocol":"tcp"}],"conditions":{"ready":true,"serving":true,"terminating":false},"pod":"web-0","node":"n1","since":"2026-11-22T10:00:00Z"}]}"#;
         let service: Service = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&service).unwrap(), text);
         let bare = r#"{"ns":"shop","name":"web","endpoints":[{"ip":"fd00::1","conditions":{"ready":true},"shiny":1}]}"#;

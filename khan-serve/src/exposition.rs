@@ -25,6 +25,19 @@ impl Exposition {
         }
     }
 
+    /// Appends the lines about a metric, with its name, text and kind as in the text format.
+    pub fn about(self, page: &mut Vec<u8>, name: &str, help: &str, kind: &str) {
+        match self {
+            // Written for each page, so without an allocation.
+            Self::Text => {
+                for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
+                    page.extend_from_slice(part.as_bytes());
+                }
+            }
+            Self::OpenMetrics => self.append(page, format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes()),
+        }
+    }
+
     /// Appends whole lines that are written in the text format.
     pub fn append(self, page: &mut Vec<u8>, lines: &[u8]) {
         if self == Self::Text {
@@ -78,6 +91,12 @@ mod tests {
             String::from_utf8(page).unwrap()
         };
         assert_eq!(written(Exposition::Text), PAGE);
+        for exposition in Exposition::ALL {
+            let (mut about, mut appended) = (Vec::new(), Vec::new());
+            exposition.about(&mut about, "up_total", "Ups.", "counter");
+            exposition.append(&mut appended, b"# HELP up_total Ups.\n# TYPE up_total counter\n");
+            assert_eq!(about, appended);
+        }
         assert_eq!(
             written(Exposition::OpenMetrics),
             "# HELP up Ups, \\\"big\\\" ones.\n# TYPE up counter\nup_total{a=\"# TYPE x counter\"} 5\n# HELP down Downs.\n\

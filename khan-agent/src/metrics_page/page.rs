@@ -232,7 +232,7 @@ impl Writer {
                 }
             };
             if self.next == 0 {
-                self.exposition.append(out, format!("# HELP {name} {help}\n# TYPE {name} {kind}\n").as_bytes());
+                self.exposition.about(out, name, help, kind);
             }
             while let Some(one) = page.series.get(self.next) {
                 self.next += 1;

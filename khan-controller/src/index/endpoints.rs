@@ -169,18 +169,17 @@ impl Index {
             let Some(slice) = slice(self.records.get(*slot)) else { continue };
             let sinces = self.endpoints.since.get(slot).into_iter().flatten();
             for (endpoint, since) in slice.endpoints.iter().zip(sinces) {
-                let ports = slice.ports.iter().cloned();
                 if let Some(known) = endpoints.get_mut(&endpoint.ip) {
-                    known.ports.extend(ports);
+                    known.ports.extend(slice.ports.iter().cloned());
                     continue;
                 }
                 let owner = self.identity(endpoint.ip).map(|identity| identity.owner).unwrap_or_default();
                 let pod = if owner.kind == Kind::Pod { owner.name } else { "" };
                 let conditions = endpoint.conditions;
                 let (pod, node, since) = (pod.into(), owner.node.into(), since.timestamp());
-                let endpoint =
-                    ServiceEndpoint { ip: endpoint.ip, ports: ports.collect(), conditions, pod, node, since };
-                endpoints.insert(endpoint.ip, endpoint);
+                let (ip, ports) = (endpoint.ip, slice.ports.to_vec());
+                let port = ports.first().and_then(|port| port.port);
+                endpoints.insert(ip, ServiceEndpoint { ip, port, ports, conditions, pod, node, since });
             }
         }
         Some(Service { ns: ns.into(), name: name.into(), endpoints: endpoints.into_values().collect() })

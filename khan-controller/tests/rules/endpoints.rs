@@ -47,7 +47,9 @@ fn endpoints_have_conditions_a_pod_a_node_and_a_time() {
         slice("a", &[("10.244.1.7", "ready"), ("192.168.0.2", "unready"), ("203.0.113.9", "ready")]),
     ]);
     assert_eq!(web(&world), ["10.244.1.7 rs web-0@n1 0", "192.168.0.2  @n2 0", "203.0.113.9 rs @ 0"]);
-    let ports = &world.index.service("shop", "web").unwrap().endpoints[0].ports;
+    let endpoint = &world.index.service("shop", "web").unwrap().endpoints[0];
+    assert_eq!(endpoint.port, Some(8080), "the first");
+    let ports = &endpoint.ports;
     assert_eq!((ports.len(), ports[0].name.as_str(), ports[0].port), (1, "http", Some(8080)));
     world.later(60);
     world.apply(&slice("a", &[("203.0.113.9", "ready"), ("10.244.1.7", "terminating")]));
