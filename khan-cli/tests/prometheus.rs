@@ -464,7 +464,8 @@ fn problems(view: &View) -> Problems {
     let (query, rules) = (Query { limit: 0, ..Query::default() }, Rules::default());
     let (history, memory, leaks) = (History::default(), Memory::default(), LeakReport::default());
     let scene = Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules: &rules };
-    Problems::of(&scene, &[ProblemKind::Unanswered, ProblemKind::Stalled, ProblemKind::Churn])
+    let kinds = [ProblemKind::DeadBackend, ProblemKind::Unanswered, ProblemKind::Stalled, ProblemKind::Churn];
+    Problems::of(&scene, &kinds)
 }
 
 fn sentences(problems: &Problems) -> Vec<&str> {

@@ -17,11 +17,11 @@ use crate::shell::quote;
 
 /// One problem per pair.
 pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
-    if let Some(reason) = uncompared(scene) {
-        return Err(reason);
-    }
     if scene.view.source.kind == SourceKind::Prometheus {
         return Err("Prometheus is not asked for it".to_owned());
+    }
+    if let Some(reason) = uncompared(scene) {
+        return Err(reason);
     }
     let named = |node: &crate::model::NodeStatus| node.counted && !node.names.controller.is_empty();
     if scene.view.source.kind != SourceKind::Replay && !scene.view.nodes.iter().any(named) {
