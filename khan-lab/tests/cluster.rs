@@ -107,7 +107,8 @@ fn the_manifest_describes_what_was_built() -> Result {
     let cluster = Cluster::start(&lab, shop())?;
     let list = cluster.manifest();
     let items = list["items"].as_array().expect("items");
-    assert_eq!(items.len(), 4 + 2 + 2 + 2);
+    let slices = items.iter().filter(|item| item["kind"] == "EndpointSlice").count();
+    assert_eq!((items.len(), slices), (4 + 2 + 2 + 4 + 2, 4), "one slice for each service and address family");
     let agent = items.iter().find(|item| item["metadata"]["name"] == "khan-agent-h1x7k").expect("an agent");
     assert_eq!((&agent["spec"]["hostNetwork"], &agent["status"]["podIP"]), (&true.into(), &"172.18.0.1".into()));
     for item in items.iter().filter(|item| item["kind"] == "Pod") {
