@@ -108,7 +108,7 @@ fn what_replaced_pods_leave_behind_keeps_its_name_and_no_line_is_there_twice() -
     let marked = list["items"].as_array().expect("items").iter().find(|item| item["source"]["name"] == deleted);
     let marked = marked.ok_or_else(|| LabError::Malformed(format!("no row of {deleted}: {list:#}")))?;
     assert_eq!([&marked["conns"], &marked["previous"]], [&json!(HELD + CLOSED); 2], "{marked:#}");
-    assert_eq!(marked["flags"], json!(["GHOST"]), "{marked:#}");
+    assert_eq!(marked["flags"], json!(["PREVIOUS"]), "{marked:#}");
 
     // A pod of fixed name and address is replaced by another one, on the other node. Its older connections are not the new
     // pod's; on the page nothing tells the two apart.
