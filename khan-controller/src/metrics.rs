@@ -1,10 +1,10 @@
 //! The controller's own metrics. Sizes are read from the live index when somebody scrapes, so none goes stale.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use khan_serve::exposition;
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -144,11 +144,15 @@ impl Metrics {
         }
         for ServiceCount { service: (ns, name), endpoints } in &counts {
             for (condition, count) in ["ready", "serving", "terminating"].iter().zip(endpoints) {
-                let (ns, name) = (escaped(ns), escaped(name));
-                let _ = writeln!(
-                    text,
-                    r#"khan_service_endpoints{{dst_ns="{ns}",dst_name="{name}",condition="{condition}"}} {count}"#
-                );
+                for (separator, label, value) in [
+                    ("khan_service_endpoints{", "dst_ns", &**ns),
+                    (",", "dst_name", name),
+                    (",", "condition", condition),
+                ] {
+                    text.push_str(separator);
+                    exposition::label(&mut text, label, value);
+                }
+                let _ = writeln!(text, "}} {count}");
             }
         }
         counts.into_iter().next_back().map(|last| (text.into_bytes(), last.service))
@@ -193,15 +197,6 @@ impl Metrics {
 
     pub(crate) fn reviewed(&self, worked: bool) {
         self.reviews.with_label_values(&[result(worked)]).inc();
-    }
-}
-
-/// A label's value as the text format wants it. Names need nothing, unless a file makes them up.
-fn escaped(value: &str) -> Cow<'_, str> {
-    if value.contains(['\\', '"', '\n']) {
-        value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").into()
-    } else {
-        value.into()
     }
 }
 

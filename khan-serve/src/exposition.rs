@@ -60,6 +60,25 @@ impl Exposition {
     }
 }
 
+/// `name="value"`, the value escaped as the text format wants it: backslash, double quote and line feed.
+pub fn label(text: &mut String, name: &str, value: &str) {
+    text.push_str(name);
+    text.push_str("=\"");
+    let mut rest = value;
+    while let Some(at) = rest.find(['\\', '"', '\n']) {
+        let (plain, special) = rest.split_at(at);
+        text.push_str(plain);
+        text.push_str(match special.as_bytes()[0] {
+            b'\\' => "\\\\",
+            b'"' => "\\\"",
+            _ => "\\n",
+        });
+        rest = &special[1..];
+    }
+    text.push_str(rest);
+    text.push('"');
+}
+
 /// `HELP NAME TEXT` or `TYPE NAME KIND`: a counter is called without `_total`, which only its values have, and what would
 /// be a counter under another name is of no known type. Quotes in a text are escaped.
 fn open_metrics(about: &str) -> String {
@@ -81,6 +100,13 @@ mod tests {
 
     const PAGE: &str = "# HELP up_total Ups, \"big\" ones.\n# TYPE up_total counter\nup_total{a=\"# TYPE x counter\"} 5\n\
                         # HELP down Downs.\n# TYPE down counter\ndown 1\n# HELP flat Neither.\n# TYPE flat untyped\n";
+
+    #[test]
+    fn values_are_escaped() {
+        let mut text = String::new();
+        label(&mut text, "x", "a\\b\"c\nd\u{e9}");
+        assert_eq!(text, "x=\"a\\\\b\\\"c\\nd\u{e9}\"");
+    }
 
     #[test]
     fn only_the_lines_about_metrics_and_the_end_differ() {

@@ -1,22 +1,20 @@
 //! Connections that ended, by app: in, snapshots; out, the counter `khan_connections_closed_total`.
 
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use khan_api::snapshot::Side;
 use khan_api::{Kind, Label, Timestamp};
-use khan_serve::exposition::Exposition;
+use khan_serve::exposition::{Exposition, label};
 
 use super::Destination;
-use super::labels;
 use crate::identities::Endpoint;
 use crate::snapshot::{OTHER, Snapshot};
 
-/// The lines about the metric, in the text format.
-pub(super) const ABOUT: &str = "# HELP khan_connections_closed_total TCP connections that ended, by app: those that entered TIME_WAIT since the agent \
-     started. Connections that end by a reset, or leave TIME_WAIT before a scan sees them, are not in it.\n\
-     # TYPE khan_connections_closed_total counter\n";
+const NAME: &str = "khan_connections_closed_total";
+const HELP: &str = "TCP connections that ended, by app: those that entered TIME_WAIT since the agent started. Connections that \
+                    end by a reset, or leave TIME_WAIT before a scan sees them, are not in it.";
 /// How long a series stays after it last rose.
 const STAYS: Duration = Duration::from_hours(1);
 /// The most series; what comes after them is one series per side.
@@ -112,13 +110,18 @@ impl Pair {
         for (names, App(kind, ns, app)) in ends {
             for (name, value) in names.into_iter().zip([kind, ns.as_str(), app.as_str()]) {
                 text.push(',');
-                labels::label(&mut text, name, value);
+                label(&mut text, name, value);
             }
         }
         text.push(',');
-        labels::label(&mut text, "side", self.side.as_str());
+        label(&mut text, "side", self.side.as_str());
         text.into()
     }
+}
+
+/// Appends the lines about the metric.
+pub(super) fn about(exposition: Exposition, out: &mut Vec<u8>) {
+    exposition.about(out, NAME, HELP, "counter");
 }
 
 /// One series.
@@ -138,12 +141,12 @@ impl Line {
     /// Appends its value, and in OpenMetrics since when it counts.
     pub(super) fn write(&self, exposition: Exposition, out: &mut Vec<u8>) {
         let Self { labels, total, created } = self;
-        let mut text = format!("khan_connections_closed_total{{{labels}}} {total}\n");
+        // Writing to memory does not fail.
+        let _ = writeln!(out, "{NAME}{{{labels}}} {total}");
         if exposition == Exposition::OpenMetrics {
             let (seconds, millis) = (created.seconds(), created.millis().rem_euclid(1000));
-            let _ = writeln!(text, "khan_connections_closed_created{{{labels}}} {seconds}.{millis:03}");
+            let _ = writeln!(out, "khan_connections_closed_created{{{labels}}} {seconds}.{millis:03}");
         }
-        out.extend_from_slice(text.as_bytes());
     }
 }
 

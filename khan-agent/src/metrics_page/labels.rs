@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 
 use khan_api::snapshot::Side;
+use khan_serve::exposition::label;
 
 use super::ExtraLabel;
 use crate::identities::Endpoint;
@@ -61,25 +62,6 @@ impl Fragments {
         self.text.shrink_to_fit();
         self.ends.shrink_to_fit();
     }
-}
-
-/// `name="value"`, the value escaped as the text format wants it: backslash, double quote and line feed.
-pub fn label(text: &mut String, name: &str, value: &str) {
-    text.push_str(name);
-    text.push_str("=\"");
-    let mut rest = value;
-    while let Some(at) = rest.find(['\\', '"', '\n']) {
-        let (plain, special) = rest.split_at(at);
-        text.push_str(plain);
-        text.push_str(match special.as_bytes()[0] {
-            b'\\' => "\\\\",
-            b'"' => "\\\"",
-            _ => "\\n",
-        });
-        rest = &special[1..];
-    }
-    text.push_str(rest);
-    text.push('"');
 }
 
 /// The labels of one end: `src_type="...",src_ip="...",...`, with a comma behind.
@@ -153,17 +135,5 @@ fn short(endpoint: &Endpoint) -> String {
         (_, "") => endpoint.ip.map(|ip| ip.to_string()).unwrap_or_default(),
         ("", name) => name.to_owned(),
         (ns, name) => format!("{ns}/{name}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_escaped() {
-        let mut text = String::new();
-        label(&mut text, "x", "a\\b\"c\nd\u{e9}");
-        assert_eq!(text, "x=\"a\\\\b\\\"c\\nd\u{e9}\"");
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::sync::OnceLock;
 
-use khan_serve::exposition::Exposition;
+use khan_serve::exposition::{self, Exposition};
 
 use super::ended::{self, Ended};
 use super::fold::{Folded, Folder};
 use super::gzip::Deflated;
-use super::labels::{self, End, Fragments};
+use super::labels::{End, Fragments};
 use super::series::{self, Ends, Series, Tails};
 use super::{ExtraLabel, MetricType, Settings};
 use crate::identities::Endpoint;
@@ -56,7 +56,7 @@ impl Page {
         series::merge(&mut series);
         series.shrink_to_fit();
         let mut node = String::new();
-        labels::label(&mut node, "node", &snapshot.origin.node);
+        exposition::label(&mut node, "node", &snapshot.origin.node);
         let mut page = Self {
             metric_type: settings.metric_type,
             node,
@@ -254,7 +254,7 @@ impl Writer {
 
     fn ended(&mut self, page: &Page, out: &mut Vec<u8>) {
         if self.next == 0 {
-            self.exposition.append(out, ended::ABOUT.as_bytes());
+            ended::about(self.exposition, out);
         }
         while let Some(line) = page.ended.get(self.next) {
             self.next += 1;
@@ -291,7 +291,7 @@ fn table(snapshot: &Snapshot) -> String {
                 text.push_str(name);
                 if !label.is_empty() {
                     text.push('{');
-                    labels::label(&mut text, label, value_of);
+                    exposition::label(&mut text, label, value_of);
                     text.push('}');
                 }
                 let _ = writeln!(text, " {value}");

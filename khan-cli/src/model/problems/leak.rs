@@ -5,7 +5,7 @@ use std::time::Duration;
 use khan_api::Kind;
 
 use super::kind::{ProblemKind, Severity};
-use super::pairs::selector;
+use super::pairs::{about, roughly};
 use super::problem::Problem;
 use super::scene::Scene;
 use crate::duration;
@@ -13,7 +13,6 @@ use crate::model::group_end::GroupEnd;
 use crate::model::groups::past::Change;
 use crate::model::hash;
 use crate::model::leak::{Leak, Verdict};
-use crate::shell::quote;
 
 /// One problem per suspect. Those that are too new to judge are none.
 pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
@@ -45,12 +44,6 @@ fn problem(scene: &Scene<'_>, leak: &Leak) -> Problem {
     if likely {
         evidence.insert(0, numbers);
     }
-    let mut next = "khan leaks".to_owned();
-    for (flag, end) in [("--from", &row.src), ("--to", &row.dst)] {
-        if let Some(selector) = end.as_ref().and_then(selector) {
-            next = format!("{next} {flag} {}", quote(&selector));
-        }
-    }
     Problem {
         kind: ProblemKind::Leak,
         severity: if likely { Severity::Warning } else { Severity::Watch },
@@ -63,7 +56,7 @@ fn problem(scene: &Scene<'_>, leak: &Leak) -> Problem {
             .map(str::to_owned)
             .collect(),
         nodes: Vec::new(),
-        next: vec![next],
+        next: vec![about("leaks", [row.src.as_ref(), row.dst.as_ref()])],
         key: hash::chain(row.key.0, ProblemKind::Leak as u128),
         size: added,
     }
@@ -74,7 +67,7 @@ fn pace(scene: &Scene<'_>, leak: &Leak) -> String {
     let (row, span) = (&leak.row, scene.leaks.span);
     let grown = row.growth.added() as f64 * 60.0 / span.as_secs_f64().max(1.0);
     let per_minute = row.change.map_or(grown, Change::per_minute);
-    let span = duration::text(Duration::from_secs(span.as_secs().max(60) / 60 * 60));
+    let span = duration::text(roughly(span.max(Duration::from_mins(1))));
     let text = format!("{per_minute:+.0}/min for {span}");
     match culprit(scene, leak) {
         Some(one) => {

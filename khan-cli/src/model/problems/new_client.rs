@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::kind::{ProblemKind, Severity};
-use super::pairs::selector;
+use super::pairs::about;
 use super::problem::Problem;
 use super::scene::Scene;
 use crate::duration;
@@ -16,7 +16,6 @@ use crate::model::groups::past::Past;
 use crate::model::groups::{Group, group};
 use crate::model::hash;
 use crate::model::query::Query;
-use crate::shell::quote;
 
 /// What was there is known after so much of the past: what comes in the first minute after a start may come all the time.
 const KNOWN: Duration = Duration::from_mins(5);
@@ -71,12 +70,6 @@ struct Clients<'a> {
 fn problem([src, dst]: [&GroupEnd; 2], port: Option<u16>, [held, all]: [u64; 2]) -> Problem {
     let to = port.map_or_else(|| dst.text.to_string(), |port| format!("{}:{port}", dst.text));
     let percent = held * 100 / all.max(1);
-    let mut next = "khan top".to_owned();
-    for (flag, end) in [("--from", src), ("--to", dst)] {
-        if let Some(selector) = selector(end) {
-            next = format!("{next} {flag} {}", quote(&selector));
-        }
-    }
     Problem {
         kind: ProblemKind::NewClient,
         severity: Severity::Watch,
@@ -88,7 +81,7 @@ fn problem([src, dst]: [&GroupEnd; 2], port: Option<u16>, [held, all]: [u64; 2])
         since: None,
         owners: vec![src.text.to_string(), dst.text.to_string()],
         nodes: Vec::new(),
-        next: vec![format!("{next} --group-by src-pod,dst,port")],
+        next: vec![format!("{} --group-by src-pod,dst,port", about("top", [Some(src), Some(dst)]))],
         key: 0,
         size: held,
     }

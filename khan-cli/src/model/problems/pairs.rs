@@ -152,17 +152,23 @@ impl Pair {
 
     /// `khan COMMAND` about the pair, with these flags besides.
     pub(super) fn khan(&self, command: &str, flags: &str) -> String {
-        let mut line = format!("khan {command}");
-        for (flag, end) in [("--from", &self.row.src), ("--to", &self.row.dst)] {
-            if let Some(selector) = end.as_ref().and_then(selector) {
-                line = format!("{line} {flag} {}", quote(&selector));
-            }
-        }
+        let mut line = about(command, [self.row.src.as_ref(), self.row.dst.as_ref()]);
         if let Some(port) = self.row.port {
             line = format!("{line} --port {port}");
         }
         if flags.is_empty() { line } else { format!("{line} {flags}") }
     }
+}
+
+/// `khan COMMAND` about the connections from one end to the other, as far as there are names for them.
+pub(super) fn about(command: &str, ends: [Option<&GroupEnd>; 2]) -> String {
+    let mut line = format!("khan {command}");
+    for (flag, end) in ["--from", "--to"].into_iter().zip(ends) {
+        if let Some(selector) = end.and_then(selector) {
+            line = format!("{line} {flag} {}", quote(&selector));
+        }
+    }
+    line
 }
 
 /// Whether a pod is named: some sources tell its app only.
