@@ -44,6 +44,7 @@ def main():
     for path in sys.argv[1:]:
         name = pathlib.Path(path).stem
         found = [*problems(path, version), *policy.left_behind(rendered, name, readme)]
+        found += policy.beyond_the_base(name, rendered[name])
         failed = failed or bool(found)
         for problem in found:
             print(f"{name}: {problem}", file=sys.stderr)

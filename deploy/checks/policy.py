@@ -5,6 +5,10 @@ import re
 WORKLOADS = {"DaemonSet", "Deployment"}
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"}
 FAMILY = ("name", "part-of", "version")
+# Where the maps of eBPF data planes are pinned: the only path of the host that a pod may see, and only the agent's.
+BPF = "/sys/fs/bpf"
+# The kustomizations in which agents read those maps. No other has the path or the capability.
+READS_MAPS = {"cilium", "calico-ebpf"}
 
 # Everything that Khan may do with an API server, by role.
 ROLES = {
@@ -37,6 +41,20 @@ def violations(objects, version):
         if obj["kind"] == "ClusterRole" and obj["rules"] != ROLES.get(obj["metadata"]["name"]):
             yield f"{where}: its rules are not the reviewed ones"
     yield from references(objects)
+
+
+def reaches_maps(objects):
+    """Whether a workload has the node's BPF file system."""
+    pods = [obj["spec"]["template"]["spec"] for obj in objects if obj["kind"] in WORKLOADS]
+    return any("hostPath" in volume for pod in pods for volume in pod.get("volumes", []))
+
+
+def beyond_the_base(name, objects):
+    """A kustomization with more privileges than its name promises, or fewer."""
+    if reaches_maps(objects) and name not in READS_MAPS:
+        yield "only the overlays for eBPF data planes mount the BPF file system"
+    if not reaches_maps(objects) and name in READS_MAPS:
+        yield "its agents cannot read the maps of an eBPF data plane"
 
 
 # What deploy/README.md says to delete after a switch to a kustomization that has the controller in another namespace.
@@ -95,8 +113,7 @@ def workload(obj, version):
     if pod.get("automountServiceAccountToken", True) and agent:
         yield "mounts a token for the API server that the agent never uses"
     for volume in pod.get("volumes", []):
-        # The only reason to look at the host: to detect Cilium's own tables.
-        if "hostPath" in volume and not (agent and volume["hostPath"]["path"] == "/sys/fs/bpf"):
+        if "hostPath" in volume and not (agent and volume["hostPath"]["path"] == BPF):
             yield f"volume {volume['name']} is a hostPath"
         if "emptyDir" in volume:
             yield f"volume {volume['name']} is writable"
@@ -122,7 +139,10 @@ def confinement(container, pod, agent):
     if context.get("readOnlyRootFilesystem") is not True:
         yield "can write to its root"
     capabilities = context.get("capabilities", {})
-    if capabilities.get("drop") != ["ALL"] or capabilities.get("add", []) != (["NET_ADMIN"] if agent else []):
+    needed = ["NET_ADMIN"] if agent else []
+    if any("hostPath" in volume for volume in pod.get("volumes", [])):
+        needed.append("BPF")
+    if capabilities.get("drop") != ["ALL"] or capabilities.get("add", []) != needed:
         yield "keeps other capabilities than it needs"
     if not agent and not (pod.get("securityContext", {}) | context).get("runAsNonRoot"):
         yield "may run as root"

@@ -83,6 +83,37 @@ class Breaches(unittest.TestCase):
             with self.subTest(expected):
                 self.breach(change, expected)
 
+    def test_maps(self):
+        """CAP_BPF and the BPF file system go together, in the agent of the overlays that say so."""
+        objects = kustomization()
+        workload = objects[-1]
+        workload["metadata"]["name"] = "khan-agent"
+        workload["spec"]["updateStrategy"] = {"rollingUpdate": {"maxUnavailable": "2%"}}
+        pod = workload["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        capabilities = container["securityContext"]["capabilities"]
+
+        def found():
+            problems = policy.violations(objects, "1.2.3")
+            return [problem for problem in problems if "capabilities" in problem or "hostPath" in problem]
+
+        capabilities["add"] = ["NET_ADMIN"]
+        self.assertEqual(found(), [])
+        self.assertEqual(len([*policy.beyond_the_base("cilium", objects)]), 1)
+        capabilities["add"] = ["NET_ADMIN", "BPF"]
+        self.assertEqual(len(found()), 1, "the capability without the maps")
+        pod["volumes"] = [{"name": "bpf", "hostPath": {"path": policy.BPF}}]
+        self.assertEqual(found(), [])
+        self.assertEqual([*policy.beyond_the_base("calico-ebpf", objects)], [])
+        self.assertEqual(len([*policy.beyond_the_base("base", objects)]), 1)
+        capabilities["add"] = ["NET_ADMIN"]
+        self.assertEqual(len(found()), 1, "the maps without the capability")
+        capabilities["add"] = ["NET_ADMIN", "BPF", "PERFMON"]
+        self.assertEqual(len(found()), 1, "a further capability")
+        pod["volumes"] = [{"name": "bpf", "hostPath": {"path": "/sys/fs"}}]
+        capabilities["add"] = ["NET_ADMIN", "BPF"]
+        self.assertEqual(len(found()), 1, "another path")
+
     def test_operation(self):
         cases = [
             (lambda o, p, c: c.update(image="khan-controller"), "is not of version"),

@@ -14,6 +14,7 @@ pub mod address;
 pub mod flow;
 pub mod reader;
 pub mod netlink;
+pub mod calico;
 mod dump;
 
 pub use address::Address;
