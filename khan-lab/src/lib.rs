@@ -36,6 +36,7 @@ pub mod wait;
 mod http;
 pub mod witness;
 pub mod seed;
+pub mod ebpf;
 pub mod host;
 pub mod api_server;
 pub mod lab;
