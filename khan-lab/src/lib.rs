@@ -37,6 +37,7 @@ mod http;
 pub mod witness;
 pub mod seed;
 pub mod ebpf;
+pub mod bpf_fs;
 pub mod host;
 pub mod api_server;
 pub mod lab;
@@ -49,6 +50,7 @@ pub mod traffic;
 pub mod shop;
 
 pub use api_server::ApiServer;
+pub use bpf_fs::BpfFs;
 pub use cluster::Cluster;
 pub use error::{LabError, Result};
 pub use host::Host;

@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 6] = ["khan-api", "khan-serve", "khan-agent", "khan-controller", "khan-cli", "khan-lab"];
+const CRATES: [&str; 7] =
+    ["khan-api", "khan-serve", "khan-bpf", "khan-agent", "khan-controller", "khan-cli", "khan-lab"];
 
 #[test]
 fn arrows_go_one_way() {
