@@ -22,8 +22,8 @@
 //!
 //! All `unsafe` is in `call.rs`. `write.rs` is for tests and the test bench: no program that gets installed writes to a map.
 
-mod call;
 mod info;
+mod call;
 mod map;
 mod walk;
 mod write;
