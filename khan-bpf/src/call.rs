@@ -58,14 +58,14 @@ struct Batch {
 #[repr(C)]
 struct Object {
     path: u64,
-    object: u32,
+    descriptor: u32,
     flags: u32,
 }
 
 /// For `OBJ_GET_INFO_BY_FD`.
 #[repr(C)]
 struct Describe {
-    object: u32,
+    descriptor: u32,
     length: u32,
     info: u64,
 }
@@ -105,7 +105,7 @@ pub(crate) struct Handle {
 impl Handle {
     /// Opens the map pinned at `path`, for reading only.
     pub(crate) fn open(path: &CStr) -> io::Result<Self> {
-        let mut object = Object { path: address(path.to_bytes_with_nul()), object: 0, flags: READ_ONLY };
+        let mut object = Object { path: address(path.to_bytes_with_nul()), descriptor: 0, flags: READ_ONLY };
         // SAFETY: OBJ_GET reads an `Object`, whose path is a borrowed string that ends with a zero.
         let opened = unsafe { bpf(OBJ_GET, &mut object) }?;
         Self::of(owned(opened)?)
@@ -136,7 +136,7 @@ impl Handle {
         }
         let mut found = MapInfo::default();
         let mut describe = Describe {
-            object: number(&map),
+            descriptor: number(&map),
             length: u32::try_from(size_of::<MapInfo>()).expect("24"),
             info: std::ptr::from_mut(&mut found).expose_provenance() as u64,
         };
@@ -227,7 +227,7 @@ impl Handle {
 
     /// Pins the map at `path`.
     pub(crate) fn pin(&self, path: &CStr) -> io::Result<()> {
-        let mut object = Object { path: address(path.to_bytes_with_nul()), object: number(&self.map), flags: 0 };
+        let mut object = Object { path: address(path.to_bytes_with_nul()), descriptor: number(&self.map), flags: 0 };
         // SAFETY: OBJ_PIN reads an `Object`, whose path is a borrowed string that ends with a zero.
         unsafe { bpf(OBJ_PIN, &mut object) }.map(drop)
     }
