@@ -56,7 +56,8 @@ fn build(kind: &str, program: &str) -> Result<PathBuf> {
     let target = folder.parent().unwrap_or(&folder);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(&cargo)
-        .args(["build", "--quiet", "--profile", profile, kind, program, "--target-dir"])
+        // Of the whole workspace, so that cargo chooses the features with which everything is built already.
+        .args(["build", "--quiet", "--workspace", "--profile", profile, kind, program, "--target-dir"])
         .arg(target)
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
