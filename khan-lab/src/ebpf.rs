@@ -5,9 +5,11 @@ pub mod connection;
 mod entry;
 pub mod cilium;
 pub mod calico;
+pub mod maps;
 
 pub use connection::{Connection, Here, Stage, Way};
 pub use entry::Entry;
+pub use maps::{DataPlane, Maps};
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ impl Version {
     }
 
     /// Bytes of keys and values for this family.
-    pub const fn sizes(v6: bool) -> (u32, u32) {
+    pub const fn sizes(v6: bool) -> (usize, usize) {
         if v6 { (40, 128) } else { (16, 88) }
     }
 }
@@ -98,7 +98,7 @@ impl Write<'_> {
     /// A value with what all kinds have.
     fn value(&self, kind: u8, flags: u16) -> Vec<u8> {
         let (_, size) = Version::sizes(self.connection.client.is_ipv6());
-        let mut value = vec![0; size as usize];
+        let mut value = vec![0; size];
         if self.version == Version::Three {
             // When the entry was made, which is a timestamp of the last RST in later versions.
             put(&mut value, 0, self.last_seen.saturating_sub(1_000_000_000).to_ne_bytes());

@@ -10,7 +10,7 @@ use super::connection::{Connection, Here, Stage, Way};
 use super::entry::{Entry, octets, put};
 
 /// Every map, with the bytes of its keys. Values have [`VALUE`] bytes.
-pub const MAPS: [(&str, u32); 4] = [
+pub const MAPS: [(&str, usize); 4] = [
     ("cilium_ct4_global", 14),
     ("cilium_ct_any4_global", 14),
     ("cilium_ct6_global", 38),
@@ -18,7 +18,7 @@ pub const MAPS: [(&str, u32); 4] = [
 ];
 
 /// Bytes of every value.
-pub const VALUE: u32 = 56;
+pub const VALUE: usize = 56;
 
 /// What the data plane counts time in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Write<'_> {
             (Protocol::Tcp, _) => 8000,
             _ => 60,
         };
-        let mut value = vec![0; VALUE as usize];
+        let mut value = vec![0; VALUE];
         put(&mut value, 32, (self.clock.at(self.last) + self.clock.units(lifetime)).to_ne_bytes());
         put(&mut value, 36, flags.to_ne_bytes());
         put(&mut value, 44, 0x0001_0203_u32.to_ne_bytes());

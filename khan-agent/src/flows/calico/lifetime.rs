@@ -1,9 +1,9 @@
 //! How long Calico keeps entries: in, ages; out, whether an entry is one that Calico is about to remove.
 //!
 //! An entry holds no timeout. Felix, Calico's agent, looks at every entry each 10 s and removes those without a packet for
-//! longer than its setting `BPFConntrackTimeouts` says, which Khan does not see. Entries past the default are left out, as
-//! the kernel leaves its own expired entries out of a dump. One that is still there a minute later shows that Felix keeps
-//! entries of this kind longer: then all of them are connections.
+//! longer than its setting `BPFConntrackTimeouts` says, which Khan does not see. Entries past the defaults are left out, as
+//! the kernel leaves its own expired entries out of a dump. Entries that are still there a minute later show that Felix keeps
+//! their kind longer, if packets pass at all: what nobody uses any more, nobody cleans up. Then the next reading counts them.
 
 use super::super::netlink::sysctl;
 
@@ -27,7 +27,8 @@ pub enum Phase {
 }
 
 const PHASES: usize = 7;
-/// Felix looks every 10 s; on a large map it takes longer.
+/// Seconds that Felix may take to remove an entry, and within which packets pass on every node. It looks every 10 s; on a large map
+/// it takes longer.
 const GRACE: u64 = 60;
 
 /// The timeouts that apply, and what the reading before showed of them.
@@ -37,13 +38,16 @@ pub struct Lifetimes {
     timeouts: [u64; PHASES],
     /// The phases of which the reading before saw entries that should have been removed.
     longer: [bool; PHASES],
+    /// The same of this reading.
     seen: [bool; PHASES],
+    /// Whether this reading saw an entry whose last packet was just now.
+    used: bool,
 }
 
 impl Default for Lifetimes {
     /// `DefaultTimeouts` of `felix/bpf/conntrack/timeouts`.
     fn default() -> Self {
-        Self { timeouts: [20, 3600, 30, 40, 60, 5, 600], longer: [false; PHASES], seen: [false; PHASES] }
+        Self { timeouts: [20, 3600, 30, 40, 60, 5, 600], longer: [false; PHASES], seen: [false; PHASES], used: false }
     }
 }
 
@@ -55,19 +59,17 @@ impl Lifetimes {
 
     fn begin_with(&mut self, time_wait: Option<u64>) {
         self.timeouts[Phase::Finished as usize] = time_wait.unwrap_or(120).max(30);
-        self.longer = std::mem::take(&mut self.seen);
+        let seen = std::mem::take(&mut self.seen);
+        self.longer = if std::mem::take(&mut self.used) { seen } else { [false; PHASES] };
     }
 
     /// Whether an entry of this phase whose last packet was `age` seconds ago is past its timeout.
     #[inline]
     pub fn over(&mut self, phase: Phase, age: u64) -> bool {
-        let timeout = self.timeouts[phase as usize];
-        if age <= timeout {
-            return false;
-        }
-        let kept = age > timeout + GRACE;
-        self.seen[phase as usize] |= kept;
-        !(kept || self.longer[phase as usize])
+        let (phase, timeout) = (phase as usize, self.timeouts[phase as usize]);
+        self.used |= age <= GRACE;
+        self.seen[phase] |= age > timeout + GRACE;
+        age > timeout && !self.longer[phase]
     }
 }
 
@@ -95,11 +97,13 @@ mod tests {
         lifetimes.begin_with(None);
         assert!(lifetimes.over(Phase::Finished, 121) && lifetimes.over(Phase::Established, 3601));
         // Felix is set to keep idle connections for longer.
+        assert!(lifetimes.over(Phase::Established, 40_000) && !lifetimes.over(Phase::Udp, 1));
+        lifetimes.begin_with(None);
+        assert!(!lifetimes.over(Phase::Established, 3601), "since the reading before showed so");
+        assert!(lifetimes.over(Phase::Udp, 61), "of other phases it showed nothing");
+        // Nobody uses this map any more.
         assert!(!lifetimes.over(Phase::Established, 40_000));
         lifetimes.begin_with(None);
-        assert!(!lifetimes.over(Phase::Established, 3601), "since the reading before said so");
-        assert!(lifetimes.over(Phase::Udp, 61), "of other phases it said nothing");
-        lifetimes.begin_with(None);
-        assert!(lifetimes.over(Phase::Established, 3601), "nothing says so any more");
+        assert!(lifetimes.over(Phase::Established, 40_000));
     }
 }
