@@ -102,6 +102,7 @@ fn world() -> World {
 fn page(snapshot: &Snapshot) -> String {
     let (mut lines, mut idle) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
     let (mut stalled, mut unanswered) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+    let mut dead = BTreeMap::<String, u64>::new();
     let label = |name: &str, of: &Endpoint| {
         let ip = of.ip.map(|ip| ip.to_string()).unwrap_or_default();
         format!(
@@ -123,6 +124,9 @@ fn page(snapshot: &Snapshot) -> String {
                 row.port,
             );
             *lines.entry(labels.clone()).or_default() += n;
+            if snapshot.endpoints[row.backend as usize].dead.is_some() {
+                *dead.entry(labels.clone()).or_default() += n;
+            }
             if *state == "ESTABLISHED".into() && row.idle_connections > 0 {
                 *idle.entry(labels.clone()).or_default() += row.idle_connections;
             }
@@ -140,6 +144,7 @@ fn page(snapshot: &Snapshot) -> String {
         ("khan_connection_idle", &idle),
         ("khan_connection_stalled", &stalled),
         ("khan_connection_unanswered", &unanswered),
+        ("khan_connection_dead_backend", &dead),
     ] {
         writeln!(text, "# TYPE {metric} gauge").unwrap();
         for (labels, n) in lines {
@@ -477,8 +482,19 @@ async fn prometheus_knows_what_goes_nowhere_and_what_churns_as_the_agents_do() {
     let bench = Bench::of(|first, second| {
         for snapshot in [&mut *first, second] {
             snapshot.since = Some(Timestamp::from_millis(snapshot.taken.millis() - 30_000));
+            snapshot.names.controller = "http://controller:14719".into();
         }
         (first.rows[0].stalled, first.rows[0].ended) = (3, 45_000);
+        // Two more of its connections go to a backend that is gone, and nobody acknowledges their data.
+        let mut gone = first.endpoints[first.rows[0].backend as usize].clone();
+        (gone.dead, gone.previous) = (Some(Timestamp::from_millis(first.taken.millis() - 3_600_000)), true);
+        let mut dead = first.rows[0].clone();
+        (dead.connections, dead.stalled, dead.ended) = (2, 2, 0);
+        dead.states = [("ESTABLISHED".into(), 2)].into();
+        dead.backend = u32::try_from(first.endpoints.len()).unwrap();
+        first.endpoints.push(gone);
+        first.rows.push(dead);
+        first.connections += 2;
         let tries = &mut first.rows[1];
         (tries.connections, tries.unanswered) = (tries.connections + 12, 12);
         tries.states.insert("SYN_SENT".into(), 12);
@@ -490,23 +506,29 @@ async fn prometheus_knows_what_goes_nowhere_and_what_churns_as_the_agents_do() {
     assert_eq!(
         sentences(&directly),
         [
+            "2 of 64 connections from shop/web to data/db:5432 still go to data/db-0 (10.0.2.1), gone for 1h",
             "shop/web gets no answer from data/db:5432: 12 tries wait, from 1 of its 2 pods",
-            "3 of 62 connections from shop/web to data/db:5432 are stalled: data is sent and nobody acknowledges it",
+            "3 of 64 connections from shop/web to data/db:5432 are stalled: data is sent and nobody acknowledges it",
             "shop/web opens and closes 1500 connections a second to data/db:5432 instead of keeping some",
         ]
     );
     let mut feed = bench.ask_prometheus(&query, Duration::ZERO).await;
     // A rate over five minutes, of which there are but seconds: it is less than what the agents tell, and enough.
-    let churns = |view: &View| problems(view).list.iter().any(|problem| problem.kind == ProblemKind::Churn);
-    let summed = problems(&*view(&mut feed, "churn", |view| view.counted_nodes() == 2 && churns(view)).await);
+    let finds = |view: &View, kind| problems(view).list.iter().any(|problem| problem.kind == kind);
+    // A backend is dead when two scrapes have said so.
+    let both = |view: &View| finds(view, ProblemKind::Churn) && finds(view, ProblemKind::DeadBackend);
+    let summed = problems(&*view(&mut feed, "both kinds", |view| view.counted_nodes() == 2 && both(view)).await);
     let unknown: Vec<_> = summed.unknown.iter().map(|(kind, _)| *kind).collect();
-    assert_eq!(unknown, [ProblemKind::DeadBackend]);
-    assert_eq!(sentences(&summed)[..2], sentences(&directly)[..2]);
-    let churn = &summed.list[2];
+    assert_eq!(unknown, []);
+    let dead = "2 of 64 connections from shop/web to data/db:5432 still go to a dead backend";
+    assert_eq!(sentences(&summed)[0], dead, "neither which nor when");
+    assert_eq!(summed.list[0].evidence, ["still sending: shop/web-1 (2)", "seen on n1"]);
+    assert_eq!(sentences(&summed)[1..3], sentences(&directly)[1..3]);
+    let churn = &summed.list[3];
     assert!(churn.sentence.ends_with(" connections a second to data/db instead of keeping some"), "{}", churn.sentence);
     assert_eq!(churn.evidence[0], "seen on n1");
-    assert!(churn.evidence[1].starts_with("48 are open now"), "{:?}", churn.evidence);
-    assert_eq!(summed.list[1].evidence, directly.list[1].evidence, "the pods, too");
+    assert!(churn.evidence[1].starts_with("50 are open now"), "{:?}", churn.evidence);
+    assert_eq!(summed.list[2].evidence, directly.list[2].evidence, "the pods, too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -518,8 +540,7 @@ async fn what_older_agents_never_told_prometheus_is_not_known_from_there() {
     assert_eq!(
         found.not_known(),
         [
-            "not known from here: dead-backend (Prometheus is not asked for it)",
-            "not known from here: unanswered, stalled, churn (Prometheus has it only of agents from 0.2 on that have scanned twice)"
+            "not known from here: dead-backend, unanswered, stalled, churn (Prometheus has it only of agents from 0.2 on that have scanned twice)"
         ]
     );
 }

@@ -19,6 +19,7 @@ mod leak;
 mod churn;
 mod new_client;
 
+pub use dead_backend::UNDATED;
 pub use kind::{ProblemKind, Severity};
 pub use memory::Memory;
 pub use problem::Problem;

@@ -205,6 +205,8 @@ pub struct Count {
     pub src: u32,
     /// Number of the destination's endpoint.
     pub dst: u32,
+    /// Number of the endpoint that answers, which is the destination's unless it is known to be dead.
+    pub backend: u32,
     /// Port dialled; 0 if unknown.
     pub port: u16,
     /// Transport, if known.

@@ -92,7 +92,7 @@ impl Column {
 }
 
 /// Every column, in the order in which they stand.
-pub(crate) static COLUMNS: [Column; 22] = [
+pub(crate) static COLUMNS: [Column; 23] = [
     Column::new(Head::text("source"), "who opened the connections", Value::Row(|row| Cell::text(row.source())))
         .sorts(SortBy::Source)
         .where_grouped(|by| by.src.is_some())
@@ -197,6 +197,11 @@ pub(crate) static COLUMNS: [Column; 22] = [
     .sorts(SortBy::Unanswered)
     .hidden()
     .placed(10, 22, 7),
+    Column::new(
+        Head::number("dead").asked(),
+        "packets still go to a backend that is gone",
+        Value::Sum(|sum| sum.known(sum.dead).map_or(Cell::Missing, Cell::Count)),
+    ),
     Column::new(
         Head::number("opening").wide(),
         "handshake not complete",

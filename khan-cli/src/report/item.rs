@@ -109,10 +109,11 @@ pub(crate) struct Counts {
     client_unclosed: u64,
     server_unclosed: u64,
     opening: u64,
-    /// These three are null where agents do not tell.
+    /// These four are null where agents do not tell.
     closed_per_second: Option<f64>,
     stalled: Option<u64>,
     unanswered: Option<u64>,
+    dead_backend: Option<u64>,
     previous: u64,
     stale: u64,
 }
@@ -133,6 +134,7 @@ impl From<&Sum> for Counts {
             closed_per_second: sum.closed_per_second(),
             stalled: sum.known(sum.stalled),
             unanswered: sum.known(sum.unanswered),
+            dead_backend: sum.known(sum.dead),
             previous: sum.previous,
             stale: sum.stale,
         }

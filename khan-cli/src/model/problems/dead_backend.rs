@@ -15,16 +15,17 @@ use crate::model::endpoint::Endpoint;
 use crate::model::view::SourceKind;
 use crate::shell::quote;
 
+/// When a backend died of which a source tells no more than that it is dead: neither when, nor which of a destination's it is.
+pub const UNDATED: Timestamp = Timestamp::from_seconds(0);
+
 /// One problem per pair.
 pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
-    if scene.view.source.kind == SourceKind::Prometheus {
-        return Err("Prometheus is not asked for it".to_owned());
-    }
     if let Some(reason) = uncompared(scene) {
         return Err(reason);
     }
     let named = |node: &crate::model::NodeStatus| node.counted && !node.names.controller.is_empty();
-    if scene.view.source.kind != SourceKind::Replay && !scene.view.nodes.iter().any(named) {
+    let tells = matches!(scene.view.source.kind, SourceKind::Prometheus | SourceKind::Replay);
+    if !tells && !scene.view.nodes.iter().any(named) {
         return Err("the agents have no controller, which knows the pods".to_owned());
     }
     let counts = |pair: &Pair| {
@@ -38,13 +39,15 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
 
 fn problem(pair: &Pair, scene: &Scene<'_>) -> Problem {
     let (dead, all) = (pair.row.sum.dead, pair.row.sum.connections);
-    let since = pair.dead.iter().filter_map(|(backend, _)| backend.dead).min();
+    let since = pair.dead.iter().filter_map(|(backend, _)| backend.dead).min().filter(|since| *since != UNDATED);
     let lasts = |dead: Option<Timestamp>| {
         let lasts = dead.map_or(Duration::ZERO, |dead| scene.view.assembled.since(dead));
         duration::text(roughly(lasts))
     };
+    let undated = |backend: &Arc<Endpoint>| backend.dead == Some(UNDATED);
     let go = if dead == 1 { "goes" } else { "go" };
     let where_to = match &pair.dead[..] {
+        dead if dead.iter().any(|(one, _)| undated(one)) => "a dead backend".to_owned(),
         [(one, _)] => format!("{}, {} for {}", name(one), why(one), lasts(one.dead)),
         many => format!("{} dead backends, the first of them dead for {}", many.len(), lasts(since)),
     };
@@ -53,11 +56,15 @@ fn problem(pair: &Pair, scene: &Scene<'_>) -> Problem {
         pair.source(),
         pair.destination()
     );
-    let each = pair.dead.iter().map(|(one, n)| format!("{} ({n}), {} for {}", name(one), why(one), lasts(one.dead)));
-    let mut evidence = vec![some(&each.collect::<Vec<_>>())];
+    let dated = pair.dead.iter().filter(|(one, _)| !undated(one));
+    let each = dated.map(|(one, n)| format!("{} ({n}), {} for {}", name(one), why(one), lasts(one.dead)));
+    let each: Vec<_> = each.collect();
+    let mut evidence: Vec<_> = (!each.is_empty()).then(|| some(&each)).into_iter().collect();
     evidence.extend(pair.where_from("still sending"));
     let mut next = Vec::new();
-    if let Some(ip) = pair.dead.first().and_then(|(backend, _)| backend.ip) {
+    if pair.dead.iter().any(|(backend, _)| undated(backend)) {
+        next.push(pair.khan("problems", "--kind dead-backend -o wide --source agents"));
+    } else if let Some(ip) = pair.dead.first().and_then(|(backend, _)| backend.ip) {
         next.push(pair.khan("conns", &format!("--to {}", quote(&format!("ip/{ip}")))));
         next.push(format!("khan who {ip}"));
     }

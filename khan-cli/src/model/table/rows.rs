@@ -93,7 +93,7 @@ impl Rows {
         let row = Row {
             src: count.src,
             dst: count.dst,
-            backend: count.dst,
+            backend: count.backend,
             port: count.port,
             backend_port: 0,
             protocol: count.protocol,

@@ -22,9 +22,19 @@ pub fn connections(labels: &LabelSet, nodes: &NodeChoice) -> String {
 
 /// Of [`connections`] of the sides `client` and `unknown`, those of one of the metrics that count [some of them](SOME).
 pub fn some(metric: &'static str, labels: &LabelSet, nodes: &NodeChoice) -> String {
-    let metric = Metric::new(metric, nodes);
-    let mut sums = classes(&metric, labels);
-    sums.push(undecided(&metric, labels, nodes));
+    some_of(&Metric::new(metric, nodes), labels, nodes)
+}
+
+/// Those to dead backends, in the same way, once two scrapes have told so: clients of a backend that ended just now are about to
+/// notice.
+pub fn dead(labels: &LabelSet, nodes: &NodeChoice) -> String {
+    let metric = Metric { twice: true, ..Metric::new("khan_connection_dead_backend", nodes) };
+    some_of(&metric, labels, nodes)
+}
+
+fn some_of(metric: &Metric, labels: &LabelSet, nodes: &NodeChoice) -> String {
+    let mut sums = classes(metric, labels);
+    sums.push(undecided(metric, labels, nodes));
     sums.join("\nor\n")
 }
 
@@ -44,19 +54,23 @@ struct Metric {
     name: &'static str,
     /// A matcher of their names; empty for all.
     nodes: String,
+    /// Only series that were scraped more than once in five minutes.
+    twice: bool,
 }
 
 impl Metric {
     fn new(name: &'static str, nodes: &NodeChoice) -> Self {
         let names: Vec<_> = nodes.names().map(pattern).collect();
-        Self { name, nodes: if names.is_empty() { String::new() } else { format!("node=~\"{}\"", names.join("|")) } }
+        let nodes = if names.is_empty() { String::new() } else { format!("node=~\"{}\"", names.join("|")) };
+        Self { name, nodes, twice: false }
     }
 
     /// Its series with these labels; empty matchers are none.
     fn with(&self, matchers: &[&str]) -> String {
         let all = std::iter::once(&*self.nodes).chain(matchers.iter().copied());
         let all: Vec<_> = all.filter(|matcher| !matcher.is_empty()).collect();
-        if all.is_empty() { self.name.to_owned() } else { format!("{}{{{}}}", self.name, all.join(",")) }
+        let series = if all.is_empty() { self.name.to_owned() } else { format!("{}{{{}}}", self.name, all.join(",")) };
+        if self.twice { format!("{series} and count_over_time({series}[5m]) > 1") } else { series }
     }
 }
 
@@ -192,8 +206,14 @@ mod tests {
     fn every_series_is_of_the_nodes_that_are_looked_at() {
         let labels = LabelSet::of(&Query::default());
         let nodes = NodeChoice::new(&["n1".to_owned(), "n2.a".to_owned()]);
-        let text =
-            [connections(&labels, &nodes), some(SOME[1], &labels, &nodes), closed(&nodes), scraped(&nodes)].concat();
+        let text = [
+            connections(&labels, &nodes),
+            some(SOME[1], &labels, &nodes),
+            dead(&labels, &nodes),
+            closed(&nodes),
+            scraped(&nodes),
+        ]
+        .concat();
         let series = text.matches("khan_connection").count();
         assert_eq!(text.matches(r#"{node=~"n1|n2\\.a""#).count(), series, "{text}");
         assert_eq!(scraped(&NodeChoice::default()), "max by (job, instance, node) (timestamp(khan_connection))");

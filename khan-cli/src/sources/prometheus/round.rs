@@ -21,7 +21,7 @@ use crate::sources::nodes::NodeChoice;
 #[derive(Debug)]
 pub(super) struct Round {
     connections: Answer,
-    /// Of them those of each of [`promql::SOME`], and what ended.
+    /// Of them those of each of [`promql::SOME`], what ended, and those to dead backends.
     parts: Vec<Answer>,
     scraped: Answer,
     taken: Answer,
@@ -40,7 +40,7 @@ impl Round {
     pub(super) async fn ask(client: &Client, labels: &LabelSet, nodes: &NodeChoice) -> Result<Self, PromError> {
         let connections = promql::connections(labels, nodes);
         let parts = promql::SOME.map(|metric| promql::some(metric, labels, nodes)).into_iter();
-        let parts: Vec<_> = parts.chain([promql::closed(nodes)]).collect();
+        let parts: Vec<_> = parts.chain([promql::closed(nodes), promql::dead(labels, nodes)]).collect();
         let scraped = promql::scraped(nodes);
         let (connections, parts, scraped, taken, about) = try_join5(
             client.query(&connections, None),
@@ -89,7 +89,7 @@ impl Round {
             find(labels, &mut |status| describe(status, labels, value));
         }
         let mut rows = Rows::of(counts(&self.connections), pool);
-        let [idle, stalled, unanswered, closed] = &self.parts[..] else { return Vec::new() };
+        let [idle, stalled, unanswered, closed, dead] = &self.parts[..] else { return Vec::new() };
         let parts: [(&Answer, Part); 3] = [
             (idle, |count| &mut count.idle_connections),
             (stalled, |count| &mut count.stalled),
@@ -98,6 +98,7 @@ impl Round {
         for (answer, part) in parts {
             Rows::part(&mut rows, counts(answer), pool, part);
         }
+        Rows::dead(&mut rows, counts(dead), pool);
         for (labels, per_second) in values(closed) {
             let Some(window) = nodes.get(labels.get("node")).and_then(NodeStatus::window) else { continue };
             rows.entry(labels.get("node").to_owned()).or_default().end(labels, per_second * window.as_secs_f64(), pool);

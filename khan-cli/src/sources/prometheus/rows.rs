@@ -7,6 +7,7 @@ use khan_api::snapshot::{Endpoint as Wire, Side};
 use khan_api::{Kind, OwnerRef, Protocol};
 
 use super::answer::Labels;
+use crate::model::problems::UNDATED;
 use crate::model::state::counted;
 use crate::model::table::Count;
 use crate::model::{Endpoint, NodeTable, Pool, State};
@@ -61,6 +62,35 @@ impl Rows {
         }
     }
 
+    /// Takes how many of the connections go to dead backends: they become a row of their own, whose backend is a dead form of what was
+    /// dialled, because that is all the labels tell. Such connections are stalled or unanswered before others are.
+    pub(super) fn dead<'a>(
+        nodes: &mut BTreeMap<String, Self>,
+        numbers: impl Iterator<Item = (&'a Labels, u64)>,
+        pool: &mut Pool,
+    ) {
+        for (labels, n) in numbers {
+            let Some(rows) = nodes.get_mut(labels.get("node")) else { continue };
+            let (place, count) = rows.count(labels, 0, pool);
+            let Some(&at) = rows.places.get(&place) else { continue };
+            let wire = Wire { dead: Some(UNDATED), ..DST.read(labels, count.side) };
+            let backend = rows.number(&wire, pool);
+            let all = &mut rows.counts[at];
+            let mut take = |part: Part, most: u64| {
+                let taken = (*part(all)).min(most);
+                *part(all) -= taken;
+                taken
+            };
+            let connections = take(|count| &mut count.connections, n);
+            let stalled = take(|count| &mut count.stalled, connections);
+            let unanswered = take(|count| &mut count.unanswered, connections - stalled);
+            let left = all.connections;
+            let idle_connections = all.idle_connections.saturating_sub(left);
+            all.idle_connections -= idle_connections;
+            rows.counts.push(Count { backend, connections, idle_connections, stalled, unanswered, ..count });
+        }
+    }
+
     /// Takes how many connections ended, in a row of their own: only their apps are known.
     pub(super) fn end(&mut self, labels: &Labels, ended: f64, pool: &mut Pool) {
         let (_, count) = self.count(labels, 0, pool);
@@ -81,18 +111,29 @@ impl Rows {
 
     fn count(&mut self, labels: &Labels, connections: u64, pool: &mut Pool) -> (Place, Count) {
         let side = Side::ALL.into_iter().find(|side| side.as_str() == labels.get("side")).unwrap_or(Side::Unknown);
-        let (src, dst) = (self.number(labels, &SRC, side, pool), self.number(labels, &DST, side, pool));
+        let (src, dst) = (self.number(&SRC.read(labels, side), pool), self.number(&DST.read(labels, side), pool));
         let port = labels.get("dst_port").parse().unwrap_or(0);
         let protocol = Protocol::ALL.into_iter().find(|protocol| protocol.as_str() == labels.get("transport"));
         let state = counted(labels.get("state").into());
-        let (idle_connections, stalled, unanswered, ended) = (0, 0, 0, 0);
-        let count =
-            Count { src, dst, port, protocol, state, side, connections, idle_connections, stalled, unanswered, ended };
+        let count = Count {
+            src,
+            dst,
+            backend: dst,
+            port,
+            protocol,
+            state,
+            side,
+            connections,
+            idle_connections: 0,
+            stalled: 0,
+            unanswered: 0,
+            ended: 0,
+        };
         ((src, dst, port, protocol, state, side), count)
     }
 
-    fn number(&mut self, labels: &Labels, end: &End, side: Side, pool: &mut Pool) -> u32 {
-        let endpoint = pool.endpoint(&end.read(labels, side));
+    fn number(&mut self, wire: &Wire, pool: &mut Pool) -> u32 {
+        let endpoint = pool.endpoint(wire);
         let endpoints = &mut self.endpoints;
         *self.numbers.entry(endpoint).or_insert_with_key(|endpoint| {
             endpoints.push(Arc::clone(endpoint));
@@ -183,11 +224,16 @@ mod tests {
         Rows::part(&mut nodes, parts.into_iter(), &mut pool, |count| &mut count.idle_connections);
         Rows::part(&mut nodes, parts.into_iter(), &mut pool, |count| &mut count.stalled);
         nodes.get_mut("n1").unwrap().end(&web, 600.4, &mut pool);
+        Rows::dead(&mut nodes, [(&web, 3)].into_iter(), &mut pool);
         let tables: Vec<_> = nodes.into_iter().map(|(node, rows)| (node, rows.table(String::new()))).collect();
         let (name, first) = &tables[0];
         let row = first.rows()[0];
-        assert_eq!((name.as_str(), row.connections, row.port), ("n1", 7, 5432));
-        assert_eq!(first.details(&row), [(Detail::Idle, 2), (Detail::Stalled, 2)]);
+        assert_eq!((name.as_str(), row.connections, row.port), ("n1", 4, 5432));
+        assert_eq!(first.details(&row), [(Detail::Idle, 2)]);
+        let dead = first.rows()[2];
+        assert_eq!((dead.connections, dead.dst, first.details(&dead)), (3, row.dst, &[(Detail::Stalled, 2)][..]));
+        assert_eq!(first.endpoints[dead.backend as usize].dead, Some(UNDATED));
+        assert_eq!(first.endpoints[row.backend as usize].dead, None);
         let ended = first.rows()[1];
         assert_eq!((ended.connections, first.details(&ended)), (0, &[(Detail::Ended, 600)][..]));
         let (src, dst) = (&first.endpoints[row.src as usize], &first.endpoints[row.dst as usize]);
