@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command};
-use crate::commands::{agents, completion, config, conns, diff, doctor, leaks, problems, replay, top, version, who};
+use crate::commands::{
+    agents, balance, completion, config, conns, diff, doctor, leaks, problems, replay, top, version, who,
+};
 use crate::logging;
 use crate::output::table::clean;
 use khan_serve::exit::{Failure, INTERRUPTED, TERMINATED};
@@ -26,6 +28,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         let code = match &cli.command {
             Command::Top(args) => top::printed(&cli, args).await,
             Command::Problems(args) => problems::run(&cli, args).await,
+            Command::Balance(args) => balance::run(&cli, args).await,
             Command::Leaks(args) => leaks::run(&cli, args).await,
             Command::Diff(args) => Box::pin(diff::run(&cli, args)).await,
             Command::Replay(args) => done(replay::run(&cli, args)),

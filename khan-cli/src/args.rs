@@ -5,6 +5,7 @@ pub(crate) mod kube_args;
 pub(crate) mod output_args;
 pub(crate) mod prom_args;
 pub(crate) mod query_args;
+pub(crate) mod balance_args;
 pub(crate) mod diff_args;
 pub(crate) mod problem_args;
 pub(crate) mod shell;
@@ -22,6 +23,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Par
 use khan_serve::exit::{self, Failure};
 
 use crate::config::{self, ConfigError};
+use balance_args::BalanceArgs;
 use diff_args::DiffArgs;
 use kube_args::KubeArgs;
 use output_args::OutputArgs;
@@ -53,7 +55,7 @@ use source_args::SourceArgs;
         1    failed\n  \
         3    with --strict: a part of the data is missing or old\n  \
         4    nothing that could be asked answers\n  \
-        5    --exit-code: problems or leaks has found something, diff a difference\n  \
+        5    --exit-code: problems, leaks or balance has found something, diff a difference\n  \
         64   wrong flag, variable or configuration file\n  \
         130  interrupted\n  \
         143  terminated"
@@ -139,8 +141,9 @@ fn unread(named: Option<&Path>, cli: &Cli) -> Option<String> {
 fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
     let (name, _) = matches.subcommand()?;
     let typed = |flag| is_typed(matches, flag);
-    if typed("watch") && !matches!(name, "top" | "problems" | "agents") {
-        return Some(format!("--watch: khan {name} prints once; khan top, khan problems and khan agents can watch"));
+    if typed("watch") && !matches!(name, "top" | "problems" | "balance" | "agents") {
+        let others = "khan top, khan problems, khan balance and khan agents can watch";
+        return Some(format!("--watch: khan {name} prints once; {others}"));
     }
     if typed("count") && !cli.output.watch {
         return Some("--count says how many times --watch prints: give --watch too".to_owned());
@@ -151,7 +154,10 @@ fn without_effect(cli: &Cli, matches: &ArgMatches) -> Option<String> {
         }
     }
     (typed("columns")
-        && !matches!(name, "top" | "problems" | "leaks" | "diff" | "replay" | "conns" | "agents" | "doctor"))
+        && !matches!(
+            name,
+            "top" | "problems" | "balance" | "leaks" | "diff" | "replay" | "conns" | "agents" | "doctor"
+        ))
     .then(|| format!("--columns: khan {name} prints no table"))
 }
 
@@ -204,9 +210,28 @@ pub enum Command {
         khan problems -o wide                     with evidence and what to do next\n\n\
         Kinds: dead-backend (packets to a pod that is gone), unanswered (tries without an answer), stalled (data without an acknowledgement), table (a connection tracking \
         table that is nearly full, or drops), blind (an agent that is away or does not see everything), leak (connections that \
-        keep growing, see khan leaks), churn (connections opened and closed all the time), new-client (a client that was not \
+        keep growing, see khan leaks), churn (connections opened and closed all the time), imbalance (connections to a service \
+        that are on few of its endpoints, see khan balance), new-client (a client that was not \
         there before holds a large share). A kind that the source cannot tell is listed on stderr as not known from here.")]
     Problems(ProblemsArgs),
+    /// Show how the connections to services are spread over their endpoints, those with none included
+    #[command(
+        mut_arg("group_by", |arg| arg.hide(true)),
+        mut_arg("sort_by", |arg| arg.hide(true)),
+        mut_arg("window", |arg| arg.hide(true)),
+        mut_arg("min", |arg| arg.hide(true)),
+        after_help = "Examples:\n  \
+        khan balance                              every service, the most uneven first\n  \
+        khan balance svc/data/redis -o wide       one of them, with every endpoint\n  \
+        khan balance ns/shop --exit-code -q       for cron: fails when one is uneven\n  \
+        khan balance -w --controller http://127.0.0.1:14719\n\n\
+        Only established TCP connections count, of clients whose connections last at least --balance-lasts on average. UNEVEN: one \
+        endpoint holds --balance-skew times the mean of those that have been ready for --balance-ready, and more than \
+        chance would give it. UNUSED: an endpoint holds nothing, where chance would give it some. TOO FEW: fewer than two endpoints, fewer \
+        than --balance-min connections, or so few that chance explains it. A client that keeps to one endpoint counts once, because session affinity would do \
+        the same. khan-controller tells the endpoints."
+    )]
+    Balance(BalanceArgs),
     /// List rows that look like leaks, and why
     #[command(after_help = "Examples:\n  \
         khan leaks --prometheus-url http://prometheus:9090   at once, from the past\n  \

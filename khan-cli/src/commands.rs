@@ -9,6 +9,7 @@ pub(crate) mod agents;
 pub(crate) mod conns;
 pub(crate) mod leaks;
 pub(crate) mod problems;
+pub(crate) mod balance;
 pub(crate) mod diff;
 pub(crate) mod replay;
 pub(crate) mod top;

@@ -3,6 +3,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod labelled;
+pub(crate) mod controller;
 pub(crate) mod prometheus;
 
 use std::io::IsTerminal;

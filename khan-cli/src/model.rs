@@ -26,6 +26,7 @@ pub(crate) mod state;
 pub(crate) mod endpoint;
 pub mod node;
 pub mod table;
+pub mod services;
 pub(crate) mod view;
 mod undecided;
 pub(crate) mod merge;
@@ -45,6 +46,7 @@ pub mod names;
 pub(crate) mod groups;
 pub mod history;
 pub mod leak;
+pub mod balance;
 pub mod problems;
 pub mod diff;
 

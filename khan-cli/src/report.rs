@@ -7,6 +7,7 @@
 //! connections  rows of a projection        (khan top, the lists and exports of the screen)
 //! leaks        suspects of the leak rule   (khan leaks)
 //! problems     what is wrong                 (khan problems)
+//! balance      services and their endpoints  (khan balance)
 //! diff         rows of two views           (khan diff)
 //! recordings   what is in them             (khan replay)
 //! nodes        nodes and their agents      (khan agents)
@@ -21,6 +22,7 @@ pub(crate) mod scope;
 pub(crate) mod connections;
 pub(crate) mod leaks;
 pub(crate) mod problems;
+pub(crate) mod balance;
 pub(crate) mod diff;
 pub(crate) mod recordings;
 pub(crate) mod nodes;
@@ -60,7 +62,7 @@ pub(crate) struct Line {
 /// Every column that any report has.
 pub(crate) fn heads() -> impl Iterator<Item = Head> {
     let connections = connections::COLUMNS.iter().map(|column| column.head);
-    let plain = [leaks::columns(), diff::columns(), recordings::columns()];
+    let plain = [leaks::columns(), balance::heads_of(), diff::columns(), recordings::columns()];
     let others = plain.into_iter().chain([problems::heads_of(), nodes::heads_of(), single::heads_of()]);
     connections.chain(others.flatten())
 }

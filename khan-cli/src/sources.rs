@@ -4,7 +4,8 @@
 //! cluster    kubeconfig and flags -> a client of the API server
 //! exchange   one bounded HTTP exchange, and in words why it failed
 //! agents     agents, by URL or found through the API server -> snapshots
-//! controller whose is this address?
+//! controller whose is this address? who answers for this service?
+//! endpoints  who answers for the services that were dialled, added to agents
 //! sockets    this host's sockets and their processes -> snapshots
 //! local      this host's own table, or its sockets -> views
 //! recording  what was seen before
@@ -21,6 +22,7 @@ mod staleness;
 mod retry;
 pub mod agents;
 pub mod controller;
+pub(crate) mod endpoints;
 #[cfg(target_os = "linux")]
 mod sockets;
 #[cfg(target_os = "linux")]

@@ -1,16 +1,17 @@
 //! Pods are replaced while their connections still stand in the tables: what is left behind keeps the name of its previous
-//! owner, and an owner that comes back under the same name and address is one line on the page.
+//! owner, and an owner that comes back under the same name and address is one line on the page. And what stays has no
+//! connection to a backend that came later.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use khan_api::routes::{self, AGENT_PORT};
+use khan_api::routes::{self, AGENT_PORT, CONTROLLER_PORT};
 use khan_api::snapshot::Snapshot;
 use khan_api::{Kind, Timestamp};
-use khan_lab::cluster::node_name;
+use khan_lab::cluster::{Plan, node_name};
 use khan_lab::program::Running;
-use khan_lab::{Khan, Lab, LabError, Program, Result, Shop, traffic, until};
+use khan_lab::{Cluster, Khan, Lab, LabError, Program, Result, Shop, traffic, until};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -135,5 +136,100 @@ fn what_replaced_pods_leave_behind_keeps_its_name_and_no_line_is_there_twice() -
         assert!(said[0].0.contains(&format!("dst_type=\"{}\"", Kind::Pod.as_str())), "{said:?}");
     }
     drop((held, before, since));
+    Ok(())
+}
+
+/// A service of three, all of whose connections go to the first at the beginning, and to the first two later: nobody has opened one since
+/// the third came.
+#[test]
+fn a_backend_that_came_later_has_none_of_the_connections_that_stay() -> Result {
+    const PORT: u16 = 8080;
+    let lab = Lab::new()?;
+    let plan = Plan::new(2)
+        .deployment("shop", "web", "a1", 1)
+        .deployment("shop", "web", "b2", 1)
+        .stateful("data", "api", 0, 2)
+        .stateful("data", "api", 1, 2)
+        .stateful("data", "api", 2, 2)
+        .service("data", "api", 80, PORT)
+        .with_khan(2);
+    let cluster = Cluster::start(&lab, plan)?;
+    let plan = cluster.plan();
+    let (node, service) = (cluster.node(1), plan.service_addresses("data", "api")?);
+    let pods: Vec<_> = (0..3).map(|n| plan.pod_addresses(&format!("api-{n}"))).collect::<Result<_>>()?;
+    let mut servers = Vec::new();
+    for (n, pod) in pods.iter().enumerate() {
+        servers.push(traffic::TcpServer::start(cluster.pod(&format!("api-{n}"))?, pod.v4_port(PORT))?);
+    }
+    // What kube-proxy had set while there were fewer; the plan's rules come after.
+    let ready = |n: usize| {
+        let map: Vec<_> = pods[..n].iter().zip(0..).map(|(pod, turn)| format!("{turn} : {}", pod.v4)).collect();
+        node.nft(&format!(
+            "table ip early\ndelete table ip early\ntable ip early {{ chain prerouting {{ type nat hook prerouting priority -101; \
+             ip daddr {} tcp dport 80 dnat to numgen inc mod {n} map {{ {} }} : {PORT}; }} }}",
+            service.v4,
+            map.join(", ")
+        ))
+    };
+    let clients: Vec<_> = plan.pods_of("shop", "web").map(|pod| cluster.pod(&pod.name)).collect::<Result<_>>()?;
+    ready(1)?;
+    let first = traffic::hold_tcp(clients[0], service.v4_port(80), 24)?;
+    let second = traffic::hold_tcp(clients[1], service.v4_port(80), 20)?;
+    ready(2)?;
+    let later = traffic::hold_tcp(clients[0], service.v4_port(80), 4)?;
+
+    let khan = Khan::start(&lab, &cluster, &["--interval", "1s"])?;
+    let controller = plan.service_addresses("khan", "khan-controller")?.v4_port(CONTROLLER_PORT);
+    let ask = |command: &[&str]| {
+        Program::workspace("khan")?
+            .args(command)
+            .args(["--agent", &Khan::agent_url(1), "--agent", &Khan::agent_url(2), "-o", "json"])
+            .args(["--controller", &format!("http://{controller}"), "--balance-ready", "1s"])
+            .without_env("KUBECONFIG")
+            .inside(node)
+            .output(PATIENCE)
+    };
+    let items = |command: &[&str]| {
+        let ended = ask(command).ok()?;
+        let list: Value = serde_json::from_str(&ended.stdout).ok()?;
+        Some((ended, list["items"].as_array()?.clone()))
+    };
+    let found = until("an uneven service", PATIENCE, || {
+        items(&["balance", "svc/data/api", "--exit-code"]).filter(|(ended, _)| ended.code == Some(5))
+    })?;
+    let [item] = &found.1[..] else { panic!("{found:?}") };
+    assert_eq!([&item["service"], &item["spread"], &item["conns"]], [&json!("data/api"), &json!("UNEVEN"), &json!(48)]);
+    let held_by = item["heldBy"].as_str().expect("a sentence");
+    assert!(held_by.starts_with("46 on api-0, 2 on api-1, none on api-2 (ready for "), "{held_by}");
+    assert!((item["skew"].as_f64().expect("a number") - 46.0 * 3.0 / 48.0).abs() < 1e-6, "{item:#}");
+    // The kernel's own list says the same.
+    let entries = node.witness()?;
+    for (endpoint, pod) in item["endpoints"].as_array().expect("endpoints").iter().zip(&pods) {
+        let theirs = entries.iter().filter(|entry| entry.orig.dst == service.v4 && entry.reply.src == pod.v4).count();
+        assert_eq!((&endpoint["ip"], &endpoint["conns"]), (&json!(pod.v4), &json!(theirs)), "{item:#}");
+    }
+    let problems = || items(&["problems", "--kind", "imbalance"]).map(|(_, items)| items);
+    let problem = problems().expect("problems");
+    let sentence = problem[0]["problem"].as_str().expect("a sentence");
+    assert!(
+        sentence.starts_with(
+            "the connections to data/api are uneven: 3 endpoints, 48 connections: 46 on api-0, 2 on api-1"
+        ),
+        "{sentence}"
+    );
+
+    // The clients connect again, and everybody has a part.
+    drop((first, second, later));
+    node.nft("delete table ip early")?;
+    let again = [
+        traffic::hold_tcp(clients[0], service.v4_port(80), 24)?,
+        traffic::hold_tcp(clients[1], service.v4_port(80), 24)?,
+    ];
+    until("an even service", PATIENCE, || {
+        items(&["balance", "svc/data/api"])
+            .filter(|(_, items)| items.len() == 1 && items[0]["spread"] == "EVEN" && items[0]["conns"] == 48)
+    })?;
+    assert_eq!(problems(), Some(Vec::new()));
+    drop((again, khan, servers));
     Ok(())
 }

@@ -35,6 +35,7 @@ fn frequent(command: &str) -> &'static [&'static str] {
         "leaks" | "conns" | "diff" => {
             &["namespace", "context", "source", "agent", "prometheus_url", "replay", "output", "columns"]
         }
+        "balance" => &["namespace", "context", "source", "agent", "controller", "output", "watch", "columns"],
         "agents" => &["context", "agent", "output", "watch", "columns"],
         "doctor" => &["context", "agent", "prometheus_url", "output"],
         "version" => &["output"],
@@ -73,8 +74,10 @@ pub(super) fn prepare(mut command: Command, words: &mut [OsString]) -> Command {
         let id = arg.get_id().as_str();
         let is_shared = shared.iter().any(|known| known == id);
         let is_shown = frequent.contains(&id) && (wanted == Wanted::Page || GLANCE.contains(&id));
-        // The thresholds have defaults that hold; those of khan leaks are its own.
-        is_shared && !is_shown || matches!(&*name, "top" | "problems") && id.starts_with("leak_")
+        // The thresholds have defaults that hold; those of khan leaks and khan balance are their own.
+        is_shared && !is_shown
+            || matches!(&*name, "top" | "problems") && id.starts_with("leak_")
+            || name == "problems" && id.starts_with("balance_")
     };
     command = each_argument(command, &|arg| {
         let hidden = arg.is_hide_set() || hides(&arg);

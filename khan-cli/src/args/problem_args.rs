@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::balance_args::BalanceRuleArgs;
 use super::query_args::{LeakArgs, QueryArgs, share};
 use crate::model::problems::{ProblemKind, Rules};
 
@@ -13,7 +14,7 @@ pub struct ProblemsArgs {
     /// Which connections, as for khan top
     #[arg(value_name = "SELECTOR")]
     pub selectors: Vec<String>,
-    /// Only these kinds: dead-backend, unanswered, stalled, table, blind, leak, churn, new-client (repeatable)
+    /// Only these kinds: dead-backend, unanswered, stalled, table, blind, leak, churn, imbalance, new-client (repeatable)
     #[arg(long = "kind", env = "KHAN_KIND", value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<ProblemKind>,
     /// Exit with code 5 if there is a problem that is more than something to watch
@@ -25,6 +26,9 @@ pub struct ProblemsArgs {
     /// Thresholds.
     #[command(flatten)]
     pub rules: RuleArgs,
+    /// From where on connections are uneven.
+    #[command(flatten)]
+    pub balance: BalanceRuleArgs,
     /// The leak rule.
     #[command(flatten)]
     pub leak: LeakArgs,
@@ -95,6 +99,7 @@ impl ProblemsArgs {
             table: self.rules.table_fill,
             new_client: self.rules.new_client_min,
             new_client_share: self.rules.new_client_share,
+            balance: self.balance.rule(),
             leak: self.leak.rule(self.query.window),
         }
     }

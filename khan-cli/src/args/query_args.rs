@@ -112,7 +112,7 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("not within 0 to 1".to_owned()) }
 }
 
-fn times(text: &str) -> Result<f64, String> {
+pub(super) fn times(text: &str) -> Result<f64, String> {
     let times: f64 = text.parse().map_err(|_| "not a number of 1 or more".to_owned())?;
     if times >= 1.0 && times.is_finite() { Ok(times) } else { Err("not a number of 1 or more".to_owned()) }
 }

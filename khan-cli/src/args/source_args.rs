@@ -88,7 +88,7 @@ pub struct SourceArgs {
     #[arg(long, global = true, env = "KHAN_REVERSE_DNS", value_name = "ADDRESS", num_args = 0..=1, require_equals = true,
         default_missing_value = "")]
     pub reverse_dns: Option<String>,
-    /// URL of khan-controller, for the history of names (default: discovered in the cluster)
+    /// URL of khan-controller, for the history of names and the endpoints of services (default: discovered in the cluster)
     #[arg(long, global = true, env = "KHAN_CONTROLLER", value_name = "URL")]
     pub controller: Option<String>,
     /// TLS and credentials for agents: a YAML file as --prometheus-config takes it

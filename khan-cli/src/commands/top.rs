@@ -86,7 +86,7 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
         config: config::path(output.config.as_deref()),
     };
     let mut app = options.app().map_err(Failure::usage)?;
-    let mut feed = connect::start(&cli, app.question.base()).await?;
+    let mut feed = started(&cli, app.question.base()).await?;
     let mut labels = app.question.base().labels.clone();
     let mut memory = Memory::new(args.remember);
     loop {
@@ -105,6 +105,12 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
         };
         feed.handle.set_interval(app.settings.interval());
     }
+}
+
+/// A source whose views say who answers for services: the screen lists problems.
+async fn started(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
+    let feed = connect::start(cli, query).await?;
+    Ok(connect::controller::with_endpoints(cli, feed, &Query::default()).await)
 }
 
 /// What is kept of each context, if the user wants that. A file that cannot be used is said and changes nothing else.
@@ -178,7 +184,7 @@ async fn again(
     let mut hung_up = signal(SignalKind::hangup()).map_err(Failure::other)?;
     let connected = async {
         let labels = query(cli, args).await?.labels;
-        let feed = connect::start(cli, &Query { labels: labels.clone(), ..app.question.base().clone() }).await?;
+        let feed = started(cli, &Query { labels: labels.clone(), ..app.question.base().clone() }).await?;
         Ok((feed, labels))
     };
     let ending = tokio::select! {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 pub(crate) use agent::{Agent, Heard};
 
+use super::services::Services;
 use super::{NodeInput, NodeState, NodeStatus, NodeTable, Pool, SourceInfo, View, merge};
 
 /// 2026-11-22T10:00:00Z.
@@ -31,9 +32,11 @@ impl Agent {
     }
 }
 
-/// The merged view of these agents, put together when the newest snapshot was taken.
+/// The merged view of these agents, whose controller lists no service, put together when the newest snapshot was taken.
 pub(crate) fn view(agents: &[Agent]) -> Arc<View> {
     let mut pool = Pool::default();
     let now = agents.iter().map(|agent| agent.snapshot.taken).max().unwrap_or_default();
-    Arc::new(merge(SourceInfo::default(), agents.iter().map(|agent| agent.input(&mut pool)).collect(), now))
+    let mut view = merge(SourceInfo::default(), agents.iter().map(|agent| agent.input(&mut pool)).collect(), now);
+    view.services = Arc::new(Services { list: Vec::new(), unknown: None, left_out: 0 });
+    Arc::new(view)
 }

@@ -17,6 +17,7 @@ mod table;
 mod blind;
 mod leak;
 mod churn;
+mod imbalance;
 mod new_client;
 
 pub use dead_backend::UNDATED;
@@ -48,6 +49,7 @@ impl Problems {
                 ProblemKind::Blind => Ok(blind::find(scene)),
                 ProblemKind::Leak => leak::find(scene),
                 ProblemKind::Churn => churn::find(scene),
+                ProblemKind::Imbalance => imbalance::find(scene),
                 ProblemKind::NewClient => new_client::find(scene),
             };
             match found {

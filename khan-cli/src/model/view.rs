@@ -9,6 +9,7 @@ use khan_api::{Name, Timestamp};
 
 use super::endpoint::Endpoint;
 use super::node::{NodeState, NodeStatus};
+use super::services::Services;
 use super::state::State;
 use super::state::StateCounts;
 use super::table::detail::Detail;
@@ -101,6 +102,8 @@ pub struct View {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// Names of external addresses by reverse DNS, as far as they were asked for and are known.
     pub names: Arc<HashMap<IpAddr, Name>>,
+    /// The endpoints of services that were dialled, where somebody asks for them.
+    pub services: Arc<Services>,
     /// Sums.
     pub totals: Totals,
     /// What agents left out; `None` when they sent everything.

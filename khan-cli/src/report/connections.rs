@@ -201,7 +201,9 @@ pub(crate) static COLUMNS: [Column; 23] = [
         Head::number("dead").asked(),
         "packets still go to a backend that is gone",
         Value::Sum(|sum| sum.known(sum.dead).map_or(Cell::Missing, Cell::Count)),
-    ),
+    )
+    .hidden()
+    .placed(7, 22, 7),
     Column::new(
         Head::number("opening").wide(),
         "handshake not complete",

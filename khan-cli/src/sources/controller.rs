@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use khan_api::{Identity, routes};
+use khan_api::{Identity, Service, routes};
+use reqwest::StatusCode;
+use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
 use super::agents::discovery::{self, DiscoveryError, DiscoveryOptions};
 use super::agents::fetch::{self, FetchError};
@@ -65,7 +68,13 @@ pub struct Controller {
 #[derive(Clone, Debug)]
 enum Ways {
     Url(String, Arc<Route>),
-    Cluster { cluster: Arc<Cluster>, namespace: Option<String>, client: DirectClient },
+    Cluster {
+        cluster: Arc<Cluster>,
+        namespace: Option<String>,
+        client: DirectClient,
+        /// One of its pods, once one was needed; until it does not answer.
+        pod: Arc<Mutex<Option<Target>>>,
+    },
 }
 
 impl Controller {
@@ -77,21 +86,44 @@ impl Controller {
 
     /// The one that runs in a cluster.
     pub fn of(cluster: Arc<Cluster>, namespace: Option<String>, client: DirectClient, bounds: Bounds) -> Self {
-        Self { ways: Ways::Cluster { cluster, namespace, client }, bounds }
+        Self { ways: Ways::Cluster { cluster, namespace, client, pod: Arc::default() }, bounds }
     }
 
-    /// `GET /v1/identities/{ip}`: through the API server's service proxy, and where that is closed through one of the
-    /// controller's pods, which whoever may ask agents may ask too.
+    /// `GET /v1/identities/{ip}`.
     pub async fn identity(&self, ip: IpAddr) -> Result<Identity, ControllerError> {
-        let ask = Ask::get(routes::IDENTITY.replace("{ip}", &ip.to_string()));
+        self.ask("an identity", &Ask::get(routes::IDENTITY.replace("{ip}", &ip.to_string()))).await
+    }
+
+    /// `GET /v1/services/{ns}/{name}`; `None` when no `EndpointSlice` speaks of the service.
+    pub async fn service(&self, ns: &str, name: &str) -> Result<Option<Service>, ControllerError> {
+        if !is_name(ns) || !is_name(name) {
+            return Ok(None);
+        }
+        let ask = Ask::get(routes::SERVICE.replace("{ns}", ns).replace("{name}", name));
+        match self.ask("a service", &ask).await {
+            Ok(service) => Ok(Some(service)),
+            Err(ControllerError::Fetch {
+                error: FetchError::Status { status: StatusCode::NOT_FOUND, line }, ..
+            }) if line.contains("EndpointSlice") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Through the API server's service proxy, and where that is closed through one of the controller's pods, which whoever may
+    /// ask agents may ask too.
+    async fn ask<T: DeserializeOwned + Send + 'static>(
+        &self,
+        what: &'static str,
+        ask: &Ask,
+    ) -> Result<T, ControllerError> {
         match &self.ways {
-            Ways::Url(name, route) => self.over(name, route, &ask).await,
+            Ways::Url(name, route) => self.over(what, name, route, ask).await,
             // The service proxy keeps credentials for itself.
-            Ways::Cluster { cluster, namespace, client } if client.config().has_credentials() => {
-                let pod = pod(cluster, namespace.clone(), client, Connect::PortForward).await?;
-                self.over(&pod.name, &pod.route, &ask).await
+            Ways::Cluster { client, .. } if client.config().has_credentials() => {
+                self.through_pod(what, ask, Connect::PortForward).await
             }
-            Ways::Cluster { cluster, namespace, client } => {
+            Ways::Cluster { pod, .. } if pod.lock().await.is_some() => self.through_pod(what, ask, Connect::Auto).await,
+            Ways::Cluster { cluster, namespace, .. } => {
                 let service = Proxied {
                     resource: "services",
                     namespace: namespace.clone().unwrap_or_else(|| NAMESPACE.to_owned()),
@@ -99,9 +131,9 @@ impl Controller {
                     port: "http".to_owned(),
                     https: false,
                 };
-                let error = match service.exchange(cluster, &ask, self.bounds).await {
-                    Ok(reply) => match fetch::parse("an identity", reply).await {
-                        Ok(identity) => return Ok(identity),
+                let error = match service.exchange(cluster, ask, self.bounds).await {
+                    Ok(reply) => match fetch::parse(what, reply).await {
+                        Ok(answer) => return Ok(answer),
                         Err(error) => error,
                     },
                     Err(error) => error.into(),
@@ -115,16 +147,50 @@ impl Controller {
                         return Err(ControllerError::Fetch { name: format!("{}/{SERVICE}", service.namespace), error });
                     }
                 }
-                let pod = pod(cluster, namespace.clone(), client, Connect::Auto).await?;
-                self.over(&pod.name, &pod.route, &ask).await
+                self.through_pod(what, ask, Connect::Auto).await
             }
         }
     }
 
-    async fn over(&self, name: &str, route: &Route, ask: &Ask) -> Result<Identity, ControllerError> {
-        let asked = async { fetch::parse("an identity", route.exchange(ask, self.bounds).await?).await };
+    async fn through_pod<T: DeserializeOwned + Send + 'static>(
+        &self,
+        what: &'static str,
+        ask: &Ask,
+        connect: Connect,
+    ) -> Result<T, ControllerError> {
+        let Ways::Cluster { cluster, namespace, client, pod: known } = &self.ways else {
+            unreachable!("only a cluster has pods")
+        };
+        let target = {
+            let mut known = known.lock().await;
+            match &*known {
+                Some(target) => target.clone(),
+                None => known.insert(pod(cluster, namespace.clone(), client, connect).await?).clone(),
+            }
+        };
+        let answer = self.over(what, &target.name, &target.route, ask).await;
+        if matches!(answer, Err(ControllerError::Fetch { error: FetchError::Exchange(_), .. })) {
+            *known.lock().await = None;
+        }
+        answer
+    }
+
+    async fn over<T: DeserializeOwned + Send + 'static>(
+        &self,
+        what: &'static str,
+        name: &str,
+        route: &Route,
+        ask: &Ask,
+    ) -> Result<T, ControllerError> {
+        let asked = async { fetch::parse(what, route.exchange(ask, self.bounds).await?).await };
         asked.await.map_err(|error| ControllerError::Fetch { name: name.to_owned(), error })
     }
+}
+
+/// Whether a text can be a name in Kubernetes. Names come from agents, and what is none must not lead elsewhere.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
 async fn pod(
@@ -146,4 +212,15 @@ async fn pod(
     };
     let targets = discovery::look(Arc::clone(cluster), options).await?;
     targets.list.into_iter().next().ok_or(ControllerError::Absent(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_name_leads_nowhere() {
+        assert!(is_name("kube-system") && is_name("web.v2"));
+        assert!(["", "..", "-a", "a/../b", "a?b", "a%2e", "a b"].iter().all(|text| !is_name(text)));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod balance;
 mod choice;
 mod cluster;
 mod crowd;

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use crate::khan::{agent, khan, ok, two_nodes};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "top",
     "problems",
+    "balance",
     "leaks",
     "diff",
     "replay",

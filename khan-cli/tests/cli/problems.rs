@@ -39,7 +39,10 @@ async fn what_is_wrong_is_said_worst_first_and_fails_when_asked_to() {
     );
     assert_eq!((&items[1]["owners"], &items[1]["nodes"]), (&json!(["shop/web", "shop/db"]), &json!(["n1"])));
     let unknown = found["metadata"]["unknown"].as_array().unwrap();
-    assert_eq!(unknown.iter().map(|one| &one["kind"]).collect::<Vec<_>>(), ["dead-backend", "leak", "new-client"]);
+    assert_eq!(
+        unknown.iter().map(|one| &one["kind"]).collect::<Vec<_>>(),
+        ["dead-backend", "leak", "imbalance", "new-client"]
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::khan::{Ended, agent, khan, ok, two_nodes};
-use crate::{leaks, node_port, problems};
+use crate::{balance, leaks, node_port, problems};
 
 /// Commands that print no JSON.
 const SILENT: [&str; 3] = ["config", "completion", "man"];
@@ -32,6 +32,8 @@ async fn run(command: &str, more: &[&str]) -> Ended {
     let (recording, troubled) = (leaks::leaking().await, agent(ok(&problems::troubled())).await);
     let (server, node, troubled) = (server.uri(), node.uri(), troubled.uri());
     let recording = recording.path().to_str().unwrap();
+    let [dialling, controller] = balance::uneven().await;
+    let (balance, controller) = (dialling.uri(), controller.uri());
     let arguments: &[&str] = match command {
         "top" => &["top", "--limit", "1", "--agent", &server],
         "leaks" => &["leaks", "--replay", recording],
@@ -41,6 +43,7 @@ async fn run(command: &str, more: &[&str]) -> Ended {
         "diff" => &["diff", "--replay", recording, "--against", "5m"],
         "replay" => &["replay", recording],
         "problems" => &["problems", "--agent", &troubled],
+        "balance" => &["balance", "--agent", &balance, "--controller", &controller],
         "doctor" => &["doctor", "--agent", &server],
         "version" => &["version"],
         other => panic!("khan {other} prints JSON that neither docs/schema.json nor this test knows"),

@@ -9,11 +9,8 @@ use serde::{Serialize, Serializer};
 use super::{Subject, addresses};
 use crate::args::Cli;
 use crate::connect;
-use crate::model::{Endpoint, SourceKind, View};
+use crate::model::{Endpoint, View};
 use crate::report::item;
-use crate::sources::agents::route::DirectClient;
-use crate::sources::controller::{Controller, SERVICE};
-use crate::sources::exchange::Bounds;
 use crate::sources::http_config::HttpConfig;
 
 /// Maximum number of addresses to ask the controller about.
@@ -85,7 +82,7 @@ pub(super) async fn known(
     notes: &mut Vec<String>,
 ) -> Vec<Known> {
     let mut found: Vec<Known> = addresses(subject, view).into_iter().map(|ip| from_view(view, subject, ip)).collect();
-    let controller = controller(cli, view, http).await;
+    let controller = connect::controller::of(cli, view.source.kind, http).await.ok();
     if found.len() > ASKED && controller.is_some() {
         notes.push(format!("the controller was asked about the first {ASKED} of {} addresses", found.len()));
     }
@@ -123,20 +120,4 @@ fn from_view(view: &View, subject: &Subject, ip: IpAddr) -> Known {
 
 fn from_controller(ip: IpAddr, Identity { owner, since, previous, .. }: Identity) -> Known {
     Known { ip, owner, since, previous: previous.into_iter().map(Before::from).collect(), told_by: "controller" }
-}
-
-/// `--controller`, else the one in the cluster when agents were found through the API server.
-async fn controller(cli: &Cli, view: &View, mut http: HttpConfig) -> Option<Controller> {
-    let bounds = Bounds { deadline: cli.source.agent_timeout, ..Bounds::default() };
-    if let Some(url) = &cli.source.controller {
-        return Controller::at(url, DirectClient::new(http).ok()?, bounds).ok();
-    }
-    // Its certificate bears the name of its service, and a port-forward has none.
-    http.tls_config.server_name.get_or_insert_with(|| SERVICE.to_owned());
-    let client = DirectClient::new(http).ok()?;
-    if view.source.kind != SourceKind::Agents || !cli.source.agent.is_empty() {
-        return None;
-    }
-    let cluster = connect::cluster(&cli.kube).await.ok()?;
-    Some(Controller::of(Arc::new(cluster), cli.source.khan_namespace.clone(), client, bounds))
 }

@@ -20,13 +20,15 @@ pub enum ProblemKind {
     Leak,
     /// Connections are opened and closed all the time.
     Churn,
+    /// The connections to a service are on few of its endpoints.
+    Imbalance,
     /// A client that was not there before holds a large share.
     NewClient,
 }
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::DeadBackend,
         Self::Unanswered,
         Self::Stalled,
@@ -34,6 +36,7 @@ impl ProblemKind {
         Self::Blind,
         Self::Leak,
         Self::Churn,
+        Self::Imbalance,
         Self::NewClient,
     ];
 
@@ -47,6 +50,7 @@ impl ProblemKind {
             Self::Blind => "blind",
             Self::Leak => "leak",
             Self::Churn => "churn",
+            Self::Imbalance => "imbalance",
             Self::NewClient => "new-client",
         }
     }

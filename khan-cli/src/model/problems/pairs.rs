@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use khan_api::{Kind, OwnerRef, Protocol};
 
 use super::scene::Scene;
+pub(super) use crate::duration::roughly;
 use crate::model::endpoint::Endpoint;
 use crate::model::group_by::{GroupBy, RowKey};
 use crate::model::group_end::{Grain, GroupEnd};
@@ -185,12 +185,6 @@ pub(super) fn selector(end: &GroupEnd) -> Option<String> {
         (_, Some(ip)) => Some(format!("ip/{ip}")),
         _ => None,
     }
-}
-
-/// Rounded to whole minutes, from one minute on.
-pub(super) fn roughly(time: Duration) -> Duration {
-    let seconds = time.as_secs();
-    Duration::from_secs(if seconds < 60 { seconds } else { seconds / 60 * 60 })
 }
 
 /// The first few of a list, and how many more there are.

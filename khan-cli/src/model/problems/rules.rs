@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::balance::BalanceRule;
 use crate::model::growth::LeakRule;
 
 /// From where on something is a problem.
@@ -29,6 +30,8 @@ pub struct Rules {
     pub new_client: u64,
     /// Share of the connections to a destination that a new client must hold.
     pub new_client_share: f64,
+    /// What is uneven.
+    pub balance: BalanceRule,
     /// What keeps growing.
     pub leak: LeakRule,
 }
@@ -47,6 +50,7 @@ impl Default for Rules {
             table: 0.8,
             new_client: 20,
             new_client_share: 0.2,
+            balance: BalanceRule::default(),
             leak: LeakRule::default(),
         }
     }

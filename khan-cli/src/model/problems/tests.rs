@@ -276,7 +276,7 @@ fn what_is_not_known_is_said_and_not_taken_for_absent() {
     let problems = found(&[old]);
     assert!(problems.list.is_empty(), "{:?}", problems.list);
     let unknown: Vec<_> = problems.unknown.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(unknown, ["dead-backend", "unanswered", "stalled", "leak", "churn", "new-client"]);
+    assert_eq!(unknown, ["dead-backend", "unanswered", "stalled", "leak", "churn", "imbalance", "new-client"]);
     let mut only = problems.clone();
     only.keep(&[ProblemKind::Leak]);
     assert_eq!(only.unknown.len(), 1);
@@ -326,6 +326,42 @@ fn a_command_to_copy_is_one_command() {
         found(&[hostile]).list[0].next,
         ["khan conns --from 'app/shop/a;reboot' --to 'app/data/$(id)' --port 5432 --state established"]
     );
+}
+
+#[test]
+fn connections_on_few_of_the_endpoints_are_a_problem_and_where_the_endpoints_are_not_known_that_is_said() {
+    use crate::model::balance::tests::{dialling, services};
+    use crate::model::services::Services;
+    use crate::model::{SourceInfo, SourceKind};
+    let agent = dialling(&[("web-0", "api-x", 201), ("web-1", "api-x", 200), ("web-1", "api-y", 11)]);
+    let endpoints = [("api-x", 200), ("api-y", 180), ("api-1", 120), ("api-2", 100), ("api-3", 30)];
+    let with = |services: Services, kind| {
+        let source = SourceInfo { kind, ..SourceInfo::default() };
+        Arc::new(View { services: Arc::new(services), source, ..View::clone(&view(std::slice::from_ref(&agent))) })
+    };
+    let known = with(services(&agent, &endpoints), SourceKind::Agents);
+    let problems = among(&[known], &Rules::default());
+    assert_eq!(
+        sentences(&problems),
+        [
+            "WARNING imbalance: the connections to data/api are uneven: 5 endpoints, 412 connections: 401 on api-x, 11 on api-y, \
+             none on three (the oldest ready for 2h)"
+        ]
+    );
+    let problem = &problems.list[0];
+    assert_eq!(
+        problem.evidence,
+        ["the largest holds 4.9 times the mean of those that are ready", "connections that last, of 2 clients"]
+    );
+    assert_eq!(problem.next[0], "khan balance svc/data/api -o wide");
+    let reason = |services, kind| {
+        let problems = among(&[with(services, kind)], &Rules::default());
+        assert!(problems.list.is_empty(), "{:?}", problems.list);
+        problems.unknown.into_iter().find(|(kind, _)| *kind == ProblemKind::Imbalance).unwrap().1
+    };
+    assert_eq!(reason(Services::unknown("it is away"), SourceKind::Agents), "it is away");
+    let unasked = reason(services(&agent, &endpoints), SourceKind::Replay);
+    assert_eq!(unasked, "recordings do not hold the endpoints of services");
 }
 
 /// Two apps at a database, and so many minutes later a report with so many connections, to a database of its own besides.
