@@ -6,22 +6,25 @@
 //!
 //! ```text
 //! netlink (the kernel's conntrack table) ──┐
-//!                                          ├── Reader ── Dump ── Sink: the folded table, or a sample of connections
-//! (Cilium's maps, Calico's maps) ──────────┘
+//! cilium (its eBPF maps) ──────────────────┼── tables ── Dump ── Sink: the folded table, or a sample of connections
+//! calico (its eBPF maps) ──────────────────┘
 //! ```
 
 pub mod address;
 pub mod flow;
 pub mod reader;
 pub mod netlink;
+mod seen;
+mod outlet;
+mod pinned;
+mod cilium;
 pub mod calico;
+mod tables;
 mod dump;
 
 pub use address::Address;
 pub use dump::{Dump, Retries};
 pub use flow::{Flow, Status, Tcp, Tuple};
 pub use netlink::Netlink;
-pub use reader::{AttemptError, Details, DumpError, Dumped, Reader, Sink, Spoiled, Stats};
-
-/// The reader of all tables that this node has: the kernel's own.
-pub type NodeTables = Netlink;
+pub use reader::{AttemptError, Details, DumpError, Dumped, Plane, Reader, Sink, Spoiled, Stats, TableStats, Unread};
+pub use tables::{Choice, NodeTables, Which};

@@ -8,6 +8,9 @@
 pub mod layout;
 pub mod lifetime;
 pub mod entry;
+mod maps;
+
+pub(super) use maps::{Calico, open};
 
 #[cfg(test)]
 mod tests;

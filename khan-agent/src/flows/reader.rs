@@ -3,6 +3,8 @@
 //! Everything is dispatched statically: the fold of a large table is a loop of some tens of nanoseconds an entry.
 
 use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use khan_api::Timestamp;
 
@@ -75,15 +77,50 @@ pub struct Dumped {
     pub buckets: u64,
 }
 
-/// What a table says about itself.
+/// What the tables say about themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Entries in it.
+    /// Entries in the kernel's table.
+    pub entries: u64,
+    /// Maximum number of entries there; 0 where that is not known.
+    pub limit: u64,
+    /// The kernel's counters since boot, by name, summed over CPUs.
+    pub counters: Vec<(&'static str, u64)>,
+    /// Each table that was read, the kernel's first.
+    pub tables: Vec<TableStats>,
+    /// Tables that are there and were not read.
+    pub unread: Vec<Unread>,
+}
+
+/// One table as a whole, as the latest reading found it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableStats {
+    /// What the node calls it: `nf_conntrack`, or the name of a map's pin.
+    pub name: &'static str,
+    /// Entries in it, those that only lead to others and those past their lifetime included.
     pub entries: u64,
     /// Maximum number of entries; 0 where that is not known.
     pub limit: u64,
-    /// Counters since boot, by name, summed over CPUs.
-    pub counters: Vec<(&'static str, u64)>,
+    /// Wall time of reading it.
+    pub took: Duration,
+}
+
+/// Who keeps connections in eBPF maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// Cilium, with or without kube-proxy.
+    Cilium,
+    /// Calico's eBPF data plane.
+    Calico,
+}
+
+/// A table that is there and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Whose it is.
+    pub plane: Plane,
+    /// Why, as a clause: "cilium_ct4_global has values of 64 bytes; Khan knows 56".
+    pub why: String,
 }
 
 impl Stats {
@@ -146,6 +183,16 @@ pub enum DumpError {
         what: &'static str,
         /// The system's reason.
         source: io::Error,
+    },
+    /// The table that was asked for is not there, or cannot be read.
+    #[error("there is no table of {plane:?} in {}: {why}", .folder.display())]
+    NoTable {
+        /// Whose.
+        plane: Plane,
+        /// Where its maps would be pinned.
+        folder: PathBuf,
+        /// What is in the way.
+        why: String,
     },
     /// The sink wanted no more.
     #[error("nobody waited for the dump any more")]

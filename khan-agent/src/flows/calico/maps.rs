@@ -1,0 +1,116 @@
+//! Calico's maps: in, the folder they are pinned in; out, flows.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use khan_bpf::{Buffers, Map};
+
+use super::super::outlet::Outlet;
+use super::super::pinned::{self, Opened};
+use super::super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
+use super::entry;
+use super::layout::{key_size, value_size};
+use super::lifetime::Lifetimes;
+
+/// The maps of each family, the newer version first, and whether they are those of IPv6.
+const MAPS: [([&str; 2], bool); 2] = [(["cali_v4_ct4", "cali_v4_ct3"], false), (["cali_v6_ct4", "cali_v6_ct3"], true)];
+
+/// A map that is there.
+#[derive(Debug)]
+pub(in super::super) struct Table {
+    name: &'static str,
+    v6: bool,
+    map: Map,
+}
+
+/// Opens what is pinned in `folder`; of two versions the newer, since after an upgrade the older is only left over.
+pub(in super::super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
+    let mut tables = Vec::new();
+    for (names, v6) in MAPS {
+        let sizes = if v6 { [key_size::<16>(), value_size::<16>()] } else { [key_size::<4>(), value_size::<4>()] };
+        for name in names {
+            match pinned::open(folder, name, sizes) {
+                Opened::Absent => continue,
+                Opened::Map(map) => tables.push(Table { name, v6, map }),
+                Opened::Unreadable(why) => unread.push(Unread { plane: Plane::Calico, why }),
+            }
+            break;
+        }
+    }
+    tables
+}
+
+/// Reads the maps.
+#[derive(Debug, Default)]
+pub(in super::super) struct Calico {
+    lifetimes: Lifetimes,
+}
+
+impl Calico {
+    /// A reading of all maps begins.
+    pub(in super::super) fn begin(&mut self) {
+        self.lifetimes.begin();
+    }
+
+    /// Gives every connection of the map. None when the map cannot be read after all, which `unread` is told.
+    pub(in super::super) fn read<S: Sink>(
+        &mut self,
+        table: &Table,
+        buffers: &mut Buffers,
+        outlet: &mut Outlet<'_, S>,
+        unread: &mut Vec<Unread>,
+    ) -> Result<Option<TableStats>, AttemptError> {
+        if table.v6 {
+            self.read_family::<16, S>(table, buffers, outlet, unread)
+        } else {
+            self.read_family::<4, S>(table, buffers, outlet, unread)
+        }
+    }
+
+    fn read_family<const N: usize, S: Sink>(
+        &mut self,
+        table: &Table,
+        buffers: &mut Buffers,
+        outlet: &mut Outlet<'_, S>,
+        unread: &mut Vec<Unread>,
+    ) -> Result<Option<TableStats>, AttemptError> {
+        let (began, now) = (Instant::now(), now());
+        let lifetimes = &mut self.lifetimes;
+        let walked = pinned::walk(&table.map, buffers, outlet, |key, value, outlet| {
+            let mut connection = match entry::read::<N>(key, value) {
+                Ok(Some(connection)) => connection,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    outlet.refuse();
+                    return Ok(());
+                }
+            };
+            let age = now.saturating_sub(connection.last_seen) / 1_000_000_000;
+            if lifetimes.over(connection.phase, age) {
+                return Ok(());
+            }
+            connection.flow.idle = Some(u32::try_from(age).unwrap_or(u32::MAX));
+            outlet.give(&connection.flow, || {
+                let [sent, received] = [0, 1].map(|way| connection.bytes.map(|bytes| bytes[way]));
+                Details { began: None, bytes_sent: sent, bytes_received: received }
+            })
+        })?;
+        match walked {
+            Ok(entries) => {
+                let (limit, took) = (table.map.info().max_entries.into(), began.elapsed());
+                Ok(Some(TableStats { name: table.name, entries, limit, took }))
+            }
+            Err(why) => {
+                unread.push(Unread { plane: Plane::Calico, why: format!("{}: {why}", table.name) });
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now = Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0));
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,87 @@
+//! Maps that others have pinned: in, a name and the sizes that are known; out, the map, or why it cannot be read.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use khan_bpf::{Buffers, Map};
+
+use super::outlet::Outlet;
+use super::reader::{AttemptError, DumpError, Sink, Spoiled};
+
+/// What became of a name.
+#[derive(Debug)]
+pub(super) enum Opened {
+    /// Nothing of that name.
+    Absent,
+    /// A map of the known sizes.
+    Map(Map),
+    /// A map that cannot be read, and why.
+    Unreadable(String),
+}
+
+/// Opens the map `name` in `folder`, whose keys and values have these sizes in every version that is known.
+pub(super) fn open(folder: &Path, name: &str, [key, value]: [usize; 2]) -> Opened {
+    let path = folder.join(name);
+    // Where bpf(2) is forbidden it says so of every path, so it is asked only for what is there.
+    if !matches!(path.try_exists(), Ok(true)) {
+        return Opened::Absent;
+    }
+    let map = match Map::open(&path) {
+        Ok(map) => map,
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => return Opened::Absent,
+            io::ErrorKind::PermissionDenied => {
+                return Opened::Unreadable(format!("{} may not be opened: CAP_BPF is missing", path.display()));
+            }
+            _ => return Opened::Unreadable(format!("{} cannot be opened: {error}", path.display())),
+        },
+    };
+    let info = map.info();
+    for (what, has, known) in [("keys", info.key_size, key), ("values", info.value_size, value)] {
+        if has != known {
+            return Opened::Unreadable(format!("{name} has {what} of {has} bytes; Khan knows {known}"));
+        }
+    }
+    Opened::Map(map)
+}
+
+/// Entries between two signs of life.
+const BEAT: u32 = 4096;
+
+/// Hands every entry to `entry` and tells how many there were, or why this map cannot be read at all, before the first of them.
+pub(super) fn walk<S: Sink>(
+    map: &Map,
+    buffers: &mut Buffers,
+    outlet: &mut Outlet<'_, S>,
+    mut entry: impl FnMut(&[u8], &[u8], &mut Outlet<'_, S>) -> Result<(), AttemptError>,
+) -> Result<Result<u64, String>, AttemptError> {
+    let (mut failed, mut count) = (None, 0);
+    let walked = map.walk(buffers, |key, value| {
+        let mut done = entry(key, value, outlet);
+        count += 1;
+        if count == BEAT {
+            count = 0;
+            done = done.and_then(|()| outlet.next_batch());
+        }
+        match done {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    match (failed, walked) {
+        (Some(error), _) => Err(error),
+        (None, Ok(walked)) => {
+            outlet.read(walked.entries * (map.info().key_size + map.info().value_size) as u64);
+            Ok(Ok(walked.entries))
+        }
+        (None, Err(error)) => match error.kind() {
+            io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => Ok(Err(error.to_string())),
+            io::ErrorKind::Interrupted | io::ErrorKind::ResourceBusy => Err(Spoiled::Interrupted.into()),
+            _ => Err(DumpError::Socket { what: "read an eBPF map", source: error }.into()),
+        },
+    }
+}

@@ -1,0 +1,200 @@
+//! In: all connection tables of this node. Out: every connection once.
+//!
+//! The kernel's table is read first. Where there are maps as well, it is remembered which connections the kernel has, and
+//! those are left out of the maps: the kernel says more about them. Without maps none of this costs anything but a look for
+//! their names.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use khan_bpf::Buffers;
+use tracing::warn;
+
+use super::calico::{self, Calico};
+use super::cilium::{self, Cilium};
+use super::flow::Flow;
+use super::netlink::Netlink;
+use super::outlet::Outlet;
+use super::reader::{AttemptError, Details, DumpError, Dumped, Plane, Reader, Sink, Stats, TableStats, Unread};
+use super::seen::Seen;
+
+/// What the kernel calls its table.
+const KERNEL: &str = "nf_conntrack";
+
+/// Which tables are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Which {
+    /// Every table that the node has
+    #[default]
+    Auto,
+    /// The kernel's connection tracking table
+    Netlink,
+    /// Cilium's eBPF maps
+    Cilium,
+    /// The maps of Calico's eBPF data plane
+    Calico,
+}
+
+/// Which tables are read, and where maps are pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Which.
+    pub which: Which,
+    /// Mount point of the BPF file system.
+    pub bpf_fs: PathBuf,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self { which: Which::Auto, bpf_fs: PathBuf::from("/sys/fs/bpf") }
+    }
+}
+
+impl Choice {
+    const fn takes_kernel(&self) -> bool {
+        matches!(self.which, Which::Auto | Which::Netlink)
+    }
+
+    const fn takes(&self, plane: Plane) -> bool {
+        matches!(
+            (self.which, plane),
+            (Which::Auto, _) | (Which::Cilium, Plane::Cilium) | (Which::Calico, Plane::Calico)
+        )
+    }
+}
+
+/// The reader of all tables that this node has.
+#[derive(Debug, Default)]
+pub struct NodeTables {
+    choice: Choice,
+    netlink: Netlink,
+    cilium: Cilium,
+    calico: Calico,
+    seen: Seen,
+    /// Whether the latest reading read the kernel's table.
+    kernel: Option<Duration>,
+    tables: Vec<TableStats>,
+    unread: Vec<Unread>,
+    /// Whether it was said that connections may count twice.
+    crowded: bool,
+}
+
+impl NodeTables {
+    /// Reads the tables that `choice` says.
+    pub fn new(choice: Choice) -> Self {
+        Self { choice, ..Self::default() }
+    }
+
+    /// The kernel's table; with `noting`, its connections are remembered.
+    fn read_kernel(&mut self, noting: bool, sink: &mut impl Sink) -> Result<Dumped, AttemptError> {
+        let began = Instant::now();
+        let read = if noting {
+            self.netlink.read(&mut Noting { sink, seen: &mut self.seen })
+        } else {
+            self.netlink.read(sink)
+        };
+        match read {
+            // A node whose connections are all in maps may go without.
+            Err(AttemptError::Final(DumpError::NoCtnetlink)) if noting => return Ok(Dumped::default()),
+            read => {
+                let dumped = read?;
+                self.kernel = Some(began.elapsed());
+                self.seen.settle();
+                let crowded = self.seen.overflowed();
+                if crowded && !self.crowded {
+                    warn!(
+                        "The kernel's table is too large to be compared with eBPF maps; some connections may count twice"
+                    );
+                }
+                self.crowded = crowded;
+                Ok(dumped)
+            }
+        }
+    }
+}
+
+impl Reader for NodeTables {
+    fn read(&mut self, sink: &mut impl Sink) -> Result<Dumped, AttemptError> {
+        (self.kernel, self.tables, self.unread) = (None, Vec::new(), Vec::new());
+        self.seen.clear();
+        let folder = self.choice.bpf_fs.join("tc/globals");
+        let opened = |plane| self.choice.takes(plane);
+        let cilium = if opened(Plane::Cilium) { cilium::open(&folder, &mut self.unread) } else { Vec::new() };
+        let calico = if opened(Plane::Calico) { calico::open(&folder, &mut self.unread) } else { Vec::new() };
+        let maps = !cilium.is_empty() || !calico.is_empty();
+        let mut dumped = if self.choice.takes_kernel() { self.read_kernel(maps, sink)? } else { Dumped::default() };
+        if maps {
+            let Self { seen, unread, tables, .. } = self;
+            let (mut buffers, mut outlet) = (Buffers::default(), Outlet::new(sink, seen, &mut dumped));
+            self.cilium.begin();
+            for table in &cilium {
+                tables.extend(self.cilium.read(table, &mut buffers, &mut outlet, unread)?);
+            }
+            if !calico.is_empty() {
+                self.calico.begin();
+            }
+            for table in &calico {
+                tables.extend(self.calico.read(table, &mut buffers, &mut outlet, unread)?);
+            }
+            outlet.next_batch()?;
+            self.seen.clear();
+        }
+        match self.choice.which {
+            Which::Cilium | Which::Calico if self.tables.is_empty() => {
+                let plane = if self.choice.which == Which::Cilium { Plane::Cilium } else { Plane::Calico };
+                let why = self
+                    .unread
+                    .first()
+                    .map_or_else(|| "no map is pinned there".to_owned(), |unread| unread.why.clone());
+                Err(DumpError::NoTable { plane, folder, why }.into())
+            }
+            _ => Ok(dumped),
+        }
+    }
+
+    fn stats(&mut self) -> Result<Stats, DumpError> {
+        let mut stats = Stats::default();
+        if let Some(took) = self.kernel {
+            stats = self.netlink.stats()?;
+            stats.tables.push(TableStats { name: KERNEL, entries: stats.entries, limit: stats.limit, took });
+        }
+        stats.tables.extend(&self.tables);
+        stats.unread.clone_from(&self.unread);
+        Ok(stats)
+    }
+}
+
+/// A sink, and a memory of what it got.
+struct Noting<'a, S> {
+    sink: &'a mut S,
+    seen: &'a mut Seen,
+}
+
+impl<S: Sink> Sink for Noting<'_, S> {
+    fn begin(&mut self) {
+        self.sink.begin();
+    }
+
+    fn batch(&mut self) {
+        self.sink.batch();
+    }
+
+    fn flow(&mut self, flow: &Flow) {
+        self.seen.note(flow);
+        self.sink.flow(flow);
+    }
+
+    fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
+        self.seen.note(flow);
+        self.sink.entry(flow, details);
+    }
+
+    fn wanted(&self) -> bool {
+        self.sink.wanted()
+    }
+
+    fn settle(&mut self) -> bool {
+        self.sink.settle()
+    }
+}
