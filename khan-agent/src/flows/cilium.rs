@@ -103,7 +103,7 @@ impl Cilium {
         unread: &mut Vec<Unread>,
     ) -> Result<Option<TableStats>, AttemptError> {
         let began = Instant::now();
-        self.look_at_clock(table, buffers);
+        self.look_at_clock::<A>(table, buffers);
         let mut held = Held::<A>::new(self.seed);
         loop {
             let times = Times::now(self.clock);
@@ -136,14 +136,15 @@ impl Cilium {
     }
 
     /// Finds out, by some entries, what time they are in.
-    fn look_at_clock(&mut self, table: &Table, buffers: &mut Buffers) {
+    fn look_at_clock<A: Ip>(&mut self, table: &Table, buffers: &mut Buffers) {
         if self.looked {
             return;
         }
         let (mut reports, mut looked_at) = (Vec::new(), 0);
         // If this fails, so will the walk.
-        let _ = table.map.walk(buffers, |_, value| {
-            reports.extend(Value::read(value).and_then(|value| value.last_report()));
+        let _ = table.map.walk(buffers, |key, value| {
+            let value = Key::<A>::read(key).and_then(|_| Value::read(value));
+            reports.extend(value.and_then(|value| value.last_report()));
             looked_at += 1;
             if looked_at < SAMPLE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });

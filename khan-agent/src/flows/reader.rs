@@ -119,7 +119,7 @@ pub enum Plane {
 pub struct Unread {
     /// Whose it is.
     pub plane: Plane,
-    /// Why, as a clause: "cilium_ct4_global has values of 64 bytes; Khan knows 56".
+    /// Why, as a clause: "`cilium_ct4_global` has values of 64 bytes; Khan knows 56".
     pub why: String,
 }
 

@@ -7,7 +7,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::address::Address;
-use super::flow::Flow;
+use super::flow::{Flow, Tuple};
 
 /// The most connections that are remembered: 4 MiB. On a node whose pods' connections are in maps, the kernel has few.
 const MOST: usize = 1 << 19;
@@ -38,14 +38,21 @@ impl Seen {
         (self.hashes, self.marks, self.overflowed) = (hashes, marks, false);
     }
 
-    /// Remembers a connection.
+    /// Remembers a connection; where its source is changed on the way, also as what is beyond sees it.
     pub(super) fn note(&mut self, flow: &Flow) {
-        if self.hashes.len() >= MOST {
-            self.overflowed = true;
-            return;
+        let [client, seen_as] = [source(&flow.original), target(&flow.reply)];
+        self.remember(self.hash(flow.protocol, client, source(&flow.reply)));
+        if seen_as != client {
+            self.remember(self.hash(flow.protocol, seen_as, source(&flow.reply)));
         }
-        let hash = self.hash(flow);
-        self.hashes.push(hash);
+    }
+
+    fn remember(&mut self, hash: u64) {
+        if self.hashes.len() < MOST {
+            self.hashes.push(hash);
+        } else {
+            self.overflowed = true;
+        }
     }
 
     /// No more are noted; from now on they are asked for.
@@ -66,23 +73,29 @@ impl Seen {
         self.overflowed
     }
 
-    /// Whether the connection was noted, from whichever end.
+    /// Whether the connection was noted, from whichever end: to its backend, or, by a kernel that does not translate it, to what was
+    /// dialled.
     #[inline]
     pub(super) fn has(&self, flow: &Flow) -> bool {
         if self.marks.is_empty() {
             return false;
         }
-        let hash = self.hash(flow);
+        let [client, dialled, backend] = [source(&flow.original), target(&flow.original), source(&flow.reply)];
+        self.holds(self.hash(flow.protocol, client, backend))
+            || dialled != backend && self.holds(self.hash(flow.protocol, client, dialled))
+    }
+
+    #[inline]
+    fn holds(&self, hash: u64) -> bool {
         let (word, bit) = mark(hash);
         self.marks[word] & bit != 0 && self.hashes.binary_search(&hash).is_ok()
     }
 
-    /// Of client, backend, their ports and the protocol. The same from both ends, since an entry that began in midstream can stand the wrong way round.
+    /// The same from both ends, since an entry that began in midstream can stand the wrong way round.
     #[inline]
-    fn hash(&self, flow: &Flow) -> u64 {
-        let client = self.end(flow.original.src, flow.original.src_port);
-        let backend = self.end(flow.reply.src, flow.reply.src_port);
-        fold(client.wrapping_add(backend) ^ self.seeds[1], client ^ backend ^ u64::from(flow.protocol).rotate_right(8))
+    fn hash(&self, protocol: u8, client: (Address, u16), server: (Address, u16)) -> u64 {
+        let (client, server) = (self.end(client.0, client.1), self.end(server.0, server.1));
+        fold(client.wrapping_add(server) ^ self.seeds[1], (u64::from(protocol) << 1 | 1) ^ client ^ server)
     }
 
     #[inline]
@@ -92,6 +105,16 @@ impl Seen {
         let (high, low) = ((bits >> 64) as u64, bits as u64);
         fold(fold(low ^ self.seeds[0], self.seeds[1] ^ u64::from(port)) ^ high, self.seeds[0])
     }
+}
+
+#[inline]
+fn source(tuple: &Tuple) -> (Address, u16) {
+    (tuple.src, tuple.src_port)
+}
+
+#[inline]
+fn target(tuple: &Tuple) -> (Address, u16) {
+    (tuple.dst, tuple.dst_port)
 }
 
 #[inline]
@@ -112,7 +135,6 @@ fn fold(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flows::Tuple;
 
     fn flow(n: u32, port: u16) -> Flow {
         let [client, service, backend] = [n, 0x0a60_0001, 0x0a01_0000 + n % 7].map(Address::from_v4);
@@ -136,6 +158,18 @@ mod tests {
             assert!([known, direct, direct.turned()].iter().all(|flow| seen.has(flow)));
             assert!(!seen.has(&flow(n, 40_001)) && !seen.has(&Flow { protocol: 17, ..known }));
         }
+        // Masqueraded by the kernel, after the data plane has seen it and before it does so again.
+        let known = flow(5000, 40_000);
+        let masqueraded = Tuple { dst: Address::from_v4(0xac12_0001), dst_port: 61_000, ..known.reply };
+        seen.note(&Flow { reply: masqueraded, ..known });
+        // Dialled by the kernel as it is, and translated only beyond.
+        let plain = flow(6000, 40_000);
+        let reply = Tuple { src: plain.original.dst, src_port: plain.original.dst_port, ..plain.reply };
+        seen.note(&Flow { reply, ..plain });
+        seen.settle();
+        let beyond =
+            Tuple { src: masqueraded.dst, src_port: masqueraded.dst_port, dst: known.reply.src, dst_port: 8080 };
+        assert!([known, plain, Flow { original: beyond, ..known }].iter().all(|flow| seen.has(flow)));
         seen.clear();
         assert!(!seen.has(&flow(1, 40_000)) && !seen.overflowed());
     }

@@ -96,7 +96,7 @@ impl NodeTables {
         };
         match read {
             // A node whose connections are all in maps may go without.
-            Err(AttemptError::Final(DumpError::NoCtnetlink)) if noting => return Ok(Dumped::default()),
+            Err(AttemptError::Final(DumpError::NoCtnetlink)) if noting => Ok(Dumped::default()),
             read => {
                 let dumped = read?;
                 self.kernel = Some(began.elapsed());

@@ -12,6 +12,7 @@ mod idle;
 mod load;
 mod local_routes;
 mod mapped;
+mod maps;
 mod nat;
 mod once;
 mod page;

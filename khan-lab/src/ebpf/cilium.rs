@@ -139,6 +139,9 @@ impl Write<'_> {
             }
         }
         let mut value = self.value(bits);
+        if flags == OUT && connection.is_translated() {
+            put(&mut value, 38, self.number().to_be_bytes());
+        }
         if tcp {
             (value[42], value[43]) = (tx.1, rx.1);
         }
@@ -157,11 +160,17 @@ impl Write<'_> {
     fn service(&self) -> Entry {
         let mut value = self.value(0);
         put(&mut value, 8, 7_u64.to_ne_bytes());
-        put(&mut value, 38, 3_u16.to_be_bytes());
+        put(&mut value, 38, self.number().to_be_bytes());
         put(&mut value, 48, self.clock.at(self.last).to_ne_bytes());
         // The other way round than the other keys.
         let key = self.key(self.connection.dialled, self.connection.client, SERVICE);
         self.entry(key, value)
+    }
+
+    /// The number of what was dialled, by which the client's entry refers to it.
+    fn number(&self) -> u16 {
+        let last = octets(self.connection.dialled).last().copied().unwrap_or_default();
+        u16::from(last) << 8 | self.connection.dialled.port() & 0xff
     }
 
     /// First the end at place 0, whose port is the second.

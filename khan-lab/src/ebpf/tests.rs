@@ -33,6 +33,8 @@ fn cilium_has_an_entry_for_each_end_and_one_for_what_was_dialled() {
     assert_eq!(entries.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>(), keys.map(hex));
     let [service, out, into] = [0, 1, 2].map(|n| &entries[n].value);
     assert_eq!(service[8..16], 7_u64.to_le_bytes());
+    // The number of the service, by which the client's entry refers to it.
+    assert_eq!([service, out, into].map(|value| [value[38], value[39]]), [[1, 80], [1, 80], [0, 0]]);
     // Lifetime 9000, closing by the client and not only SYNs, TCP flags, times of both reports.
     assert_eq!(out[32..38], hex("28 23 00 00 12 00"));
     assert_eq!(into[32..38], hex("28 23 00 00 11 00"));

@@ -85,7 +85,8 @@ impl Calico {
                     return Ok(());
                 }
             };
-            let age = now.saturating_sub(connection.last_seen) / 1_000_000_000;
+            // Rounded up, like the kernel's. What passed since the walk began passed just now.
+            let age = now.saturating_sub(connection.last_seen).div_ceil(1_000_000_000);
             if lifetimes.over(connection.phase, age) {
                 return Ok(());
             }

@@ -50,12 +50,12 @@ impl Clock {
 
     /// So many units in seconds.
     #[inline]
-    pub(super) const fn seconds(self, units: u32) -> u32 {
+    pub(super) fn seconds(self, units: u32) -> u32 {
         let seconds = match self {
             Self::Seconds => return units,
-            Self::Jiffies(hz) => units as u64 * SCALE / hz,
+            Self::Jiffies(hz) => u64::from(units) * SCALE / hz,
         };
-        if seconds > u32::MAX as u64 { u32::MAX } else { seconds as u32 }
+        u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
     /// The clock under which the latest report, `latest`, was made least long ago; `before` when it still makes sense.
@@ -88,7 +88,7 @@ mod tests {
         for uptime in [30, 200, 1000, 86_400, 20 * 86_400, 150 * 86_400].map(Duration::from_secs) {
             for clock in Clock::ALL {
                 for age in [0, 2, 20] {
-                    let latest = clock.at(uptime - Duration::from_secs(age));
+                    let latest = clock.at(uptime.saturating_sub(Duration::from_secs(age)));
                     let chosen = Clock::choose(latest, uptime, None);
                     // Jiffies begin so that all frequencies show the same five minutes after boot; near that they hardly differ.
                     let ages = [chosen, clock].map(|clock| clock.seconds(clock.at(uptime).saturating_sub(latest)));
@@ -100,7 +100,7 @@ mod tests {
                 }
             }
         }
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         assert_eq!(Clock::choose(Clock::Seconds.at(day), day, Some(Clock::Jiffies(250))), Clock::Seconds, "given up");
     }
 

@@ -324,8 +324,17 @@ mod tests {
 
     #[test]
     fn a_socket_that_does_not_fit_is_refused_in_part() {
-        let mut held = Held::with_room(1, 10);
-        let refused = (0..100).filter(|n| !held.add(entry(1, 5000, 10 + *n, BEGUN, 0))).count();
-        assert_eq!(refused, 90);
+        let (mut held, mut refused, mut came) = (Held::with_room(1, 10), 0, 0);
+        loop {
+            refused += (0..100).filter(|n| !held.add(entry(1, 5000, 10 + *n, BEGUN, 0))).count();
+            let again = held.connections(|_, _| {
+                came += 1;
+                Ok::<(), ()>(())
+            });
+            if !again.unwrap() {
+                break;
+            }
+        }
+        assert_eq!((came, refused), (10, 90));
     }
 }
