@@ -162,22 +162,22 @@ fn a_backend_that_came_later_has_none_of_the_connections_that_stay() -> Result {
         servers.push(traffic::TcpServer::start(cluster.pod(&format!("api-{n}"))?, pod.v4_port(PORT))?);
     }
     // What kube-proxy had set while there were fewer; the plan's rules come after.
-    let ready = |n: usize| {
-        let map: Vec<_> = pods[..n].iter().zip(0..).map(|(pod, turn)| format!("{turn} : {}", pod.v4)).collect();
+    let lead_to = |target: &str| {
         node.nft(&format!(
-            "table ip early\ndelete table ip early\ntable ip early {{ chain prerouting {{ type nat hook prerouting priority -101; \
-             ip daddr {} tcp dport 80 dnat to numgen inc mod {n} map {{ {} }} : {PORT}; }} }}",
+            "table ip early\ndelete table ip early\ntable ip early {{\nchain prerouting {{\n\
+             type nat hook prerouting priority -101;\nip daddr {} tcp dport 80 dnat to {target}\n}}\n}}",
             service.v4,
-            map.join(", ")
         ))
     };
     let clients: Vec<_> = plan.pods_of("shop", "web").map(|pod| cluster.pod(&pod.name)).collect::<Result<_>>()?;
-    ready(1)?;
+    lead_to(&format!("{}:{PORT}", pods[0].v4))?;
     let first = traffic::hold_tcp(clients[0], service.v4_port(80), 24)?;
     let second = traffic::hold_tcp(clients[1], service.v4_port(80), 20)?;
-    ready(2)?;
+    lead_to(&format!("numgen inc mod 2 map {{ 0 : {}, 1 : {} }} : {PORT}", pods[0].v4, pods[1].v4))?;
     let later = traffic::hold_tcp(clients[0], service.v4_port(80), 4)?;
 
+    // Built before anything waits for its answers.
+    Program::workspace("khan")?;
     let khan = Khan::start(&lab, &cluster, &["--interval", "1s"])?;
     let controller = plan.service_addresses("khan", "khan-controller")?.v4_port(CONTROLLER_PORT);
     let ask = |command: &[&str]| {
