@@ -14,6 +14,7 @@ use khan_serve::health;
 use khan_serve::readiness::Readiness;
 
 use crate::budget::Budget;
+use crate::flows::Choice;
 use crate::identities::Identities;
 use crate::latest::Latest;
 use crate::schedule::Handle;
@@ -33,6 +34,8 @@ pub(crate) struct Api {
     pub(crate) origin: Origin,
     /// What reading the table may cost.
     pub(crate) budget: Arc<Budget>,
+    /// Which tables single connections are read from.
+    pub(crate) tables: Choice,
     /// Who addresses are.
     pub(crate) identities: Arc<Mutex<Identities>>,
 }

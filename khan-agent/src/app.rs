@@ -17,7 +17,7 @@ use tracing::warn;
 use crate::api::{self, Api};
 use crate::arguments::Arguments;
 use crate::budget::Budget;
-use crate::flows::DumpError;
+use crate::flows::{Choice, DumpError};
 use crate::identities::resolver::{Controller, Resolver};
 use crate::identities::{ExternalNames, Held, Identities};
 use crate::latest::{Latest, Published};
@@ -82,6 +82,7 @@ struct Parts {
     origin: Origin,
     identities: Arc<Mutex<Identities>>,
     resolver: Option<Resolver>,
+    tables: Choice,
     table: table::Settings,
     page_settings: metrics_page::Settings,
     metrics: Arc<SelfMetrics>,
@@ -124,7 +125,16 @@ impl Parts {
         };
         let metrics = Arc::new(SelfMetrics::new().map_err(Failure::other)?);
         let web = arguments.web_config.as_deref().map(WebConfig::open).transpose().map_err(Failure::configuration)?;
-        Ok(Self { origin: Origin::here(&node), identities, resolver, table, page_settings, metrics, web })
+        Ok(Self {
+            origin: Origin::here(&node),
+            identities,
+            resolver,
+            tables: arguments.tables(),
+            table,
+            page_settings,
+            metrics,
+            web,
+        })
     }
 }
 
@@ -145,6 +155,7 @@ async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Resul
         origin: parts.origin.clone(),
         interval: arguments.interval,
         budget: Arc::clone(&budget),
+        tables: parts.tables.clone(),
         table: parts.table,
         page_settings: parts.page_settings,
         identities: Arc::clone(&parts.identities),
@@ -169,6 +180,7 @@ async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Resul
         scans: Arc::clone(&scans),
         origin: parts.origin,
         budget,
+        tables: parts.tables,
         identities: parts.identities,
     };
     let router = api::router(api, readiness).map_err(Failure::other)?;
@@ -178,7 +190,7 @@ async fn start(arguments: &Arguments, parts: Parts, shutdown: Shutdown) -> Resul
 
 /// Prints one page.
 async fn once(arguments: &Arguments, parts: Parts) -> Result<(), Failure> {
-    let mut scanner = Scanner::new(parts.table).with_homes(Identities::homes(&parts.identities));
+    let mut scanner = Scanner::choosing(parts.tables, parts.table).with_homes(Identities::homes(&parts.identities));
     let began = std::time::Instant::now();
     parts.identities.lock().unwrap_or_else(PoisonError::into_inner).read_local_routes();
     let (scan, cpu) = timed(|| scanner.scan(OwnershipAges::default()));

@@ -10,6 +10,7 @@ use khan_serve::listen::parse_address;
 use khan_serve::logging::LogArguments;
 use url::Url;
 
+use crate::flows::{Choice, Which};
 use crate::metrics_page::{Destination, ExtraLabel, MetricType};
 
 /// Counts this node's connections by owner, from the kernel's connection tracking table.
@@ -31,6 +32,12 @@ pub struct Arguments {
     /// Path to a file with the token for the controller; read again for each request
     #[arg(long, env = "KHAN_CONTROLLER_TOKEN_FILE", value_name = "FILE", requires = "controller_url")]
     pub controller_token_file: Option<PathBuf>,
+    /// Which connection tables to read: every table that the node has, the kernel's, Cilium's or Calico's eBPF maps
+    #[arg(long, env = "KHAN_TABLE", value_enum, default_value = "auto")]
+    pub table: Which,
+    /// Mount point of the BPF file system, where Cilium and Calico pin their maps
+    #[arg(long, env = "KHAN_BPF_FS", value_name = "DIR", default_value = "/sys/fs/bpf")]
+    pub bpf_fs: PathBuf,
     /// Time between two scans of the table
     #[arg(long, env = "KHAN_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = duration::parse_positive)]
     pub interval: Duration,
@@ -73,6 +80,11 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    /// `--table` and `--bpf-fs`.
+    pub fn tables(&self) -> Choice {
+        Choice { which: self.table, bpf_fs: self.bpf_fs.clone() }
+    }
+
     /// `--node-name`, else `NODE_NAME`, else the host's name.
     pub fn node(&self) -> String {
         let named = |name: String| (!name.is_empty()).then_some(name);

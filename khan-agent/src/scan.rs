@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
 
-use crate::flows::{Dump, DumpError, Dumped, Flow, NodeTables, Reader, Retries, Sink, Stats};
+use crate::flows::{Choice, Dump, DumpError, Dumped, Flow, NodeTables, Reader, Retries, Sink, Stats};
 use crate::table::{Homes, OwnershipAges, Settings, Table};
 
 /// Scans again and again with the same memory.
@@ -36,7 +36,12 @@ pub struct Scan {
 impl Scanner {
     /// Folds the tables of this node as `settings` say.
     pub fn new(settings: Settings) -> Self {
-        Self::of(NodeTables::default(), settings)
+        Self::choosing(Choice::default(), settings)
+    }
+
+    /// The same of the tables that are chosen.
+    pub fn choosing(choice: Choice, settings: Settings) -> Self {
+        Self::of(NodeTables::new(choice), settings)
     }
 }
 

@@ -12,7 +12,7 @@ use khan_serve::readiness::Guard;
 use tracing::{error, info, warn};
 
 use crate::budget::{Budget, Spent};
-use crate::flows::{DumpError, NodeTables, Reader};
+use crate::flows::{Choice, DumpError, NodeTables, Reader};
 use crate::identities::{Held, Identities};
 use crate::latest::{Latest, Published};
 use crate::metrics_page::ended::Ended;
@@ -42,6 +42,8 @@ pub(crate) struct Schedule {
     pub(crate) interval: Duration,
     /// What reading the table may cost.
     pub(crate) budget: Arc<Budget>,
+    /// Which tables are read.
+    pub(crate) tables: Choice,
     /// How flows are folded.
     pub(crate) table: table::Settings,
     /// What pages look like.
@@ -125,7 +127,8 @@ impl Schedule {
     /// Starts the thread, which scans the tables of this node. The first scan begins at once; whether it succeeded is sent to
     /// `first`, and `unscanned` is dropped at the first that does.
     pub(crate) fn start(self, unscanned: Guard, first: First) -> std::io::Result<Handle> {
-        self.start_with(NodeTables::default(), unscanned, first)
+        let reader = NodeTables::new(self.tables.clone());
+        self.start_with(reader, unscanned, first)
     }
 
     fn start_with(
@@ -271,7 +274,7 @@ impl<R: Reader> Scans<R> {
             let identities = identities.lock().unwrap_or_else(PoisonError::into_inner);
             build::build(origin, self.number, self.interval, &scan, self.scanner.table(), &identities)
         };
-        snapshot.warnings.extend(self.visibility.reasons().map(|reason| reason.sentence().to_owned()));
+        snapshot.warnings.extend(self.visibility.sentences());
         self.scanner.remember();
         self.scanner.clear();
         self.ended.add(&snapshot, page_settings.destination, began);

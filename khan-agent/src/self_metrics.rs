@@ -28,6 +28,9 @@ pub(crate) struct SelfMetrics {
     pub(crate) controller_errors: IntCounter,
     names_age: Gauge,
     resident: IntGauge,
+    table_entries: IntGaugeVec,
+    table_limit: IntGaugeVec,
+    table_seconds: prometheus::GaugeVec,
     /// What the agent cannot see, by name.
     pub(crate) blind: IntGaugeVec,
 }
@@ -95,6 +98,22 @@ impl SelfMetrics {
                 "Time since the controller last answered; NaN while it never did.",
             )?,
             resident: made.int_gauge("process_resident_memory_bytes", "Resident memory size in bytes.")?,
+            table_entries: made.gauge_vec(
+                "khan_agent_table_entries",
+                "Entries in each connection table that the latest scan read.",
+                &["table"],
+            )?,
+            table_limit: made.gauge_vec(
+                "khan_agent_table_limit",
+                "Maximum number of entries of each connection table.",
+                &["table"],
+            )?,
+            table_seconds: {
+                let opts = Opts::new("khan_agent_table_scan_seconds", "Wall time that the latest scan spent on each table.");
+                let gauge = prometheus::GaugeVec::new(opts, &["table"])?;
+                registry.register(Box::new(gauge.clone()))?;
+                gauge
+            },
             blind: made.gauge_vec(
                 "khan_agent_blind",
                 "1 while something keeps the agent from seeing all connections, by reason.",
@@ -112,6 +131,19 @@ impl SelfMetrics {
         self.seen_twice.inc_by(counts.seen_twice);
         self.turned.inc_by(counts.turned);
         self.scan_seconds.set(scan.wall.as_secs_f64());
+        // Tables come and go with who makes them.
+        self.table_entries.reset();
+        self.table_limit.reset();
+        self.table_seconds.reset();
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        for table in &scan.stats.tables {
+            let labels = [table.name];
+            self.table_entries.with_label_values(&labels).set(number(table.entries));
+            self.table_seconds.with_label_values(&labels).set(table.took.as_secs_f64());
+            if table.limit > 0 {
+                self.table_limit.with_label_values(&labels).set(number(table.limit));
+            }
+        }
     }
 
     /// Adds what a scan took, whether it succeeded or not.

@@ -1,21 +1,21 @@
 //! What keeps an agent from seeing all connections, or from naming them: in, the latest scan and the machine; out, reasons,
 //! each said by a metric, a warning in the snapshot, and log lines when it begins, while it lasts, and when it ends.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
 use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
-use crate::flows::{DumpError, Stats};
+use crate::flows::{DumpError, Plane, Stats};
 use crate::self_metrics::SelfMetrics;
 
-/// Where Cilium pins its own connection tables (`pkg/maps/ctmap` in its source). A container sees them only where the
-/// node's BPF file system is mounted into it.
-const CILIUM_MAPS: &str = "/sys/fs/bpf/tc/globals";
-/// The interface that Cilium makes on every node (`pkg/defaults`).
+/// The interface that Cilium makes on every node (`pkg/defaults`). A container sees Cilium's maps only where the node's BPF file
+/// system is mounted into it, and then this says that there are some.
 const CILIUM_INTERFACE: &str = "cilium_host";
+/// The same of Calico's eBPF data plane (`felix/dataplane/linux`).
+const CALICO_INTERFACE: &str = "bpfin.cali";
 
 /// Names that are older may be wrong for whoever changed since; as the alert `KhanNamesOld` has it.
 const NAMES_LAST: Duration = Duration::from_mins(10);
@@ -31,8 +31,10 @@ pub(crate) enum Reason {
     Full,
     /// The kernel refused entries since the last scan.
     Dropping,
-    /// Cilium tracks connections in tables of its own.
+    /// Cilium tracks connections in maps that cannot be read.
     Cilium,
+    /// Calico's eBPF data plane does.
+    Calico,
     /// The controller never answered.
     NoNames,
     /// The controller has not answered for a while.
@@ -41,8 +43,16 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Untracked, Self::NotPermitted, Self::Full, Self::Dropping, Self::Cilium, Self::NoNames, Self::OldNames];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Untracked,
+        Self::NotPermitted,
+        Self::Full,
+        Self::Dropping,
+        Self::Cilium,
+        Self::Calico,
+        Self::NoNames,
+        Self::OldNames,
+    ];
 
     /// The value of the label `reason`.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -52,6 +62,7 @@ impl Reason {
             Self::Full => "table_full",
             Self::Dropping => "dropping",
             Self::Cilium => "cilium",
+            Self::Calico => "calico",
             Self::NoNames => "no_names",
             Self::OldNames => "old_names",
         }
@@ -71,8 +82,12 @@ impl Reason {
             }
             Self::Dropping => "the kernel could not track some connections since the last scan",
             Self::Cilium => {
-                "Cilium is on this node (its tables under /sys/fs/bpf/tc/globals, or its interface cilium_host) and tracks \
-                 connections in tables of its own, which are not read: what it forwards by itself is not counted"
+                "Cilium is on this node, and its connection tables (eBPF maps) cannot be read: what it forwards by itself is not \
+                 counted; apply deploy/overlays/cilium"
+            }
+            Self::Calico => {
+                "Calico's eBPF data plane is on this node, and its connection tables (eBPF maps) cannot be read: what it forwards \
+                 by itself is not counted; apply deploy/overlays/calico-ebpf"
             }
             Self::NoNames => {
                 "khan-controller has never answered: all connections are counted, but addresses have no names; run khan doctor"
@@ -98,29 +113,33 @@ impl Reason {
 }
 
 /// Which reasons hold now.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Visibility {
-    maps: PathBuf,
     holds: [Option<Reminder>; Reason::ALL.len()],
+    /// What is in the way of Cilium's and of Calico's maps, as far as that is known.
+    why: [Option<String>; 2],
     /// `drop` and `early_drop` at the last scan.
     dropped: Option<u64>,
 }
 
-impl Default for Visibility {
-    fn default() -> Self {
-        Self::new(Path::new(CILIUM_MAPS))
-    }
-}
-
 impl Visibility {
-    /// Looks for Cilium's pinned maps in `maps`.
-    pub(crate) fn new(maps: &Path) -> Self {
-        Self { maps: maps.to_owned(), holds: [None; Reason::ALL.len()], dropped: None }
-    }
-
     /// The reasons that hold.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = Reason> {
         Reason::ALL.into_iter().filter(|reason| self.holds[reason.number()].is_some())
+    }
+
+    /// What is to be said of each.
+    pub(crate) fn sentences(&self) -> impl Iterator<Item = String> {
+        self.reasons().map(|reason| self.sentence(reason).into_owned())
+    }
+
+    fn sentence(&self, reason: Reason) -> Cow<'static, str> {
+        let why = match reason {
+            Reason::Cilium => self.why[0].as_deref(),
+            Reason::Calico => self.why[1].as_deref(),
+            _ => None,
+        };
+        why.map_or(reason.sentence().into(), |why| format!("{} ({why})", reason.sentence()).into())
     }
 
     /// Looks at a scan that succeeded.
@@ -131,7 +150,19 @@ impl Visibility {
         self.set(Reason::NotPermitted, false, metrics);
         self.set(Reason::Full, stats.limit > 0 && stats.entries >= stats.limit, metrics);
         self.set(Reason::Dropping, dropping, metrics);
-        self.set(Reason::Cilium, has_connection_maps(&self.maps) || has_interface(CILIUM_INTERFACE), metrics);
+        for (place, reason, plane, maps, interface) in [
+            (0, Reason::Cilium, Plane::Cilium, "cilium_ct", CILIUM_INTERFACE),
+            (1, Reason::Calico, Plane::Calico, "cali_v", CALICO_INTERFACE),
+        ] {
+            let unread = stats.unread.iter().find(|unread| unread.plane == plane);
+            let read = stats.tables.iter().any(|table| table.name.starts_with(maps));
+            let holds = unread.is_some() || !read && has_interface(interface);
+            // The text stays while the condition ends, which is said with it.
+            if holds {
+                self.why[place] = unread.map(|unread| unread.why.clone());
+            }
+            self.set(reason, holds, metrics);
+        }
     }
 
     /// Looks at a scan that failed.
@@ -147,7 +178,7 @@ impl Visibility {
 
     fn set(&mut self, reason: Reason, holds: bool, metrics: &SelfMetrics) {
         metrics.blind.with_label_values(&[reason.as_str()]).set(i64::from(holds));
-        let (now, missing, sentence) = (Instant::now(), reason.missing(), reason.sentence());
+        let (now, missing, sentence) = (Instant::now(), reason.missing(), self.sentence(reason));
         let state = &mut self.holds[reason.number()];
         match state {
             None if holds => {
@@ -168,12 +199,6 @@ impl Visibility {
     }
 }
 
-/// Whether one of the pinned maps is a connection table (`cilium_ct4_global`, `cilium_ct_any6_global`, ...).
-fn has_connection_maps(maps: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(maps) else { return false };
-    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("cilium_ct"))
-}
-
 /// Whether this network namespace has an interface of this name.
 fn has_interface(name: &str) -> bool {
     let Ok(list) = std::fs::read_to_string("/proc/thread-self/net/dev") else { return false };
@@ -186,6 +211,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::flows::Unread;
 
     fn stats(entries: u64, limit: u64) -> Stats {
         let mut stats = Stats::default();
@@ -232,9 +258,8 @@ mod tests {
 
     #[test]
     fn reasons_begin_and_end() {
-        let folder = tempfile::tempdir().unwrap();
         let metrics = SelfMetrics::new().unwrap();
-        let mut visibility = Visibility::new(folder.path());
+        let mut visibility = Visibility::default();
         let says = |visibility: &Visibility| {
             for reason in Reason::ALL {
                 let metric = metrics.blind.with_label_values(&[reason.as_str()]).get();
@@ -248,10 +273,13 @@ mod tests {
         assert_eq!(says(&visibility), [Reason::Untracked]);
         visibility.failed(&DumpError::NotPermitted, &metrics);
         assert_eq!(says(&visibility), [Reason::Untracked, Reason::NotPermitted]);
-        std::fs::write(folder.path().join("cilium_ct4_global"), "").unwrap();
-        visibility.saw(&stats(100, 100), 100, &metrics);
-        assert_eq!(says(&visibility), [Reason::Full, Reason::Cilium]);
-        std::fs::remove_file(folder.path().join("cilium_ct4_global")).unwrap();
+        let why = "cali_v4_ct4 has values of 64 bytes; Khan knows 88".to_owned();
+        let unread = vec![Unread { plane: Plane::Calico, why: why.clone() }];
+        visibility.saw(&Stats { unread, ..stats(100, 100) }, 100, &metrics);
+        assert_eq!(says(&visibility), [Reason::Full, Reason::Calico]);
+        assert!(
+            visibility.sentences().any(|sentence| sentence.contains("overlays/calico-ebpf") && sentence.contains(&why))
+        );
         visibility.saw(&stats(99, 100), 99, &metrics);
         assert_eq!(says(&visibility), []);
         let now = Timestamp::now();

@@ -58,13 +58,14 @@ impl Sampler {
     pub(super) fn new(api: &Api) -> io::Result<Self> {
         let (jobs, asked) = mpsc::channel::<Job>();
         let (node, identities) = (api.origin.node.clone(), Arc::clone(&api.identities));
+        let mut dump = Dump::new(NodeTables::new(api.tables.clone()));
         thread::Builder::new().name("connections".to_owned()).spawn(move || {
             for Job { filter, turn, answer } in asked {
                 if answer.is_closed() {
                     continue;
                 }
                 let ((outcome, whole), cpu) = timed(|| {
-                    let mut sample = sample_while(node.clone(), filter, || !answer.is_closed());
+                    let mut sample = sample_while(&mut dump, node.clone(), filter, || !answer.is_closed());
                     if let Ok(sample) = &mut sample {
                         name_previous(sample, &identities.lock().unwrap_or_else(PoisonError::into_inner));
                     }
@@ -141,14 +142,19 @@ fn encoded(sample: Result<ConnectionSample, DumpError>) -> Result<Bytes, (Status
 
 /// Reads a sample of this network namespace's connections.
 pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpError> {
-    sample_while(node, filter, || true)
+    sample_while(&mut Dump::<NodeTables>::default(), node, filter, || true)
 }
 
 /// Likewise, as long as somebody waits for it.
-fn sample_while(node: String, filter: Filter, waited_for: impl Fn() -> bool) -> Result<ConnectionSample, DumpError> {
+fn sample_while(
+    dump: &mut Dump,
+    node: String,
+    filter: Filter,
+    waited_for: impl Fn() -> bool,
+) -> Result<ConnectionSample, DumpError> {
     let taken = Timestamp::now();
     let mut sample = Sample::new(filter, taken, waited_for);
-    Dump::<NodeTables>::default().run(&mut sample)?;
+    dump.run(&mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
     Ok(ConnectionSample { node: node.into(), taken, matched: sample.matched, connections })
 }

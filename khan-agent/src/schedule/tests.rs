@@ -52,6 +52,7 @@ fn schedule(interval: Duration) -> Schedule {
         origin: Origin::default(),
         interval,
         budget: Arc::new(Budget::new(SHARE)),
+        tables: Choice::default(),
         table: table::Settings::default(),
         page_settings: metrics_page::Settings::default(),
         identities: Arc::default(),
