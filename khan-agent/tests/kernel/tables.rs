@@ -59,7 +59,7 @@ fn state(connection: &Connection) -> State {
 /// Rows of these connections. What was dialled is known where the client's packets are translated.
 fn rows(connections: &[Connection]) -> Vec<Row> {
     let row = |one: &Connection| {
-        let dialled = if one.here != Here::Backend { one.dialled } else { one.backend };
+        let dialled = if one.here == Here::Backend { one.backend } else { one.dialled };
         (one.protocol, one.client, dialled, one.backend, state(one))
     };
     let mut rows: Vec<Row> = connections.iter().map(row).collect();
