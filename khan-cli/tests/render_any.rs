@@ -215,6 +215,7 @@ fn the_cursor_follows_its_row_through_order_filter_and_data() {
     stage.show(&shop::snapshots(20), 20);
     assert_eq!(cursor(&stage), key);
     stage.press("/ d s t : i n g r e s s Enter");
+    stage.frame();
     assert_eq!((cursor(&stage), stage.app.lists.cursor().at), (key, 0));
     stage.press("Esc g");
     assert_eq!(cursor(&stage), None);
@@ -503,6 +504,25 @@ fn commands_have_names_and_say_what_is_wrong() {
     stage.command("warp");
     assert!(stage.app.overlays.notice().is_some_and(|notice| notice.contains("\"warp\"")));
     assert_eq!(stage.command("q"), [Effect::Quit(Exit::Quit)]);
+}
+
+#[test]
+fn a_filter_is_asked_when_somebody_looks_and_not_with_each_key() {
+    let mut stage = shop();
+    stage.frame();
+    let followed = |stage: &Stage| stage.app.data.history().tracked().map(Query::shape).collect::<Vec<_>>();
+    let before = followed(&stage);
+    stage.press("/ c h e c k o");
+    assert_eq!(followed(&stage), before, "nobody has looked yet");
+    assert!(stage.frame().contains("shop/checkout"));
+    let new: Vec<_> = followed(&stage).into_iter().filter(|shape| !before.contains(shape)).collect();
+    let query = stage.app.query();
+    let asked: Vec<_> = query.fans().iter().chain([&query]).map(Query::shape).collect();
+    assert_eq!(new, asked, "one question, and not one for each letter");
+    // Any other key comes to the rows that the filter leaves, drawn or not.
+    stage.press("Backspace Backspace Enter End");
+    let sources: Vec<_> = stage.app.answers.projection().rows.iter().map(|row| row.source().to_owned()).collect();
+    assert!(!sources.is_empty() && sources.iter().all(|source| source.contains("chec")), "{sources:?}");
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub struct App {
     beside: Box<Beside>,
     size: (u16, u16),
     dirty: bool,
+    /// Whether the answers are still those to the question before.
+    late: bool,
 }
 
 impl App {
@@ -83,6 +85,7 @@ impl App {
             beside: Box::default(),
             size: (80, 24),
             dirty: true,
+            late: false,
         }
         .prepared()
     }
@@ -266,6 +269,9 @@ impl App {
 
     /// Looks into the row that the details below the list are about, if there are any and it is another one.
     pub(super) fn look_beside(&mut self) {
+        if self.late {
+            return;
+        }
         let shown = self.areas().details.height > 0 && self.lists.tab().numbered() != Tab::Problems;
         let item = if shown { self.current_or_first().copied() } else { None };
         if item.map(|item| item.key) == self.beside.key() {
@@ -305,10 +311,24 @@ impl App {
 
     /// Answers the present questions again. Call after anything that changes an answer.
     pub(super) fn refresh(&mut self, new_data: bool) {
+        self.late = false;
         self.answers.refresh(&mut self.data, &self.question, &self.lists, new_data);
         *self.beside = Beside::default();
         self.drills.refresh(&mut self.data, *self.question.rule());
         self.settle();
+    }
+
+    /// As [`refresh`](Self::refresh), but not before anybody looks: another key may change the question again, and each question
+    /// costs a walk through the past, and the past of another.
+    pub(super) fn refresh_late(&mut self) {
+        (self.late, self.dirty) = (true, true);
+    }
+
+    /// Somebody looks: the answers are to the present questions from here on.
+    pub(super) fn catch_up(&mut self) {
+        if self.late {
+            self.refresh(false);
+        }
     }
 
     /// Binds cursors and scroll positions to the lines that there are now.

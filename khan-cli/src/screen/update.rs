@@ -29,6 +29,10 @@ pub fn update(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
 }
 
 fn take(app: &mut App, msg: Msg, now: Instant) -> Vec<Effect> {
+    // Keys come one by one, however fast they are typed. Whatever else comes may look at the answers, and drawing does.
+    if !matches!(msg, Msg::Key(_)) || app.prompts.current().is_none() {
+        app.catch_up();
+    }
     match msg {
         Msg::Key(key) => return press(app, key, now),
         Msg::Paste(text) => typing::paste(app, &text),

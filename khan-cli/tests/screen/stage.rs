@@ -160,6 +160,7 @@ impl Stage {
 
     /// The frame as text.
     pub(crate) fn frame(&mut self) -> String {
+        self.tell(Msg::Drawn);
         let app = &self.app;
         self.terminal.draw(|frame| draw(app, frame)).expect("a terminal in memory");
         let buffer = self.terminal.backend().buffer();

@@ -17,6 +17,6 @@ pub(super) fn put_filter(app: &mut App, filter: Filter, text: &str) {
         if let Some(held) = app.prompts.held() {
             app.lists.restore(held);
         }
-        app.refresh(false);
+        app.refresh_late();
     }
 }
