@@ -1,16 +1,20 @@
 //! Khan's own programs in a [`Cluster`]: a controller in its pod, an agent on each node.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use khan_api::Timestamp;
 use khan_api::routes::{self, AGENT_PORT, CONTROLLER_PORT};
 use khan_api::snapshot::{Side, Snapshot};
 
 use crate::cluster::{node_addresses, node_name};
 use crate::program::Running;
-use crate::{Cluster, Lab, LabError, Program, Result};
+use crate::{Cluster, Lab, LabError, Program, Result, until};
 
 /// Name of the manifest in the bench's folder.
 const MANIFEST: &str = "cluster.json";
+
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Running programs; dropping this kills them.
 #[derive(Debug)]
@@ -65,6 +69,15 @@ impl Khan {
     /// Where everyone in the cluster reaches the agent of a node.
     pub fn agent_url(node: u8) -> String {
         format!("http://{}", node_addresses(node).v4_port(AGENT_PORT))
+    }
+
+    /// What an agent's scan says that begins after now. The one that is running may have read the table already, and is another
+    /// than the last one, too.
+    pub fn next_snapshot(agent: &Running) -> Result<Snapshot> {
+        let now = Timestamp::now();
+        until("the next scan", PATIENCE, || {
+            agent.get(routes::SNAPSHOT).ok()?.json().ok().filter(|snapshot: &Snapshot| snapshot.taken > now)
+        })
     }
 
     /// Connections by source and destination app, each counted once.

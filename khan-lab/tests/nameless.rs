@@ -60,14 +60,6 @@ fn top(desk: &Host, clients: &BTreeSet<IpAddr>) -> Result<Clients> {
     Ok(count(items.filter(|(client, _)| clients.contains(client))))
 }
 
-/// A snapshot of a scan that began after now.
-fn next_snapshot(agent: &Running) -> Result<Snapshot> {
-    let before: Snapshot = agent.get(routes::SNAPSHOT)?.json()?;
-    until("the next scan", PATIENCE, || {
-        agent.get(routes::SNAPSHOT).ok()?.json().ok().filter(|now: &Snapshot| now.id != before.id)
-    })
-}
-
 #[test]
 fn without_any_controller_each_connection_counts_once() -> Result {
     let lab = Lab::new()?;
@@ -127,7 +119,7 @@ fn a_pod_that_appears_while_the_controller_is_away_counts_once() -> Result {
     let (client, four, three) = (IpAddr::from(client.v4), 4, 3);
     let only = BTreeSet::from([client]);
     let sides = |agent: &Running| {
-        let snapshot = next_snapshot(agent)?;
+        let snapshot = Khan::next_snapshot(agent)?;
         Ok(Side::ALL.map(|side| told(&snapshot, side, &only).get(&client).copied().unwrap_or_default()))
     };
     let here = |side: Side, connections: u64| Side::ALL.map(|other| if other == side { connections } else { 0 });

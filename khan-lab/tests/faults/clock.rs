@@ -9,7 +9,7 @@ use khan_api::snapshot::{Side, Snapshot};
 use khan_lab::{Khan, LabError, Result, traffic, until};
 use serde_json::Value;
 
-use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, next_snapshot, snapshot};
+use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, snapshot};
 
 const HOUR: i64 = 3600;
 /// The timeout that the nodes' entries of established connections start with.
@@ -73,7 +73,9 @@ fn off_by(seconds: i64) -> Result {
     for _ in 0..6 {
         let mut both = Vec::new();
         for (agent, old) in scene.khan.agents.iter().zip(&old) {
-            let snapshot = next_snapshot(agent)?;
+            let last = snapshot(agent)?.id;
+            let next = || snapshot(agent).ok().filter(|next| next.id != last);
+            let snapshot = until("the next scan", PATIENCE, next)?;
             assert_eq!(client_of(&snapshot, "cart"), *old, "the connections that the old pods have left");
             both.push(edges(&snapshot, Side::Client));
         }

@@ -9,7 +9,7 @@ use reqwest::Certificate;
 use reqwest::blocking::Client;
 use serde_json::json;
 
-use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, next_snapshot, nothing_is_wrong, snapshot};
+use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, nothing_is_wrong, snapshot};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -146,7 +146,7 @@ fn a_disk_that_becomes_read_only_disturbs_nobody() -> Result {
     scene.shop.hold(("shop", "cart", 0), "web", web.v4_port(80), 5)?;
     all_is_right(&scene.khan, &scene.shop, "disks became read-only")?;
     for agent in &scene.khan.agents {
-        let snapshot = next_snapshot(agent)?;
+        let snapshot = Khan::next_snapshot(agent)?;
         assert_eq!((snapshot.names.error.as_str(), snapshot.warnings.len()), ("", 0), "{:?}", snapshot.warnings);
     }
     nothing_is_wrong(&scene.khan.agents, &scene.shop);

@@ -10,13 +10,13 @@ use khan_api::snapshot::Side;
 use khan_lab::{Host, Khan, Result, until};
 
 use crate::files::in_mounts_of;
-use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, next_snapshot, nothing_is_wrong, snapshot};
+use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, nothing_is_wrong, snapshot};
 
 #[test]
 fn a_cut_link_costs_no_number_of_the_other_node() -> Result {
     let scene = Scene::start()?;
     let node = scene.shop.cluster.node(2);
-    let near = edges(&next_snapshot(&scene.khan.agents[0])?, Side::Client);
+    let near = edges(&Khan::next_snapshot(&scene.khan.agents[0])?, Side::Client);
     node.run(["ip", "link", "set", "eth0", "down"])?;
     // The controller lives behind that link, so the names grow old, too.
     let cut = until("the agent to notice", PATIENCE, || {
@@ -25,7 +25,7 @@ fn a_cut_link_costs_no_number_of_the_other_node() -> Result {
     assert_eq!(edges(&cut, Side::Client), near);
     // As many scans as an agent with the usual interval makes in five minutes.
     for _ in 0..10 {
-        assert_eq!(edges(&next_snapshot(&scene.khan.agents[0])?, Side::Client), near);
+        assert_eq!(edges(&Khan::next_snapshot(&scene.khan.agents[0])?, Side::Client), near);
         nothing_is_wrong(&scene.khan.agents, &scene.shop);
     }
     node.run(["ip", "link", "set", "eth0", "up"])?;
@@ -60,7 +60,7 @@ fn a_controller_that_answers_garbage_changes_no_name() -> Result {
     });
     for _ in 0..6 {
         for agent in &scene.khan.agents {
-            next_snapshot(agent)?;
+            Khan::next_snapshot(agent)?;
         }
     }
     all_is_right(&scene.khan, &scene.shop, "a controller answered garbage")?;

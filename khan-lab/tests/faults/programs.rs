@@ -4,16 +4,20 @@ use std::time::{Duration, Instant};
 
 use khan_api::routes;
 use khan_api::snapshot::Side;
-use khan_lab::{Lab, Result, until};
+use khan_lab::{Khan, Lab, Result, until};
 
-use crate::scene::{PATIENCE, Scene, all_is_right, edges, next_snapshot, nothing_is_wrong, snapshot};
+use crate::scene::{PATIENCE, Scene, all_is_right, edges, nothing_is_wrong, snapshot};
 
 #[test]
 fn an_agent_that_was_killed_is_right_again_at_once() -> Result {
     let mut scene = Scene::start()?;
-    let other = edges(&next_snapshot(&scene.khan.agents[1])?, Side::Client);
+    let other = edges(&Khan::next_snapshot(&scene.khan.agents[1])?, Side::Client);
     scene.kill_agent(1)?;
-    assert_eq!(edges(&next_snapshot(&scene.khan.agents[1])?, Side::Client), other, "the other node does not care");
+    assert_eq!(
+        edges(&Khan::next_snapshot(&scene.khan.agents[1])?, Side::Client),
+        other,
+        "the other node does not care"
+    );
     nothing_is_wrong(&scene.khan.agents, &scene.shop);
     scene.restart_agent(1)?;
     all_is_right(&scene.khan, &scene.shop, "an agent was killed")

@@ -68,12 +68,6 @@ pub(crate) fn nothing_is_wrong(agents: &[Running], shop: &Shop) {
     }
 }
 
-/// What a scan after now says, so that no earlier one can answer for it.
-pub(crate) fn next_snapshot(agent: &Running) -> Result<Snapshot> {
-    let before = snapshot(agent)?.id;
-    until("the next scan", PATIENCE, || snapshot(agent).ok().filter(|snapshot| snapshot.id != before))
-}
-
 pub(crate) struct Scene {
     pub(crate) lab: Lab,
     pub(crate) shop: Shop,

@@ -7,7 +7,7 @@ use khan_api::routes;
 use khan_api::snapshot::Side;
 use khan_lab::{Khan, Lab, Result, Seed, Shop, traffic, until};
 
-use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, next_snapshot, nothing_is_wrong, snapshot, sum};
+use crate::scene::{ARGUMENTS, PATIENCE, Scene, all_is_right, edges, nothing_is_wrong, snapshot, sum};
 
 #[test]
 fn a_flushed_table_is_empty_until_packets_fill_it_again() -> Result {
@@ -81,7 +81,7 @@ fn a_full_table_is_said_and_what_it_holds_stays_right() -> Result {
         until(&line, PATIENCE, || khan.agents[0].get(routes::METRICS).ok().filter(|page| page.body.contains(&line)))
     };
     is("table_full", 1)?;
-    let full = next_snapshot(&khan.agents[0])?;
+    let full = Khan::next_snapshot(&khan.agents[0])?;
     assert!(full.table.entries >= u64::from(limit) * 95 / 100, "{:?}", full.table);
     assert_eq!(edges(&full, Side::Client), shop.edges, "what was in the table before");
 
