@@ -121,6 +121,7 @@ impl Parts {
             only_zone: arguments.zone,
             split_zones: splits_zones(&page_settings),
             question_ports: arguments.question_ports.clone(),
+            snat_ports: arguments.snat_ports,
             ..table::Settings::default()
         };
         let metrics = Arc::new(SelfMetrics::new().map_err(Failure::other)?);

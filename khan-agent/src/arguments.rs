@@ -59,6 +59,10 @@ pub struct Arguments {
     /// UDP ports whose datagrams want an answer: without one they count as unanswered, elsewhere only between ends that have had answers
     #[arg(long, env = "KHAN_QUESTION_PORTS", value_name = "PORT,...", value_delimiter = ',', default_value = "53")]
     pub question_ports: Vec<u16>,
+    /// Ports that a translated source address has for each destination: the kernel's range for masquerade, unless a rule or a provider gives fewer
+    #[arg(long, env = "KHAN_SNAT_PORTS", value_name = "N", default_value_t = crate::table::SNAT_PORTS,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub snat_ports: u32,
     /// TYPE of `khan_connection` on the metrics page
     #[arg(long, env = "KHAN_METRIC_TYPE", value_enum, default_value = "gauge")]
     pub metric_type: MetricType,

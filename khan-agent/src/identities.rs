@@ -13,6 +13,7 @@ mod held;
 pub mod resolver;
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use khan_api::identity::MAX_SERVICES;
@@ -76,6 +77,8 @@ struct Known {
     listed_by: Option<Box<[u64]>>,
     /// When that last changed.
     listed_changed: Option<Timestamp>,
+    /// How many connections the present owner can take.
+    limit: Option<NonZeroU32>,
 }
 
 impl From<Identity> for Known {
@@ -89,6 +92,7 @@ impl From<Identity> for Known {
             previous: previous.map(|previous| Arc::new(previous.owner)),
             listed_by: (identity.services.len() < MAX_SERVICES).then(|| ids.collect()),
             listed_changed: identity.services_changed,
+            limit: identity.limit,
         }
     }
 }
@@ -261,6 +265,15 @@ impl Identities {
             }
         };
         Endpoint { ip: Some(address.ip()), owner, previous: is_previous, dead: None }
+    }
+
+    /// How many connections the present owner of the address can take.
+    pub fn limit(&self, address: Address) -> Option<NonZeroU32> {
+        match self.known.get(&address).and_then(Option::as_ref) {
+            Some(known) => known.limit,
+            None if self.stranger(address).kind == Kind::External => self.external.limit(address),
+            None => None,
+        }
     }
 
     /// The homes of addresses by what is known when each is asked for; [`many`](Self::many) tells what the numbers mean.

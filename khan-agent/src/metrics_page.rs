@@ -8,6 +8,8 @@ pub mod labels;
 pub mod series;
 pub mod fold;
 pub mod ended;
+mod limits;
+mod snat;
 pub mod page;
 
 use std::fmt;

@@ -1,6 +1,7 @@
 //! In: a folded table and identities. Out: an immutable snapshot, and its wire form.
 
 mod dead;
+mod snat;
 pub mod build;
 mod encoded;
 mod largest;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use khan_api::snapshot::{Names, Rest, Side, Table};
+use khan_api::snapshot::{Limit, Names, Rest, Side, Snat, Table};
 use khan_api::{Kind, Label, Protocol, ServicePort, Timestamp};
 
 use crate::identities::Endpoint;
@@ -70,6 +71,10 @@ pub struct Snapshot {
     pub rows: Vec<Row>,
     /// The services behind the node ports that were dialled.
     pub node_ports: Vec<ServicePort>,
+    /// Which endpoints can take no more than so many connections, by endpoint.
+    pub limits: Vec<Limit>,
+    /// Ports that connections with a translated source take.
+    pub snat: Snat,
     /// The sum of the rows that were [left out](Snapshot::keep_largest).
     pub rest: Option<Rest>,
     /// What could not be seen or done.

@@ -14,6 +14,7 @@ mod midstream;
 mod dedup;
 mod zones;
 mod recall;
+mod translated;
 
 use std::time::Instant;
 
@@ -25,6 +26,7 @@ pub use bound::Homes;
 pub use cells::{Cell, Word};
 pub use class::{Class, Unclosed, state};
 pub use ownership_ages::OwnershipAges;
+pub use translated::Ports;
 
 pub(crate) use dedup::Dedup;
 pub(crate) use hash::Seeds;
@@ -32,7 +34,12 @@ pub(crate) use hash::Seeds;
 use bound::Known;
 use cells::Cells;
 use recall::Recall;
+use translated::Translated;
 use zones::Zones;
+
+/// Ports from which the kernel takes those of masqueraded connections, unless a rule says otherwise: 1024 to 65535
+/// (`nf_nat_l4proto_unique_tuple`).
+pub const SNAT_PORTS: u32 = 65_536 - 1024;
 
 /// How flows are folded.
 #[derive(Clone, Debug)]
@@ -45,6 +52,8 @@ pub struct Settings {
     pub split_zones: bool,
     /// Ports to which UDP datagrams go that want an answer.
     pub question_ports: Vec<u16>,
+    /// Ports that a translated source address has for each destination.
+    pub snat_ports: u32,
     /// Keep at most about this many rows of both address families; sum the smallest.
     pub most_rows: usize,
 }
@@ -56,6 +65,7 @@ impl Default for Settings {
             only_zone: None,
             split_zones: false,
             question_ports: vec![53],
+            snat_ports: SNAT_PORTS,
             most_rows: bound::MOST,
         }
     }
@@ -115,6 +125,7 @@ pub struct Table {
     dedup: Dedup,
     zones: Zones,
     recall: Recall,
+    translated: Translated,
 }
 
 impl Table {
@@ -132,6 +143,7 @@ impl Table {
             dedup: Dedup::default(),
             zones: Zones::default(),
             recall: Recall::default(),
+            translated: Translated::default(),
             settings,
         }
     }
@@ -164,6 +176,16 @@ impl Table {
     /// Ports to which datagrams go that want an answer.
     pub(crate) fn question_ports(&self) -> &[u16] {
         &self.settings.question_ports
+    }
+
+    /// The translated source addresses and their destinations that use the most ports, most first.
+    pub fn translated(&self, most: usize) -> Vec<Ports> {
+        self.translated.largest(most)
+    }
+
+    /// Ports that a translated source address has for each destination.
+    pub(crate) const fn snat_ports(&self) -> u32 {
+        self.settings.snat_ports
     }
 
     /// The most connections that any row lacks, and that any pair without a row has; 0 while every pair has its row.
@@ -214,6 +236,7 @@ impl Table {
     pub fn clear(&mut self) {
         self.v4.clear();
         self.v6.clear();
+        self.translated.clear();
         self.counts = Counts::default();
     }
 
@@ -333,6 +356,9 @@ impl Sink for Table {
             return;
         }
         self.counts.protocols[usize::from(flow.protocol)] += 1;
+        if translated::is_translated(flow) && self.settings.only_zone.is_none_or(|only| flow.zone == only) {
+            self.translated.add(flow, protocol, &self.seeds);
+        }
         if let Some(only) = self.settings.only_zone {
             if flow.zone == only {
                 self.counts.connections += 1;

@@ -1,24 +1,37 @@
-//! Names that the operator gives to addresses outside the cluster: one CIDR and one name a line.
+//! Names that the operator gives to addresses outside the cluster: one CIDR and one name a line, and perhaps how many
+//! connections there may be.
 //!
 //! ```text
 //! # partners and ourselves
 //! 203.0.113.0/24   office     # third floor
 //! 198.51.100.7     payment-provider
+//! 198.51.100.9     warehouse db khan/max-connections=100
 //! 2001:db8::/32    partner-net
 //! ```
 
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use crate::cidr::Cidr;
+use crate::limit::{self, MAX_CONNECTIONS};
 
 /// The operator's names, by CIDR; or, once they are [mapped](ExternalNames::map), what a program makes of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExternalNames<T = Box<str>> {
+pub struct ExternalNames<T = ExternalName> {
     names: HashMap<Cidr, T>,
     // Lengths in use as in the IPv6 form, longest first.
     lengths: Vec<u8>,
+}
+
+/// What the operator says of a CIDR.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalName {
+    /// The name.
+    pub name: Box<str>,
+    /// How many connections all of its addresses together can take.
+    pub limit: Option<NonZeroU32>,
 }
 
 impl<T> Default for ExternalNames<T> {
@@ -45,8 +58,9 @@ impl fmt::Display for ExternalNamesError {
 impl std::error::Error for ExternalNamesError {}
 
 impl ExternalNames {
-    /// Reads the file's text: `CIDR NAME` a line, the name being the rest of the line. A `#` at the beginning of a line or
-    /// after a space begins a comment; inside a word of the name it is part of the name.
+    /// Reads the file's text: `CIDR NAME` a line, the name being the rest of the line, without a last word
+    /// `khan/max-connections=N`. A `#` at the beginning of a line or after a space begins a comment; inside a word of the
+    /// name it is part of the name.
     pub fn parse(text: &str) -> Result<Self, ExternalNamesError> {
         let mut this = Self::default();
         let mut lines: HashMap<Cidr, usize> = HashMap::new();
@@ -59,13 +73,14 @@ impl ExternalNames {
             let (cidr, name) = line.split_once(char::is_whitespace).map_or((line, ""), |(c, n)| (c, n.trim()));
             let range: Cidr = cidr.parse().map_err(|error| fail(format!("{cidr:?} is {error}")))?;
             let range = range.canonical();
+            let (name, limit) = split_limit(name).map_err(fail)?;
             if name.is_empty() {
                 return Err(fail(format!("no name after {cidr}")));
             }
             if let Some(first) = lines.insert(range, number) {
                 return Err(fail(format!("{range} is named in line {first} already")));
             }
-            this.names.insert(range, name.into());
+            this.names.insert(range, ExternalName { name: name.into(), limit });
             this.lengths.push(range.mapped_length());
         }
         this.lengths.sort_unstable_by(|a, b| b.cmp(a));
@@ -75,7 +90,7 @@ impl ExternalNames {
 
     /// The name of the longest CIDR that holds `ip`.
     pub fn name(&self, ip: IpAddr) -> Option<&str> {
-        self.get(ip).map(|name| &**name)
+        self.get(ip).map(|external| &*external.name)
     }
 }
 
@@ -97,10 +112,25 @@ impl<T> ExternalNames<T> {
         self.names.keys().copied()
     }
 
+    /// What there is of each CIDR, in no order.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.names.values()
+    }
+
     /// Whether nothing is named.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
+}
+
+/// The name, and the limit in its last word.
+fn split_limit(text: &str) -> Result<(&str, Option<NonZeroU32>), String> {
+    let (name, last) = text.rsplit_once(char::is_whitespace).unwrap_or(("", text));
+    let Some(value) = last.strip_prefix(MAX_CONNECTIONS).and_then(|rest| rest.strip_prefix('=')) else {
+        return Ok((text, None));
+    };
+    let limit = limit::parse(value).map_err(|error| format!("{MAX_CONNECTIONS} is {value:?}, {error}"))?;
+    Ok((name.trim_end(), Some(limit)))
 }
 
 fn without_comment(line: &str) -> &str {
@@ -140,6 +170,26 @@ mod tests {
         assert_eq!([of("10.0.0.1"), of("10.0.0.2"), of("10.0.0.3")], [Some("room"), Some("room#3"), Some("a")]);
         assert_eq!(of("10.0.0.4"), None);
         assert_eq!(ExternalNames::parse("10.0.0.1 # room").unwrap_err().to_string(), "line 1: no name after 10.0.0.1");
+    }
+
+    #[test]
+    fn a_line_may_end_with_a_limit() {
+        let names = ExternalNames::parse(
+            "198.51.100.9 warehouse db  khan/max-connections=100 # ours\n10.0.0.1 khan/max-connections=7 is a name\n",
+        )
+        .unwrap();
+        let of = |text: &str| names.get(ip(text)).map(|known| (&*known.name, known.limit.map(NonZeroU32::get)));
+        assert_eq!(of("198.51.100.9"), Some(("warehouse db", Some(100))));
+        assert_eq!(of("10.0.0.1"), Some(("khan/max-connections=7 is a name", None)));
+        for (text, message) in [
+            (
+                "10.0.0.1 db khan/max-connections=many",
+                "line 1: khan/max-connections is \"many\", not a whole number from 1 to 4294967295",
+            ),
+            ("10.0.0.1 khan/max-connections=5", "line 1: no name after 10.0.0.1"),
+        ] {
+            assert_eq!(ExternalNames::parse(text).unwrap_err().to_string(), message);
+        }
     }
 
     #[test]

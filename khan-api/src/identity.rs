@@ -1,5 +1,7 @@
 //! Who an address belongs to, and who had it before.
 
+use std::num::NonZeroU32;
+
 use serde::Serialize;
 
 use crate::bounded;
@@ -26,6 +28,9 @@ pub struct Identity<L = Label, N = Name> {
     /// When that list last changed, where it was seen to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub services_changed: Option<Timestamp>,
+    /// How many connections the present owner can take, as its [annotation](crate::limit::MAX_CONNECTIONS) says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<NonZeroU32>,
 }
 
 /// Most previous owners of one address that a reader takes, twice as many as the controller remembers.
@@ -42,6 +47,8 @@ read_flat!(Identity {
     services: Vec<ServiceName>,
     #[serde(default)]
     services_changed: Option<Timestamp>,
+    #[serde(default)]
+    limit: Option<NonZeroU32>,
 });
 
 /// Who had an address before its present owner, and when.
@@ -100,6 +107,14 @@ mod tests {
         let identity: Identity = serde_json::from_str(POD).unwrap();
         assert_eq!(identity.since, Some("2026-11-22T10:00:00Z".parse().unwrap()));
         assert_eq!(serde_json::to_string(&identity).unwrap(), POD);
+    }
+
+    #[test]
+    fn a_limit_is_said_where_there_is_one() {
+        let text = POD.replace("[]", r#"[],"limit":100"#);
+        let identity: Identity = serde_json::from_str(&text).unwrap();
+        assert_eq!(identity.limit, NonZeroU32::new(100));
+        assert_eq!(serde_json::to_string(&identity).unwrap(), text);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 pub mod bounded;
 pub mod cidr;
 pub mod duration;
+pub mod limit;
 pub mod external;
 pub mod routes;
 pub mod text;
@@ -22,7 +23,7 @@ pub mod connection;
 
 pub use cidr::Cidr;
 pub use connection::{Connection, ConnectionSample};
-pub use external::ExternalNames;
+pub use external::{ExternalName, ExternalNames};
 pub use identity::{Identity, PreviousOwner};
 pub use node_port::{NodePort, ServicePort};
 pub use owner::{Kind, Owner, OwnerRef};

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
@@ -64,12 +65,65 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     /// that service.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, MAX_NODE_PORTS>")]
     pub node_ports: Vec<ServicePort>,
+    /// Endpoints that can take no more than so many connections. Absent from agents that know of no limits.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "limits")]
+    pub limits: Option<Vec<Limit>>,
+    /// Ports that connections with a translated source take. Absent from agents that do not count them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snat: Option<Snat>,
     /// What the row bound left out; absent when `rows` is everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rest: Option<Rest>,
     /// What the agent could not see or do in this scan, one sentence each.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::list::<_, _, 100>")]
     pub warnings: Vec<Sentence>,
+}
+
+/// Most limits in a snapshot.
+pub const MAX_LIMITS: usize = 10_000;
+
+fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Limit>>, D::Error> {
+    bounded::first::<_, _, MAX_LIMITS>(deserializer).map(Some)
+}
+
+/// How many connections the owner of an endpoint can take. A pod's counts those that it answers; a service's those that
+/// dial it; that of an address outside the cluster all connections to addresses of the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Index of the endpoint.
+    pub endpoint: u32,
+    /// Its most connections.
+    pub connections: NonZeroU32,
+}
+
+/// Ports that connections take of the source addresses that they leave the node with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Snat {
+    /// Ports that there are for each destination (`--snat-ports`).
+    pub range: u32,
+    /// The destinations for which the most are in use, most first.
+    #[serde(deserialize_with = "bounded::first::<_, _, MAX_SNAT>")]
+    pub largest: Vec<SnatPorts>,
+}
+
+/// Most destinations in a [`Snat`].
+pub const MAX_SNAT: usize = 100;
+
+/// The ports in use of one translated address towards one destination, those of ended connections that the table still holds
+/// included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnatPorts {
+    /// The address that the destination sees.
+    pub src: IpAddr,
+    /// Who answers.
+    pub dst: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Transport.
+    pub protocol: Protocol,
+    /// Ports in use.
+    pub used: u32,
 }
 
 /// Where the names of a snapshot come from.

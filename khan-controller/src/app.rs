@@ -113,10 +113,10 @@ fn reload<E: Error + Send + Sync + 'static>(
     path: &Path,
     index: &Arc<SharedIndex>,
     metrics: &Arc<Metrics>,
-    load: fn(&[u8], &SharedIndex) -> Result<(), E>,
+    load: fn(&[u8], &SharedIndex, &Metrics) -> Result<(), E>,
 ) -> Result<(), Failure> {
-    let index = Arc::clone(index);
-    let file = ReloadedFile::open(flag, path, Arc::clone(metrics), move |bytes| load(bytes, &index));
+    let (index, counted) = (Arc::clone(index), Arc::clone(metrics));
+    let file = ReloadedFile::open(flag, path, Arc::clone(metrics), move |bytes| load(bytes, &index, &counted));
     tokio::spawn(file.map_err(Failure::configuration)?.follow());
     Ok(())
 }
@@ -144,21 +144,33 @@ fn page(
     let exposition = accept::exposition(request);
     let mut page = Vec::new();
     exposition.append(&mut page, &metrics.page(&index.read()));
+    exposition.append(&mut page, &Metrics::external_limits(&index.read()));
     // There may be tens of thousands of services, so the rest is made while it is being read.
-    let mut last = None;
-    let endpoints = std::iter::from_fn(move || {
-        let (lines, service) = Metrics::endpoints(&index.read(), last.as_ref())?;
-        last = Some(service);
+    let parts = parts(Arc::clone(&index), Metrics::limits).chain(parts(index, Metrics::endpoints));
+    let parts = parts.map(move |lines| {
         let mut chunk = Vec::with_capacity(lines.len());
         exposition.append(&mut chunk, &lines);
-        Some(chunk)
+        chunk
     });
     let end = std::iter::once_with(move || {
         let mut end = Vec::new();
         exposition.end(&mut end);
         end
     });
-    let chunks = std::iter::once(page).chain(endpoints).chain(end).filter(|chunk| !chunk.is_empty());
+    let chunks = std::iter::once(page).chain(parts).chain(end).filter(|chunk| !chunk.is_empty());
     let body = Body::from_stream(futures::stream::iter(chunks.map(Ok::<_, Infallible>)));
     ([(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "Accept")], body)
+}
+
+/// Lines of the page, some more with each step; `next` tells those after the last of the step before.
+fn parts<K>(
+    index: Arc<SharedIndex>,
+    next: fn(&Index, Option<&K>) -> Option<(Vec<u8>, K)>,
+) -> impl Iterator<Item = Vec<u8>> {
+    let mut last = None;
+    std::iter::from_fn(move || {
+        let (lines, reached) = next(&index.read(), last.as_ref())?;
+        last = Some(reached);
+        Some(lines)
+    })
 }

@@ -16,6 +16,7 @@ mod claim;
 mod history;
 mod entry;
 mod ports;
+mod limits;
 mod endpoints;
 mod view;
 
@@ -33,12 +34,14 @@ use claim::Claim;
 use endpoints::Endpoints;
 use entry::Entry;
 use history::History;
+use limits::Limits;
 use ports::NodePorts;
 use ranges::Ranges;
 use recent::Recent;
 use record::{Draft, Names, Record, Records, Seconds};
 
 pub use endpoints::ServiceCount;
+pub use limits::Limited;
 pub use view::IdentityRef;
 
 /// What an index does not learn from objects.
@@ -79,6 +82,7 @@ pub struct Index {
     recent: Recent,
     ranges: Ranges,
     node_ports: NodePorts,
+    limits: Limits,
     endpoints: Endpoints,
     history: History,
     external: Arc<ExternalNames>,
@@ -116,6 +120,7 @@ impl Index {
             recent: Recent::new(),
             ranges: Ranges::default(),
             node_ports: NodePorts::default(),
+            limits: Limits::default(),
             endpoints: Endpoints::default(),
             external: Arc::default(),
             rounds: [0; Resource::ALL.len()],
@@ -171,6 +176,7 @@ impl Index {
             self.list(slot, holdings.slice.as_deref(), now);
         }
         let record = self.records.remove(slot);
+        self.limits.remove(&record);
         self.names.release(record.group, record.node);
     }
 
@@ -253,6 +259,7 @@ impl Index {
         self.counts.objects[draft.resource as usize] += 1;
         let record = Record::new(draft, &mut self.names, &self.rounds);
         let claims = record.claims.clone();
+        self.limits.add(&record);
         let slot = self.records.insert(record);
         self.by_uid.insert(uid, slot);
         for (address, role) in claims {
@@ -271,7 +278,9 @@ impl Index {
         }
         let record = Record::new(draft, &mut self.names, &self.rounds);
         let (claims, held) = (record.claims.clone(), record.holdings != self.records.get(slot).holdings);
+        self.limits.add(&record);
         let old = std::mem::replace(self.records.get_mut(slot), record);
+        self.limits.remove(&old);
         self.names.release(old.group, old.node);
         for (address, role) in claims {
             match old_claims.iter().find(|old| old.0 == address) {

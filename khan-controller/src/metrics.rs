@@ -1,6 +1,7 @@
 //! The controller's own metrics. Sizes are read from the live index when somebody scrapes, so none goes stale.
 
 use std::fmt::Write;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -11,7 +12,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::index::{Index, ServiceCount};
+use crate::index::{Index, Limited, ServiceCount};
 use crate::kubernetes::{Resource, Role};
 
 /// Namespace and name of a service.
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     previous: IntGauge,
     revision: IntGauge,
     refused: IntCounterVec,
+    flawed: IntCounterVec,
     synced: IntGaugeVec,
     restarts: IntCounterVec,
     event_age: GaugeVec,
@@ -69,6 +71,11 @@ impl Metrics {
             refused: counts(
                 "khan_controller_objects_refused_total",
                 "Objects that were left out because a field could not be understood.",
+                &["resource"],
+            ),
+            flawed: counts(
+                "khan_controller_limits_refused_total",
+                "Annotations khan/max-connections that are no whole number above 0 and were passed over.",
                 &["resource"],
             ),
             synced: ints(
@@ -158,6 +165,26 @@ impl Metrics {
         counts.into_iter().next_back().map(|last| (text.into_bytes(), last.service))
     }
 
+    /// The limits of what the operator named outside the cluster, as lines of the page, after the lines about the metric.
+    pub(crate) fn external_limits(index: &Index) -> Vec<u8> {
+        let mut text = format!("# HELP {LIMIT} {LIMIT_HELP}\n# TYPE {LIMIT} gauge\n");
+        for (name, connections) in index.external_limits() {
+            limit(&mut text, ["", "", name], connections);
+        }
+        text.into_bytes()
+    }
+
+    /// The limits of the next pods and services after this one, as [`Metrics::endpoints`].
+    pub(crate) fn limits(index: &Index, after: Option<&Limited>) -> Option<(Vec<u8>, Limited)> {
+        const DESTINATIONS: usize = 128;
+        let limits = index.limits(after, DESTINATIONS);
+        let mut text = String::new();
+        for (Limited { ns, app, name }, connections) in &limits {
+            limit(&mut text, [ns, app, name], *connections);
+        }
+        limits.last().map(|(last, _)| (text.into_bytes(), (*last).clone()))
+    }
+
     /// A resolve request has been answered.
     pub(crate) fn resolved(&self, status: StatusCode, took: Duration) {
         self.resolves.with_label_values(&[status.as_str()]).inc();
@@ -170,6 +197,10 @@ impl Metrics {
 
     pub(crate) fn refused(&self, resource: Resource) {
         self.refused.with_label_values(&[resource.definition().plural]).inc();
+    }
+
+    pub(crate) fn flawed(&self, resource: Resource) {
+        self.flawed.with_label_values(&[resource.definition().plural]).inc();
     }
 
     pub(crate) fn synced(&self, resource: Resource, synced: bool) {
@@ -198,6 +229,19 @@ impl Metrics {
     pub(crate) fn reviewed(&self, worked: bool) {
         self.reviews.with_label_values(&[result(worked)]).inc();
     }
+}
+
+const LIMIT: &str = "khan_connection_limit";
+const LIMIT_HELP: &str = "How many connections a destination can take, as the annotation khan/max-connections of a pod or service \
+                          says, or the file of external names.";
+
+fn limit(text: &mut String, names: [&str; 3], connections: NonZeroU32) {
+    text.push_str(LIMIT);
+    for ((separator, label), value) in [("{", "dst_ns"), (",", "dst_app"), (",", "dst_name")].into_iter().zip(names) {
+        text.push_str(separator);
+        exposition::label(text, label, value);
+    }
+    let _ = writeln!(text, "}} {connections}");
 }
 
 const fn result(worked: bool) -> &'static str {

@@ -1,5 +1,6 @@
 //! The operator's names for ranges outside the cluster, in the grammar of [`khan_api::external`], as owners.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,9 +8,9 @@ use khan_api::{Kind, Owner};
 
 use crate::flows::Address;
 
-/// The owners that the operator named, by CIDR.
+/// The owners that the operator named, by CIDR, and their limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ExternalNames(khan_api::ExternalNames<Arc<Owner>>);
+pub struct ExternalNames(khan_api::ExternalNames<(Arc<Owner>, Option<NonZeroU32>)>);
 
 /// What is wrong with the file.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +41,20 @@ impl ExternalNames {
             std::fs::read_to_string(path).map_err(|source| ExternalNamesError::Read { path: name.clone(), source })?;
         let names =
             khan_api::ExternalNames::parse(&text).map_err(|source| ExternalNamesError::Line { path: name, source })?;
-        Ok(Self(names.map(|name| Arc::new(Owner { kind: Kind::External, name: (*name).into(), ..Owner::default() }))))
+        Ok(Self(names.map(|external| {
+            let name = (*external.name).into();
+            (Arc::new(Owner { kind: Kind::External, name, ..Owner::default() }), external.limit)
+        })))
     }
 
     /// The owner of an address: that of the longest CIDR that holds it.
     pub fn owner(&self, address: Address) -> Option<&Arc<Owner>> {
-        self.0.get(address.ip())
+        self.0.get(address.ip()).map(|(owner, _)| owner)
+    }
+
+    /// How many connections that owner can take.
+    pub fn limit(&self, address: Address) -> Option<NonZeroU32> {
+        self.0.get(address.ip()).and_then(|(_, limit)| *limit)
     }
 }
 

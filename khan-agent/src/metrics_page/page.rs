@@ -9,8 +9,9 @@ use super::ended::{self, Ended};
 use super::fold::{Folded, Folder};
 use super::gzip::Deflated;
 use super::labels::{End, Fragments};
+use super::limits;
 use super::series::{self, Ends, Series, Tails};
-use super::{ExtraLabel, MetricType, Settings};
+use super::{ExtraLabel, MetricType, Settings, snat};
 use crate::identities::Endpoint;
 use crate::snapshot::Snapshot;
 
@@ -27,7 +28,7 @@ pub struct Page {
     tails: Fragments,
     series: Vec<Series>,
     ended: Vec<ended::Line>,
-    /// The metrics of the table as a whole, written out in the text format.
+    /// The metrics of the table as a whole, of limits and of ports, written out in the text format.
     whole: String,
     folded: Folded,
     /// In each form.
@@ -57,6 +58,9 @@ impl Page {
         series.shrink_to_fit();
         let mut node = String::new();
         exposition::label(&mut node, "node", &snapshot.origin.node);
+        let mut whole = table(snapshot);
+        limits::write(&mut whole, &node, snapshot);
+        snat::write(&mut whole, &node, snapshot);
         let mut page = Self {
             metric_type: settings.metric_type,
             node,
@@ -65,7 +69,7 @@ impl Page {
             tails: tails.finish(),
             series,
             ended: Vec::new(),
-            whole: table(snapshot),
+            whole,
             folded: dropped,
             deflated: Default::default(),
         };
@@ -226,8 +230,16 @@ impl Writer {
                     continue;
                 }
                 Metric::Whole | Metric::Done => {
-                    self.exposition.append(out, page.whole.as_bytes());
-                    self.metric = Metric::Done;
+                    // Whole lines, which are shorter than what is left of a chunk.
+                    let rest = &page.whole[self.next..];
+                    let room = rest.floor_char_boundary(CHUNK - out.len());
+                    let lines =
+                        if room == rest.len() { room } else { rest[..room].rfind('\n').map_or(room, |at| at + 1) };
+                    self.exposition.append(out, &rest.as_bytes()[..lines]);
+                    self.next += lines;
+                    if lines == rest.len() {
+                        self.metric = Metric::Done;
+                    }
                     break;
                 }
             };

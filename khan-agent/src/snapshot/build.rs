@@ -3,11 +3,11 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use khan_api::snapshot::Table as TableInfo;
+use khan_api::snapshot::{Limit, MAX_LIMITS, Table as TableInfo};
 use khan_api::{Kind, Protocol, State, Timestamp};
 
 use super::dead::Dead;
-use super::{Origin, Row, Snapshot, protocol_names};
+use super::{Origin, Row, Snapshot, protocol_names, snat};
 use crate::flows::Address;
 use crate::identities::{Endpoint, Identities};
 use crate::scan::Scan;
@@ -29,8 +29,9 @@ pub fn build(
     rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
     rows.sort_unstable_by_key(|row| (row.key(), row.class));
     forgive_one_way(&mut rows, table.question_ports());
-    let mut endpoints = endpoints.list;
+    let Endpoints { list: mut endpoints, mut limits, .. } = endpoints;
     endpoints.shrink_to_fit();
+    limits.shrink_to_fit();
     let counts = table.counts();
     let mut names = identities.names().clone();
     names.unresolved =
@@ -58,6 +59,8 @@ pub fn build(
         endpoints,
         rows,
         node_ports: identities.node_ports().to_vec(),
+        limits,
+        snat: snat::of(table),
         rest: None,
         warnings: warnings(table).into_iter().chain(identities.warnings()).collect(),
     }
@@ -109,6 +112,8 @@ struct Endpoints<'a> {
     /// Places in the list plus one, shifted by one, and whether the endpoint is a previous owner; 0 is free.
     index: Vec<u32>,
     list: Vec<Endpoint>,
+    /// What some of them can take.
+    limits: Vec<Limit>,
     /// Of sums, by the number of their [home](crate::table::Homes).
     many: Vec<(u32, u32)>,
     dead: Dead<'a>,
@@ -117,8 +122,15 @@ struct Endpoints<'a> {
 impl<'a> Endpoints<'a> {
     fn of(identities: &'a Identities, now: Timestamp, rows: usize) -> Self {
         let slots = (rows * 4).next_power_of_two();
-        let (random, dead) = (RandomState::new(), Dead::new(identities, now));
-        Self { identities, random, index: vec![0; slots], list: Vec::new(), many: Vec::new(), dead }
+        Self {
+            identities,
+            random: RandomState::new(),
+            index: vec![0; slots],
+            list: Vec::new(),
+            limits: Vec::new(),
+            many: Vec::new(),
+            dead: Dead::new(identities, now),
+        }
     }
 
     fn row<A: Word>(&mut self, cell: &Cell<A>, address: impl Fn(A) -> Address) -> Row {
@@ -164,6 +176,8 @@ impl<'a> Endpoints<'a> {
             let slot = self.index[at];
             if slot == 0 {
                 let place = self.push(self.identities.endpoint(address, gone));
+                let limit = self.identities.limit(address).filter(|_| !gone && self.limits.len() < MAX_LIMITS);
+                self.limits.extend(limit.map(|connections| Limit { endpoint: place, connections }));
                 self.index[at] = (place + 1) << 1 | u32::from(gone);
                 return place;
             }

@@ -43,6 +43,10 @@ impl Snapshot {
         let mut held = places.iter().map(|place| *place != u32::MAX);
         self.endpoints.retain(|_| held.next().unwrap_or(false));
         self.endpoints.shrink_to_fit();
+        self.limits.retain_mut(|limit| {
+            limit.endpoint = places[limit.endpoint as usize];
+            limit.endpoint != u32::MAX
+        });
         for row in &mut self.rows {
             for end in [&mut row.src, &mut row.dst, &mut row.backend] {
                 *end = places[*end as usize];

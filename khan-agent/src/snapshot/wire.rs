@@ -39,6 +39,8 @@ impl Snapshot {
             endpoints: Endpoints(self),
             rows: Rows { snapshot: self, groups },
             node_ports: self.node_ports.clone(),
+            limits: Some(self.limits.clone()),
+            snat: Some(self.snat.clone()),
             rest,
             warnings: self.warnings.iter().map(Into::into).collect(),
         }
@@ -64,6 +66,8 @@ impl Snapshot {
             table: wire.table,
             connections: wire.connections,
             node_ports: wire.node_ports,
+            limits: wire.limits,
+            snat: wire.snat,
             rest: wire.rest,
             warnings: wire.warnings,
         }

@@ -18,6 +18,7 @@ mod page;
 mod program;
 mod rows;
 mod scrapers;
+mod snat;
 mod states;
 mod stuck;
 mod support;

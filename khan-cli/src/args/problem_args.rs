@@ -14,7 +14,7 @@ pub struct ProblemsArgs {
     /// Which connections, as for khan top
     #[arg(value_name = "SELECTOR")]
     pub selectors: Vec<String>,
-    /// Only these kinds: dead-backend, unanswered, stalled, table, blind, leak, churn, imbalance, new-client (repeatable)
+    /// Only these kinds: dead-backend, unanswered, stalled, table, limit, blind, leak, snat, churn, imbalance, new-client (repeatable)
     #[arg(long = "kind", env = "KHAN_KIND", value_name = "KIND", value_delimiter = ',')]
     pub kinds: Vec<ProblemKind>,
     /// Exit with code 5 if there is a problem that is more than something to watch
@@ -82,6 +82,14 @@ pub struct RuleArgs {
     #[arg(long, env = "KHAN_NEW_CLIENT_SHARE", value_name = "SHARE", value_parser = share,
         default_value_t = Rules::default().new_client_share)]
     pub new_client_share: f64,
+    /// Share of a destination's khan/max-connections that must be used, 0 to 1
+    #[arg(long, env = "KHAN_LIMIT_FILL", value_name = "SHARE", value_parser = share,
+        default_value_t = Rules::default().limit)]
+    pub limit_fill: f64,
+    /// Share of the ports of a translated source address that must be used, 0 to 1
+    #[arg(long, env = "KHAN_SNAT_FILL", value_name = "SHARE", value_parser = share,
+        default_value_t = Rules::default().snat)]
+    pub snat_fill: f64,
 }
 
 impl ProblemsArgs {
@@ -100,6 +108,8 @@ impl ProblemsArgs {
             new_client: self.rules.new_client_min,
             new_client_share: self.rules.new_client_share,
             balance: self.balance.rule(),
+            limit: self.rules.limit_fill,
+            snat: self.rules.snat_fill,
             leak: self.leak.rule(self.query.window),
         }
     }

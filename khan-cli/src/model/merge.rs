@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use khan_api::Timestamp;
 use khan_api::snapshot::Side;
+use khan_api::{Protocol, Timestamp};
 
 use super::endpoint::Endpoint;
 use super::hash::MixMap;
@@ -39,11 +39,15 @@ pub fn merge(source: SourceInfo, mut inputs: Vec<NodeInput>, now: Timestamp) -> 
                 node: u32::try_from(index).unwrap_or(u32::MAX),
                 endpoints: endpoints.collect(),
                 counted_elsewhere: Box::default(),
+                snat: HashMap::new(),
                 table: Arc::clone(&table),
                 stale: input.status.state == NodeState::Stale,
             });
         }
         view.nodes.push(input.status);
+    }
+    for part in &mut view.parts {
+        part.snat = snat(&view.endpoints, part);
     }
     view.reports = view.endpoints.iter().map(|endpoint| speakers.contains_key(&*endpoint.owner.node)).collect();
     undecided::decide(&mut view);
@@ -52,6 +56,23 @@ pub fn merge(source: SourceInfo, mut inputs: Vec<NodeInput>, now: Timestamp) -> 
     date(&mut view);
     view.id = identify(&view);
     view
+}
+
+/// The used share of translated ports, in thousandths, by who answers, its port and transport.
+fn snat(endpoints: &[Arc<Endpoint>], part: &Part) -> HashMap<(u32, u16, Protocol), u16> {
+    let mut shares = HashMap::new();
+    let Some(snat) = part.table.snat.as_ref().filter(|snat| !snat.largest.is_empty() && snat.range > 0) else {
+        return shares;
+    };
+    let numbers: HashMap<_, _> =
+        part.endpoints.iter().filter_map(|number| Some((endpoints[*number as usize].ip?, *number))).collect();
+    for ports in &snat.largest {
+        let Some(number) = numbers.get(&ports.dst) else { continue };
+        let share = u16::try_from(u64::from(ports.used) * 1000 / u64::from(snat.range)).unwrap_or(u16::MAX);
+        let known = shares.entry((*number, ports.port, ports.protocol)).or_insert(0);
+        *known = share.max(*known);
+    }
+    shares
 }
 
 /// Which input speaks for each node that has rows.

@@ -6,6 +6,7 @@
 mod kind;
 mod rules;
 mod problem;
+mod room;
 mod memory;
 mod scene;
 mod pairs;
@@ -14,8 +15,10 @@ mod dead_backend;
 mod unanswered;
 mod stalled;
 mod table;
+mod limit;
 mod blind;
 mod leak;
+mod snat;
 mod churn;
 mod imbalance;
 mod new_client;
@@ -46,8 +49,10 @@ impl Problems {
                 ProblemKind::Unanswered => unanswered::find(scene),
                 ProblemKind::Stalled => stalled::find(scene),
                 ProblemKind::Table => table::find(scene),
+                ProblemKind::Limit => limit::find(scene),
                 ProblemKind::Blind => Ok(blind::find(scene)),
                 ProblemKind::Leak => leak::find(scene),
+                ProblemKind::Snat => snat::find(scene),
                 ProblemKind::Churn => churn::find(scene),
                 ProblemKind::Imbalance => imbalance::find(scene),
                 ProblemKind::NewClient => new_client::find(scene),

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use khan_api::Snapshot;
-use khan_api::snapshot::{Endpoint as Wire, Rest, Side};
+use khan_api::snapshot::{Endpoint as Wire, Limit, Rest, Side, Snat};
 use khan_api::{Kind, Protocol, ServicePort};
 
 use super::endpoint::{Endpoint, Pool};
@@ -42,6 +42,14 @@ pub struct Row {
     details: Span,
 }
 
+/// What a snapshot says beside its rows and endpoints.
+struct Beside {
+    rest: Option<Rest>,
+    node_ports: Vec<ServicePort>,
+    limits: Option<Vec<Limit>>,
+    snat: Option<Snat>,
+}
+
 /// The rows of one node's snapshot.
 #[derive(Debug, Default)]
 pub struct NodeTable {
@@ -54,6 +62,10 @@ pub struct NodeTable {
     pub rest: Option<Rest>,
     /// Services behind ports of nodes.
     pub node_ports: Vec<ServicePort>,
+    /// What endpoints can take; `None` when the source does not tell.
+    pub limits: Option<Vec<Limit>>,
+    /// Ports that translated connections take; `None` when the source does not tell.
+    pub snat: Option<Snat>,
     /// Numbers of the rows that were dialled at such a port, in order, each with the number of the service's endpoint.
     through: Box<[(u32, u32)]>,
 }
@@ -62,26 +74,35 @@ impl NodeTable {
     /// Takes the rows of `snapshot`. Rows that point outside its endpoints are left out; their number is returned too.
     pub fn new(snapshot: &Snapshot, pool: &mut Pool) -> (Self, u64) {
         let rows = snapshot.rows.iter().collect();
-        Self::build(&snapshot.id, &snapshot.endpoints, rows, snapshot.rest, snapshot.node_ports.clone(), pool)
+        let beside = Beside {
+            rest: snapshot.rest,
+            node_ports: snapshot.node_ports.clone(),
+            limits: snapshot.limits.clone(),
+            snat: snapshot.snat.clone(),
+        };
+        Self::build(&snapshot.id, &snapshot.endpoints, rows, beside, pool)
     }
 
     /// The same of a snapshot that an agent sent.
     pub fn heard(snapshot: Heard, pool: &mut Pool) -> (Self, u64) {
-        Self::build(&snapshot.id, &snapshot.endpoints.0, snapshot.rows, snapshot.rest, snapshot.node_ports, pool)
+        let beside = Beside {
+            rest: snapshot.rest,
+            node_ports: snapshot.node_ports,
+            limits: snapshot.limits,
+            snat: snapshot.snat,
+        };
+        Self::build(&snapshot.id, &snapshot.endpoints.0, snapshot.rows, beside, pool)
     }
 
-    fn build(
-        id: &str,
-        endpoints: &[Wire],
-        mut rows: Rows,
-        rest: Option<Rest>,
-        node_ports: Vec<ServicePort>,
-        pool: &mut Pool,
-    ) -> (Self, u64) {
+    fn build(id: &str, endpoints: &[Wire], mut rows: Rows, beside: Beside, pool: &mut Pool) -> (Self, u64) {
+        let Beside { rest, node_ports, mut limits, snat } = beside;
+        if let Some(limits) = &mut limits {
+            limits.retain(|limit| (limit.endpoint as usize) < endpoints.len());
+        }
         let mut endpoints: Vec<_> = endpoints.iter().map(|wire| pool.endpoint(wire)).collect();
         let refused = rows.within(endpoints.len());
         let through = through(&rows.list, &mut endpoints, &node_ports, pool);
-        (Self { snapshot: id.to_owned(), endpoints, rows, rest, node_ports, through }, refused)
+        (Self { snapshot: id.to_owned(), endpoints, rows, rest, node_ports, limits, snat, through }, refused)
     }
 
     /// A table of a source that knows less than an agent: rows with counts and perhaps a state, port and protocol.
@@ -106,6 +127,8 @@ impl NodeTable {
             rows: self.rows.clone(),
             rest: self.rest,
             node_ports: self.node_ports.clone(),
+            limits: self.limits.clone(),
+            snat: self.snat.clone(),
             through: self.through.clone(),
         };
         for (endpoint, number) in self.endpoints.iter().zip(0..) {

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use khan_api::snapshot::Side;
-use khan_api::{Name, Timestamp};
+use khan_api::snapshot::{Side, Snat};
+use khan_api::{Name, Protocol, Timestamp};
 
 use super::endpoint::Endpoint;
 use super::node::{NodeState, NodeStatus};
@@ -126,7 +127,21 @@ pub(super) struct Part {
     pub(super) endpoints: Box<[u32]>,
     /// The rows of side `unknown` that another node counts, in order.
     pub(super) counted_elsewhere: Box<[u32]>,
+    /// Used share of translated ports, in thousandths, by who answers.
+    pub(super) snat: HashMap<(u32, u16, Protocol), u16>,
     pub(super) stale: bool,
+}
+
+impl Part {
+    fn snat(&self, row: &Row) -> u16 {
+        // Nearly no node has so many destinations, and many have none.
+        if self.snat.is_empty() {
+            return 0;
+        }
+        let Some(protocol) = row.protocol else { return 0 };
+        let backend = self.endpoints[row.backend as usize];
+        self.snat.get(&(backend, row.backend_port, protocol)).copied().unwrap_or(0)
+    }
 }
 
 /// A counted row, with numbers into its view.
@@ -150,6 +165,8 @@ pub struct RowRef<'view> {
     pub details: &'view [(Detail, u32)],
     /// The time in which what [ended](super::table::detail::Detail::Ended) did so, in milliseconds; 0 when that is not known.
     pub window_millis: u64,
+    /// Used share, in thousandths, of the ports that a translated source has for who answers; 0 without translation.
+    pub snat: u16,
     /// Whether the node's data is old.
     pub stale: bool,
 }
@@ -183,6 +200,7 @@ impl View {
                     states: part.table.states(row),
                     details: part.table.details(row),
                     window_millis,
+                    snat: part.snat(row),
                     stale: part.stale,
                 })
             })
@@ -192,6 +210,23 @@ impl View {
     /// The tables that it is made of, each with its node's number.
     pub fn tables(&self) -> impl Iterator<Item = (u32, &Arc<NodeTable>)> {
         self.parts.iter().map(|part| (part.node, &part.table))
+    }
+
+    /// The endpoints that can take no more than so many connections, as each node's agent says; `None` when none tells.
+    pub fn limits(&self) -> Option<Vec<(u32, NonZeroU32)>> {
+        let told = self.parts.iter().filter_map(|part| Some((part, part.table.limits.as_ref()?)));
+        told.map(|(part, limits)| {
+            limits.iter().map(|limit| (part.endpoints[limit.endpoint as usize], limit.connections)).collect::<Vec<_>>()
+        })
+        .reduce(|mut all, mut more| {
+            all.append(&mut more);
+            all
+        })
+    }
+
+    /// What each node's agent says of ports that translated connections take, with the node's number.
+    pub fn snat(&self) -> impl Iterator<Item = (u32, &Snat)> {
+        self.parts.iter().filter_map(|part| Some((part.node, part.table.snat.as_ref()?)))
     }
 
     /// How many rows its nodes hold, counted or not: what keeping it costs.

@@ -13,7 +13,7 @@ use super::{Cell, Line, Report};
 use crate::model::filter::{Filter, Flag, RowTerm};
 use crate::model::groups::past::Point;
 use crate::model::own;
-use crate::model::{GroupBy, Projection, Query, Row, Selector, SortBy, SourceKind, Sum, View, state};
+use crate::model::{Grain, GroupBy, Projection, Query, Row, Selector, SortBy, SourceKind, Sum, View, state};
 use metadata::Metadata;
 
 /// A column of connections.
@@ -92,7 +92,7 @@ impl Column {
 }
 
 /// Every column, in the order in which they stand.
-pub(crate) static COLUMNS: [Column; 23] = [
+pub(crate) static COLUMNS: [Column; 24] = [
     Column::new(Head::text("source"), "who opened the connections", Value::Row(|row| Cell::text(row.source())))
         .sorts(SortBy::Source)
         .where_grouped(|by| by.src.is_some())
@@ -204,6 +204,17 @@ pub(crate) static COLUMNS: [Column; 23] = [
     )
     .hidden()
     .placed(7, 22, 7),
+    Column::new(
+        Head::measured("snat", Unit::Percent).asked(),
+        "ports of the translated source that are in use, percent: of the node with the fewest left",
+        Value::Sum(|sum| {
+            // Full only when none is left, and never nothing where there is some.
+            let percent = (sum.snat / 10).clamp(1, 100);
+            if sum.snat == 0 { Cell::Missing } else { Cell::Percent(u8::try_from(percent).unwrap_or(100)) }
+        }),
+    )
+    .where_grouped(|by| by.dst == Some(Grain::Address))
+    .placed(6, 22, 5),
     Column::new(
         Head::number("opening").wide(),
         "handshake not complete",

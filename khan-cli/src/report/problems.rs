@@ -139,6 +139,8 @@ struct Thresholds {
     balance_ready_seconds: f64,
     new_client_min: u64,
     new_client_share: f64,
+    limit_fill: f64,
+    snat_fill: f64,
 }
 
 impl<'a> Metadata<'a> {
@@ -166,6 +168,8 @@ impl<'a> Metadata<'a> {
                 balance_ready_seconds: rules.balance.ready.as_secs_f64(),
                 new_client_min: rules.new_client,
                 new_client_share: rules.new_client_share,
+                limit_fill: rules.limit,
+                snat_fill: rules.snat,
             },
             partial: !missing.is_empty(),
             missing,

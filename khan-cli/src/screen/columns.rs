@@ -150,7 +150,7 @@ mod tests {
         choice.turn(Column::Plain("idle"));
         assert_eq!(names(&choice, GroupBy::NODES), "node conns delta rate est idle flags");
         choice.wide = true;
-        assert_eq!(choice.of(&GroupBy::SOURCES).len(), 16);
+        assert_eq!(choice.of(&GroupBy::SOURCES).len(), 17);
         choice.turn(Column::Plain("idle"));
         assert!(!choice.wide && !choice.shows(Column::Plain("idle")) && choice.shows(Column::Plain("halfclosed")));
     }

@@ -110,7 +110,8 @@ pub(crate) fn snapshot(node: &str, rows: &[(&str, &str, &str, &str, u16, u64)]) 
     let now = khan_api::Timestamp::now();
     json!({"schema": 1, "id": format!("{node}-1"), "node": node, "boot_id": "b", "version": "0.1.0", "started": now,
         "taken": now, "interval_millis": 30_000, "table": {"entries": 10, "limit": 262_144}, "endpoints": endpoints,
-        "rows": rows, "connections": 0})
+        "rows": rows, "connections": 0, "limits": [],
+        "snat": {"range": 64_512, "largest": []}})
 }
 
 /// Two nodes: `web` on n1 holds 7 connections to `db` on n2, which both tables show; `db` holds 2 to `web`.

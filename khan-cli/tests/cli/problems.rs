@@ -46,6 +46,51 @@ async fn what_is_wrong_is_said_worst_first_and_fails_when_asked_to() {
 }
 
 #[tokio::test]
+async fn a_limit_of_a_pod_is_told_with_its_clients() {
+    let mut limited = snapshot("n1", &[("web", "n1", "db", "n2", 5432, 71), ("cart", "n1", "db", "n2", 5432, 12)]);
+    limited["limits"] = json!([{"endpoint": 1, "connections": 100}, {"endpoint": 99, "connections": 1}]);
+    let ended = problems(&limited, &["--exit-code", "--kind", "limit"]).await;
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stdout.contains("shop/db: 83 of 100 connections, shop/web holds 71 of them"), "{ended:?}");
+    let lenient = problems(&limited, &["--limit-fill", "0.9", "--kind", "limit"]).await;
+    assert_eq!(lenient.stdout, "", "{lenient:?}");
+    limited.as_object_mut().unwrap().remove("limits");
+    let old = problems(&limited, &["--kind", "limit"]).await;
+    assert!(
+        old.stderr.contains("not known from here: limit (the agents do not tell: they are older"),
+        "{}",
+        old.stderr
+    );
+}
+
+#[tokio::test]
+async fn ports_of_a_translated_address_run_out() {
+    let mut full = snapshot("n1", &[("crawler", "n1", "api", "", 443, 500), ("web", "n1", "api", "", 443, 12)]);
+    full["endpoints"][1] = json!({"ip": "203.0.113.9", "type": "external", "name": "payments"});
+    let ports = |n: u32| {
+        json!({"range": 600, "largest": [{"src": "172.18.0.1", "dst": "203.0.113.9", "port": 443,
+        "protocol": "tcp", "used": n}]})
+    };
+    full["snat"] = ports(512);
+    let sentence =
+        "n1 uses 512 of 600 ports of 172.18.0.1 to 203.0.113.9:443 (payments), shop/crawler holds 500 of them";
+    let ended = problems(&full, &["--exit-code", "--kind", "snat"]).await;
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stdout.contains(sentence), "{ended:?}");
+    let found = problems(&full, &["--kind", "snat", "-o", "json"]).await.json();
+    assert_eq!(found["items"][0]["severity"], "WARNING");
+    assert_eq!(found["items"][0]["owners"], json!(["shop/crawler"]));
+    let elsewhere = problems(&full, &["--kind", "snat", "-n", "data"]).await;
+    assert_eq!(elsewhere.stdout, "", "{elsewhere:?}");
+    full["snat"] = ports(600);
+    let ended = problems(&full, &["--kind", "snat", "-o", "json"]).await.json();
+    assert_eq!(ended["items"][0]["severity"], "CRITICAL");
+    full["snat"] = ports(479);
+    let ended = problems(&full, &["--kind", "snat"]).await;
+    assert_eq!(ended.stdout, "", "{ended:?}");
+}
+
+#[tokio::test]
 async fn people_get_a_line_each_and_what_is_not_known() {
     let ended = problems(&troubled(), &[]).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -81,7 +126,7 @@ async fn a_kind_that_is_none_is_refused() {
     let ended = khan(&["problems", "--kind", "colour"]).run().await;
     assert_eq!(ended.code, Some(64), "{ended:?}");
     assert!(
-        ended.stderr.contains("kinds are dead-backend, unanswered, stalled, table, blind, leak, churn"),
+        ended.stderr.contains("kinds are dead-backend, unanswered, stalled, table, limit, blind, leak, snat, churn"),
         "{}",
         ended.stderr
     );

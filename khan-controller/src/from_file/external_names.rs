@@ -7,6 +7,7 @@ use khan_api::ExternalNames;
 use khan_api::external::ExternalNamesError;
 use tracing::info;
 
+use crate::metrics::Metrics;
 use crate::shared_index::SharedIndex;
 
 /// Why the text cannot be used.
@@ -21,7 +22,7 @@ pub(crate) enum ExternalError {
 }
 
 /// Replaces the names that `index` had before.
-pub(crate) fn load(bytes: &[u8], index: &SharedIndex) -> Result<(), ExternalError> {
+pub(crate) fn load(bytes: &[u8], index: &SharedIndex, _: &Metrics) -> Result<(), ExternalError> {
     let names = ExternalNames::parse(std::str::from_utf8(bytes)?)?;
     info!(ranges = names.ranges().count(), "Read the external names");
     index.write().name_externals(Arc::new(names));

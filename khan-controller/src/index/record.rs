@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use khan_api::Timestamp;
@@ -48,6 +49,7 @@ pub(super) struct Draft {
     pub(super) created: Option<Timestamp>,
     pub(super) claims: Vec<(Address, Role)>,
     pub(super) holdings: Holdings,
+    pub(super) limit: Option<NonZeroU32>,
 }
 
 impl Draft {
@@ -61,6 +63,7 @@ impl Draft {
             name: meta.name,
             started,
             created: meta.created,
+            limit: meta.limit.present().copied(),
             claims: claims.into_iter().map(|(ip, role)| (Address::from(ip), role)).collect(),
             holdings,
         }
@@ -87,6 +90,8 @@ pub(super) struct Record {
     pub(super) started: Seconds,
     /// The list in which it was last seen.
     pub(super) round: u32,
+    /// How many connections it can take.
+    pub(super) limit: Option<NonZeroU32>,
     pub(super) resource: Resource,
 }
 
@@ -102,13 +107,14 @@ impl Record {
             holdings: (!draft.holdings.is_empty()).then(|| Box::new(draft.holdings)),
             started: draft.started.map_or(Seconds::UNKNOWN, Seconds::from),
             round: rounds[draft.resource as usize],
+            limit: draft.limit,
             resource: draft.resource,
         }
     }
 
-    /// Whether `draft` is called otherwise.
+    /// Whether answers say something else of `draft`: its names, its limit.
     pub(super) fn is_renamed(&self, draft: &Draft) -> bool {
-        *self.group != draft.group || *self.node != draft.node || *self.name != draft.name
+        *self.group != draft.group || *self.node != draft.node || *self.name != draft.name || self.limit != draft.limit
     }
 
     /// Whether `draft` began at another time, which can change who wins.

@@ -24,19 +24,23 @@ impl Index {
         let services = self.services_of(ip.into());
         let services_changed = entry.and_then(|entry| entry.listed.timestamp());
         if let Some(claim) = entry.and_then(|entry| entry.owner) {
+            let limit = match claim.role {
+                Role::Pod | Role::Service => self.records.get(claim.slot).limit,
+                Role::Node | Role::Gateway | Role::Network => None,
+            };
             let (owner, since) = (self.claimant(claim), claim.since.timestamp());
-            return Some(Identity { owner, since, previous, services, services_changed });
+            return Some(Identity { owner, since, previous, services, services_changed, limit });
         }
         // While a node replaces another in its range, the younger has it.
         let node = self.ranges.nodes(ip).iter().map(|slot| self.records.get(*slot)).max_by_key(|n| (n.started, n.uid));
-        let owner = if let Some(node) = node {
-            OwnerRef { node: &node.node, ..OwnerRef::default() }
-        } else if let Some(name) = self.external.name(ip) {
-            OwnerRef { kind: Kind::External, name, ..OwnerRef::default() }
+        let (owner, limit) = if let Some(node) = node {
+            (OwnerRef { node: &node.node, ..OwnerRef::default() }, None)
+        } else if let Some(external) = self.external.get(ip) {
+            (OwnerRef { kind: Kind::External, name: &external.name, ..OwnerRef::default() }, external.limit)
         } else {
-            entry.map(|_| OwnerRef::default())?
+            (entry.map(|_| OwnerRef::default())?, None)
         };
-        Some(Identity { owner, since: None, previous, services, services_changed })
+        Some(Identity { owner, since: None, previous, services, services_changed, limit })
     }
 
     /// Every object that claims `ip`: the owner first, then the others from the best to the worst.

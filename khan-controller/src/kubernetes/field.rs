@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::num::NonZeroU32;
 
+use khan_api::limit;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::error::ObjectError;
@@ -123,6 +125,15 @@ impl<'de> Shape<'de> for Labels {
             labels.push(entry);
         }
         Ok(Some(Self(labels)))
+    }
+}
+
+impl Shape<'_> for NonZeroU32 {
+    const EXPECTED: &'static str = "a whole number from 1 to 4294967295, in quotation marks";
+
+    // Annotations are texts.
+    fn text(text: &str) -> Option<Self> {
+        limit::parse(text).ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! `metadata`, which all resources have.
 
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 use khan_api::Timestamp;
@@ -20,7 +21,16 @@ pub(super) struct Metadata {
     pub(super) resource_version: Field<String>,
     creation_timestamp: Field<String>,
     labels: Field<Labels>,
+    annotations: Field<Annotations>,
     pub(super) owner_references: Field<Vec<Field<OwnerReference>>>,
+}
+
+/// Of `metadata.annotations`, which may be as large as the object itself, what is read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "khan/max-connections")]
+    max_connections: Field<NonZeroU32>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -31,7 +41,7 @@ pub(super) struct OwnerReference {
     pub(super) controller: Field<bool>,
 }
 
-object_shape!(Metadata, OwnerReference);
+object_shape!(Metadata, Annotations, OwnerReference);
 
 impl Metadata {
     /// The identity that a valid object of `kind` with this metadata has; `None` without a name.
@@ -95,6 +105,8 @@ pub struct Meta {
     pub created: Option<Timestamp>,
     /// `metadata.labels`, in the order of the manifest.
     pub labels: Vec<(String, String)>,
+    /// The annotation `khan/max-connections`: how many connections it can take. An odd value spoils nothing else.
+    pub limit: Field<NonZeroU32>,
 }
 
 impl Meta {
@@ -111,8 +123,12 @@ impl Meta {
         for (key, value) in metadata.labels.optional("metadata.labels")?.unwrap_or_default().0 {
             labels.push((key, value.optional("metadata.labels")?.unwrap_or_default()));
         }
+        let limit = match metadata.annotations {
+            Field::Present(annotations) => annotations.max_connections,
+            Field::Absent | Field::WrongType => Field::Absent,
+        };
         let uid = Uid::new(&uid, &[kind, &namespace, &name]);
-        Ok(Self { uid, namespace, name, created, labels })
+        Ok(Self { uid, namespace, name, created, labels, limit })
     }
 
     /// The value of a label; empty when it is not set.

@@ -6,6 +6,7 @@ use khan_api::service::{Conditions, EndpointPort};
 use khan_api::{Cidr, NodePort, Timestamp};
 
 use super::Resource;
+use super::error::ObjectError;
 use super::metadata::Meta;
 use super::role::Role;
 
@@ -36,6 +37,11 @@ impl Object {
         let started = meta.created;
         let (workload, node, holdings) = (String::new(), String::new(), Holdings::default());
         Self { resource, meta, workload, node, started, claims: Vec::new(), cluster_addresses: Vec::new(), holdings }
+    }
+
+    /// What is wrong with it that does not spoil the rest.
+    pub fn flaw(&self) -> Option<ObjectError> {
+        self.meta.limit.clone().optional("metadata.annotations[khan/max-connections]").err()
     }
 
     /// Claims `ip`, unless it does so already for an earlier reason. Whether it did not.

@@ -53,7 +53,9 @@ pub(super) struct Follower {
     absent: usize,
     // While it does not work.
     trouble: Option<Trouble>,
-    refused: Refused,
+    refused: Named,
+    // With limits that are none.
+    flawed: Named,
 }
 
 impl Follower {
@@ -83,7 +85,8 @@ impl Follower {
             version: 0,
             absent: 0,
             trouble: None,
-            refused: Refused::default(),
+            refused: Named::default(),
+            flawed: Named::default(),
         }
     }
 
@@ -211,7 +214,16 @@ impl Follower {
     fn apply(&mut self, manifest: Manifest, now: Timestamp) {
         let (uid, title) = (manifest.uid(self.resource), manifest.title());
         match Object::read(self.resource, manifest) {
-            Ok(object) => self.index.write().apply(object, now),
+            Ok(object) => {
+                let flaw = object.flaw();
+                self.index.write().apply(object, now);
+                if let Some(flaw) = flaw {
+                    self.metrics.flawed(self.resource);
+                    if self.flawed.is_news(&title) {
+                        warn!(resource = %self.resource, object = title, error = %flaw, "Passed over a limit");
+                    }
+                }
+            }
             Err(error) => {
                 self.metrics.refused(self.resource);
                 if self.refused.is_news(&title) {
@@ -291,9 +303,9 @@ impl Follower {
 
 /// Objects that a warning named, so that each is named once and not with each of its updates.
 #[derive(Debug, Default)]
-struct Refused(std::collections::HashSet<String>);
+struct Named(std::collections::HashSet<String>);
 
-impl Refused {
+impl Named {
     const MOST: usize = 1000;
 
     fn is_news(&mut self, title: &str) -> bool {

@@ -50,6 +50,46 @@ fn the_workload_behind_a_pod() {
 }
 
 #[test]
+fn a_limit_is_part_of_an_answer_and_an_odd_one_spoils_nothing() {
+    let annotated = |object: &Value, value: Value| {
+        let mut object = object.clone();
+        object["metadata"]["annotations"] = json!({"a": {"b": 1}, "khan/max-connections": value, "z": "1"});
+        object
+    };
+    let (db, web) = (pod("data", "db-0", &["10.244.1.7", "fd00::7"]), service("data", "web", &["10.96.0.9"]));
+    let mut world = World::of(&[annotated(&db, json!("100")), annotated(&web, json!("5000"))]);
+    let limit = |world: &World, ip: &str| world.identity(ip).unwrap().limit.map(std::num::NonZeroU32::get);
+    for (ip, expected) in [("10.244.1.7", 100), ("fd00::7", 100), ("10.96.0.9", 5_000)] {
+        assert_eq!(limit(&world, ip), Some(expected), "{ip}");
+    }
+    let before = world.index.cursor();
+    world.apply(&annotated(&db, json!("200")));
+    assert!(world.index.changed_since("10.244.1.7".parse().unwrap(), before), "agents hear of it");
+    assert!(!world.index.changed_since("10.96.0.9".parse().unwrap(), before));
+    assert_eq!(limit(&world, "10.244.1.7"), Some(200));
+    assert!(world.previous("10.244.1.7").is_empty(), "the same owner with another limit");
+    for odd in [json!("0"), json!("-3"), json!("many"), json!("5000000000"), json!(100), json!({}), json!("")] {
+        let object = annotated(&db, odd.clone());
+        assert_eq!(
+            read(&object).flaw().map(|flaw| flaw.to_string()).as_deref(),
+            Some(
+                "metadata.annotations[khan/max-connections] is not a whole number from 1 to 4294967295, in quotation \
+                 marks"
+            ),
+            "{odd}"
+        );
+        world.apply(&object);
+        assert_eq!((limit(&world, "10.244.1.7"), world.owner("10.244.1.7")), (None, "pod db-0".to_owned()), "{odd}");
+    }
+    for fine in [annotated(&db, json!(null)), db.clone()] {
+        assert_eq!(read(&fine).flaw(), None);
+    }
+    let mut odder = db;
+    odder["metadata"]["annotations"] = json!("no map");
+    assert_eq!(read(&odder).flaw(), None);
+}
+
+#[test]
 fn app_labels_are_ordered() {
     let mut object = pod("shop", "web", &["10.244.1.7"]);
     for (labels, app) in [

@@ -145,8 +145,10 @@ async fn operators_name_what_is_outside() {
     );
     assert_eq!(name("8.8.8.8").await, None);
 
-    replace(&named, "8.8.8.0/24 resolver\n");
+    replace(&named, "8.8.8.0/24 resolver khan/max-connections=40\n");
     until_names(controller.address, PATIENCE, &[("8.8.8.8", "resolver"), ("203.0.113.1", "")]).await;
+    let limit = identity(controller.address, "8.8.8.8").await.and_then(|found| found.limit);
+    assert_eq!(limit.map(std::num::NonZeroU32::get), Some(40));
     replace(&named, "8.8.8.0/24\n");
     let failures = r#"khan_controller_file_reloads_total{flag="--external-names",result="failure"}"#;
     until_metric(controller.address, failures, |count| count >= 1.0).await;

@@ -1,10 +1,11 @@
 //! What the API server tells reaches answers: soon, completely, and only what is true.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use khan_api::Kind;
+use khan_api::{Kind, routes};
 
-use crate::client::{PATIENCE, identity, metric, names, until_metric, until_names, until_ready};
+use crate::client::{PATIENCE, get, identity, metric, names, until_metric, until_names, until_ready, within};
 use crate::manifests::{node, pod, service};
 use crate::program::watching;
 use khan_lab::api_server::{ApiServer, Streaming};
@@ -29,6 +30,68 @@ async fn a_new_pod_is_named_within_a_second_and_a_deleted_one_is_gone() {
     until_names(controller.address, SECOND, &[("10.244.1.7", "")]).await;
     let ghost = identity(controller.address, "10.244.1.7").await.unwrap();
     assert_eq!((ghost.owner.kind, ghost.previous[0].owner.name.as_str()), (Kind::Unknown, "web-6d4cf56db6-abcde"));
+}
+
+#[tokio::test]
+async fn a_limit_follows_its_annotation_and_an_odd_one_is_counted() {
+    let server = ApiServer::start().await;
+    let annotated = |value: &str| {
+        let mut db = pod("data", "db-0", &["10.244.1.7"]);
+        db["metadata"]["annotations"] = serde_json::json!({"khan/max-connections": value});
+        db
+    };
+    server.put(annotated("100"));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    let limit = async || identity(controller.address, "10.244.1.7").await.and_then(|found| found.limit);
+    assert_eq!(limit().await.map(std::num::NonZeroU32::get), Some(100));
+    let refused = r#"khan_controller_limits_refused_total{resource="pods"}"#;
+    assert_eq!(metric(controller.address, refused).await, None);
+    server.put(annotated("a hundred"));
+    until_metric(controller.address, refused, |n| n >= 1.0).await;
+    let found = identity(controller.address, "10.244.1.7").await.unwrap();
+    assert_eq!((found.owner.name.as_str(), found.limit), ("db-0", None));
+    let skipped = r#"khan_controller_objects_refused_total{resource="pods"}"#;
+    assert_eq!(metric(controller.address, skipped).await, None, "the object itself is fine");
+}
+
+/// More destinations than one piece of the page holds, and two with the same labels.
+#[tokio::test]
+async fn every_limit_is_on_the_page_once() {
+    let server = ApiServer::start().await;
+    let annotated = |mut object: serde_json::Value, value: &str| {
+        object["metadata"]["annotations"] = serde_json::json!({"khan/max-connections": value});
+        object
+    };
+    for n in 0..300 {
+        server
+            .put(annotated(pod("data", &format!("db-{n}"), &[&format!("10.244.{}.{}", n / 200, 1 + n % 200)]), "100"));
+    }
+    server.put(pod("data", "free", &["10.244.9.1"]));
+    server.put(annotated(pod("data", "twin", &["10.244.9.2"]), "70"));
+    server.put(annotated(service("data", "twin", &["10.96.0.10"]), "60"));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    let page = async || get(controller.address, routes::METRICS).await.1;
+    let lines = |page: &str| -> Vec<String> {
+        page.lines().filter(|line| line.starts_with("khan_connection_limit{")).map(str::to_owned).collect()
+    };
+    let first = page().await;
+    assert_eq!(first.matches("# TYPE khan_connection_limit gauge\n").count(), 1);
+    let told = lines(&first);
+    let labels: BTreeSet<_> = told.iter().filter_map(|line| line.split_once("} ")).map(|(labels, _)| labels).collect();
+    assert_eq!((told.len(), labels.len()), (301, 301), "{told:#?}");
+    let series = |name: &str| format!(r#"khan_connection_limit{{dst_ns="data",dst_app="",dst_name="{name}"}}"#);
+    assert!(told.contains(&format!("{} 100", series("db-7"))), "{told:#?}");
+    assert_eq!(metric(controller.address, &series("twin")).await, Some(60.0), "the smaller of the two");
+    server.delete(service("data", "twin", &["10.96.0.10"]));
+    until_metric(controller.address, &series("twin"), |limit| limit > 60.0).await;
+    server.put(pod("data", "db-7", &["10.244.0.8"]));
+    within(PATIENCE, async || match metric(controller.address, &series("db-7")).await {
+        None => Ok(()),
+        Some(limit) => Err(limit),
+    })
+    .await;
 }
 
 #[tokio::test]

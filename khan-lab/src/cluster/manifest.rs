@@ -30,6 +30,7 @@ fn pod(plan: &Plan, pod: &Pod) -> Value {
         Workload::StatefulSet => ("StatefulSet", pod.app.clone()),
         Workload::DaemonSet => ("DaemonSet", pod.app.clone()),
     };
+    let annotations = pod.max_connections.map(|n| json!({ "khan/max-connections": n.to_string() }));
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -39,6 +40,7 @@ fn pod(plan: &Plan, pod: &Pod) -> Value {
             "uid": format!("pod-{}-{}", pod.ns, pod.name),
             "creationTimestamp": CREATED,
             "labels": labels,
+            "annotations": annotations,
             "ownerReferences": [{
                 "apiVersion": "apps/v1", "kind": kind, "name": owner, "uid": format!("owner-{owner}"), "controller": true,
             }],

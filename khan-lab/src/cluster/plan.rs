@@ -38,6 +38,8 @@ pub struct Pod {
     pub node: u8,
     /// Whether it shares the node's network and has no address of its own.
     pub host_network: bool,
+    /// Its annotation `khan/max-connections`.
+    pub max_connections: Option<u32>,
 }
 
 /// A service with one port, in front of every pod of an app.
@@ -97,6 +99,13 @@ impl Plan {
         self
     }
 
+    /// Annotates the latest pod with how many connections it can take.
+    #[must_use]
+    pub fn max_connections(mut self, n: u32) -> Self {
+        self.pods.last_mut().expect("a pod").max_connections = Some(n);
+        self
+    }
+
     /// Adds a TCP service.
     #[must_use]
     pub fn service(mut self, ns: &str, app: &str, port: u16, target: u16) -> Self {
@@ -129,7 +138,7 @@ impl Plan {
 
     fn with_pod(mut self, ns: &str, app: &str, name: String, workload: Workload, node: u8) -> Self {
         let (ns, app) = (ns.to_owned(), app.to_owned());
-        self.pods.push(Pod { ns, app, name, workload, node, host_network: false });
+        self.pods.push(Pod { ns, app, name, workload, node, host_network: false, max_connections: None });
         self
     }
 

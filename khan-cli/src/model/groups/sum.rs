@@ -41,6 +41,9 @@ pub struct Sum {
     pub previous: u64,
     /// Connections from nodes whose data is old.
     pub stale: u64,
+    /// Used share, in thousandths, of the ports of a translated source: that of the node and destination with the fewest left;
+    /// 0 where no source is translated.
+    pub snat: u16,
 }
 
 impl Sum {
@@ -93,6 +96,7 @@ impl Sum {
         self.dead_unanswered += other.dead_unanswered;
         self.previous += other.previous;
         self.stale += other.stale;
+        self.snat = self.snat.max(other.snat);
     }
 }
 
@@ -112,6 +116,7 @@ pub(super) fn whole(row: &RowRef<'_>, marks: Marks) -> Sum {
         connections,
         previous: if marks.previous { connections } else { 0 },
         stale: if row.stale { connections } else { 0 },
+        snat: row.snat,
         ..Sum::default()
     };
     for (state, n) in row.states {

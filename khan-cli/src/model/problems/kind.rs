@@ -14,10 +14,14 @@ pub enum ProblemKind {
     Stalled,
     /// A connection tracking table is nearly full, or drops.
     Table,
+    /// A destination has nearly as many connections as it can take.
+    Limit,
     /// An agent is away, or cannot see or name everything.
     Blind,
     /// Connections keep growing.
     Leak,
+    /// A translated source address has few ports left for a destination.
+    Snat,
     /// Connections are opened and closed all the time.
     Churn,
     /// The connections to a service are on few of its endpoints.
@@ -28,13 +32,15 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::DeadBackend,
         Self::Unanswered,
         Self::Stalled,
         Self::Table,
+        Self::Limit,
         Self::Blind,
         Self::Leak,
+        Self::Snat,
         Self::Churn,
         Self::Imbalance,
         Self::NewClient,
@@ -47,8 +53,10 @@ impl ProblemKind {
             Self::Unanswered => "unanswered",
             Self::Stalled => "stalled",
             Self::Table => "table",
+            Self::Limit => "limit",
             Self::Blind => "blind",
             Self::Leak => "leak",
+            Self::Snat => "snat",
             Self::Churn => "churn",
             Self::Imbalance => "imbalance",
             Self::NewClient => "new-client",

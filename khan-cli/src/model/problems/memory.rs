@@ -7,6 +7,7 @@ use std::time::Duration;
 use khan_api::Timestamp;
 
 use super::problem::Problem;
+use super::room::{ports_key, rooms};
 use crate::model::view::View;
 
 /// Views of a node's table that are remembered.
@@ -18,6 +19,8 @@ const WINDOW: Duration = Duration::from_mins(5);
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     tables: HashMap<String, VecDeque<Sample>>,
+    /// How much is used of what has a limit.
+    used: HashMap<u128, VecDeque<(Timestamp, u64)>>,
     /// When each problem was seen first, and last.
     seen: HashMap<u128, (Timestamp, Timestamp)>,
 }
@@ -54,11 +57,38 @@ impl Memory {
                 ring.pop_front();
             }
         }
+        if let Some(at) = view.newest {
+            self.fill(view, at);
+        }
+    }
+
+    /// Takes how full destinations and translated addresses are, those with more than half of what they can take.
+    fn fill(&mut self, view: &View, at: Timestamp) {
+        let mut used: HashMap<u128, u64> = HashMap::new();
+        used.extend(
+            rooms(view).into_iter().flatten().filter(|room| room.fill() > 0.5).map(|room| (room.key, room.used)),
+        );
+        for (node, snat) in view.snat() {
+            let full = snat.largest.iter().filter(|ports| ports.used > snat.range / 2);
+            let node = view.nodes.get(node as usize).map_or("", |node| &*node.node);
+            used.extend(full.map(|ports| (ports_key(node, ports), u64::from(ports.used))));
+        }
+        self.used.retain(|key, _| used.contains_key(key));
+        for (key, used) in used {
+            let ring = self.used.entry(key).or_default();
+            if ring.back().is_none_or(|last| last.0 < at) {
+                ring.push_back((at, used));
+            }
+            if ring.len() > KEPT {
+                ring.pop_front();
+            }
+        }
     }
 
     /// Takes views from before those that it knows; `all` are both, oldest first.
     pub fn backfill<'a>(&mut self, all: impl IntoIterator<Item = &'a Arc<View>>) {
         self.tables.clear();
+        self.used.clear();
         all.into_iter().for_each(|view| self.push(view));
     }
 
@@ -66,9 +96,11 @@ impl Memory {
     #[must_use]
     pub fn until(&self, at: Timestamp) -> Self {
         let samples = |ring: &VecDeque<Sample>| ring.iter().filter(|sample| sample.at <= at).cloned().collect();
+        let used = |ring: &VecDeque<(Timestamp, u64)>| ring.iter().filter(|sample| sample.0 <= at).copied().collect();
         let seen = self.seen.iter().filter(|(_, (first, _))| *first <= at);
         Self {
             tables: self.tables.iter().map(|(name, ring)| (name.clone(), samples(ring))).collect(),
+            used: self.used.iter().map(|(key, ring)| (*key, used(ring))).collect(),
             seen: seen.map(|(key, (first, last))| (*key, (*first, (*last).min(at)))).collect(),
         }
     }
@@ -95,15 +127,18 @@ impl Memory {
         Some((oldest, newest))
     }
 
+    /// Until what this key names is full, at the rate of the last five minutes; `None` when it does not grow.
+    pub(super) fn time_to_limit(&self, key: u128, limit: u64) -> Option<Duration> {
+        let ring = self.used.get(&key)?;
+        let now = ring.back()?;
+        let then = ring.iter().find(|sample| now.0.since(sample.0) <= WINDOW)?;
+        time_to(limit, then.1, now.1, now.0.since(then.0))
+    }
+
     /// Until the table of `node` is full, at the rate of the last five minutes; `None` when it does not grow.
     pub(super) fn time_to_full(&self, node: &str, limit: u64) -> Option<Duration> {
         let (then, now) = self.ends(node)?;
-        let (grown, over) = (now.entries.checked_sub(then.entries)?, now.at.since(then.at));
-        if grown == 0 || over.is_zero() {
-            return None;
-        }
-        let seconds = limit.saturating_sub(now.entries) as f64 * over.as_secs_f64() / grown as f64;
-        Duration::try_from_secs_f64(seconds).ok()
+        time_to(limit, then.entries, now.entries, now.at.since(then.at))
     }
 
     /// Packets dropped and entries given up by the table of `node` in the last five minutes, and how long that was; `None` while
@@ -114,4 +149,14 @@ impl Memory {
         let dropped = [0, 1].map(|of: usize| now.dropped[of].saturating_sub(then.dropped[of]));
         (!over.is_zero()).then_some((dropped, over))
     }
+}
+
+/// When something that grew from `then` to `now` reaches `limit`; `None` when it does not grow.
+fn time_to(limit: u64, then: u64, now: u64, over: Duration) -> Option<Duration> {
+    let grown = now.checked_sub(then)?;
+    if grown == 0 || over.is_zero() {
+        return None;
+    }
+    let seconds = limit.saturating_sub(now) as f64 * over.as_secs_f64() / grown as f64;
+    Duration::try_from_secs_f64(seconds).ok()
 }

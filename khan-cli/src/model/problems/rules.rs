@@ -32,6 +32,10 @@ pub struct Rules {
     pub new_client_share: f64,
     /// What is uneven.
     pub balance: BalanceRule,
+    /// Used share of a destination's limit that is nearly all.
+    pub limit: f64,
+    /// Used share of the ports of a translated address that is nearly all.
+    pub snat: f64,
     /// What keeps growing.
     pub leak: LeakRule,
 }
@@ -51,6 +55,8 @@ impl Default for Rules {
             new_client: 20,
             new_client_share: 0.2,
             balance: BalanceRule::default(),
+            limit: 0.8,
+            snat: 0.8,
             leak: LeakRule::default(),
         }
     }

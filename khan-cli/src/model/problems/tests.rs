@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use khan_api::snapshot::Row as Wire;
+use khan_api::snapshot::{Endpoint, Limit, Row as Wire};
 use khan_api::{Protocol, Timestamp};
 
 use super::*;
 use crate::model::fixture::{Agent, Heard, START, view};
-use crate::model::{History, Query, View, leaks};
+use crate::model::{History, LeakReport, Query, View, leaks};
 
 /// An agent that compares its scans: the one before was ten seconds ago.
 fn agent(node: &str, seconds: i64) -> Agent {
@@ -231,6 +231,96 @@ fn a_table_is_a_problem_before_it_is_full_and_more_so_when_it_drops() {
     );
 }
 
+/// A node's agent that knows how many connections each of these can take.
+fn limited(mut agent: Agent, limits: &[(&str, u32)]) -> Agent {
+    let place = |name: &str| {
+        let named = |endpoint: &Endpoint| format!("{}/{}", endpoint.owner.ns, endpoint.owner.name) == name;
+        agent.snapshot.endpoints.iter().position(named).and_then(|at| u32::try_from(at).ok()).expect("it is there")
+    };
+    let limits = limits.iter().map(|(name, n)| Limit { endpoint: place(name), connections: (*n).try_into().unwrap() });
+    agent.snapshot.limits = Some(limits.collect());
+    agent
+}
+
+/// Postgres with this many connections of the shop's checkout and 12 of others; both nodes see them.
+fn postgres(seconds: i64, checkout: u64) -> Arc<View> {
+    let seen_by = |node: &str| {
+        let agent = agent(node, seconds)
+            .row("shop/checkout@n1", "data/postgres-0:postgres@n2", 5432, checkout + 30)
+            .but(|row| states(row, &[("ESTABLISHED", checkout), ("TIME_WAIT", 30)]))
+            .row("shop/cart@n1", "data/postgres-0:postgres@n2", 5432, 8)
+            .row("shop/web@n1", "data/postgres-0:postgres@n2", 5432, 4);
+        limited(agent, &[("data/postgres-0", 100)])
+    };
+    view(&[seen_by("n1"), seen_by("n2")])
+}
+
+#[test]
+fn a_limit_is_a_problem_before_it_is_reached() {
+    let rules = Rules::default();
+    assert!(among(&[postgres(0, 67)], &rules).list.is_empty(), "79 of 100");
+    let nearly = among(&[postgres(0, 63), postgres(60, 71)], &rules);
+    assert_eq!(
+        sentences(&nearly),
+        [
+            "WARNING limit: data/postgres: 83 of 100 connections, shop/checkout holds 71 of them, full in 2m at this rate"
+        ]
+    );
+    let problem = &nearly.list[0];
+    assert_eq!(
+        problem.evidence,
+        [
+            "held by shop/checkout (71), shop/cart (8), shop/web (4)",
+            "the limit is that of data/postgres-0",
+            "seen on n1"
+        ]
+    );
+    assert_eq!(problem.owners, ["data/postgres", "shop/checkout"]);
+    assert_eq!(problem.next[0], "khan top --to app/data/postgres --group-by src-pod,dst");
+    let full = among(&[postgres(0, 88)], &rules);
+    assert_eq!(
+        sentences(&full),
+        ["CRITICAL limit: data/postgres: 100 of 100 connections, shop/checkout holds 88 of them: it is full"]
+    );
+    let lenient = Rules { limit: 0.9, ..rules };
+    assert!(among(&[postgres(0, 71)], &lenient).list.is_empty());
+}
+
+#[test]
+fn each_pod_has_its_own_limit_and_a_service_counts_who_dials_it() {
+    let agent = agent("n1", 0)
+        .row("shop/web@n1", "data/db-0:db@n2", 5432, 90)
+        .row("shop/web@n1", "data/db-1:db@n2", 5432, 70)
+        .row("shop/web@n1", "svc:data/db", 5432, 95)
+        // The service leads to the first pod.
+        .but(|row| row.backend = 1);
+    let problems = found(&[limited(agent, &[("data/db-0", 200), ("data/db-1", 70), ("data/db", 100)])]);
+    assert_eq!(
+        sentences(&problems),
+        [
+            "CRITICAL limit: pod/data/db-1: 70 of 70 connections, shop/web holds all of them: it is full",
+            "WARNING limit: svc/data/db: 95 of 100 connections, shop/web holds all of them",
+            "WARNING limit: pod/data/db-0: 185 of 200 connections, shop/web holds all of them"
+        ]
+    );
+}
+
+#[test]
+fn a_limit_counts_everybody_whoever_asks() {
+    let query = Query { limit: 0, namespaces: vec!["shop".into()], ..Query::default() };
+    let elsewhere = Query { namespaces: vec!["mon".into()], ..query.clone() };
+    let agent = agent("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 9).row("a/b@n1", "data/db@n2", 5432, 81);
+    let view = view(&[limited(agent, &[("data/db", 100)])]);
+    let of = |query: &Query| {
+        let (history, memory, leaks, rules) =
+            (History::default(), Memory::default(), LeakReport::default(), Rules::default());
+        let scene = Scene { view: &view, query, history: &history, memory: &memory, leaks: &leaks, rules: &rules };
+        sentences(&Problems::of(&scene, &[ProblemKind::Limit]))
+    };
+    assert_eq!(of(&query), ["WARNING limit: data/db: 90 of 100 connections, a/b holds 81 of them"]);
+    assert!(of(&elsewhere).is_empty());
+}
+
 #[test]
 fn agents_that_lack_the_same_are_one_problem() {
     let mut agents = ["n1", "n2", "n3", "n4", "n5"].map(|node| agent(node, 0));
@@ -272,11 +362,15 @@ fn growth_is_a_problem_when_it_is_likely_a_leak_and_is_watched_before() {
 
 #[test]
 fn what_is_not_known_is_said_and_not_taken_for_absent() {
-    let old = Agent::new("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 40).but(|row| row.ended = 900);
+    let mut old = Agent::new("n1", 0).row("shop/web@n1", "data/db@n2", 5432, 40).but(|row| row.ended = 900);
+    (old.snapshot.limits, old.snapshot.snat) = (None, None);
     let problems = found(&[old]);
     assert!(problems.list.is_empty(), "{:?}", problems.list);
     let unknown: Vec<_> = problems.unknown.iter().map(|(kind, _)| kind.as_str()).collect();
-    assert_eq!(unknown, ["dead-backend", "unanswered", "stalled", "leak", "churn", "imbalance", "new-client"]);
+    assert_eq!(
+        unknown,
+        ["dead-backend", "unanswered", "stalled", "limit", "leak", "snat", "churn", "imbalance", "new-client"]
+    );
     let mut only = problems.clone();
     only.keep(&[ProblemKind::Leak]);
     assert_eq!(only.unknown.len(), 1);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use khan_api::bounded::list;
 use khan_api::node_port::MAX_NODE_PORTS;
-use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Rest, Side};
+use khan_api::snapshot::{Endpoint as Wire, IdleHistogram, Limit, MAX_LIMITS, Rest, Side, Snat};
 use khan_api::{Name, Protocol, ServicePort, State};
 use serde::{Deserialize, Serialize};
 
 use super::detail::Details;
 use super::rows::{Rows, Span};
-use super::{NodeTable, Row};
+use super::{Beside, NodeTable, Row};
 use crate::model::endpoint::{Endpoint, Pool};
 use crate::model::state::{counted, name};
 
@@ -31,6 +31,16 @@ pub struct TableFrame {
     /// Services behind ports of nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "list::<_, _, MAX_NODE_PORTS>")]
     pub node_ports: Vec<ServicePort>,
+    /// What endpoints can take.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "limits")]
+    pub limits: Option<Vec<Limit>>,
+    /// Ports that translated connections take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snat: Option<Snat>,
+}
+
+fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<Limit>>, D::Error> {
+    list::<_, _, MAX_LIMITS>(deserializer).map(Some)
 }
 
 /// A [`Row`] on file; short names, because there are many.
@@ -95,6 +105,8 @@ impl From<&NodeTable> for TableFrame {
             rows: table.rows().iter().map(whole).collect(),
             rest: table.rest,
             node_ports: table.node_ports.clone(),
+            limits: table.limits.clone(),
+            snat: table.snat.clone(),
         }
     }
 }
@@ -132,6 +144,12 @@ impl TableFrame {
             };
             rows.add(row, frame.states.iter().map(|(state, n)| (counted(state.clone()), *n)), details);
         }
-        NodeTable::build(&self.id, &self.endpoints, rows, self.rest, self.node_ports.clone(), pool)
+        let beside = Beside {
+            rest: self.rest,
+            node_ports: self.node_ports.clone(),
+            limits: self.limits.clone(),
+            snat: self.snat.clone(),
+        };
+        NodeTable::build(&self.id, &self.endpoints, rows, beside, pool)
     }
 }

@@ -229,6 +229,8 @@ pub fn heard(snapshot: Snapshot) -> Heard {
         table: snapshot.table,
         connections: snapshot.connections,
         node_ports: snapshot.node_ports,
+        limits: snapshot.limits,
+        snat: snapshot.snat,
         rest: snapshot.rest,
         warnings: snapshot.warnings,
     }

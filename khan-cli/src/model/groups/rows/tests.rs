@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::History;
 use crate::model::fixture::{Agent, view};
+use crate::model::{Grain, History};
 
 fn shop() -> Agent {
     Agent::new("n1", 0)
@@ -186,4 +186,20 @@ fn a_row_has_one_key_in_every_process_and_version() {
     let rows = ask(&Query::default()).rows;
     let row = rows.iter().find(|row| (row.source(), row.destination()) == ("shop/web", "data/db")).unwrap();
     assert_eq!(row.key, RowKey(0x70a7_2929_b961_3573_c672_9b9f_5d94_4e91));
+}
+
+#[test]
+fn a_destination_outside_has_the_share_of_its_ports_that_is_in_use() {
+    use khan_api::snapshot::{Snat, SnatPorts};
+    let (web, ips) = ("shop/web@n1", ["192.0.2.1", "192.0.2.2"]);
+    let mut agent = Agent::new("n1", 0).row(web, ips[0], 443, 5).row(web, ips[0], 80, 5).row(web, ips[1], 443, 5);
+    let [src, dst] = ["172.18.0.1", ips[0]].map(|ip| ip.parse().unwrap());
+    let ports = SnatPorts { src, dst, port: 443, protocol: Protocol::Tcp, used: 512 };
+    agent.snapshot.snat = Some(Snat { range: 600, largest: vec![ports] });
+    let by = GroupBy { src: Some(Grain::App), dst: Some(Grain::Address), port: true, ..GroupBy::NONE };
+    let rows = project(&view(&[agent]), &Query { group_by: by, ..Query::default() }, &History::default()).rows;
+    let mut shares: Vec<_> = rows.iter().map(|row| (row.destination().to_owned(), row.port, row.sum.snat)).collect();
+    shares.sort();
+    let row = |ip: &str, port, share| (ip.to_owned(), Some(port), share);
+    assert_eq!(shares, [row(ips[0], 80, 0), row(ips[0], 443, 853), row(ips[1], 443, 0)]);
 }
