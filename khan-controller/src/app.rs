@@ -162,11 +162,11 @@ fn page(
     ([(header::CONTENT_TYPE, exposition.content_type()), (header::VARY, "Accept")], body)
 }
 
+/// Some lines of the page, and after what the next ones come.
+type Next<K> = fn(&Index, Option<&K>) -> Option<(Vec<u8>, K)>;
+
 /// Lines of the page, some more with each step; `next` tells those after the last of the step before.
-fn parts<K>(
-    index: Arc<SharedIndex>,
-    next: fn(&Index, Option<&K>) -> Option<(Vec<u8>, K)>,
-) -> impl Iterator<Item = Vec<u8>> {
+fn parts<K>(index: Arc<SharedIndex>, next: Next<K>) -> impl Iterator<Item = Vec<u8>> {
     let mut last = None;
     std::iter::from_fn(move || {
         let (lines, reached) = next(&index.read(), last.as_ref())?;
