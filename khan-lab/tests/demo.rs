@@ -66,6 +66,15 @@ fn once_prints_the_leak_first_and_leaves_nothing() -> Result {
         let shown = ended.stdout.lines().any(|line| line.contains(edge.0) && line.contains(edge.1));
         assert!(shown, "{edge:?} is not in\n{}", ended.stdout);
     }
+    for (kind, says) in [
+        ("unanswered", "shop/mailer gets no answer from "),
+        ("stalled", "shop/uploader"),
+        ("limit", "data/redis: 5 of 6 connections, shop/cart holds all of them"),
+        ("snat", "node-1 uses 10 of 12 ports of "),
+    ] {
+        let told = ended.stdout.lines().any(|line| line.contains(kind) && line.contains(says));
+        assert!(told, "{kind}: {says} is not in\n{}", ended.stdout);
+    }
     assert_eq!(marked(&mark), Vec::<String>::new());
     Ok(())
 }

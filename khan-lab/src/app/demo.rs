@@ -25,7 +25,7 @@ const READING: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Print one table as soon as the leak is the largest edge, and exit
+    /// Print one table as soon as the leak is the largest edge, and what is wrong, and exit
     #[arg(long)]
     once: bool,
     /// Open a shell on the host outside the cluster instead of `khan top`
@@ -59,22 +59,27 @@ impl Demo {
         let _apps = apps::start(lab, &mut cluster, &own)?;
         interrupt.check()?;
         say("[3/3] Starting khan-controller and one khan-agent on each node");
-        let khan = Khan::start(lab, &cluster, &["--interval", "2s"])?;
+        let khan = Khan::start(lab, &cluster, &["--interval", "2s", "--snat-ports", apps::SNAT_PORTS])?;
         let top = self.top(&desk, &cluster)?;
         if self.once {
             say("Waiting for the leak to become the largest edge");
             wait_for_the_leak(&khan, interrupt)?;
+            say("Waiting for what is wrong to be found");
+            wait_for_problems(&desk, &cluster, interrupt)?;
         } else if !self.shell {
             banner(interrupt)?;
         }
-        let status = interrupt.on_this_terminal(&top)?;
+        let mut status = interrupt.on_this_terminal(&top)?;
+        if self.once && status.success() {
+            println!();
+            status = interrupt.on_this_terminal(&khan_on(&desk, &cluster, "problems")?)?;
+        }
         Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
     }
 
     fn top(&self, desk: &Host, cluster: &Cluster) -> Result<Program> {
-        let agents = (1..=cluster.plan().nodes).map(Khan::agent_url);
         if self.shell {
-            let agents: Vec<String> = agents.map(|url| format!("--agent {url}")).collect();
+            let agents: Vec<String> = agents(cluster).map(|url| format!("--agent {url}")).collect();
             say(&format!("For example: khan top {}", agents.join(" ")));
             for node in 1..=cluster.plan().nodes {
                 say(&format!(
@@ -86,12 +91,20 @@ impl Demo {
             let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
             return Ok(Program::new(Path::new(&shell)).inside(desk));
         }
-        let mut top = Program::workspace("khan")?.args(["top"]).inside(desk).without_env("KUBECONFIG");
-        if self.once {
-            top = top.args(["--once"]);
-        }
-        Ok(top.args(agents.flat_map(|url| ["--agent".to_owned(), url])).args(&self.top))
+        let top = khan_on(desk, cluster, "top")?;
+        Ok(if self.once { top.args(["--once"]) } else { top }.args(&self.top))
     }
+}
+
+/// Where the agents are.
+fn agents(cluster: &Cluster) -> impl Iterator<Item = String> {
+    (1..=cluster.plan().nodes).map(Khan::agent_url)
+}
+
+/// `khan` with a command for the demo's agents, outside the cluster.
+fn khan_on(desk: &Host, cluster: &Cluster, command: &str) -> Result<Program> {
+    let agents = agents(cluster).flat_map(|url| ["--agent".to_owned(), url]);
+    Ok(Program::workspace("khan")?.args([command]).args(agents).inside(desk).without_env("KUBECONFIG"))
 }
 
 /// What there is to see, before a screen covers it; a terminal shows it until Enter, or for as long as it takes to read.
@@ -100,8 +113,8 @@ fn banner(interrupt: &Interrupt) -> Result {
         "",
         "Ready. In khan top, look at",
         "  shop/checkout -> data/postgres   it grows by one connection a second: a leak; Enter shows which pod",
-        "  external -> shop/web             clients outside, through a node port",
-        "  6                                the leaks, after 6 rounds; 4 shows how full the nodes' tables are",
+        "  6                                what is wrong: nobody answers, data is stuck, ports run out, redis is full; the leak after 6 rounds",
+        "  external -> shop/web             clients outside, through a node port; 4 shows how full the nodes' tables are",
         "  , and L                          a round back, and live again",
         "q quits and removes everything.",
         "",
@@ -141,5 +154,22 @@ fn wait_for_the_leak(khan: &Khan, interrupt: &Interrupt) -> Result {
         ((largest.0.as_str(), largest.1.as_str()) == apps::LEAK && *count >= VISIBLE).then_some(())
     });
     waited.map_err(|error| LabError::Malformed(format!("{error}; the edges are {edges:?}")))?;
+    interrupt.check()
+}
+
+fn wait_for_problems(desk: &Host, cluster: &Cluster, interrupt: &Interrupt) -> Result {
+    let khan = khan_on(desk, cluster, "problems")?.args(["-o", "json"]);
+    let mut last = String::new();
+    let waited = until("the problems", PATIENCE, || {
+        if interrupt.code().is_some() {
+            return Some(());
+        }
+        last = khan.output(PATIENCE).ok()?.stdout;
+        let told: serde_json::Value = serde_json::from_str(&last).ok()?;
+        let found =
+            |kind: &&str| told["items"].as_array().is_some_and(|all| all.iter().any(|one| one["kind"] == **kind));
+        apps::PROBLEMS.iter().all(found).then_some(())
+    });
+    waited.map_err(|error| LabError::Malformed(format!("{error}; there are {last}")))?;
     interrupt.check()
 }

@@ -2,16 +2,32 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use khan_api::Protocol;
 use khan_lab::cluster::{Plan, node_addresses};
 use khan_lab::program::Running;
-use khan_lab::{Cluster, Host, Lab, Program, Result};
+use khan_lab::{Cluster, Host, Lab, Program, Result, until};
 
 /// The edge that grows, as source and destination app.
 pub(super) const LEAK: (&str, &str) = ("checkout", "postgres");
 
+/// What each postgres can take: the leak fills it in two minutes.
+const MAX_CONNECTIONS: u32 = 60;
+/// What redis can take: the cart's five are most of it.
+const MAX_REDIS: u32 = 6;
+/// Ports that a node has for each destination outside. So few that the crawler needs most of them, and is no larger than the leak.
+pub(super) const SNAT_PORTS: &str = "12";
+
+/// Kinds of problems that are there from the beginning.
+pub(super) const PROBLEMS: [&str; 4] = ["unanswered", "stalled", "limit", "snat"];
+
 const WEB_NODE_PORT: u16 = 30080;
+/// Where the partner outside drops whatever comes.
+const MAIL: u16 = 25;
+/// Where the partner answers, and then no more.
+const UPLOAD: u16 = 9000;
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn plan() -> Plan {
     Plan::new(2)
@@ -20,9 +36,15 @@ pub(super) fn plan() -> Plan {
         .deployment("shop", "cart", "lm5tz", 1)
         .deployment("shop", "checkout", "9wd6c", 1)
         .deployment("shop", "checkout", "t7hn4", 2)
+        .deployment("shop", "crawler", "v6zqp", 1)
+        .deployment("shop", "mailer", "c8d2r", 2)
+        .deployment("shop", "uploader", "k5w7b", 2)
         .stateful("data", "postgres", 0, 1)
+        .max_connections(MAX_CONNECTIONS)
         .stateful("data", "postgres", 1, 2)
+        .max_connections(MAX_CONNECTIONS)
         .stateful("data", "redis", 0, 2)
+        .max_connections(MAX_REDIS)
         .deployment("kube-system", "coredns", "k8f5b", 2)
         .service("shop", "web", 80, 8080)
         .node_port(WEB_NODE_PORT)
@@ -37,6 +59,7 @@ pub(super) fn plan() -> Plan {
 pub(super) fn start(lab: &Lab, cluster: &mut Cluster, own: &Path) -> Result<Vec<Running>> {
     let (browser, _) = cluster.outside(lab, "browser")?;
     let (payments, payments_address) = cluster.outside(lab, "payments")?;
+    let (partner, partner_address) = cluster.outside(lab, "partner")?;
     let cluster = &*cluster;
     let mut apps = Apps { own, cluster, running: Vec::new() };
 
@@ -63,6 +86,23 @@ pub(super) fn start(lab: &Lab, cluster: &mut Cluster, own: &Path) -> Result<Vec<
         apps.client(cluster.pod(&pod.name)?, web.v6_port(80), 4, &[])?;
         apps.client(cluster.pod(&pod.name)?, redis.v4_port(6379), 5, &[])?;
     }
+    for pod in cluster.plan().pods_of("shop", "crawler") {
+        apps.client(cluster.pod(&pod.name)?, payments_address.v4_port(443), 9, &[])?;
+    }
+    silence(&partner, MAIL)?;
+    for pod in cluster.plan().pods_of("shop", "mailer") {
+        apps.client(cluster.pod(&pod.name)?, partner_address.v4_port(MAIL), 3, &[])?;
+    }
+    apps.run(&partner, ["serve", "--listen", &partner_address.v4_port(UPLOAD).to_string()])?;
+    for pod in cluster.plan().pods_of("shop", "uploader") {
+        apps.client(cluster.pod(&pod.name)?, partner_address.v4_port(UPLOAD), 2, &[])?;
+        until("the uploads", PATIENCE, || {
+            let table = cluster.node(pod.node).witness().ok()?;
+            let uploads = table.iter().filter(|entry| entry.orig.dst_port == UPLOAD);
+            (uploads.filter(|entry| entry.state.as_deref() == Some("ESTABLISHED")).count() == 2).then_some(())
+        })?;
+        silence(&partner, UPLOAD)?;
+    }
     apps.client(&browser, node_addresses(1).v4_port(WEB_NODE_PORT), 2, &[])?;
     apps.client(&browser, node_addresses(2).v6_port(WEB_NODE_PORT), 1, &["--short", "--every", "5"])?;
 
@@ -72,6 +112,12 @@ pub(super) fn start(lab: &Lab, cluster: &mut Cluster, own: &Path) -> Result<Vec<
     let leak = ["leak", "--every", "1", "--target", &postgres.v4_port(5432).to_string()];
     apps.run(cluster.pod(&checkout[1].name)?, leak)?;
     Ok(apps.running)
+}
+
+/// Drops what comes to a port, without a word.
+fn silence(host: &Host, port: u16) -> Result {
+    let chain = "type filter hook input priority 0;";
+    host.nft(&format!("table inet silent{port} {{ chain input {{ {chain} tcp dport {port} drop; }}\n}}"))
 }
 
 struct Apps<'a> {
