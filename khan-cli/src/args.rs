@@ -221,9 +221,9 @@ pub enum Command {
         mut_arg("window", |arg| arg.hide(true)),
         mut_arg("min", |arg| arg.hide(true)),
         after_help = "Examples:\n  \
-        khan balance                              every service, the most uneven first\n  \
-        khan balance svc/data/redis -o wide       one of them, with every endpoint\n  \
-        khan balance ns/shop --exit-code -q       for cron: fails when one is uneven\n  \
+        khan balance                          every service, the most uneven first\n  \
+        khan balance svc/data/redis -o wide   one of them, with every endpoint\n  \
+        khan balance ns/shop --exit-code -q   for cron: fails when one is uneven\n  \
         khan balance -w --controller http://127.0.0.1:14719\n\n\
         Only established TCP connections count, of clients whose connections last at least --balance-lasts on average. UNEVEN: one \
         endpoint holds --balance-skew times the mean of those that have been ready for --balance-ready, and more than \
