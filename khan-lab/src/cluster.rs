@@ -23,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::host::{Link, link};
 use crate::{Host, Lab, LabError, Result};
 
-pub use plan::{Plan, Pod, Service, Workload, node_addresses, node_name};
+pub use plan::{Plan, Pod, Service, Workload, gateway, node_addresses, node_name};
 
 /// Both addresses of a dual-stack object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +101,20 @@ impl Cluster {
         attach(&host, addresses, self.node(pod.node), &interface, plan::gateway(pod.node))?;
         self.pods.insert(pod.name.clone(), host);
         Ok(())
+    }
+
+    /// Makes a node forward its pods' packets as an eBPF data plane does: past the kernel's connection tracking, services
+    /// translated before the packets reach it. Call this before the traffic starts.
+    pub fn bypass_tracking(&self, node: u8) -> Result {
+        self.node(node).nft(&rules::bypass(node))?;
+        let of_pod = rules::of_pod(&self.plan);
+        self.pods_of(node).try_for_each(|(_, host)| host.nft(&of_pod))
+    }
+
+    /// The pods of a node that have a network of their own, with their hosts.
+    pub fn pods_of(&self, node: u8) -> impl Iterator<Item = (&Pod, &Host)> {
+        let pods = self.plan.pods.iter().filter(move |pod| pod.node == node);
+        pods.filter_map(|pod| Some((pod, self.pods.get(&pod.name)?)))
     }
 
     /// Adds another host outside the cluster, with an address from a documentation range.

@@ -28,10 +28,16 @@ pub struct Khan {
 impl Khan {
     /// Starts everything and waits until it is ready. The cluster's plan needs [`with_khan`](crate::cluster::Plan::with_khan).
     pub fn start(lab: &Lab, cluster: &Cluster, agent_arguments: &[&str]) -> Result<Self> {
+        Self::start_with(lab, cluster, |_| agent_arguments.to_vec())
+    }
+
+    /// The same with arguments for each node's agent.
+    pub fn start_with<'a>(lab: &Lab, cluster: &Cluster, arguments: impl Fn(u8) -> Vec<&'a str>) -> Result<Self> {
         let controller = Self::start_controller(lab, cluster)?;
         controller.get_when_ready(routes::READYZ)?;
         let nodes = 1..=cluster.plan().nodes;
-        let agents = nodes.map(|node| Self::start_agent(cluster, node, agent_arguments)).collect::<Result<Vec<_>>>()?;
+        let agents =
+            nodes.map(|node| Self::start_agent(cluster, node, &arguments(node))).collect::<Result<Vec<_>>>()?;
         agents.iter().try_for_each(|agent| agent.get_when_ready(routes::READYZ).map(drop))?;
         Ok(Self { controller, agents })
     }

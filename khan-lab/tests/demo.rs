@@ -79,6 +79,18 @@ fn once_prints_the_leak_first_and_leaves_nothing() -> Result {
     Ok(())
 }
 
+/// The leaker's connections are in eBPF maps only, and its node's agent is the one that counts them.
+#[test]
+fn a_leak_that_only_an_ebpf_map_has_is_seen() -> Result {
+    let lab = Lab::new()?;
+    let mark = format!("cilium-{}", std::process::id());
+    let ended = demo(&lab, &mark)?.args(["--cilium"]).output(PATIENCE)?;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let first = ended.stdout.lines().nth(1).unwrap_or_default();
+    assert!(first.contains("shop/checkout") && first.contains("data/postgres"), "{}", ended.stdout);
+    all_gone(&mark, "the end")
+}
+
 #[test]
 fn a_signal_at_any_time_leaves_nothing() -> Result {
     let lab = Lab::new()?;

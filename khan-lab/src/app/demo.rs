@@ -1,6 +1,7 @@
 //! `khan-lab demo`: a two-node cluster with real traffic, Khan on it, and `khan top` in front.
 
 mod apps;
+mod cilium;
 mod held;
 mod interrupt;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cilium::Cilium;
 use clap::Args;
 use interrupt::Interrupt;
 use khan_lab::cluster::node_name;
@@ -31,6 +33,9 @@ pub(super) struct Demo {
     /// Open a shell on the host outside the cluster instead of `khan top`
     #[arg(long, conflicts_with = "once")]
     shell: bool,
+    /// Let node-2 track its pods' connections as Cilium does: in eBPF maps, and not in the kernel's table (needs root)
+    #[arg(long)]
+    cilium: bool,
     /// Pipe that signals come from, for the first process in the demo's pid namespace
     #[arg(long, hide = true, value_name = "PATH")]
     pipe: Option<PathBuf>,
@@ -54,12 +59,23 @@ impl Demo {
         say("[2/3] Building two nodes and their pods out of network namespaces");
         let mut cluster = Cluster::start(lab, apps::plan())?;
         let (desk, _) = cluster.outside(lab, "desk")?;
+        if self.cilium {
+            cluster.bypass_tracking(cilium::NODE)?;
+        }
         interrupt.check()?;
         let own = std::env::current_exe().map_err(LabError::io("cannot find this program's own file"))?;
         let _apps = apps::start(lab, &mut cluster, &own)?;
         interrupt.check()?;
         say("[3/3] Starting khan-controller and one khan-agent on each node");
-        let khan = Khan::start(lab, &cluster, &["--interval", "2s", "--snat-ports", apps::SNAT_PORTS])?;
+        let cilium = self.cilium.then(|| Cilium::start(&cluster)).transpose()?;
+        let maps = cilium.as_ref().map(|cilium| cilium.root().display().to_string());
+        let khan = Khan::start_with(lab, &cluster, |node| {
+            let mut arguments = vec!["--interval", "2s", "--snat-ports", apps::SNAT_PORTS];
+            if let Some(maps) = maps.as_deref().filter(|_| node == cilium::NODE) {
+                arguments.extend(["--bpf-fs", maps]);
+            }
+            arguments
+        })?;
         let top = self.top(&desk, &cluster)?;
         if self.once {
             say("Waiting for the leak to become the largest edge");
@@ -67,7 +83,7 @@ impl Demo {
             say("Waiting for what is wrong to be found");
             wait_for_problems(&desk, &cluster, interrupt)?;
         } else if !self.shell {
-            banner(interrupt)?;
+            banner(self.cilium, interrupt)?;
         }
         let mut status = interrupt.on_this_terminal(&top)?;
         if self.once && status.success() {
@@ -108,7 +124,7 @@ fn khan_on(desk: &Host, cluster: &Cluster, command: &str) -> Result<Program> {
 }
 
 /// What there is to see, before a screen covers it; a terminal shows it until Enter, or for as long as it takes to read.
-fn banner(interrupt: &Interrupt) -> Result {
+fn banner(cilium: bool, interrupt: &Interrupt) -> Result {
     const WHAT: [&str; 8] = [
         "",
         "Ready. In khan top, look at",
@@ -119,6 +135,12 @@ fn banner(interrupt: &Interrupt) -> Result {
         "q quits and removes everything.",
         "",
     ];
+    if cilium {
+        eprintln!(
+            "\n{}'s pods are tracked in eBPF maps, as Cilium does: its kernel has none of their connections.",
+            node_name(cilium::NODE)
+        );
+    }
     for line in WHAT {
         eprintln!("{line}");
     }

@@ -194,7 +194,8 @@ pub(super) fn outside_addresses(number: u8) -> Addresses {
     Addresses { v4: Ipv4Addr::new(203, 0, 113, number), v6: Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()) }
 }
 
-pub(super) fn gateway(node: u8) -> Addresses {
+/// A node's addresses as its pods see it.
+pub fn gateway(node: u8) -> Addresses {
     Addresses { v4: Ipv4Addr::new(10, 244, node, 1), v6: pod_v6(node, 1) }
 }
 

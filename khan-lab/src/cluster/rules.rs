@@ -1,8 +1,10 @@
-//! The nftables rules of every node: what kube-proxy would install for the plan's services.
+//! The nftables rules of nodes: what kube-proxy would install for the plan's services, and what stands in for an eBPF data
+//! plane on a node that has one.
 
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 
+use super::plan::{gateway, node_addresses, pod_range_v4, pod_range_v6};
 use super::{Addresses, Plan, Service};
 
 /// The mark, like kube-proxy's, of what came in through a node port and has to leave with the node's address.
@@ -39,7 +41,53 @@ pub(super) fn nat(plan: &Plan) -> String {
     rules
 }
 
+/// Rules for a pod that translate what it dials before its node sees it, as socket load balancing does.
+pub(super) fn of_pod(plan: &Plan) -> String {
+    let mut rules = String::new();
+    for family in &FAMILIES {
+        services(&mut rules, plan, family).expect("writing to a String");
+        rules += "chain output { type nat hook output priority -100; jump services; }\n}\n";
+    }
+    rules
+}
+
+/// Rules for a node that keep packets to and from its pods out of the kernel's table, except where the node itself is the other
+/// end.
+pub(super) fn bypass(node: u8) -> String {
+    let (own, pods) = (node_addresses(node), [pod_range_v4(node), pod_range_v6(node)]);
+    let mut rules = String::new();
+    for (family, pods) in FAMILIES.iter().zip(pods) {
+        let (name, own) = (family.name, (family.pick)(own));
+        write!(
+            rules,
+            "table {name} bypass {{ chain prerouting {{ type filter hook prerouting priority -300;
+             {name} saddr {pods} {name} daddr != {{ {own}, {} }} notrack
+             iifname eth0 {name} daddr {pods} notrack
+             }}; }}\n",
+            (family.pick)(gateway(node)),
+        )
+        .expect("writing to a String");
+    }
+    rules
+}
+
 fn write(rules: &mut String, plan: &Plan, family: &Family) -> fmt::Result {
+    let name = family.name;
+    services(rules, plan, family)?;
+    writeln!(rules, "chain prerouting {{ type nat hook prerouting priority -100; jump services; }}")?;
+    writeln!(rules, "chain output {{ type nat hook output priority -100; jump services; }}")?;
+    writeln!(rules, "chain postrouting {{ type nat hook postrouting priority 100;")?;
+    writeln!(rules, "meta mark {MASQUERADE_MARK} masquerade")?;
+    writeln!(rules, "{name} saddr {} {name} daddr != {{ {} }} masquerade", family.pods, family.inside)?;
+    for pod in plan.pods.iter().filter(|pod| !pod.host_network) {
+        let ip = (family.pick)(plan.pod_addresses(&pod.name).expect("a pod of this plan"));
+        writeln!(rules, "{name} saddr {ip} {name} daddr {ip} masquerade")?;
+    }
+    writeln!(rules, "}}\n}}")
+}
+
+/// The beginning of a table, and the chain that translates what the plan's services have.
+fn services(rules: &mut String, plan: &Plan, family: &Family) -> fmt::Result {
     let name = family.name;
     writeln!(rules, "table {name} services {{\nchain services {{")?;
     for service in &plan.services {
@@ -53,17 +101,7 @@ fn write(rules: &mut String, plan: &Plan, family: &Family) -> fmt::Result {
             writeln!(rules, "{matched} meta mark set {MASQUERADE_MARK} dnat to {backends}")?;
         }
     }
-    writeln!(rules, "}}")?;
-    writeln!(rules, "chain prerouting {{ type nat hook prerouting priority -100; jump services; }}")?;
-    writeln!(rules, "chain output {{ type nat hook output priority -100; jump services; }}")?;
-    writeln!(rules, "chain postrouting {{ type nat hook postrouting priority 100;")?;
-    writeln!(rules, "meta mark {MASQUERADE_MARK} masquerade")?;
-    writeln!(rules, "{name} saddr {} {name} daddr != {{ {} }} masquerade", family.pods, family.inside)?;
-    for pod in plan.pods.iter().filter(|pod| !pod.host_network) {
-        let ip = (family.pick)(plan.pod_addresses(&pod.name).expect("a pod of this plan"));
-        writeln!(rules, "{name} saddr {ip} {name} daddr {ip} masquerade")?;
-    }
-    writeln!(rules, "}}\n}}")
+    writeln!(rules, "}}")
 }
 
 /// The right side of `dnat to`: the pods in turn.
