@@ -7,7 +7,7 @@ use khan_api::Timestamp;
 use khan_api::routes::{self, AGENT_PORT, CONTROLLER_PORT};
 use khan_api::snapshot::{Side, Snapshot};
 
-use crate::cluster::{node_addresses, node_name};
+use crate::cluster::{Pod, node_addresses, node_name};
 use crate::program::Running;
 use crate::{Cluster, Lab, LabError, Program, Result, until};
 
@@ -50,8 +50,7 @@ impl Khan {
     /// A controller that reads the cluster's manifest, not yet started.
     pub fn controller(lab: &Lab, cluster: &Cluster) -> Result<Program> {
         let manifest = lab.file(MANIFEST, format!("{:#}\n", cluster.manifest()))?;
-        let pod = cluster.plan().pods_of("khan", "khan-controller").next();
-        let pod = pod.ok_or_else(|| LabError::Malformed("the plan has no khan-controller".into()))?;
+        let pod = controllers_pod(cluster)?;
         let controller = Program::workspace("khan-controller")?
             .args(["--listen", &format!("0.0.0.0:{CONTROLLER_PORT}"), "--from-file"])
             .args([&manifest]);
@@ -70,6 +69,12 @@ impl Khan {
             .args(["--node-name", &node_name(node), "--listen", &format!("0.0.0.0:{AGENT_PORT}")])
             .env("KHAN_CONTROLLER_URL", format!("http://{}", controller.v4_port(CONTROLLER_PORT)));
         Ok(agent.args(arguments).inside(cluster.node(node)))
+    }
+
+    /// Where everyone, outside of the cluster too, reaches the controller.
+    pub fn controller_url(cluster: &Cluster) -> Result<String> {
+        let address = cluster.plan().pod_addresses(&controllers_pod(cluster)?.name)?;
+        Ok(format!("http://{}", address.v4_port(CONTROLLER_PORT)))
     }
 
     /// Where everyone in the cluster reaches the agent of a node.
@@ -99,4 +104,9 @@ impl Khan {
         }
         Ok(edges)
     }
+}
+
+fn controllers_pod(cluster: &Cluster) -> Result<&Pod> {
+    let pod = cluster.plan().pods_of("khan", "khan-controller").next();
+    pod.ok_or_else(|| LabError::Malformed("the plan has no khan-controller".into()))
 }

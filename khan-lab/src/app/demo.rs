@@ -120,7 +120,9 @@ fn agents(cluster: &Cluster) -> impl Iterator<Item = String> {
 /// `khan` with a command for the demo's agents, outside the cluster.
 fn khan_on(desk: &Host, cluster: &Cluster, command: &str) -> Result<Program> {
     let agents = agents(cluster).flat_map(|url| ["--agent".to_owned(), url]);
-    Ok(Program::workspace("khan")?.args([command]).args(agents).inside(desk).without_env("KUBECONFIG"))
+    let controller = ["--controller".to_owned(), Khan::controller_url(cluster)?];
+    let khan = Program::workspace("khan")?.args([command]).args(agents).args(controller);
+    Ok(khan.inside(desk).without_env("KUBECONFIG"))
 }
 
 /// What there is to see, before a screen covers it; a terminal shows it until Enter, or for as long as it takes to read.
