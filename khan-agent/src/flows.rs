@@ -27,4 +27,4 @@ pub use dump::{Dump, Retries};
 pub use flow::{Flow, Status, Tcp, Tuple};
 pub use netlink::Netlink;
 pub use reader::{AttemptError, Details, DumpError, Dumped, Plane, Reader, Sink, Spoiled, Stats, TableStats, Unread};
-pub use tables::{Choice, NodeTables, Which};
+pub use tables::{Choice, KERNEL, NodeTables, Which};

@@ -8,7 +8,7 @@ use khan_api::Timestamp;
 use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
-use crate::flows::{DumpError, Plane, Stats};
+use crate::flows::{DumpError, KERNEL, Plane, Stats};
 use crate::self_metrics::SelfMetrics;
 
 /// The interface that Cilium makes on every node (`pkg/defaults`). A container sees Cilium's maps only where the node's BPF file
@@ -146,7 +146,9 @@ impl Visibility {
     pub(crate) fn saw(&mut self, stats: &Stats, flows: u64, metrics: &SelfMetrics) {
         let dropped = stats.counter("drop") + stats.counter("early_drop");
         let dropping = self.dropped.replace(dropped).is_some_and(|before| dropped > before);
-        self.set(Reason::Untracked, flows == 0 && stats.entries == 0, metrics);
+        // Where there are maps the kernel's table may well be empty, and maps without an entry are no sign of anything.
+        let only_kernel = stats.tables.iter().all(|table| table.name == KERNEL);
+        self.set(Reason::Untracked, flows == 0 && stats.entries == 0 && only_kernel, metrics);
         self.set(Reason::NotPermitted, false, metrics);
         self.set(Reason::Full, stats.limit > 0 && stats.entries >= stats.limit, metrics);
         self.set(Reason::Dropping, dropping, metrics);
@@ -211,7 +213,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::flows::Unread;
+    use crate::flows::{TableStats, Unread};
 
     fn stats(entries: u64, limit: u64) -> Stats {
         let mut stats = Stats::default();
@@ -282,6 +284,9 @@ mod tests {
         );
         visibility.saw(&stats(99, 100), 99, &metrics);
         assert_eq!(says(&visibility), []);
+        let map = TableStats { name: "cilium_ct4_global", entries: 0, limit: 100, took: Duration::ZERO };
+        visibility.saw(&Stats { tables: vec![map], ..stats(0, 100) }, 0, &metrics);
+        assert_eq!(says(&visibility), [], "its connections would be in the map");
         let now = Timestamp::now();
         visibility.named(None, now, &metrics);
         assert_eq!(says(&visibility), [Reason::NoNames]);
