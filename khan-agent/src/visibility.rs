@@ -235,8 +235,12 @@ mod tests {
         }
     }
 
+    /// `tracing` asks whoever comes first to a line of the log whether anybody wants it, and a test without a log does not.
+    static LOGGING: Mutex<()> = Mutex::new(());
+
     #[test]
     fn each_reason_is_logged_when_it_begins_and_when_it_ends() {
+        let _alone = LOGGING.lock().unwrap();
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
@@ -260,6 +264,7 @@ mod tests {
 
     #[test]
     fn reasons_begin_and_end() {
+        let _alone = LOGGING.lock().unwrap();
         let metrics = SelfMetrics::new().unwrap();
         let mut visibility = Visibility::default();
         let says = |visibility: &Visibility| {
