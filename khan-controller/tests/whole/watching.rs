@@ -68,7 +68,9 @@ async fn every_limit_is_on_the_page_once() {
             .put(annotated(pod("data", &format!("db-{n}"), &[&format!("10.244.{}.{}", n / 200, 1 + n % 200)]), "100"));
     }
     server.put(pod("data", "free", &["10.244.9.1"]));
-    server.put(annotated(pod("data", "twin", &["10.244.9.2"]), "70"));
+    let mut twin = annotated(pod("data", "twin", &["10.244.9.2"]), "70");
+    twin["metadata"]["labels"]["app"] = "twin".into();
+    server.put(twin);
     server.put(annotated(service("data", "twin", &["10.96.0.10"]), "60"));
     let controller = watching(&server).await;
     until_ready(controller.address).await;
@@ -81,13 +83,14 @@ async fn every_limit_is_on_the_page_once() {
     let told = lines(&first);
     let labels: BTreeSet<_> = told.iter().filter_map(|line| line.split_once("} ")).map(|(labels, _)| labels).collect();
     assert_eq!((told.len(), labels.len()), (301, 301), "{told:#?}");
-    let series = |name: &str| format!(r#"khan_connection_limit{{dst_ns="data",dst_app="",dst_name="{name}"}}"#);
-    assert!(told.contains(&format!("{} 100", series("db-7"))), "{told:#?}");
-    assert_eq!(metric(controller.address, &series("twin")).await, Some(60.0), "the smaller of the two");
+    let series =
+        |app: &str, name: &str| format!(r#"khan_connection_limit{{dst_ns="data",dst_app="{app}",dst_name="{name}"}}"#);
+    assert!(told.contains(&format!("{} 100", series("web", "db-7"))), "{told:#?}");
+    assert_eq!(metric(controller.address, &series("twin", "twin")).await, Some(60.0), "the smaller of the two");
     server.delete(service("data", "twin", &["10.96.0.10"]));
-    until_metric(controller.address, &series("twin"), |limit| limit > 60.0).await;
+    until_metric(controller.address, &series("twin", "twin"), |limit| limit > 60.0).await;
     server.put(pod("data", "db-7", &["10.244.0.8"]));
-    within(PATIENCE, async || match metric(controller.address, &series("db-7")).await {
+    within(PATIENCE, async || match metric(controller.address, &series("web", "db-7")).await {
         None => Ok(()),
         Some(limit) => Err(limit),
     })
