@@ -209,7 +209,8 @@ fn a_backend_that_came_later_has_none_of_the_connections_that_stay() -> Result {
         assert_eq!((&endpoint["ip"], &endpoint["conns"]), (&json!(pod.v4), &json!(theirs)), "{item:#}");
     }
     let problems = || items(&["problems", "--kind", "imbalance"]).map(|(_, items)| items);
-    let problem = problems().expect("problems");
+    // Whose connections last is known from the second scan on.
+    let problem = until("the problem", PATIENCE, || problems().filter(|problems| problems.len() == 1))?;
     let sentence = problem[0]["problem"].as_str().expect("a sentence");
     assert!(
         sentence.starts_with(
