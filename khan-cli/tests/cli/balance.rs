@@ -16,7 +16,8 @@ pub(crate) fn dialling() -> Value {
     let held = |client, answers, n| (client, "n1", answers, "n2", 8080, n);
     let rows = [held("web", "api-x", 4), held("cart", "api-x", 40), held("cart", "api-y", 2)];
     let mut snapshot = snapshot("n1", &rows);
-    snapshot["since"] = json!(ago(1));
+    // Longer than connections have to last, though the snapshot was taken a little before now.
+    snapshot["since"] = json!(ago(2));
     let endpoints = snapshot["endpoints"].as_array_mut().unwrap();
     for (number, name) in [("7", "api-x"), ("8", "api-y")] {
         let at = endpoints.iter().position(|end| end["app"] == name).unwrap();
