@@ -13,6 +13,8 @@
 //! `schedule` is the thread that moves it all, on time and on demand, within the `budget`; `visibility` says what it may have
 //! missed, and `self_metrics` what it took. [`app`] knows everything; `khan --source local` uses [`local`] alone.
 
+mod product;
+
 pub mod flows;
 
 pub mod local_routes;

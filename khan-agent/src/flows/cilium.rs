@@ -11,7 +11,7 @@ mod held;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use khan_api::{Protocol, TcpState};
 use khan_bpf::{Buffers, Map};
@@ -152,17 +152,11 @@ impl Cilium {
         // Not the very latest, so that an odd entry among many decides nothing.
         let Some(latest) = reports.get((reports.len() * 99 / 100).min(reports.len().saturating_sub(1))) else { return };
         self.looked = true;
-        let clock = Clock::choose(*latest, uptime(), self.clock);
+        let clock = Clock::choose(*latest, pinned::uptime(), self.clock);
         if self.clock.replace(clock) != Some(clock) {
             info!(map = table.name, "Cilium's entries have their times in {clock}");
         }
     }
-}
-
-/// Seconds since boot, as the kernel's programs count them.
-fn uptime() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }
 
 /// The present, by the data plane's clock.
@@ -175,7 +169,7 @@ struct Times {
 impl Times {
     fn now(clock: Option<Clock>) -> Self {
         let clock = clock.unwrap_or(Clock::Seconds);
-        Self { clock, now: clock.at(uptime()) }
+        Self { clock, now: clock.at(pinned::uptime()) }
     }
 
     /// Whether the entry's lifetime is not over.

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
 
 use khan_bpf::{Buffers, Map};
 
@@ -84,4 +85,10 @@ pub(super) fn walk<S: Sink>(
             _ => Err(DumpError::Socket { what: "read an eBPF map", source: error }.into()),
         },
     }
+}
+
+/// Time since boot, as the kernel's programs count it: `CLOCK_MONOTONIC`.
+pub(super) fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
 }

@@ -8,6 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::address::Address;
 use super::flow::{Flow, Tuple};
+use crate::product::fold;
 
 /// The most connections that are remembered: 4 MiB. On a node whose pods' connections are in maps, the kernel has few.
 const MOST: usize = 1 << 19;
@@ -121,15 +122,6 @@ fn target(tuple: &Tuple) -> (Address, u16) {
 fn mark(hash: u64) -> (usize, u64) {
     let place = (hash >> 32) as usize % MARKS;
     (place / 64, 1 << (place % 64))
-}
-
-/// Both halves of the product.
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-    let (high, low) = ((product >> 64) as u64, product as u64);
-    high ^ low
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use crate::flows::Tuple;
+use crate::product::fold;
 
 /// Drawn once per process.
 #[derive(Clone, Copy, Debug)]
@@ -49,15 +50,6 @@ impl Seeds {
         }
         fold(hash ^ last, s2)
     }
-}
-
-/// Both halves of the product, so that every bit of the factors reaches every bit of the hash.
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-    let (high, low) = ((product >> 64) as u64, product as u64);
-    high ^ low
 }
 
 #[cfg(test)]

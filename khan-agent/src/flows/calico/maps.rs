@@ -1,7 +1,7 @@
 //! Calico's maps: in, the folder they are pinned in; out, flows.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use khan_bpf::{Buffers, Map};
 
@@ -74,7 +74,8 @@ impl Calico {
         outlet: &mut Outlet<'_, S>,
         unread: &mut Vec<Unread>,
     ) -> Result<Option<TableStats>, AttemptError> {
-        let (began, now) = (Instant::now(), now());
+        let began = Instant::now();
+        let now = u64::try_from(pinned::uptime().as_nanos()).unwrap_or(u64::MAX);
         let lifetimes = &mut self.lifetimes;
         let walked = pinned::walk(&table.map, buffers, outlet, |key, value, outlet| {
             let mut connection = match entry::read::<N>(key, value) {
@@ -107,11 +108,4 @@ impl Calico {
             }
         }
     }
-}
-
-/// `CLOCK_MONOTONIC` in nanoseconds.
-fn now() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now = Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0));
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,7 @@
 //! Entries as Cilium writes them, byte by byte, and what becomes of them.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
