@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use khan_api::{Protocol, TcpState};
-use khan_bpf::{Buffers, Map};
+use khan_bpf::Buffers;
 use tracing::info;
 
 use clock::Clock;
@@ -23,7 +23,7 @@ use layout::{Ip, Key, Role, Value};
 
 use super::flow::{Flow, Status, Tcp, Tuple};
 use super::outlet::Outlet;
-use super::pinned::{self, Opened};
+use super::pinned::{self, Opened, Table};
 use super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
 
 /// Every map, and whether it is that of IPv6.
@@ -34,14 +34,6 @@ const MAPS: [(&str, bool); 4] = [
     ("cilium_ct_any6_global", true),
 ];
 
-/// A map that is there.
-#[derive(Debug)]
-pub(super) struct Table {
-    name: &'static str,
-    v6: bool,
-    map: Map,
-}
-
 /// Opens what is pinned in `folder`.
 pub(super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
     let mut tables = Vec::new();
@@ -49,7 +41,7 @@ pub(super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
         let key = if v6 { <[u64; 2]>::KEY } else { u32::KEY };
         match pinned::open(folder, name, [key, Value::SIZE]) {
             Opened::Absent => {}
-            Opened::Map(map) => tables.push(Table { name, v6, map }),
+            Opened::Map(map) => tables.push(Table { plane: Plane::Cilium, name, v6, map }),
             Opened::Unreadable(why) => unread.push(Unread { plane: Plane::Cilium, why }),
         }
     }
@@ -120,17 +112,10 @@ impl Cilium {
                 }
                 Ok(())
             })?;
-            let entries = match walked {
-                Ok(entries) => entries,
-                Err(why) => {
-                    unread.push(Unread { plane: Plane::Cilium, why: format!("{}: {why}", table.name) });
-                    return Ok(None);
-                }
-            };
-            let again = held.connections(|one, dialled| outlet.give(&flow(one, dialled), Details::default))?;
+            let again = walked.is_ok()
+                && held.connections(|one, dialled| outlet.give(&flow(one, dialled), Details::default))?;
             if !again {
-                let (limit, took) = (table.map.info().max_entries.into(), began.elapsed());
-                return Ok(Some(TableStats { name: table.name, entries, limit, took }));
+                return Ok(table.stats(walked, began, unread));
             }
         }
     }

@@ -3,12 +3,46 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use khan_bpf::{Buffers, Map};
 
 use super::outlet::Outlet;
-use super::reader::{AttemptError, DumpError, Sink, Spoiled};
+use super::reader::{AttemptError, DumpError, Plane, Sink, Spoiled, TableStats, Unread};
+
+/// A map that is there.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Whose it is.
+    pub(super) plane: Plane,
+    /// The name of its pin.
+    pub(super) name: &'static str,
+    /// Whether it is that of IPv6.
+    pub(super) v6: bool,
+    /// What is pinned.
+    pub(super) map: Map,
+}
+
+impl Table {
+    /// The table as a whole after [`walk`]. None when it could not be read, which `unread` is told.
+    pub(super) fn stats(
+        &self,
+        walked: Result<u64, String>,
+        began: Instant,
+        unread: &mut Vec<Unread>,
+    ) -> Option<TableStats> {
+        match walked {
+            Ok(entries) => {
+                let (limit, took) = (self.map.info().max_entries.into(), began.elapsed());
+                Some(TableStats { name: self.name, entries, limit, took })
+            }
+            Err(why) => {
+                unread.push(Unread { plane: self.plane, why: format!("{}: {why}", self.name) });
+                None
+            }
+        }
+    }
+}
 
 /// What became of a name.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Instant;
 
-use khan_bpf::{Buffers, Map};
+use khan_bpf::Buffers;
 
 use super::super::outlet::Outlet;
-use super::super::pinned::{self, Opened};
+use super::super::pinned::{self, Opened, Table};
 use super::super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
 use super::entry;
 use super::layout::{key_size, value_size};
@@ -14,14 +14,6 @@ use super::lifetime::Lifetimes;
 
 /// The maps of each family, the newer version first, and whether they are those of IPv6.
 const MAPS: [([&str; 2], bool); 2] = [(["cali_v4_ct4", "cali_v4_ct3"], false), (["cali_v6_ct4", "cali_v6_ct3"], true)];
-
-/// A map that is there.
-#[derive(Debug)]
-pub(in super::super) struct Table {
-    name: &'static str,
-    v6: bool,
-    map: Map,
-}
 
 /// Opens what is pinned in `folder`; of two versions the newer, since after an upgrade the older is only left over.
 pub(in super::super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
@@ -31,7 +23,7 @@ pub(in super::super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Tab
         for name in names {
             match pinned::open(folder, name, sizes) {
                 Opened::Absent => continue,
-                Opened::Map(map) => tables.push(Table { name, v6, map }),
+                Opened::Map(map) => tables.push(Table { plane: Plane::Calico, name, v6, map }),
                 Opened::Unreadable(why) => unread.push(Unread { plane: Plane::Calico, why }),
             }
             break;
@@ -97,15 +89,6 @@ impl Calico {
                 Details { began: None, bytes_sent: sent, bytes_received: received }
             })
         })?;
-        match walked {
-            Ok(entries) => {
-                let (limit, took) = (table.map.info().max_entries.into(), began.elapsed());
-                Ok(Some(TableStats { name: table.name, entries, limit, took }))
-            }
-            Err(why) => {
-                unread.push(Unread { plane: Plane::Calico, why: format!("{}: {why}", table.name) });
-                Ok(None)
-            }
-        }
+        Ok(table.stats(walked, began, unread))
     }
 }
