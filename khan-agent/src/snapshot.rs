@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::snapshot::{Limit, Names, Rest, Side, Snat, Table};
-use khan_api::{Kind, Label, Protocol, ServicePort, Timestamp};
+use khan_api::{Kind, Label, Protocol, ServicePort, TableStats, Timestamp};
 
 use crate::identities::Endpoint;
 use crate::table::Class;
@@ -63,6 +63,8 @@ pub struct Snapshot {
     pub names: Names,
     /// The kernel's table.
     pub table: Table,
+    /// Each table that was read, the kernel's first.
+    pub tables: Vec<TableStats>,
     /// Connections in all rows.
     pub connections: u64,
     /// Addresses, each with one owner.

@@ -18,6 +18,7 @@ pub mod service;
 pub mod identity;
 pub mod node_port;
 pub mod resolve;
+pub mod table_stats;
 pub mod snapshot;
 pub mod connection;
 
@@ -31,5 +32,6 @@ pub use resolve::{Cursor, ResolveAnswer, ResolveRequest};
 pub use service::{Service, ServiceEndpoint, ServiceName};
 pub use snapshot::Snapshot;
 pub use state::{KnownState, Lifecycle, Protocol, State, TcpState};
+pub use table_stats::TableStats;
 pub use text::{Label, Name, Sentence, ShownUrl, Text};
 pub use time::Timestamp;

@@ -14,6 +14,7 @@ use crate::node_port::{MAX_NODE_PORTS, ServicePort};
 use crate::owner::{self, Owner, read_flat};
 use crate::resolve::Cursor;
 use crate::state::{Protocol, State};
+use crate::table_stats::{MAX_TABLES, TableStats};
 use crate::text::{Label, Name, Sentence, ShownUrl};
 use crate::time::Timestamp;
 
@@ -54,6 +55,9 @@ pub struct Snapshot<E = Vec<Endpoint>, R = Vec<Row>> {
     pub names: Names,
     /// The kernel's table.
     pub table: Table,
+    /// How full each table is that was read, the kernel's first. Absent from agents before 0.2, whose only table is the kernel's.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::first::<_, _, MAX_TABLES>")]
+    pub tables: Vec<TableStats>,
     /// Connections in all rows, `rest` included: every TCP, UDP and SCTP entry, entries of one connection in several
     /// zones counted as one.
     pub connections: u64,
@@ -399,8 +403,13 @@ mod tests {
     #[test]
     fn a_snapshot_of_a_newer_agent_is_read() {
         let text = r#"{"schema":1,"id":"a-1","node":"n1","taken":"2026-11-22T10:00:00.125Z","shiny":true,"rows":[],
-            "endpoints":[{"ip":"10.0.0.1","type":"pod","ns":"shop"},{"ip":null,"type":"unknown"}]}"#;
+            "endpoints":[{"ip":"10.0.0.1","type":"pod","ns":"shop"},{"ip":null,"type":"unknown"}],
+            "tables":[{"name":"cilium_ct\u001b4","entries":9,"limit":10,"scan_micros":250,"shiny":1}]}"#;
         let snapshot: Snapshot = serde_json::from_str(text).unwrap();
+        let map = TableStats { name: "cilium_ct\u{fffd}4".into(), entries: 9, limit: 10, scan_micros: 250 };
+        assert_eq!(snapshot.tables, [map]);
+        let many = format!(r#"{{"tables":[{}{{}}]}}"#, "{},".repeat(MAX_TABLES));
+        assert_eq!(serde_json::from_str::<Snapshot>(&many).unwrap().tables.len(), MAX_TABLES);
         assert_eq!(snapshot.taken.millis() % 1000, 125);
         assert_eq!(snapshot.endpoints[0].owner.ns, "shop");
         assert_eq!(snapshot.endpoints[1].ip, None);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use khan_api::snapshot::{Endpoint, Side};
-use khan_api::{Snapshot, Timestamp};
+use khan_api::{Snapshot, TableStats, Timestamp};
 use khan_cli::feed::{self, Feed, News};
 use khan_cli::model::history::Limits;
 use khan_cli::model::leak::LeakReport;
@@ -95,7 +95,10 @@ fn world() -> World {
             "endpoints": ends, "rows": rows}))
         .unwrap()
     };
-    Arc::new(Mutex::new(BTreeMap::from([("n1", snapshot("n1", first)), ("n2", snapshot("n2", second))])))
+    let (first, mut second) = (snapshot("n1", first), snapshot("n2", second));
+    let map = |name: &str, entries| TableStats { name: name.into(), entries, limit: 262_144, scan_micros: 1_500 };
+    second.tables = vec![map("nf_conntrack", 4), map("cilium_ct4_global", 99)];
+    Arc::new(Mutex::new(BTreeMap::from([("n1", first), ("n2", second)])))
 }
 
 /// The page of an agent with `--extra-labels dst_port,state`, written without any of Khan's own code.
@@ -178,6 +181,12 @@ fn page(snapshot: &Snapshot) -> String {
         writeln!(text, "khan_conntrack_entries{{protocol=\"{protocol}\"}} {n}").unwrap();
     }
     writeln!(text, "khan_conntrack_entries_limit {}", snapshot.table.limit).unwrap();
+    for TableStats { name, entries, limit, scan_micros } in &snapshot.tables {
+        writeln!(text, "khan_agent_table_entries{{table=\"{name}\"}} {entries}").unwrap();
+        writeln!(text, "khan_agent_table_limit{{table=\"{name}\"}} {limit}").unwrap();
+        let seconds = Duration::from_micros(*scan_micros).as_secs_f64();
+        writeln!(text, "khan_agent_table_scan_seconds{{table=\"{name}\"}} {seconds}").unwrap();
+    }
     text
 }
 
@@ -365,6 +374,13 @@ async fn agents_and_prometheus_give_the_same_answers() {
     assert_eq!((node.node.as_str(), node.version.as_str(), node.interval), ("n1", "0.1.0", Duration::from_secs(30)));
     let table = node.table.as_ref().unwrap();
     assert_eq!((table.entries, table.limit), (115, 262_144));
+    for (summed, directly) in summed.nodes.iter().zip(&directly.nodes) {
+        assert_eq!(summed.tables.len(), directly.tables.len());
+        assert_eq!(summed.fullest().map(|table| &*table.name), directly.fullest().map(|table| &*table.name));
+    }
+    let maps = &summed.nodes[1];
+    assert_eq!(maps.tables, directly.nodes[1].tables);
+    assert_eq!(maps.table.as_ref().unwrap().entries, 4, "not those of the map, which the kernel's metric counts too");
     let apart = node.taken.unwrap().millis() - directly.nodes[0].taken.unwrap().millis();
     assert!(apart.abs() < 2_000, "the snapshot's own time, not the scrape's: {apart} ms apart");
 }

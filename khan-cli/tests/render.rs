@@ -10,7 +10,7 @@ mod trouble;
 
 use std::time::Duration;
 
-use khan_api::Timestamp;
+use khan_api::{TableStats, Timestamp};
 use khan_cli::feed::{Link, News};
 use khan_cli::screen::msg::{Effect, Exit, Msg};
 use khan_cli::screen::styles::Theme;
@@ -155,6 +155,29 @@ fn other_screens() {
             stage.press(keys);
             insta::assert_snapshot!(format!("{name}_{width}x{height}"), stage.frame());
         }
+    }
+}
+
+/// Nodes whose connections are in eBPF maps as well: the line of a node shows its fullest table, its agent's text all.
+#[test]
+fn nodes_with_several_tables() {
+    let stats = |name: &str, entries, limit| TableStats { name: name.into(), entries, limit, scan_micros: 41_250 };
+    for (width, height) in [(120, 30), (80, 24)] {
+        let mut stage = Stage::new(width, height, false);
+        for step in 0..31 {
+            let mut snapshots = shop::snapshots(step);
+            let grown = u64::try_from(300 * step).unwrap();
+            snapshots[0].tables = vec![
+                stats("nf_conntrack", snapshots[0].table.entries, 262_144),
+                stats("cilium_ct4_global", 499_000 + grown, 524_288),
+                stats("cilium_ct_any4_global", 8_100, 262_144),
+            ];
+            stage.show(&snapshots, step);
+        }
+        stage.press("4");
+        insta::assert_snapshot!(format!("nodes_with_maps_{width}x{height}"), stage.frame());
+        stage.press("7 Enter");
+        insta::assert_snapshot!(format!("agent_with_maps_{width}x{height}"), stage.frame());
     }
 }
 

@@ -105,6 +105,12 @@ pub struct TableStats {
     pub took: Duration,
 }
 
+impl From<&TableStats> for khan_api::TableStats {
+    fn from(&TableStats { name, entries, limit, took }: &TableStats) -> Self {
+        Self { name: name.into(), entries, limit, scan_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX) }
+    }
+}
+
 /// Who keeps connections in eBPF maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plane {

@@ -20,7 +20,7 @@ use super::reader::{AttemptError, Details, DumpError, Dumped, Plane, Reader, Sin
 use super::seen::Seen;
 
 /// What the kernel calls its table.
-pub const KERNEL: &str = "nf_conntrack";
+pub const KERNEL: &str = khan_api::TableStats::KERNEL;
 
 /// Which tables are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

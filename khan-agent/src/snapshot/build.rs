@@ -55,6 +55,7 @@ pub fn build(
             refused: scan.dumped.refused,
             turned: counts.turned,
         },
+        tables: scan.stats.tables.iter().map(Into::into).collect(),
         connections: counts.connections,
         endpoints,
         rows,

@@ -162,6 +162,15 @@ fn ciliums_connections_are_listed_and_counted_each_once() -> Result {
             "{name}: {values:?}"
         );
     }
+    let snapshot: Snapshot = agent.get("/v1/snapshot")?.json()?;
+    let told: Vec<_> = snapshot.tables.iter().map(|table| &*table.name).collect();
+    let maps = ["cilium_ct4_global", "cilium_ct_any4_global", "cilium_ct6_global", "cilium_ct_any6_global"];
+    assert_eq!(told, [&["nf_conntrack"][..], &maps].concat());
+    for table in &snapshot.tables {
+        assert!(table.entries > 0 && table.entries <= table.limit && table.scan_micros > 0, "{table:?}");
+    }
+    assert_eq!(snapshot.tables[0].limit, snapshot.table.limit, "the kernel's table is told of as before");
+    assert_eq!(snapshot.tables[1].limit, 20_000);
     assert!(
         lines(&page, "khan_agent_blind").iter().all(|(labels, value)| labels["reason"] == "untracked" || *value == 0)
     );

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use khan_api::Timestamp;
 use khan_api::snapshot::{Names, Table};
+use khan_api::{TableStats, Timestamp};
 
 /// Whether a node's data can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,8 +85,10 @@ pub struct NodeStatus {
     pub interval: Duration,
     /// Its names: where from, how old, how many missing.
     pub names: Names,
-    /// The kernel's table; `None` when the source does not tell.
+    /// What the kernel tells of its table; `None` when the source does not tell.
     pub table: Option<Table>,
+    /// How full each of its tables is, the kernel's first; empty when the source does not tell.
+    pub tables: Vec<TableStats>,
     /// Connections in its table, counted here or on another node.
     pub connections: u64,
     /// Rows of its latest snapshot that could not be read and are left out.
@@ -115,6 +117,7 @@ impl NodeStatus {
             interval: Duration::ZERO,
             names: Names::default(),
             table: None,
+            tables: Vec::new(),
             connections: 0,
             refused: 0,
             warnings: Vec::new(),
@@ -133,6 +136,7 @@ impl NodeStatus {
         self.interval = Duration::from_millis(snapshot.interval_millis);
         self.names.clone_from(&snapshot.names);
         self.table = (snapshot.table.limit > 0).then(|| snapshot.table.clone());
+        self.tables = tables_or_kernel(snapshot.tables.clone(), self.table.as_ref());
         self.connections = snapshot.connections;
         self.warnings = snapshot.warnings.iter().map(Into::into).collect();
     }
@@ -178,18 +182,46 @@ impl NodeStatus {
         (!window.is_zero()).then_some(window)
     }
 
-    /// The same in whole percent, as every view and file has it: 100 only when the table is full, 0 only when it is empty.
-    pub fn fill_percent(&self) -> Option<u8> {
-        let (entries, limit) =
-            self.table.as_ref().filter(|table| table.limit > 0).map(|table| (table.entries, table.limit))?;
-        let rounded = (u128::from(entries) * 200 / u128::from(limit)).div_ceil(2);
-        let shown = if entries >= limit { rounded.max(100) } else { rounded.min(99) };
-        let shown = if entries > 0 { shown.max(1) } else { 0 };
-        Some(u8::try_from(shown).unwrap_or(u8::MAX))
+    /// The table that is filled most, the first of equals: what a line for the whole node shows.
+    pub fn fullest(&self) -> Option<&TableStats> {
+        let fill = |table: &TableStats| table.fill().unwrap_or(-1.0);
+        self.tables.iter().rev().max_by(|a, b| fill(a).total_cmp(&fill(b)))
     }
 
-    /// Filled share of the kernel's table, 0 to 1.
-    pub fn fill(&self) -> Option<f64> {
-        self.table.as_ref().filter(|table| table.limit > 0).map(|table| table.entries as f64 / table.limit as f64)
+    /// Its tables, the fullest first.
+    pub fn tables_by_fill(&self) -> Vec<&TableStats> {
+        let fill = |table: &TableStats| table.fill().unwrap_or(-1.0);
+        let mut tables: Vec<_> = self.tables.iter().collect();
+        tables.sort_by(|a, b| fill(b).total_cmp(&fill(a)));
+        tables
     }
+
+    /// Whether it has other tables than the kernel's, so that it has to be said which one is meant.
+    pub fn has_maps(&self) -> bool {
+        self.tables.iter().any(|table| !table.is_kernel())
+    }
+
+    /// Filled share of its fullest table in whole percent.
+    pub fn fill_percent(&self) -> Option<u8> {
+        self.fullest()?.fill_percent()
+    }
+
+    /// Filled share of its fullest table, 0 to 1.
+    pub fn fill(&self) -> Option<f64> {
+        self.fullest()?.fill()
+    }
+}
+
+/// All tables, where agents and recordings from before there were several tell of the kernel's only.
+pub fn tables_or_kernel(tables: Vec<TableStats>, kernel: Option<&Table>) -> Vec<TableStats> {
+    if !tables.is_empty() {
+        return tables;
+    }
+    let kernel = kernel.map(|table| TableStats {
+        name: TableStats::KERNEL.into(),
+        entries: table.entries,
+        limit: table.limit,
+        scan_micros: 0,
+    });
+    kernel.into_iter().collect()
 }

@@ -10,6 +10,7 @@ mod room;
 mod memory;
 mod scene;
 mod pairs;
+mod table_name;
 
 mod dead_backend;
 mod unanswered;

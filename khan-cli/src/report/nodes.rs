@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use khan_api::snapshot::Table;
-use khan_api::{Label, Timestamp};
+use khan_api::{Label, TableStats, Timestamp};
 use serde::Serialize;
 
 use super::column::{Column, Head, Unit, cells, heads};
@@ -19,7 +18,7 @@ struct Node<'a> {
 }
 
 /// Every column, in the order in which they stand.
-fn columns<'a>() -> [Column<Node<'a>>; 16] {
+fn columns<'a>() -> [Column<Node<'a>>; 17] {
     [
         Column::new(Head::text("node"), |node| Cell::text(&node.status.node)),
         Column::new(Head::text("state"), |node| Cell::text(node.status.state.as_str())),
@@ -37,6 +36,7 @@ fn columns<'a>() -> [Column<Node<'a>>; 16] {
             node.status.fill_percent().map_or(Cell::Missing, Cell::Percent)
         }),
         Column::new(Head::number("limit").wide(), |node| table(node, |table| table.limit)),
+        Column::new(Head::text("tables").wide(), |node| Cell::text(tables(node.status))),
         Column::new(Head::number("unresolved").wide(), |node| Cell::Count(node.status.names.unresolved)),
         Column::new(Head::text("controller").wide(), |node| Cell::text(&node.status.names.controller)),
         Column::new(Head::measured("clock-skew", Unit::Seconds).wide(), |node| {
@@ -59,8 +59,18 @@ fn period(duration: Duration) -> Cell {
     if duration.is_zero() { Cell::Missing } else { Cell::Duration(duration) }
 }
 
-fn table(node: &Node<'_>, pick: fn(&Table) -> u64) -> Cell {
-    node.status.table.as_ref().map_or(Cell::Missing, |table| Cell::Count(pick(table)))
+/// A number of the fullest table.
+fn table(node: &Node<'_>, pick: fn(&TableStats) -> u64) -> Cell {
+    node.status.fullest().map_or(Cell::Missing, |table| Cell::Count(pick(table)))
+}
+
+/// Every table, the fullest first: `cilium_ct4_global 97%, nf_conntrack 2%`.
+fn tables(node: &NodeStatus) -> String {
+    let one = |table: &TableStats| match table.fill_percent() {
+        Some(percent) => format!("{} {percent}%", table.name),
+        None => table.name.to_string(),
+    };
+    node.tables_by_fill().into_iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The nodes of a view; ages are at `now`.
@@ -92,8 +102,9 @@ pub(crate) fn problems(node: &NodeStatus) -> Vec<String> {
     if node.refused > 0 {
         problems.push(format!("{} rows point to addresses that its snapshot does not hold", node.refused));
     }
-    if node.fill().is_some_and(|fill| fill >= 0.8) {
-        problems.push("its table is nearly full".to_owned());
+    for table in node.tables_by_fill().into_iter().filter(|table| table.fill().is_some_and(|fill| fill >= 0.8)) {
+        let which = if table.is_kernel() { "table" } else { &*table.name };
+        problems.push(format!("its {which} is nearly full"));
     }
     if !node.names.error.is_empty() {
         problems.push(format!("names: {}", node.names.error));
@@ -151,6 +162,8 @@ struct Item<'a> {
     entries: Option<u64>,
     limit: Option<u64>,
     fill_percent: Option<u8>,
+    fullest_table: Option<&'a str>,
+    tables: Vec<Filled<'a>>,
     table: Option<Tracked<'a>>,
     controller: Option<&'a str>,
     unresolved: u64,
@@ -158,6 +171,29 @@ struct Item<'a> {
     problems: Vec<String>,
     warnings: &'a [String],
     failure: Option<Failure<'a>>,
+}
+
+/// How full a table is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Filled<'a> {
+    name: &'a str,
+    entries: u64,
+    limit: Option<u64>,
+    fill_percent: Option<u8>,
+    scan_seconds: Option<f64>,
+}
+
+impl<'a> Filled<'a> {
+    fn of(table: &'a TableStats) -> Self {
+        Self {
+            name: &table.name,
+            entries: table.entries,
+            limit: (table.limit > 0).then_some(table.limit),
+            fill_percent: table.fill_percent(),
+            scan_seconds: (table.scan_micros > 0).then(|| Duration::from_micros(table.scan_micros).as_secs_f64()),
+        }
+    }
 }
 
 /// The kernel's table.
@@ -191,7 +227,7 @@ struct Failure<'a> {
 impl<'a> Item<'a> {
     fn of(node: &'a NodeStatus, now: Timestamp) -> Self {
         let period = |duration: Duration| Some(duration.as_secs_f64()).filter(|seconds| *seconds > 0.0);
-        let table = node.table.as_ref();
+        let fullest = node.fullest();
         Self {
             node: known(&node.node),
             agent: known(&node.agent),
@@ -205,10 +241,12 @@ impl<'a> Item<'a> {
             started: node.started,
             clock_skew_seconds: node.clock_skew_millis as f64 / 1000.0,
             conns: node.counted.then_some(node.connections),
-            entries: table.map(|table| table.entries),
-            limit: table.map(|table| table.limit),
+            entries: fullest.map(|table| table.entries),
+            limit: fullest.map(|table| table.limit),
             fill_percent: node.fill_percent(),
-            table: table.map(|table| Tracked {
+            fullest_table: fullest.map(|table| &*table.name),
+            tables: node.tables.iter().map(Filled::of).collect(),
+            table: node.table.as_ref().map(|table| Tracked {
                 buckets: table.buckets,
                 protocols: &table.protocols,
                 stat: &table.stat,

@@ -159,7 +159,7 @@ impl App {
             diagnosis: self.diagnosis().is_some(),
             details: self.settings.details(),
             rows: self.answers.items().len(),
-            tables: self.data.view().nodes.iter().filter(|node| node.table.is_some()).count(),
+            tables: self.data.view().nodes.iter().filter(|node| !node.tables.is_empty()).count(),
         }
     }
 

@@ -174,3 +174,41 @@ async fn many_agents_are_asked_a_few_at_a_time() {
         khan(&["top", "--once", "-o", "json", "--max-in-flight", "4"]).env("KHAN_AGENT", &agents.join(",")).run().await;
     assert_eq!(ended.json()["metadata"]["totals"]["conns"], 40);
 }
+
+/// A node with eBPF maps has several tables: a line shows the fullest, and all are listed where there is room.
+#[tokio::test]
+async fn every_table_of_a_node_is_seen() {
+    let [mut n1, n2] = two_nodes();
+    n1["tables"] = serde_json::json!([
+        {"name": "nf_conntrack", "entries": 10, "limit": 262_144, "scan_micros": 1_500},
+        {"name": "cilium_ct4_global", "entries": 508_000, "limit": 524_288, "scan_micros": 41_250},
+        {"name": "cilium_ct_any4_global", "entries": 0, "limit": 262_144, "scan_micros": 20},
+    ]);
+    let (n1, n2) = (agent(ok(&n1)).await, agent(ok(&n2)).await);
+    let (n1, n2) = (n1.uri(), n2.uri());
+    let list = async |more: &[&str]| khan(&[&["agents", "--agent", &n1, "--agent", &n2], more].concat()).run().await;
+    let table = list(&["--columns", "node,entries,fill,limit,tables,problems"]).await;
+    let expected = "NODE   ENTRIES   FILL%    LIMIT   TABLES                                                             PROBLEMS\n\
+                    n1      508000      97   524288   cilium_ct4_global 97%, nf_conntrack 1%, cilium_ct_any4_global 0%   its cilium_ct4_global is nearly full\n\
+                    n2          10       1   262144   nf_conntrack 1%                                                    -\n";
+    assert_eq!(table.stdout, expected, "{table:?}");
+    assert!(!list(&[]).await.stdout.contains("TABLES"));
+    let wide = list(&["-o", "wide"]).await.stdout;
+    assert!(wide.lines().next().unwrap().contains("LIMIT   TABLES"), "{wide}");
+    let json = list(&["-o", "json"]).await.json();
+    let item = &json["items"][0];
+    assert_eq!((&item["entries"], &item["fillPercent"]), (&508_000.into(), &97.into()));
+    assert_eq!(
+        (&item["fullestTable"], &json["items"][1]["fullestTable"]),
+        (&"cilium_ct4_global".into(), &"nf_conntrack".into())
+    );
+    assert_eq!(
+        item["tables"][1],
+        serde_json::json!({"name": "cilium_ct4_global", "entries": 508_000, "limit": 524_288, "fillPercent": 97, "scanSeconds": 0.04125})
+    );
+    // An agent from before: its only table is the kernel's.
+    assert_eq!(
+        json["items"][1]["tables"],
+        serde_json::json!([{"name": "nf_conntrack", "entries": 10, "limit": 262_144, "fillPercent": 1, "scanSeconds": null}])
+    );
+}

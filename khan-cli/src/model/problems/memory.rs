@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use khan_api::Timestamp;
+use khan_api::{Label, TableStats, Timestamp};
 
 use super::problem::Problem;
 use super::room::{ports_key, rooms};
@@ -18,19 +18,21 @@ const WINDOW: Duration = Duration::from_mins(5);
 /// What earlier views said.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    tables: HashMap<String, VecDeque<Sample>>,
+    /// By node, and by table there.
+    tables: HashMap<String, HashMap<Label, VecDeque<Sample>>>,
     /// How much is used of what has a limit.
     used: HashMap<u128, VecDeque<(Timestamp, u64)>>,
     /// When each problem was seen first, and last.
     seen: HashMap<u128, (Timestamp, Timestamp)>,
 }
 
-/// A node's table at one moment.
+/// A table at one moment.
 #[derive(Clone, Debug)]
 struct Sample {
     at: Timestamp,
     boot: String,
     entries: u64,
+    /// By the kernel, since boot.
     dropped: [u64; 2],
 }
 
@@ -43,18 +45,22 @@ impl Memory {
         let names: HashSet<_> = view.nodes.iter().map(|node| node.node.as_str()).collect();
         self.tables.retain(|name, _| names.contains(name.as_str()));
         for node in &view.nodes {
-            let (Some(table), Some(at)) = (&node.table, node.taken) else { continue };
-            let ring = self.tables.entry(node.node.clone()).or_default();
-            if ring.back().is_some_and(|last| last.boot != node.boot_id) {
-                ring.clear();
-            }
-            if ring.back().is_none_or(|last| last.at < at) {
-                let dropped =
-                    DROPS.map(|name| table.stat.iter().find(|(known, _)| *known == name).map_or(0, |(_, n)| *n));
-                ring.push_back(Sample { at, boot: node.boot_id.clone(), entries: table.entries, dropped });
-            }
-            if ring.len() > KEPT {
-                ring.pop_front();
+            let Some(at) = node.taken.filter(|_| !node.tables.is_empty()) else { continue };
+            let rings = self.tables.entry(node.node.clone()).or_default();
+            rings.retain(|name, _| node.tables.iter().any(|table| table.name == *name));
+            let stat = node.table.as_ref().map(|table| &table.stat);
+            let dropped = DROPS.map(|name| stat.and_then(|stat| stat.get(name)).copied().unwrap_or(0));
+            for table in &node.tables {
+                let ring = rings.entry(table.name.clone()).or_default();
+                if ring.back().is_some_and(|last| last.boot != node.boot_id) {
+                    ring.clear();
+                }
+                if ring.back().is_none_or(|last| last.at < at) {
+                    ring.push_back(Sample { at, boot: node.boot_id.clone(), entries: table.entries, dropped });
+                }
+                if ring.len() > KEPT {
+                    ring.pop_front();
+                }
             }
         }
         if let Some(at) = view.newest {
@@ -96,10 +102,13 @@ impl Memory {
     #[must_use]
     pub fn until(&self, at: Timestamp) -> Self {
         let samples = |ring: &VecDeque<Sample>| ring.iter().filter(|sample| sample.at <= at).cloned().collect();
+        let rings = |rings: &HashMap<Label, VecDeque<Sample>>| {
+            rings.iter().map(|(table, ring)| (table.clone(), samples(ring))).collect()
+        };
         let used = |ring: &VecDeque<(Timestamp, u64)>| ring.iter().filter(|sample| sample.0 <= at).copied().collect();
         let seen = self.seen.iter().filter(|(_, (first, _))| *first <= at);
         Self {
-            tables: self.tables.iter().map(|(name, ring)| (name.clone(), samples(ring))).collect(),
+            tables: self.tables.iter().map(|(node, tables)| (node.clone(), rings(tables))).collect(),
             used: self.used.iter().map(|(key, ring)| (*key, used(ring))).collect(),
             seen: seen.map(|(key, (first, last))| (*key, (*first, (*last).min(at)))).collect(),
         }
@@ -119,9 +128,9 @@ impl Memory {
         self.seen.get(&key).map(|(first, _)| *first)
     }
 
-    /// The oldest and the newest sample of a node's table within five minutes.
-    fn ends(&self, node: &str) -> Option<(&Sample, &Sample)> {
-        let ring = self.tables.get(node)?;
+    /// The oldest and the newest sample of a table within five minutes.
+    fn ends(&self, node: &str, table: &str) -> Option<(&Sample, &Sample)> {
+        let ring = self.tables.get(node)?.get(table)?;
         let newest = ring.back()?;
         let oldest = ring.iter().find(|sample| newest.at.since(sample.at) <= WINDOW)?;
         Some((oldest, newest))
@@ -135,16 +144,16 @@ impl Memory {
         time_to(limit, then.1, now.1, now.0.since(then.0))
     }
 
-    /// Until the table of `node` is full, at the rate of the last five minutes; `None` when it does not grow.
-    pub(super) fn time_to_full(&self, node: &str, limit: u64) -> Option<Duration> {
-        let (then, now) = self.ends(node)?;
-        time_to(limit, then.entries, now.entries, now.at.since(then.at))
+    /// Until a table of `node` is full, at the rate of the last five minutes; `None` when it does not grow.
+    pub(super) fn time_to_full(&self, node: &str, table: &TableStats) -> Option<Duration> {
+        let (then, now) = self.ends(node, &table.name)?;
+        time_to(table.limit, then.entries, now.entries, now.at.since(then.at))
     }
 
-    /// Packets dropped and entries given up by the table of `node` in the last five minutes, and how long that was; `None` while
-    /// there is but one view.
-    pub(super) fn dropped(&self, node: &str) -> Option<([u64; 2], Duration)> {
-        let (then, now) = self.ends(node)?;
+    /// Packets dropped and entries given up by the kernel of `node` while it has this table, in the last five minutes, and how
+    /// long that was; `None` while there is but one view.
+    pub(super) fn dropped(&self, node: &str, table: &str) -> Option<([u64; 2], Duration)> {
+        let (then, now) = self.ends(node, table)?;
         let over = now.at.since(then.at);
         let dropped = [0, 1].map(|of: usize| now.dropped[of].saturating_sub(then.dropped[of]));
         (!over.is_zero()).then_some((dropped, over))

@@ -1,11 +1,15 @@
-//! Connection tracking tables that are nearly full, or drop: when a table is full, no new connection passes the node.
+//! Connection tables that are nearly full, or drop. When the kernel's is full, no new connection passes the node; what eBPF maps
+//! do then depends on their type.
 
 use std::collections::HashMap;
+
+use khan_api::TableStats;
 
 use super::kind::{ProblemKind, Severity};
 use super::pairs::roughly;
 use super::problem::Problem;
 use super::scene::Scene;
+use super::table_name::{WhenFull, may_hold, when_full};
 use crate::duration;
 use crate::model::group_by::{GroupBy, RowKey};
 use crate::model::groups::{Keyer, project, select};
@@ -18,28 +22,35 @@ use crate::shell::quote;
 /// Who fills a table, at most.
 const HOLDERS: usize = 3;
 
-/// One problem per node.
+/// From this share on an LRU map counts as full: each CPU keeps some free entries for itself, so eviction begins before the
+/// last one is taken.
+const EVICTS: f64 = 0.95;
+
+/// One problem per table.
 pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
-    if scene.view.nodes.iter().all(|node| node.table.is_none()) {
+    if scene.view.nodes.iter().all(|node| node.tables.is_empty()) {
         return Err("this source does not tell how full tables are".to_owned());
     }
     let found = (0..).zip(&scene.view.nodes).filter(|(_, node)| node.counted);
-    Ok(found.filter_map(|(number, node)| problem(scene, number, node)).collect())
+    let tables = found.flat_map(|(number, node)| node.tables.iter().map(move |table| (number, node, table)));
+    Ok(tables.filter_map(|(number, node, table)| problem(scene, number, node, table)).collect())
 }
 
-fn problem(scene: &Scene<'_>, number: u32, node: &NodeStatus) -> Option<Problem> {
-    let table = node.table.as_ref()?;
-    let fill = node.fill()?;
-    let ([packets, given_up], over) = scene.memory.dropped(&node.node).unwrap_or_default();
+fn problem(scene: &Scene<'_>, number: u32, node: &NodeStatus, table: &TableStats) -> Option<Problem> {
+    let (share, when_full) = (table.fill()?, when_full(&table.name));
+    let counted = when_full == WhenFull::Counted;
+    let dropped = if counted { scene.memory.dropped(&node.node, &table.name) } else { None };
+    let ([packets, given_up], over) = dropped.unwrap_or_default();
     let drops = packets + given_up;
-    if fill < scene.rules.table && drops == 0 {
+    if share < scene.rules.table && drops == 0 {
         return None;
     }
     let name = &node.node;
-    let left = scene.memory.time_to_full(name, table.limit).filter(|_| fill < 1.0);
+    let left = scene.memory.time_to_full(name, table).filter(|_| share < 1.0);
+    let which = if counted { String::new() } else { format!("{} ", table.name) };
     let mut sentence = format!(
-        "the connection table of {name} is {:.0}% full ({} of {})",
-        (fill * 100.0).min(100.0),
+        "the connection table {which}of {name} is {}% full ({} of {})",
+        table.fill_percent()?.min(100),
         table.entries,
         table.limit
     );
@@ -48,15 +59,21 @@ fn problem(scene: &Scene<'_>, number: u32, node: &NodeStatus) -> Option<Problem>
     } else if let Some(left) = left {
         sentence = format!("{sentence}, and full in {} at this rate", duration::text(roughly(left)));
     }
-    let mut evidence = holders(scene, number);
+    let mut evidence = holders(scene, number, &table.name);
     for (n, what) in [(packets, "packets were dropped"), (given_up, "entries were given up early")] {
         if n > 0 {
             evidence.push(format!("{n} {what} in {}", duration::text(over)));
         }
     }
+    let full = match when_full {
+        WhenFull::Counted => drops > 0 || share >= 1.0,
+        WhenFull::Evicts => share >= EVICTS,
+        WhenFull::Refuses => share >= 1.0,
+    };
+    evidence.extend(effect(when_full).map(str::to_owned));
     Some(Problem {
         kind: ProblemKind::Table,
-        severity: if drops > 0 || fill >= 1.0 { Severity::Critical } else { Severity::Warning },
+        severity: if full { Severity::Critical } else { Severity::Warning },
         sentence,
         evidence,
         since: None,
@@ -66,19 +83,31 @@ fn problem(scene: &Scene<'_>, number: u32, node: &NodeStatus) -> Option<Problem>
             format!("khan top --filter {}", quote(&format!("node:{name}"))),
             format!("kubectl describe {}", quote(&format!("node/{name}"))),
         ],
-        key: hash::name(&["table", name]),
+        key: if counted { hash::name(&["table", name]) } else { hash::name(&["table", name, &table.name]) },
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share")]
-        size: drops.max((fill * 1000.0) as u64),
+        size: drops.max((share * 1000.0) as u64),
     })
 }
 
-/// The pairs with the most connections in a node's table, of those that are counted there.
-fn holders(scene: &Scene<'_>, number: u32) -> Vec<String> {
+/// What a full table does that nothing counts.
+const fn effect(when_full: WhenFull) -> Option<&'static str> {
+    match when_full {
+        WhenFull::Counted => None,
+        WhenFull::Evicts => {
+            Some("a full map evicts the entries used longest ago, and says nothing: idle connections can break")
+        }
+        WhenFull::Refuses => Some("a full map takes no new entries: new connections fail"),
+    }
+}
+
+/// The pairs with the most connections on a node, of those that are counted there and can be in its table of this name.
+fn holders(scene: &Scene<'_>, number: u32, table: &str) -> Vec<String> {
     let query = Query { group_by: GroupBy::EDGES, limit: 0, fold: false, keep: Vec::new(), ..scene.query.clone() };
     let keyer = Keyer::new(scene.view, query.group_by);
     let mut held: HashMap<RowKey, u64> = HashMap::new();
     select(scene.view, &query, |row, state, sum| {
-        if row.node == number {
+        let client = scene.view.endpoints[row.src as usize].ip;
+        if row.node == number && may_hold(table, row.row.protocol, client) {
             *held.entry(keyer.key(row, state)).or_default() += sum.connections;
         }
     });

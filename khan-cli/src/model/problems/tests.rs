@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use khan_api::snapshot::{Endpoint, Limit, Row as Wire};
-use khan_api::{Protocol, Timestamp};
+use khan_api::{Protocol, TableStats, Timestamp};
 
 use super::*;
 use crate::model::fixture::{Agent, Heard, START, view};
@@ -229,6 +229,45 @@ fn a_table_is_a_problem_before_it_is_full_and_more_so_when_it_drops() {
         among(&[table(0, 995, 7), table(60, 990, 107), table(600, 500, 107)], &rules).list.is_empty(),
         "it is over"
     );
+}
+
+#[test]
+fn each_map_is_a_table_of_its_own() {
+    let with = |seconds, name: &str, entries| {
+        let mut agent = agent("n1", seconds)
+            .row("shop/web@n1", "data/db@n2", 5432, 700)
+            .row("shop/web@n1", "kube/dns@n2", 53, 20)
+            .but(|row| row.protocol = Protocol::Udp);
+        agent.snapshot.table.stat = [("drop".into(), entries)].into();
+        let stats = |name: &str, entries, limit| TableStats { name: name.into(), entries, limit, scan_micros: 9 };
+        agent.snapshot.tables = vec![stats(TableStats::KERNEL, 5, 1_000), stats(name, entries, 2_000)];
+        view(&[agent])
+    };
+    let rules = Rules::default();
+    let growing = |name, entries| among(&[with(0, name, entries - 50), with(60, name, entries)], &rules);
+    // What the kernel dropped has nothing to do with the map.
+    let filling = growing("cilium_ct4_global", 1_640);
+    assert_eq!(
+        sentences(&filling),
+        [
+            "CRITICAL table: the connection table of n1 is 1% full (5 of 1000) and drops connections: 50 in 1m",
+            "WARNING table: the connection table cilium_ct4_global of n1 is 82% full (1640 of 2000), and full in 7m at this \
+             rate",
+        ]
+    );
+    let evicts = "a full map evicts the entries used longest ago, and says nothing: idle connections can break";
+    assert_eq!(filling.list[1].evidence, ["shop/web -> data/db:5432 holds 700", evicts]);
+    assert_ne!(filling.list[0].key, filling.list[1].key);
+    // Eviction begins before the last entry is taken.
+    let full = growing("cilium_ct_any4_global", 1_940);
+    assert!(
+        sentences(&full)[0].starts_with("CRITICAL table: the connection table cilium_ct_any4_global of n1 is 97% full")
+    );
+    assert_eq!(full.list[0].evidence, ["shop/web -> kube/dns:53 holds 20", evicts]);
+    let refusing = growing("cali_v4_ct3", 1_940);
+    assert_eq!(refusing.list[1].severity, Severity::Warning);
+    assert_eq!(refusing.list[1].evidence.last().unwrap(), "a full map takes no new entries: new connections fail");
+    assert!(growing("cilium_ct4_global", 1_500).list.iter().all(|problem| problem.sentence.contains("drops")));
 }
 
 /// A node's agent that knows how many connections each of these can take.

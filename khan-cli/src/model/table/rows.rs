@@ -227,6 +227,7 @@ pub fn heard(snapshot: Snapshot) -> Heard {
         interval_millis: snapshot.interval_millis,
         names: snapshot.names,
         table: snapshot.table,
+        tables: snapshot.tables,
         connections: snapshot.connections,
         node_ports: snapshot.node_ports,
         limits: snapshot.limits,

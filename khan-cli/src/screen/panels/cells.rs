@@ -1,10 +1,10 @@
 //! Cells, heads and signs that several tables share.
 
-use khan_api::Kind;
+use khan_api::{Kind, TableStats};
 use ratatui::style::Style;
 use ratatui::text::Span;
 
-use crate::model::{GroupEnd, NodeState, Row, Severity};
+use crate::model::{GroupEnd, NodeState, NodeStatus, Row, Severity};
 use crate::report::idle;
 use crate::screen::format;
 use crate::screen::items::Item;
@@ -108,10 +108,8 @@ pub(super) fn severity(app: &App, severity: Severity) -> Style {
 }
 
 /// When a node's table will be full: `in 1h50m`, `> 24h`, or `-` if it does not grow.
-pub(super) fn time_to_full(app: &App, at: usize) -> String {
-    let Some(node) = app.data.view().nodes.get(at) else { return String::new() };
-    let Some(table) = &node.table else { return "-".into() };
-    match app.data.table_usage().time_to_full(&node.node, table.limit, app.question.rule().window) {
+pub(super) fn time_to_full(app: &App, node: &NodeStatus, table: &TableStats) -> String {
+    match app.data.table_usage().time_to_full(&node.node, table, app.question.rule().window) {
         Some(left) if left.as_secs() > 86_400 => "> 24h".into(),
         Some(left) => format!("in {}", format::age(left)),
         None => "-".into(),

@@ -2,6 +2,7 @@
 
 use crate::model::Row as Group;
 use crate::screen::format;
+use crate::screen::items::{Item, What};
 use crate::screen::state::App;
 use crate::screen::state::drill::title;
 use crate::screen::text;
@@ -24,8 +25,9 @@ const NARROW: u16 = 72;
 pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     canvas.rule(0, app.settings.glyphs().rule, styles.dim);
-    let Some(group) = app.current_or_first().and_then(|item| app.row(item)) else { return };
-    head(app, group, canvas);
+    let Some(item) = app.current_or_first() else { return };
+    let Some(group) = app.row(item) else { return };
+    head(app, group, fullest_map(app, item), canvas);
     let (width, height) = (canvas.width(), canvas.height().saturating_sub(1));
     let side = match width {
         0..NARROW => 0,
@@ -47,8 +49,16 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The row's texts and its change, on the rule.
-fn head(app: &App, group: &Group, canvas: &mut Canvas<'_>) {
+/// The fullest table of a node that has others than the kernel's: a narrow list has no column for its name.
+fn fullest_map(app: &App, item: &Item) -> Option<String> {
+    let What::Node(at) = item.what else { return None };
+    let node = app.data.view().nodes.get(at).filter(|node| node.has_maps())?;
+    let table = node.fullest()?;
+    Some(format!("{} {}%", table.name, table.fill_percent()?))
+}
+
+/// The row's texts, its change and its table, on the rule.
+fn head(app: &App, group: &Group, table: Option<String>, canvas: &mut Canvas<'_>) {
     let styles = app.settings.styles();
     let mut words = vec![(format!("{} conns", format::count(group.sum.connections)), styles.strong)];
     if let Some(change) = group.change.filter(|change| change.delta != 0) {
@@ -56,6 +66,7 @@ fn head(app: &App, group: &Group, canvas: &mut Canvas<'_>) {
         words.push((format!("{} in {}", format::signed(change.delta), format::age(change.over)), style));
         words.push((format!("{}/min", format::rate(change.per_minute(), 9)), style));
     }
+    words.extend(table.map(|table| (table, styles.text)));
     let taken: u16 = words.iter().map(|(word, _)| text::cells(word) + 2).sum();
     let room = canvas.width().saturating_sub(taken + 4);
     let title = text::fit_middle(&title(group), room.into(), app.settings.glyphs().ellipsis).into_owned();

@@ -1,9 +1,10 @@
 //! Leak suspects with the reasons for each, and when the tables that they fill will be full.
 
+use khan_api::TableStats;
 use ratatui::text::Span;
 
-use crate::model::Verdict;
 use crate::model::leak::Leak;
+use crate::model::{NodeStatus, Verdict};
 use crate::screen::format;
 use crate::screen::items::What;
 use crate::screen::layout::TABLES;
@@ -111,14 +112,14 @@ fn added(app: &App, leak: &Leak) -> i64 {
     app.data.history().baseline_at().and(leak.row.change).map_or(grown, |change| change.delta)
 }
 
-/// Nodes with the fullest tables, by index, fullest first.
-fn fullest(app: &App) -> Vec<usize> {
-    let mut nodes: Vec<_> =
-        (0..app.data.view().nodes.len()).filter(|at| app.data.view().nodes[*at].table.is_some()).collect();
-    let fill = |at: usize| app.data.view().nodes[at].fill().unwrap_or(0.0);
-    nodes.sort_by(|a, b| fill(*b).total_cmp(&fill(*a)).then(a.cmp(b)));
-    nodes.truncate(TABLES);
-    nodes
+/// The fullest table of each node, fullest first.
+fn fullest(app: &App) -> Vec<(&NodeStatus, &TableStats)> {
+    let nodes = app.data.view().nodes.iter();
+    let mut tables: Vec<_> = nodes.filter_map(|node| Some((node, node.fullest()?))).collect();
+    let fill = |table: &TableStats| table.fill().unwrap_or(0.0);
+    tables.sort_by(|a, b| fill(b.1).total_cmp(&fill(a.1)));
+    tables.truncate(TABLES);
+    tables
 }
 
 /// Draws how full the tables are.
@@ -130,23 +131,24 @@ pub(super) fn draw_tables(app: &App, canvas: &mut Canvas<'_>) {
         canvas.put_right(end, 1, head, styles.head);
     }
     canvas.put(ends[2] + 3, 1, "full at this rate", styles.head);
-    for (y, at) in (2..).zip(fullest(app)) {
-        let node = &app.data.view().nodes[at];
-        let Some(table) = &node.table else { continue };
-        let full = node.fill().unwrap_or(0.0) >= NEARLY_FULL;
+    for (y, (node, table)) in (2..).zip(fullest(app)) {
+        let full = table.fill().unwrap_or(0.0) >= NEARLY_FULL;
         let style = if full { styles.bad } else { styles.text };
         canvas.put_fit(3, y, 16, &node.node, app.settings.glyphs().ellipsis, styles.text);
         let cells = [
             format::count_in(table.entries, 9),
             format::count_in(table.limit, 9),
-            node.fill_percent().map_or_else(|| "-".into(), |percent| percent.to_string()),
+            table.fill_percent().map_or_else(|| "-".into(), |percent| percent.to_string()),
         ];
         for (end, cell) in ends.into_iter().zip(cells) {
             canvas.put_right(end, y, &cell, style);
         }
-        let x = canvas.put(ends[2] + 3, y, &time_to_full(app, at), styles.text);
+        let mut x = canvas.put(ends[2] + 3, y, &time_to_full(app, node, table), styles.text);
         if full {
-            canvas.put(x + 3, y, "LIMIT", styles.bad);
+            x = canvas.put(x + 3, y, "LIMIT", styles.bad);
+        }
+        if !table.is_kernel() {
+            canvas.put(x + 3, y, &table.name, styles.dim);
         }
     }
 }

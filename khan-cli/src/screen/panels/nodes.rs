@@ -20,22 +20,15 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>) {
         let What::Node(at) = item.what else { return Row::default() };
         let Some(node) = app.data.view().nodes.get(at) else { return Row::default() };
         let counts = app.row(item);
-        let cells = slots.iter().map(|slot| cell(app, at, node, counts, slot.id(), slot.width));
+        let cells = slots.iter().map(|slot| cell(app, node, counts, slot.id(), slot.width));
         Row::new(cells).sign(sign(app, item, false)).selected(is_selected(app, item))
     });
     table.scrolls(app.lists.list().shift, app.settings.glyphs()).draw(canvas);
 }
 
-fn cell(
-    app: &App,
-    at: usize,
-    node: &NodeStatus,
-    counts: Option<&crate::model::Row>,
-    field: Field,
-    cells: u16,
-) -> Span<'static> {
+fn cell(app: &App, node: &NodeStatus, counts: Option<&crate::model::Row>, field: Field, cells: u16) -> Span<'static> {
     let text = app.settings.styles().text;
-    let table = node.table.as_ref();
+    let table = node.fullest();
     let known = match field {
         Field::Node => Some(name(app, &node.node, cells, text)),
         Field::State => Some(state(app, node.state)),
@@ -47,7 +40,8 @@ fn cell(
             let style = if node.fill().unwrap_or(0.0) >= NEARLY_FULL { app.settings.styles().bad } else { text };
             node.fill_percent().map(|percent| Span::styled(percent.to_string(), style))
         }
-        Field::Full => Some(Span::styled(time_to_full(app, at), text)),
+        Field::Full => table.map(|table| Span::styled(time_to_full(app, node, table), text)),
+        Field::Table => table.map(|table| name(app, &table.name, cells, text)),
         Field::Age => node.age(app.data.clock()).map(|age| Span::styled(format::age(age), text)),
     };
     known.unwrap_or_else(|| dash(app))

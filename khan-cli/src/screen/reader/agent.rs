@@ -1,5 +1,7 @@
 //! An agent as text.
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use khan_api::Timestamp;
 
@@ -53,6 +55,21 @@ pub(crate) fn agent(node: &NodeStatus, now: Timestamp, zone: &TimeZone) -> Text 
         for (stat, n) in table.stat.iter().filter(|(_, n)| **n > 0) {
             lines.push(format!("  {stat:<11} {} since boot", format::count(*n)));
         }
+    }
+    if node.has_maps() {
+        let wide = node.tables.iter().map(|table| table.name.len()).max().unwrap_or(0);
+        lines.push(String::new());
+        lines.push("tables, fullest first".to_owned());
+        lines.extend(node.tables_by_fill().into_iter().map(|table| {
+            let fill = table.fill_percent().map_or_else(|| "-".to_owned(), |percent| format!("{percent}%"));
+            let took = Duration::from_micros(table.scan_micros);
+            format!(
+                "  {:<wide$} {fill:>4}  {} of {} entries, read in {took:.1?}",
+                table.name,
+                format::count(table.entries),
+                format::count(table.limit),
+            )
+        }));
     }
     lines.extend(node.warnings.iter().map(|warning| format!("warning       {warning}")));
     Text::Lines(format!("Agent · {}", if node.node.is_empty() { &node.agent } else { &node.node }), lines)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::SortBy;
+use crate::model::{NodeStatus, SortBy};
 use crate::screen::columns::Column as Id;
 use crate::screen::format;
 use crate::screen::layout::table::{Column, LEAD, Order, place};
@@ -23,6 +23,8 @@ pub(crate) enum NodeColumn {
     Full,
     Age,
     State,
+    /// Which table the columns before show.
+    Table,
 }
 
 impl NodeColumn {
@@ -105,8 +107,14 @@ impl App {
 
     /// The columns of the list of nodes.
     pub(crate) fn node_columns(&self) -> Vec<Column<NodeColumn>> {
-        use NodeColumn::{Age, Conns, Delta, Entries, Fill, Full, Limit, Node, State};
+        use NodeColumn::{Age, Conns, Delta, Entries, Fill, Full, Limit, Node, State, Table};
         let sorted_by_delta = self.order(SortBy::Delta).is_some();
+        let nodes = &self.data.view().nodes;
+        // Where all nodes have the kernel's table only, it needs no name.
+        let tables = nodes.iter().any(NodeStatus::has_maps).then(|| {
+            let names = nodes.iter().filter_map(NodeStatus::fullest).map(|table| table.name.len());
+            Column::left(Table, "TABLE", u16::try_from(names.fold(5, usize::max)).unwrap_or(u16::MAX)).leaves(14, 7)
+        });
         let columns = [
             Column::names(Node, "NODE").key().wants(self.answers.names().node),
             Column::right(Conns, "CONNS", 9),
@@ -122,7 +130,7 @@ impl App {
             let order = column.id.sort().and_then(|by| self.order(by));
             column.sorted(order)
         };
-        columns.into_iter().map(sorted).collect()
+        columns.into_iter().chain(tables).map(sorted).collect()
     }
 
     /// The head of the column of changes, for `cells` cells: since when, or per what. The time is the one that is there, which

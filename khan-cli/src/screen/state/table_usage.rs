@@ -1,27 +1,30 @@
-//! How full each node's table is, and when it would be at the present rate.
+//! How full each table is, and when it would be at the present rate.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use khan_api::Timestamp;
+use khan_api::{Label, TableStats, Timestamp};
 
 use crate::model::View;
 
 const KEPT: usize = 256;
 
-/// Entries of each node's table over time.
+/// Entries of each node's tables over time.
 #[derive(Clone, Debug, Default)]
 pub struct TableUsage {
-    nodes: HashMap<String, VecDeque<(Timestamp, u64)>>,
+    nodes: HashMap<String, HashMap<Label, VecDeque<(Timestamp, u64)>>>,
 }
 
 impl TableUsage {
-    /// Takes the entries of each node's table from a view.
+    /// Takes the entries of each node's tables from a view.
     pub fn push(&mut self, view: &View) {
         self.nodes.retain(|name, _| view.nodes.iter().any(|node| node.node == *name));
         for node in &view.nodes {
-            if let (Some(table), Some(taken)) = (&node.table, node.taken) {
-                let ring = self.nodes.entry(node.node.clone()).or_default();
+            let Some(taken) = node.taken.filter(|_| !node.tables.is_empty()) else { continue };
+            let rings = self.nodes.entry(node.node.clone()).or_default();
+            rings.retain(|name, _| node.tables.iter().any(|table| table.name == *name));
+            for table in &node.tables {
+                let ring = rings.entry(table.name.clone()).or_default();
                 if ring.back().is_none_or(|(at, _)| *at < taken) {
                     ring.push_back((taken, table.entries));
                 }
@@ -32,16 +35,16 @@ impl TableUsage {
         }
     }
 
-    /// Until the table of `node` is full, at the rate of the last `window`; `None` when it does not grow.
-    pub fn time_to_full(&self, node: &str, limit: u64, window: Duration) -> Option<Duration> {
-        let ring = self.nodes.get(node)?;
+    /// Until a table of `node` is full, at the rate of the last `window`; `None` when it does not grow.
+    pub fn time_to_full(&self, node: &str, table: &TableStats, window: Duration) -> Option<Duration> {
+        let ring = self.nodes.get(node)?.get(&table.name)?;
         let (now, entries) = *ring.back()?;
         let (then, before) = *ring.iter().find(|(at, _)| now.since(*at) <= window)?;
         let (grown, over) = (entries.checked_sub(before)?, now.since(then));
         if grown == 0 || over.is_zero() {
             return None;
         }
-        let seconds = limit.saturating_sub(entries) as f64 * over.as_secs_f64() / grown as f64;
+        let seconds = table.limit.saturating_sub(entries) as f64 * over.as_secs_f64() / grown as f64;
         Duration::try_from_secs_f64(seconds).ok()
     }
 }
@@ -60,8 +63,12 @@ mod tests {
             agent.snapshot.table.limit = 2000;
             usage.push(&view(&[agent]));
         }
-        assert_eq!(usage.time_to_full("n1", 2000, Duration::from_mins(15)), Some(Duration::from_mins(7)));
-        assert_eq!(usage.time_to_full("n1", 1300, Duration::from_mins(15)), Some(Duration::ZERO));
-        assert_eq!(usage.time_to_full("n2", 2000, Duration::from_mins(15)), None);
+        let left = |node: &str, name: &str, limit| {
+            let table = TableStats { name: name.into(), limit, ..TableStats::default() };
+            usage.time_to_full(node, &table, Duration::from_mins(15))
+        };
+        assert_eq!(left("n1", "nf_conntrack", 2000), Some(Duration::from_mins(7)));
+        assert_eq!(left("n1", "nf_conntrack", 1300), Some(Duration::ZERO));
+        assert_eq!([left("n1", "cilium_ct4_global", 2000), left("n2", "nf_conntrack", 2000)], [None, None]);
     }
 }

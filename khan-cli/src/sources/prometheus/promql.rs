@@ -176,7 +176,8 @@ pub fn oldest(seconds: f64) -> String {
 
 /// What each target reports about itself.
 pub const ABOUT: &str = "{__name__=~\"khan_agent_build_info|khan_agent_scan_interval_seconds|khan_agent_scan_duration_seconds|\
-                         khan_agent_snapshot_compared_seconds|khan_conntrack_entries|khan_conntrack_entries_limit\"}";
+                         khan_agent_snapshot_compared_seconds|khan_conntrack_entries|khan_conntrack_entries_limit|\
+                         khan_agent_table_entries|khan_agent_table_limit|khan_agent_table_scan_seconds\"}";
 
 #[cfg(test)]
 mod tests {

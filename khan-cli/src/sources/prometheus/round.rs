@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use futures::future::{try_join_all, try_join5};
 use khan_api::snapshot::Table;
-use khan_api::{Sentence, Timestamp};
+use khan_api::table_stats::MAX_TABLES;
+use khan_api::{Sentence, TableStats, Timestamp};
 
 use super::answer::{Answer, Labels, Series};
 use super::client::{Client, PromError};
 use super::label_set::LabelSet;
 use super::promql;
 use super::rows::{Part, Rows};
+use crate::model::node::tables_or_kernel;
 use crate::model::{NodeStatus, NodeTable, Pool};
 use crate::sources::nodes::NodeChoice;
 
@@ -88,6 +90,7 @@ impl Round {
         for (labels, value) in values(&self.about) {
             find(labels, &mut |status| describe(status, labels, value));
         }
+        nodes.values_mut().for_each(settle_tables);
         let mut rows = Rows::of(counts(&self.connections), pool);
         let [idle, stalled, unanswered, closed, dead] = &self.parts[..] else { return Vec::new() };
         let parts: [(&Answer, Part); 3] = [
@@ -134,8 +137,39 @@ fn describe(status: &mut NodeStatus, labels: &Labels, value: f64) {
             table.protocols.insert(labels.get("protocol").into(), count);
         }
         "khan_conntrack_entries_limit" => status.table.get_or_insert_with(Table::default).limit = count,
+        "khan_agent_table_entries" => set(status, labels, |table| table.entries = count),
+        "khan_agent_table_limit" => set(status, labels, |table| table.limit = count),
+        "khan_agent_table_scan_seconds" => {
+            let micros = u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX);
+            set(status, labels, |table| table.scan_micros = micros);
+        }
         _ => {}
     }
+}
+
+/// Changes what is known of the table that the labels name.
+fn set(status: &mut NodeStatus, labels: &Labels, change: impl FnOnce(&mut TableStats)) {
+    let (name, tables) = (labels.get("table"), &mut status.tables);
+    let known = tables.iter().position(|table| table.name == name);
+    if known.is_none() && tables.len() == MAX_TABLES {
+        return;
+    }
+    let at = known.unwrap_or_else(|| {
+        tables.push(TableStats { name: name.into(), ..TableStats::default() });
+        tables.len() - 1
+    });
+    change(&mut tables[at]);
+}
+
+/// `khan_conntrack_entries` counts the entries of all tables, so where each is known by its name, that tells the kernel's.
+fn settle_tables(status: &mut NodeStatus) {
+    if let Some(kernel) = status.tables.iter().find(|table| table.is_kernel()) {
+        status.table.get_or_insert_default().entries = kernel.entries;
+    } else if !status.tables.is_empty() {
+        status.table = None;
+    }
+    status.tables = tables_or_kernel(std::mem::take(&mut status.tables), status.table.as_ref());
+    status.tables.sort_by(|a, b| b.is_kernel().cmp(&a.is_kernel()).then_with(|| a.name.cmp(&b.name)));
 }
 
 fn values(answer: &Answer) -> impl Iterator<Item = (&Labels, f64)> {

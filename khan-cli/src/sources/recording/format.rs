@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use khan_api::snapshot::{Names, Table};
-use khan_api::{Label, Name, Sentence, Timestamp};
+use khan_api::table_stats::MAX_TABLES;
+use khan_api::{Label, Name, Sentence, TableStats, Timestamp, bounded};
 use serde::{Deserialize, Serialize};
 
-use crate::model::node::Failure;
+use crate::model::node::{Failure, tables_or_kernel};
 use crate::model::table::frame::TableFrame;
 use crate::model::{NodeState, NodeStatus, NodeTable, View};
 
@@ -96,6 +97,8 @@ pub(super) struct NodeFrame {
     interval_millis: u64,
     names: Names,
     conntrack: Option<Table>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "bounded::first::<_, _, MAX_TABLES>")]
+    fills: Vec<TableStats>,
     connections: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     refused: u64,
@@ -141,6 +144,7 @@ pub(super) fn frame(view: &View) -> Frame {
         interval_millis: millis(node.interval),
         names: node.names.clone(),
         conntrack: node.table.clone(),
+        fills: node.tables.clone(),
         connections: node.connections,
         refused: node.refused,
         warnings: node.warnings.iter().map(Into::into).collect(),
@@ -237,6 +241,7 @@ pub(super) fn status(node: NodeFrame) -> NodeStatus {
         scan: Duration::from_millis(node.scan_millis),
         interval: Duration::from_millis(node.interval_millis),
         names: node.names,
+        tables: tables_or_kernel(node.fills, node.conntrack.as_ref()),
         table: node.conntrack,
         connections: node.connections,
         refused: node.refused,

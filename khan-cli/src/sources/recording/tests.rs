@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use khan_api::TableStats;
+
 use super::*;
 use crate::feed::{News, channel};
 use crate::model::fixture::{Agent, view};
@@ -16,7 +18,12 @@ const ALL: Bounds = Bounds { span: None, bytes: u64::MAX };
 
 #[tokio::test]
 async fn what_is_recorded_is_seen_again() {
-    let at = |seconds, n| view(&[Agent::new("n1", seconds).row("shop/web@n1", "data/db@n2", 5432, n)]);
+    let map = TableStats { name: "cilium_ct4_global".into(), entries: 9, limit: 10, scan_micros: 250 };
+    let at = |seconds, n| {
+        let mut agent = Agent::new("n1", seconds).row("shop/web@n1", "data/db@n2", 5432, n);
+        agent.snapshot.tables = vec![map.clone()];
+        view(&[agent])
+    };
     let (first, second) = (at(0, 7), at(30, 9));
     let file = tempfile::NamedTempFile::new().unwrap();
     let (feeder, feed) = channel(View::default());
@@ -33,7 +40,7 @@ async fn what_is_recorded_is_seen_again() {
         rows.iter().map(|row| (row.key, row.sum.connections)).collect::<Vec<_>>()
     };
     assert_eq!(rows(&last), rows(&second));
-    assert_eq!(last.id, second.id);
+    assert_eq!((last.id, &last.nodes[0].tables), (second.id, &vec![map.clone()]));
     let Some(News::Past(past)) = feed.news.recv().await else { panic!("no past") };
     assert_eq!(past.last().map(|view| rows(view)), Some(rows(&first)));
     assert!(matches!(feed.news.recv().await, Some(News::End)));
