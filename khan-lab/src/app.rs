@@ -35,6 +35,9 @@ enum Command {
         /// Server to connect to
         #[arg(long, value_name = "ADDR:PORT")]
         target: SocketAddr,
+        /// Connections to open at once, before the first pause
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        begin: usize,
         /// Pause between two connections
         #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
         every: Duration,
@@ -53,6 +56,9 @@ struct Client {
     /// Pause between two requests on each connection
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
     every: Duration,
+    /// Pause before the first connection
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    after: Duration,
     /// Close each connection after one request and open the next after the pause
     #[arg(long)]
     short: bool,
@@ -66,7 +72,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Demo(demo) => demo.run(),
         Command::Serve { addresses } => load::serve(&addresses),
         Command::Client(client) => load::client(client),
-        Command::Leak { target, every } => load::leak(target, every),
+        Command::Leak { target, begin, every } => load::leak(target, begin, every),
     }
 }
 

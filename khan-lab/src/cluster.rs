@@ -23,7 +23,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::host::{Link, link};
 use crate::{Host, Lab, LabError, Result};
 
-pub use plan::{Plan, Pod, Service, Workload, gateway, node_addresses, node_name};
+pub use plan::{Plan, Pod, Service, Stage, Workload, gateway, node_addresses, node_name};
 
 /// Both addresses of a dual-stack object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Cluster {
     nodes: Vec<Host>,
     pods: BTreeMap<String, Host>,
     outside: u8,
+    /// Nodes whose pods translate what they dial themselves.
+    bypassed: Vec<u8>,
 }
 
 impl Cluster {
@@ -66,7 +68,8 @@ impl Cluster {
     pub fn start(lab: &Lab, plan: Plan) -> Result<Self> {
         let fabric = lab.host("fabric")?;
         fabric.forward()?;
-        let mut cluster = Self { plan, fabric, nodes: Vec::new(), pods: BTreeMap::new(), outside: 0 };
+        let (nodes, pods, bypassed) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut cluster = Self { plan, fabric, nodes, pods, outside: 0, bypassed };
         for node in 1..=cluster.plan.nodes {
             cluster.add_node(lab, node)?;
         }
@@ -74,10 +77,31 @@ impl Cluster {
         for pod in own_network {
             cluster.add_pod(lab, &pod)?;
         }
-        for node in &cluster.nodes {
-            node.nft(&rules::nat(&cluster.plan))?;
-        }
+        cluster.load_rules("")?;
         Ok(cluster)
+    }
+
+    /// Loads the rules of the plan, behind `before`.
+    fn load_rules(&self, before: &str) -> Result {
+        let (of_node, of_pod) = (rules::nat(&self.plan), rules::of_pod(&self.plan));
+        self.nodes.iter().try_for_each(|node| node.nft(&format!("{before}{of_node}")))?;
+        let mut pods = self.bypassed.iter().flat_map(|node| self.pods_of(*node));
+        pods.try_for_each(|(_, host)| host.nft(&format!("{before}{of_pod}")))
+    }
+
+    /// Lets services lead to every pod of an app, those that were starting too. Connections that are open stay where they are.
+    pub fn serve(&mut self, ns: &str, app: &str) -> Result {
+        self.stage(ns, app, Stage::Serving);
+        self.load_rules(rules::NONE)
+    }
+
+    /// Deletes every pod of an app, of which only the API server hears: the nodes' rules still lead there.
+    pub fn delete(&mut self, ns: &str, app: &str) {
+        self.stage(ns, app, Stage::Deleted);
+    }
+
+    fn stage(&mut self, ns: &str, app: &str, stage: Stage) {
+        self.plan.pods.iter_mut().filter(|pod| pod.ns == ns && pod.app == app).for_each(|pod| pod.stage = stage);
     }
 
     fn add_node(&mut self, lab: &Lab, number: u8) -> Result {
@@ -105,10 +129,12 @@ impl Cluster {
 
     /// Makes a node forward its pods' packets as an eBPF data plane does: past the kernel's connection tracking, services
     /// translated before the packets reach it. Call this before the traffic starts.
-    pub fn bypass_tracking(&self, node: u8) -> Result {
+    pub fn bypass_tracking(&mut self, node: u8) -> Result {
         self.node(node).nft(&rules::bypass(node))?;
         let of_pod = rules::of_pod(&self.plan);
-        self.pods_of(node).try_for_each(|(_, host)| host.nft(&of_pod))
+        self.pods_of(node).try_for_each(|(_, host)| host.nft(&of_pod))?;
+        self.bypassed.push(node);
+        Ok(())
     }
 
     /// The pods of a node that have a network of their own, with their hosts.

@@ -1,6 +1,7 @@
 //! Khan's own programs in a [`Cluster`]: a controller in its pod, an agent on each node.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use khan_api::Timestamp;
@@ -49,12 +50,17 @@ impl Khan {
 
     /// A controller that reads the cluster's manifest, not yet started.
     pub fn controller(lab: &Lab, cluster: &Cluster) -> Result<Program> {
-        let manifest = lab.file(MANIFEST, format!("{:#}\n", cluster.manifest()))?;
+        let manifest = Self::write_manifest(lab, cluster)?;
         let pod = controllers_pod(cluster)?;
         let controller = Program::workspace("khan-controller")?
             .args(["--listen", &format!("0.0.0.0:{CONTROLLER_PORT}"), "--from-file"])
             .args([&manifest]);
         Ok(controller.inside(cluster.pod(&pod.name)?))
+    }
+
+    /// Writes the cluster's manifest, again when a controller reads it already, which hears of it within seconds.
+    pub fn write_manifest(lab: &Lab, cluster: &Cluster) -> Result<PathBuf> {
+        lab.file(MANIFEST, format!("{:#}\n", cluster.manifest()))
     }
 
     /// Starts the agent of a node, which asks the controller through its service.

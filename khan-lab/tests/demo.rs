@@ -71,6 +71,13 @@ fn once_prints_the_leak_first_and_leaves_nothing() -> Result {
         ("stalled", "shop/uploader"),
         ("limit", "data/redis: 5 of 6 connections, shop/cart holds all of them"),
         ("snat", "node-1 uses 10 of 12 ports of "),
+        ("dead-backend", "3 of 3 connections from shop/cart to data/sessions:11211 still go to data/sessions-0"),
+        (
+            "dead-backend",
+            "2 of 2 connections from shop/web to monitoring/statsd:8125/udp still go to monitoring/statsd-",
+        ),
+        ("churn", "shop/sync opens and closes "),
+        ("imbalance", "3 endpoints, 22 connections: 21 on search-0, 1 on search-1, none on search-2"),
     ] {
         let told = ended.stdout.lines().any(|line| line.contains(kind) && line.contains(says));
         assert!(told, "{kind}: {says} is not in\n{}", ended.stdout);

@@ -18,16 +18,15 @@ use interrupt::Interrupt;
 use khan_lab::cluster::node_name;
 use khan_lab::{Cluster, Host, Khan, Lab, LabError, Program, Result, until};
 use rustix::event::{PollFd, PollFlags};
+use serde_json::Value;
 
-/// The leaker opens one connection a second, so this is also about how many seconds it takes.
-const VISIBLE: u64 = 12;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long the banner is shown.
 const READING: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Print one table as soon as the leak is the largest edge, and what is wrong, and exit
+    /// Print one table and what is wrong as soon as the leak is the largest edge and the rest is known, and exit
     #[arg(long)]
     once: bool,
     /// Open a shell on the host outside the cluster instead of `khan top`
@@ -70,17 +69,22 @@ impl Demo {
         let cilium = self.cilium.then(|| Cilium::start(&cluster)).transpose()?;
         let maps = cilium.as_ref().map(|cilium| cilium.root().display().to_string());
         let khan = Khan::start_with(lab, &cluster, |node| {
-            let mut arguments = vec!["--interval", "2s", "--snat-ports", apps::SNAT_PORTS];
+            let mut arguments = vec!["--interval", "1s", "--snat-ports", apps::SNAT_PORTS];
             if let Some(maps) = maps.as_deref().filter(|_| node == cilium::NODE) {
                 arguments.extend(["--bpf-fs", maps]);
             }
             arguments
         })?;
+        apps::delete_backends(lab, &mut cluster)?;
         let top = self.top(&desk, &cluster)?;
+        let _later = if self.once { Vec::new() } else { apps::start_later(&cluster, &own)? };
         if self.once {
             say("Waiting for the leak to become the largest edge");
             wait_for_the_leak(&khan, interrupt)?;
-            say("Waiting for what is wrong to be found");
+            say(&format!(
+                "Waiting for what is wrong to be found, minutes sooner than usual ({})",
+                apps::SOONER.join(" ")
+            ));
             wait_for_problems(&desk, &cluster, interrupt)?;
         } else if !self.shell {
             banner(self.cilium, interrupt)?;
@@ -88,7 +92,7 @@ impl Demo {
         let mut status = interrupt.on_this_terminal(&top)?;
         if self.once && status.success() {
             println!();
-            status = interrupt.on_this_terminal(&khan_on(&desk, &cluster, "problems")?)?;
+            status = interrupt.on_this_terminal(&khan_on(&desk, &cluster, "problems")?.args(apps::SOONER))?;
         }
         Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
     }
@@ -127,11 +131,13 @@ fn khan_on(desk: &Host, cluster: &Cluster, command: &str) -> Result<Program> {
 
 /// What there is to see, before a screen covers it; a terminal shows it until Enter, or for as long as it takes to read.
 fn banner(cilium: bool, interrupt: &Interrupt) -> Result {
-    const WHAT: [&str; 8] = [
+    const WHAT: [&str; 10] = [
         "",
         "Ready. In khan top, look at",
         "  shop/checkout -> data/postgres   it grows by one connection a second: a leak; Enter shows which pod",
-        "  6                                what is wrong: nobody answers, data is stuck, ports run out, redis is full; the leak after 6 rounds",
+        "  6                                what is wrong, one of each kind: nobody answers, data is stuck, ports run out, redis is full,",
+        "                                   sync reconnects all the time; packets to deleted pods after 1 minute, the leak after 6 rounds,",
+        "                                   search's load on one pod after 5 minutes, and report, which is new, after 6",
         "  external -> shop/web             clients outside, through a node port; 4 shows how full the nodes' tables are",
         "  , and L                          a round back, and live again",
         "q quits and removes everything.",
@@ -175,23 +181,26 @@ fn wait_for_the_leak(khan: &Khan, interrupt: &Interrupt) -> Result {
         }
         edges = khan.edges().ok()?;
         let (largest, count) = edges.iter().max_by_key(|(_, count)| **count)?;
-        ((largest.0.as_str(), largest.1.as_str()) == apps::LEAK && *count >= VISIBLE).then_some(())
+        ((largest.0.as_str(), largest.1.as_str()) == apps::LEAK && *count > apps::LEAKED).then_some(())
     });
     waited.map_err(|error| LabError::Malformed(format!("{error}; the edges are {edges:?}")))?;
     interrupt.check()
 }
 
 fn wait_for_problems(desk: &Host, cluster: &Cluster, interrupt: &Interrupt) -> Result {
-    let khan = khan_on(desk, cluster, "problems")?.args(["-o", "json"]);
+    let khan = khan_on(desk, cluster, "problems")?.args(["-o", "json"]).args(apps::SOONER);
     let mut last = String::new();
     let waited = until("the problems", PATIENCE, || {
         if interrupt.code().is_some() {
             return Some(());
         }
         last = khan.output(PATIENCE).ok()?.stdout;
-        let told: serde_json::Value = serde_json::from_str(&last).ok()?;
-        let found =
-            |kind: &&str| told["items"].as_array().is_some_and(|all| all.iter().any(|one| one["kind"] == **kind));
+        let told: Value = serde_json::from_str(&last).ok()?;
+        let all = told["items"].as_array()?;
+        let found = |(kind, owner): &(&str, &str)| {
+            let is_of = |one: &Value| one["owners"].as_array().is_some_and(|owners| owners.iter().any(|o| o == owner));
+            all.iter().any(|one| one["kind"] == *kind && is_of(one))
+        };
         apps::PROBLEMS.iter().all(found).then_some(())
     });
     waited.map_err(|error| LabError::Malformed(format!("{error}; there are {last}")))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use khan_lab::{LabError, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time;
 
 use super::Client;
@@ -57,31 +58,45 @@ async fn answer(socket: UdpSocket) {
 
 pub(super) fn client(client: Client) -> Result<ExitCode> {
     block_on(async {
+        time::sleep(client.after).await;
         let mut users = tokio::task::JoinSet::new();
+        let (used, mut in_use) = mpsc::unbounded_channel();
         for _ in 0..client.connections {
-            users.spawn(use_for_ever(client));
+            users.spawn(use_for_ever(client, used.clone()));
         }
+        for _ in 0..client.connections {
+            in_use.recv().await;
+        }
+        println!("Connected to {}", client.target);
+        drop(in_use);
         users.join_all().await;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-async fn use_for_ever(client: Client) {
+/// Sends something each time that it has connected and got an answer.
+async fn use_for_ever(client: Client, used: UnboundedSender<()>) {
+    // Nobody listens after the first time.
+    let used = || {
+        let _ = used.send(());
+    };
     loop {
-        let used = match client {
-            Client { udp: true, .. } => exchange_datagrams(client).await,
-            Client { short: true, .. } => call_once(client.target).await,
-            _ => keep_using(client).await,
+        let ended = match client {
+            Client { udp: true, .. } => exchange_datagrams(client, used).await,
+            Client { short: true, .. } => call_once(client.target).await.map(|()| used()),
+            _ => keep_using(client, used).await,
         };
-        time::sleep(if used.is_ok() { client.every } else { RETRY }).await;
+        time::sleep(if ended.is_ok() { client.every } else { RETRY }).await;
     }
 }
 
-async fn keep_using(client: Client) -> io::Result<()> {
+async fn keep_using(client: Client, used: impl Fn()) -> io::Result<()> {
     let mut stream = TcpStream::connect(client.target).await?;
+    request(&mut stream).await?;
+    used();
     loop {
-        request(&mut stream).await?;
         time::sleep(client.every).await;
+        request(&mut stream).await?;
     }
 }
 
@@ -98,7 +113,7 @@ async fn request(stream: &mut TcpStream) -> io::Result<()> {
     stream.read_exact(&mut [0]).await.map(drop)
 }
 
-async fn exchange_datagrams(client: Client) -> io::Result<()> {
+async fn exchange_datagrams(client: Client, used: impl Fn()) -> io::Result<()> {
     let any = match client.target {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -110,19 +125,23 @@ async fn exchange_datagrams(client: Client) -> io::Result<()> {
         // A lost datagram is sent again.
         if let Ok(received) = time::timeout(client.every, socket.recv(&mut [0; 16])).await {
             received?;
+            used();
         }
         time::sleep(client.every).await;
     }
 }
 
-pub(super) fn leak(target: SocketAddr, every: Duration) -> Result<ExitCode> {
+pub(super) fn leak(target: SocketAddr, begin: usize, every: Duration) -> Result<ExitCode> {
     block_on(async {
         let mut leaked = Vec::new();
         let mut tick = time::interval(every);
         loop {
-            tick.tick().await;
-            if let Ok(stream) = TcpStream::connect(target).await {
-                leaked.push(stream);
+            if leaked.len() >= begin {
+                tick.tick().await;
+            }
+            match TcpStream::connect(target).await {
+                Ok(stream) => leaked.push(stream),
+                Err(_) => time::sleep(RETRY).await,
             }
         }
     })

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use serde_json::{Value, json};
 
 use super::Addresses;
-use super::plan::{self, Plan, Pod, Service, Workload};
+use super::plan::{self, Plan, Pod, Service, Stage, Workload};
 
 const CREATED: &str = "2026-11-20T08:00:00Z";
 
 pub(super) fn list(plan: &Plan) -> Value {
-    let pods = plan.pods.iter().map(|object| pod(plan, object));
+    let pods = plan.pods.iter().filter(|pod| pod.stage != Stage::Deleted).map(|object| pod(plan, object));
     let services = plan.services.iter().map(|object| service(plan, object));
     let slices = plan.services.iter().flat_map(|object| slices(plan, object));
     let items: Vec<Value> = pods.chain(services).chain(slices).chain((1..=plan.nodes).map(node)).collect();
@@ -101,11 +101,13 @@ fn slices(plan: &Plan, service: &Service) -> [Value; 2] {
         };
         let endpoints: Vec<Value> = plan
             .pods_of(&service.ns, &service.app)
+            .filter(|pod| pod.stage != Stage::Deleted)
             .map(|pod| {
                 let addresses = plan.pod_addresses(&pod.name).expect("a pod of this plan");
+                let ready = pod.stage == Stage::Serving;
                 json!({
                     "addresses": [pick(addresses)],
-                    "conditions": { "ready": true, "serving": true, "terminating": false },
+                    "conditions": { "ready": ready, "serving": ready, "terminating": false },
                     "nodeName": plan::node_name(pod.node),
                     "targetRef": { "kind": "Pod", "namespace": pod.ns, "name": pod.name },
                 })

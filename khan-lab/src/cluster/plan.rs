@@ -23,6 +23,17 @@ pub enum Workload {
     DaemonSet,
 }
 
+/// What the cluster knows of a pod, whose network is there all the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// No service leads to it yet, and their endpoints are not ready.
+    Starting,
+    /// Services lead to it.
+    Serving,
+    /// The API server has it no more, and nobody has told the nodes: their rules still lead to it.
+    Deleted,
+}
+
 /// A pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
@@ -40,6 +51,8 @@ pub struct Pod {
     pub host_network: bool,
     /// Its annotation `khan/max-connections`.
     pub max_connections: Option<u32>,
+    /// What the cluster knows of it.
+    pub stage: Stage,
 }
 
 /// A service with one port, in front of every pod of an app.
@@ -106,6 +119,13 @@ impl Plan {
         self
     }
 
+    /// Lets the latest pod be one that no service leads to yet.
+    #[must_use]
+    pub fn starting(mut self) -> Self {
+        self.pods.last_mut().expect("a pod").stage = Stage::Starting;
+        self
+    }
+
     /// Adds a TCP service.
     #[must_use]
     pub fn service(mut self, ns: &str, app: &str, port: u16, target: u16) -> Self {
@@ -138,7 +158,8 @@ impl Plan {
 
     fn with_pod(mut self, ns: &str, app: &str, name: String, workload: Workload, node: u8) -> Self {
         let (ns, app) = (ns.to_owned(), app.to_owned());
-        self.pods.push(Pod { ns, app, name, workload, node, host_network: false, max_connections: None });
+        let stage = Stage::Serving;
+        self.pods.push(Pod { ns, app, name, workload, node, host_network: false, max_connections: None, stage });
         self
     }
 

@@ -5,10 +5,13 @@ use std::fmt::{self, Write};
 use std::net::IpAddr;
 
 use super::plan::{gateway, node_addresses, pod_range_v4, pod_range_v6};
-use super::{Addresses, Plan, Service};
+use super::{Addresses, Plan, Service, Stage};
 
 /// The mark, like kube-proxy's, of what came in through a node port and has to leave with the node's address.
 const MASQUERADE_MARK: &str = "0x4000";
+
+/// Removes what [`nat`] or [`of_pod`] has loaded.
+pub(super) const NONE: &str = "delete table ip services\ndelete table ip6 services\n";
 
 /// The two halves of the ruleset differ only in addresses.
 struct Family {
@@ -104,10 +107,11 @@ fn services(rules: &mut String, plan: &Plan, family: &Family) -> fmt::Result {
     writeln!(rules, "}}")
 }
 
-/// The right side of `dnat to`: the pods in turn.
+/// The right side of `dnat to`: the pods in turn, those that are deleted too.
 fn backends(plan: &Plan, service: &Service, family: &Family) -> Option<String> {
     let pods: Vec<IpAddr> = plan
         .pods_of(&service.ns, &service.app)
+        .filter(|pod| pod.stage != Stage::Starting)
         .filter_map(|pod| plan.pod_addresses(&pod.name).ok().map(family.pick))
         .collect();
     let map: Vec<String> = pods.iter().enumerate().map(|(turn, ip)| format!("{turn} : {ip}")).collect();
