@@ -47,8 +47,9 @@ impl Agent {
     /// Waits for the server to drain, then stops scanning. Fails early when the kernel refuses the very first scan, since
     /// waiting mends neither a missing capability nor a missing module.
     async fn finished(self) -> Result<(), DumpError> {
-        if let Ok(Err(error @ (DumpError::NotPermitted | DumpError::NoCtnetlink))) = self.first.await {
-            return Err(error);
+        match self.first.await {
+            Ok(Err(error)) if error.is_final() => return Err(error),
+            _ => {}
         }
         self.bound.finished().await;
         drop(self.scans);

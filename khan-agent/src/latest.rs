@@ -111,12 +111,19 @@ pub(crate) struct Latest {
     present: ArcSwapOption<Published>,
     /// Superseded ones that are still being read, oldest first.
     superseded: Mutex<VecDeque<Arc<Published>>>,
+    /// Why the latest scan failed, if it did.
+    failure: Mutex<Option<String>>,
     scans: watch::Sender<u64>,
 }
 
 impl Default for Latest {
     fn default() -> Self {
-        Self { present: ArcSwapOption::empty(), superseded: Mutex::default(), scans: watch::Sender::new(0) }
+        Self {
+            present: ArcSwapOption::empty(),
+            superseded: Mutex::default(),
+            failure: Mutex::default(),
+            scans: watch::Sender::new(0),
+        }
     }
 }
 
@@ -129,7 +136,7 @@ impl Latest {
     /// Replaces the latest snapshot and wakes those who wait for one.
     pub(crate) fn publish(&self, published: Published) {
         self.replace(Some(Arc::new(published)));
-        self.scanned();
+        self.scanned(None);
     }
 
     /// Makes room for the next snapshot: forgets what nobody reads any more, and cuts off the readers of the oldest ones
@@ -148,13 +155,18 @@ impl Latest {
         *superseded = kept;
     }
 
-    /// Notes that a scan failed; withdraws the snapshot when it is older than `keep`.
-    pub(crate) fn failed(&self, keep: Duration) {
+    /// Notes that a scan failed, and why; withdraws the snapshot when it is older than `keep`.
+    pub(crate) fn failed(&self, keep: Duration, why: String) {
         if self.get().is_some_and(|published| published.began.elapsed() > keep) {
             self.replace(None);
         }
         self.make_room();
-        self.scanned();
+        self.scanned(Some(why));
+    }
+
+    /// Why the latest scan failed; `None` when it did not.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells when scans end, whatever their outcome.
@@ -170,7 +182,8 @@ impl Latest {
         }
     }
 
-    fn scanned(&self) {
+    fn scanned(&self, failure: Option<String>) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
         self.scans.send_modify(|scans| *scans += 1);
     }
 }

@@ -193,7 +193,8 @@ impl<R: Reader> Scans<R> {
             let outcome = self.scan(began);
             match (&outcome, failing) {
                 (Ok(()), true) => info!("Scans succeed again"),
-                (Err(error), false) if first.is_none() => {
+                // What waiting does not mend ends the program, which then says why.
+                (Err(error), false) if first.is_none() || !error.is_final() => {
                     warn!(error = khan_serve::exit::chain(error), "Cannot scan; trying again each period");
                 }
                 _ => {}
@@ -203,7 +204,7 @@ impl<R: Reader> Scans<R> {
             if let Err(error) = &outcome {
                 self.visibility.failed(error, &self.schedule.metrics);
                 self.schedule.metrics.scans.with_label_values(&["failure"]).inc();
-                self.schedule.latest.failed(2 * self.interval);
+                self.schedule.latest.failed(2 * self.interval, khan_serve::exit::chain(error));
             }
             if let Some(first) = first.take() {
                 let _ = first.send(outcome);

@@ -8,7 +8,7 @@ use khan_api::Timestamp;
 use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
-use crate::flows::{DumpError, KERNEL, Plane, Stats};
+use crate::flows::{DumpError, KERNEL, Plane, Stats, Unread};
 use crate::self_metrics::SelfMetrics;
 
 /// The interface that Cilium makes on every node (`pkg/defaults`). A container sees Cilium's maps only where the node's BPF file
@@ -83,11 +83,11 @@ impl Reason {
             Self::Dropping => "the kernel could not track some connections since the last scan",
             Self::Cilium => {
                 "Cilium is on this node, and its connection tables (eBPF maps) cannot be read: what it forwards by itself is not \
-                 counted; apply deploy/overlays/cilium"
+                 counted"
             }
             Self::Calico => {
                 "Calico's eBPF data plane is on this node, and its connection tables (eBPF maps) cannot be read: what it forwards \
-                 by itself is not counted; apply deploy/overlays/calico-ebpf"
+                 by itself is not counted"
             }
             Self::NoNames => {
                 "khan-controller has never answered: all connections are counted, but addresses have no names; run khan doctor"
@@ -116,8 +116,8 @@ impl Reason {
 #[derive(Debug, Default)]
 pub(crate) struct Visibility {
     holds: [Option<Reminder>; Reason::ALL.len()],
-    /// What is in the way of Cilium's and of Calico's maps, as far as that is known.
-    why: [Option<String>; 2],
+    /// What is in the way of Cilium's and of Calico's maps, and what to do about it.
+    remedies: [String; 2],
     /// `drop` and `early_drop` at the last scan.
     dropped: Option<u64>,
 }
@@ -134,12 +134,12 @@ impl Visibility {
     }
 
     fn sentence(&self, reason: Reason) -> Cow<'static, str> {
-        let why = match reason {
-            Reason::Cilium => self.why[0].as_deref(),
-            Reason::Calico => self.why[1].as_deref(),
-            _ => None,
+        let remedy = match reason {
+            Reason::Cilium => &self.remedies[0],
+            Reason::Calico => &self.remedies[1],
+            _ => return reason.sentence().into(),
         };
-        why.map_or(reason.sentence().into(), |why| format!("{} ({why})", reason.sentence()).into())
+        format!("{}: {remedy}", reason.sentence()).into()
     }
 
     /// Looks at a scan that succeeded.
@@ -161,7 +161,7 @@ impl Visibility {
             let holds = unread.is_some() || !read && has_interface(interface);
             // The text stays while the condition ends, which is said with it.
             if holds {
-                self.why[place] = unread.map(|unread| unread.why.clone());
+                self.remedies[place] = unread.map_or_else(|| format!("apply {}", plane.overlay()), Unread::remedy);
             }
             self.set(reason, holds, metrics);
         }
@@ -170,6 +170,14 @@ impl Visibility {
     /// Looks at a scan that failed.
     pub(crate) fn failed(&mut self, error: &DumpError, metrics: &SelfMetrics) {
         self.set(Reason::NotPermitted, matches!(error, DumpError::NotPermitted), metrics);
+        // The error itself says so in the log; the next scan that succeeds takes it back.
+        let plane = match error {
+            DumpError::NoTable { plane, .. } => plane,
+            DumpError::Unread { unread, .. } => &unread.plane,
+            _ => return,
+        };
+        let reason = if *plane == Plane::Cilium { Reason::Cilium } else { Reason::Calico };
+        metrics.blind.with_label_values(&[reason.as_str()]).set(1);
     }
 
     /// Looks at when the controller last answered. Not for agents without one.
@@ -213,7 +221,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::flows::{TableStats, Unread};
+    use crate::flows::TableStats;
 
     fn stats(entries: u64, limit: u64) -> Stats {
         let mut stats = Stats::default();
@@ -280,13 +288,13 @@ mod tests {
         assert_eq!(says(&visibility), [Reason::Untracked]);
         visibility.failed(&DumpError::NotPermitted, &metrics);
         assert_eq!(says(&visibility), [Reason::Untracked, Reason::NotPermitted]);
-        let why = "cali_v4_ct4 has values of 64 bytes; Khan knows 88".to_owned();
-        let unread = vec![Unread { plane: Plane::Calico, why: why.clone() }];
-        visibility.saw(&Stats { unread, ..stats(100, 100) }, 100, &metrics);
-        assert_eq!(says(&visibility), [Reason::Full, Reason::Calico]);
-        assert!(
-            visibility.sentences().any(|sentence| sentence.contains("overlays/calico-ebpf") && sentence.contains(&why))
-        );
+        for (unknown, remedy) in [(true, "why; see docs/tables.md"), (false, "why; apply deploy/overlays/calico-ebpf")]
+        {
+            let unread = vec![Unread { plane: Plane::Calico, why: "why".to_owned(), unknown }];
+            visibility.saw(&Stats { unread, ..stats(100, 100) }, 100, &metrics);
+            assert_eq!(says(&visibility), [Reason::Full, Reason::Calico]);
+            assert!(visibility.sentences().any(|sentence| sentence.ends_with(remedy)), "{remedy}");
+        }
         visibility.saw(&stats(99, 100), 99, &metrics);
         assert_eq!(says(&visibility), []);
         let map = TableStats { name: "cilium_ct4_global", entries: 0, limit: 100, took: Duration::ZERO };

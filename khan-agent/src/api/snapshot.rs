@@ -33,8 +33,11 @@ pub(super) async fn answer(
         Err(error) => return (StatusCode::BAD_REQUEST, format!("max_age: {error}\n")).into_response(),
     };
     let Some(published) = fresh(&api, max_age).await else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no snapshot yet, or scans fail; see the agent's log\n")
-            .into_response();
+        let why = match api.latest.failure() {
+            Some(why) => format!("no snapshot, because scans fail: {why}\n"),
+            None => "no snapshot yet\n".to_owned(),
+        };
+        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     };
     let etag = format!("\"{}\"", published.snapshot.id);
     let general =

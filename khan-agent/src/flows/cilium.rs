@@ -23,7 +23,7 @@ use layout::{Ip, Key, Role, Value};
 
 use super::flow::{Flow, Status, Tcp, Tuple};
 use super::outlet::Outlet;
-use super::pinned::{self, Opened, Table};
+use super::pinned::{self, Table};
 use super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
 
 /// Every map, and whether it is that of IPv6.
@@ -39,10 +39,9 @@ pub(super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
     let mut tables = Vec::new();
     for (name, v6) in MAPS {
         let key = if v6 { <[u64; 2]>::KEY } else { u32::KEY };
-        match pinned::open(folder, name, [key, Value::SIZE]) {
-            Opened::Absent => {}
-            Opened::Map(map) => tables.push(Table { plane: Plane::Cilium, name, v6, map }),
-            Opened::Unreadable(why) => unread.push(Unread { plane: Plane::Cilium, why }),
+        match pinned::open(Plane::Cilium, folder, (name, v6), [key, Value::SIZE]) {
+            Ok(table) => tables.extend(table),
+            Err(why) => unread.push(why),
         }
     }
     tables

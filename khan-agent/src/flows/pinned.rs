@@ -27,7 +27,7 @@ impl Table {
     /// The table as a whole after [`walk`]. None when it could not be read, which `unread` is told.
     pub(super) fn stats(
         &self,
-        walked: Result<u64, String>,
+        walked: io::Result<u64>,
         began: Instant,
         unread: &mut Vec<Unread>,
     ) -> Option<TableStats> {
@@ -36,49 +36,48 @@ impl Table {
                 let (limit, took) = (self.map.info().max_entries.into(), began.elapsed());
                 Some(TableStats { name: self.name, entries, limit, took })
             }
-            Err(why) => {
-                unread.push(Unread { plane: self.plane, why: format!("{}: {why}", self.name) });
+            Err(error) => {
+                let unknown = error.kind() == io::ErrorKind::Unsupported;
+                unread.push(Unread { plane: self.plane, why: format!("{}: {error}", self.name), unknown });
                 None
             }
         }
     }
 }
 
-/// What became of a name.
-#[derive(Debug)]
-pub(super) enum Opened {
-    /// Nothing of that name.
-    Absent,
-    /// A map of the known sizes.
-    Map(Map),
-    /// A map that cannot be read, and why.
-    Unreadable(String),
-}
-
-/// Opens the map `name` in `folder`, whose keys and values have these sizes in every version that is known.
-pub(super) fn open(folder: &Path, name: &str, [key, value]: [usize; 2]) -> Opened {
+/// Opens the map `name` in `folder`, whose keys and values have these sizes in every version that is known; none where nothing
+/// has that name.
+pub(super) fn open(
+    plane: Plane,
+    folder: &Path,
+    (name, v6): (&'static str, bool),
+    [key, value]: [usize; 2],
+) -> Result<Option<Table>, Unread> {
     let path = folder.join(name);
     // Where bpf(2) is forbidden it says so of every path, so it is asked only for what is there.
     if !matches!(path.try_exists(), Ok(true)) {
-        return Opened::Absent;
+        return Ok(None);
     }
+    let unread = |why: String, unknown: bool| Err(Unread { plane, why, unknown });
     let map = match Map::open(&path) {
         Ok(map) => map,
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound => return Opened::Absent,
-            io::ErrorKind::PermissionDenied => {
-                return Opened::Unreadable(format!("{} may not be opened: CAP_BPF is missing", path.display()));
-            }
-            _ => return Opened::Unreadable(format!("{} cannot be opened: {error}", path.display())),
-        },
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound => Ok(None),
+                io::ErrorKind::PermissionDenied => {
+                    unread(format!("{} may not be opened: CAP_BPF is missing", path.display()), false)
+                }
+                _ => unread(format!("{} cannot be opened: {error}", path.display()), false),
+            };
+        }
     };
     let info = map.info();
     for (what, has, known) in [("keys", info.key_size, key), ("values", info.value_size, value)] {
         if has != known {
-            return Opened::Unreadable(format!("{name} has {what} of {has} bytes; Khan knows {known}"));
+            return unread(format!("{name} has {what} of {has} bytes; Khan knows {known}"), true);
         }
     }
-    Opened::Map(map)
+    Ok(Some(Table { plane, name, v6, map }))
 }
 
 /// Entries between two signs of life.
@@ -90,7 +89,7 @@ pub(super) fn walk<S: Sink>(
     buffers: &mut Buffers,
     outlet: &mut Outlet<'_, S>,
     mut entry: impl FnMut(&[u8], &[u8], &mut Outlet<'_, S>) -> Result<(), AttemptError>,
-) -> Result<Result<u64, String>, AttemptError> {
+) -> Result<io::Result<u64>, AttemptError> {
     let (mut failed, mut count) = (None, 0);
     let walked = map.walk(buffers, |key, value| {
         let mut done = entry(key, value, outlet);
@@ -114,7 +113,7 @@ pub(super) fn walk<S: Sink>(
             Ok(Ok(walked.entries))
         }
         (None, Err(error)) => match error.kind() {
-            io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => Ok(Err(error.to_string())),
+            io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => Ok(Err(error)),
             io::ErrorKind::Interrupted | io::ErrorKind::ResourceBusy => Err(Spoiled::Interrupted.into()),
             _ => Err(DumpError::Socket { what: "read an eBPF map", source: error }.into()),
         },

@@ -120,6 +120,16 @@ pub enum Plane {
     Calico,
 }
 
+impl Plane {
+    /// The manifests that let an agent read its maps.
+    pub(crate) const fn overlay(self) -> &'static str {
+        match self {
+            Self::Cilium => "deploy/overlays/cilium",
+            Self::Calico => "deploy/overlays/calico-ebpf",
+        }
+    }
+}
+
 /// A table that is there and cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unread {
@@ -127,6 +137,19 @@ pub struct Unread {
     pub plane: Plane,
     /// Why, as a clause: "`cilium_ct4_global` has values of 64 bytes; Khan knows 56".
     pub why: String,
+    /// Whether Khan or the kernel cannot, whatever the agent is permitted.
+    pub unknown: bool,
+}
+
+impl Unread {
+    /// What is in the way, and what to do about it.
+    pub(crate) fn remedy(&self) -> String {
+        if self.unknown {
+            format!("{}; see docs/tables.md", self.why)
+        } else {
+            format!("{}; apply {}", self.why, self.plane.overlay())
+        }
+    }
 }
 
 impl Stats {
@@ -190,15 +213,26 @@ pub enum DumpError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The table that was asked for is not there, or cannot be read.
-    #[error("there is no table of {plane:?} in {}: {why}", .folder.display())]
+    /// The table that was asked for is not there.
+    #[error(
+        "no connection table of {plane:?} is pinned in {}: apply {}, name the mount point of the node's BPF file system with \
+         --bpf-fs, or let --table auto read what the node has",
+        .folder.display(),
+        .plane.overlay()
+    )]
     NoTable {
         /// Whose.
         plane: Plane,
         /// Where its maps would be pinned.
         folder: PathBuf,
+    },
+    /// The table that was asked for is there, and cannot be read.
+    #[error("the connection tables of {:?} in {} cannot be read: {}", .unread.plane, .folder.display(), .unread.remedy())]
+    Unread {
+        /// Where its maps are pinned.
+        folder: PathBuf,
         /// What is in the way.
-        why: String,
+        unread: Unread,
     },
     /// The sink wanted no more.
     #[error("nobody waited for the dump any more")]
@@ -211,4 +245,11 @@ pub enum DumpError {
         /// What spoiled the last one.
         last: Spoiled,
     },
+}
+
+impl DumpError {
+    /// Whether waiting mends nothing: a missing capability, a missing module.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::NotPermitted | Self::NoCtnetlink)
+    }
 }

@@ -143,11 +143,11 @@ impl Reader for NodeTables {
         match self.choice.which {
             Which::Cilium | Which::Calico if self.tables.is_empty() => {
                 let plane = if self.choice.which == Which::Cilium { Plane::Cilium } else { Plane::Calico };
-                let why = self
-                    .unread
-                    .first()
-                    .map_or_else(|| "no map is pinned there".to_owned(), |unread| unread.why.clone());
-                Err(DumpError::NoTable { plane, folder, why }.into())
+                Err(match self.unread.first().cloned() {
+                    Some(unread) => DumpError::Unread { folder, unread },
+                    None => DumpError::NoTable { plane, folder },
+                }
+                .into())
             }
             _ => Ok(dumped),
         }

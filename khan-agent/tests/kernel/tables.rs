@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use khan_api::{ConnectionSample, Protocol, Snapshot, State};
 use khan_bpf::{Kind, Map};
@@ -10,7 +11,7 @@ use khan_lab::ebpf::cilium::Clock;
 use khan_lab::ebpf::{Connection, DataPlane, Here, Maps, Stage, Way};
 use khan_lab::program::Running;
 use khan_lab::seed::Closer;
-use khan_lab::{BpfFs, Host, Lab, Program, Result, Seed};
+use khan_lab::{BpfFs, Host, Lab, Program, Result, Seed, until};
 
 use crate::page::lines;
 
@@ -192,6 +193,40 @@ fn a_map_of_an_unknown_version_is_told() -> Result {
     let snapshot: Snapshot = agent.get("/v1/snapshot")?.json()?;
     let says = |text: &str| snapshot.warnings.iter().any(|warning| warning.contains(text));
     assert!(says("cilium_ct4_global has values of 64 bytes; Khan knows 56"), "{:?}", snapshot.warnings);
-    assert!(says("overlays/cilium"), "{:?}", snapshot.warnings);
+    assert!(says("see docs/tables.md"), "{:?}", snapshot.warnings);
+    Ok(())
+}
+
+/// A table that was asked for by name and cannot be had: why, and what to do, is the same wherever somebody looks.
+#[test]
+fn a_table_that_was_asked_for_and_is_missing_is_told() -> Result {
+    let lab = Lab::new()?;
+    let node = lab.host("node")?;
+    let (empty, other) = (BpfFs::new()?, BpfFs::new()?);
+    let map = Map::create(Kind::LruHash, 16, 64, 100).expect("root may make maps");
+    map.pin(other.globals()?.join("cali_v4_ct4")).expect("an empty file system");
+    for (table, file_system, says, remedy) in [
+        ("cilium", &empty, "no connection table of Cilium is pinned in ", "apply deploy/overlays/cilium, "),
+        ("calico", &other, "cali_v4_ct4 has values of 64 bytes; Khan knows 88", "see docs/tables.md"),
+    ] {
+        let root = file_system.path();
+        let arguments = ["--node-name", "n1", "--listen", "127.0.0.1:0", "--interval", "1s", "--table", table];
+        let agent = Program::workspace("khan-agent")?
+            .args(arguments)
+            .args(["--bpf-fs", root.to_str().expect("a path of /proc")])
+            .inside(&node)
+            .start()?;
+        let answer = until("the first scan to fail", Duration::from_mins(1), || {
+            agent.get("/v1/snapshot").ok().filter(|answer| answer.body.contains("because scans fail"))
+        })?;
+        let folder = root.join("tc/globals");
+        for text in [&answer.body, &agent.log()] {
+            let line = text.lines().find(|line| line.contains(says)).unwrap_or_else(|| panic!("{says}: {text}"));
+            assert!(line.contains(remedy) && line.contains(&*folder.to_string_lossy()), "{line}");
+        }
+        assert_eq!((answer.status, agent.get("/readyz")?.status), (503, 503), "{table}");
+        let blind = lines(&agent.get("/metrics")?.body, "khan_agent_blind");
+        assert!(blind.iter().any(|(labels, value)| labels["reason"] == table && *value == 1), "{blind:?}");
+    }
     Ok(())
 }

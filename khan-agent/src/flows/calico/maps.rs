@@ -6,7 +6,7 @@ use std::time::Instant;
 use khan_bpf::Buffers;
 
 use super::super::outlet::Outlet;
-use super::super::pinned::{self, Opened, Table};
+use super::super::pinned::{self, Table};
 use super::super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
 use super::entry;
 use super::layout::{key_size, value_size};
@@ -21,10 +21,10 @@ pub(in super::super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Tab
     for (names, v6) in MAPS {
         let sizes = if v6 { [key_size::<16>(), value_size::<16>()] } else { [key_size::<4>(), value_size::<4>()] };
         for name in names {
-            match pinned::open(folder, name, sizes) {
-                Opened::Absent => continue,
-                Opened::Map(map) => tables.push(Table { plane: Plane::Calico, name, v6, map }),
-                Opened::Unreadable(why) => unread.push(Unread { plane: Plane::Calico, why }),
+            match pinned::open(Plane::Calico, folder, (name, v6), sizes) {
+                Ok(None) => continue,
+                Ok(Some(table)) => tables.push(table),
+                Err(why) => unread.push(why),
             }
             break;
         }
