@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use khan_api::service::Conditions;
-use khan_api::{Service, Timestamp};
+use khan_api::{Service, ServiceEndpoint, Timestamp};
 
 use super::*;
 use crate::model::fixture::{Agent, START, view};
@@ -113,12 +113,4 @@ fn connections_that_end_soon_are_no_evidence() {
     };
     assert_eq!(ending(4), (40, 0, Spread::TooFew), "two clients that keep to one endpoint");
     assert_eq!(ending(8), (0, 40, Spread::TooFew));
-}
-
-#[test]
-fn chance_explains_what_it_would_do() {
-    // All of ten on one of five comes once in two million times; Chernoff's bound is no smaller.
-    assert!((surprise(10, 10, 5) - 10.0 * 5_f64.ln()).abs() < 1e-9);
-    assert!(surprise(10, 50, 5) < 1e-9, "its fair part");
-    assert!((surprise(0, 30, 3) - 30.0 * 1.5_f64.ln()).abs() < 1e-9);
 }
