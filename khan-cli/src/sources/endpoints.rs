@@ -41,13 +41,13 @@ pub(crate) fn listed(feed: Feed, controller: Result<Controller, String>, query: 
     tokio::spawn(async move {
         let mut known = Known::default();
         if let Err(reason) = &controller {
-            known.failed(reason.clone());
+            known.failed(reason.clone(), Instant::now());
         }
         let mut round: Option<JoinHandle<Round>> = None;
         loop {
-            let latest = Arc::clone(&views.borrow_and_update());
-            if let (Ok(controller), None, true) = (&controller, &round, latest.settled && known.is_due()) {
-                let (controller, view, fresh) = (controller.clone(), Arc::clone(&latest), known.fresh());
+            let (latest, now) = (Arc::clone(&views.borrow_and_update()), Instant::now());
+            if let (Ok(controller), None, true) = (&controller, &round, latest.settled && known.is_due(now)) {
+                let (controller, view, fresh) = (controller.clone(), Arc::clone(&latest), known.fresh(now));
                 round = Some(tokio::spawn(look(controller, view, query.clone(), fresh)));
             }
             feeder.show(known.add(&latest, round.is_some()));
@@ -56,8 +56,8 @@ pub(crate) fn listed(feed: Feed, controller: Result<Controller, String>, query: 
                 answers = async { round.as_mut().expect("a round").await }, if round.is_some() => {
                     round = None;
                     match answers {
-                        Ok(round) => known.take(round),
-                        Err(error) => known.failed(error.to_string()),
+                        Ok(round) => known.take(round, Instant::now()),
+                        Err(error) => known.failed(error.to_string(), Instant::now()),
                     }
                 }
                 () = feeder.views.closed() => return,
@@ -125,24 +125,23 @@ struct Known {
 }
 
 impl Known {
-    fn failed(&mut self, reason: String) {
-        let now = Instant::now();
+    fn failed(&mut self, reason: String, now: Instant) {
         (self.failure, self.looked) = (Some((now, reason)), Some(now));
     }
 
     /// Whether it is time to look again.
-    fn is_due(&self) -> bool {
+    fn is_due(&self, now: Instant) -> bool {
         let rest = if self.failure.is_some() { GOOD } else { REST };
-        self.looked.is_none_or(|at| at.elapsed() >= rest)
+        self.looked.is_none_or(|at| now.duration_since(at) >= rest)
     }
 
     /// What needs no answer yet.
-    fn fresh(&self) -> HashSet<Key> {
-        self.answers.iter().filter(|(_, (at, _))| at.elapsed() < GOOD).map(|(key, _)| key.clone()).collect()
+    fn fresh(&self, now: Instant) -> HashSet<Key> {
+        let fresh = self.answers.iter().filter(|(_, (at, _))| now.duration_since(*at) < GOOD);
+        fresh.map(|(key, _)| key.clone()).collect()
     }
 
-    fn take(&mut self, round: Round) {
-        let now = Instant::now();
+    fn take(&mut self, round: Round, now: Instant) {
         self.left_out = round.left_out;
         self.answers.retain(|key, _| round.looked_at.contains(key));
         match round.answers {
@@ -150,7 +149,7 @@ impl Known {
                 self.answers.extend(answers.into_iter().map(|(key, service)| (key, (now, service))));
                 (self.failure, self.looked) = (None, Some(now));
             }
-            Err(reason) => self.failed(reason),
+            Err(reason) => self.failed(reason, now),
         }
     }
 
@@ -170,3 +169,6 @@ impl Known {
         Arc::new(with)
     }
 }
+
+#[cfg(test)]
+mod tests;
