@@ -31,6 +31,7 @@ mod privilege;
 pub mod binaries;
 
 pub mod corpus;
+pub mod answer_times;
 pub mod usage;
 pub mod wait;
 mod http;

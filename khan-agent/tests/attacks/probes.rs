@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use khan_lab::answer_times::{AnswerTimes, ServingThread};
 use khan_lab::program::Running;
 use khan_lab::{Host, Lab, Result, Seed};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,9 +17,7 @@ use crate::support::agent;
 const SPAN: Duration = Duration::from_secs(4);
 const CONNECTIONS: usize = 128;
 
-/// The promise of DESIGN.md. Half of the answers have to keep it, without the time that the serving thread and this test
-/// spent waiting for a core: where this runs, two cores are shared with whatever else is being built and tested, and a
-/// thread that used up its slice waits for all the others before it gets the next.
+/// The promise of DESIGN.md.
 const PROBE: Duration = Duration::from_millis(100);
 const SCRAPE: Duration = Duration::from_secs(2);
 /// What the slowest answer may take by the clock, other threads' work included. It says more of the machine than of the agent,
@@ -59,62 +58,23 @@ fn ask(from: [u8; 4], agent: SocketAddr, path: &str) -> Vec<u8> {
     answer
 }
 
-/// How long answers took.
-#[derive(Debug, Default)]
-struct Times {
-    by_the_clock: Vec<Duration>,
-    /// Less what the serving thread or the asking one waited for a core, whichever waited longer.
-    by_the_agent: Vec<Duration>,
-}
-
-impl Times {
-    /// Takes the time of one answer of the agent's, whose serving thread has the process's id.
-    fn take<T>(&mut self, pid: u32, answer: impl FnOnce() -> T) -> T {
-        let waited = || [waited(&format!("/proc/{pid}/task/{pid}")), waited("/proc/thread-self")];
-        let (begun, before) = (Instant::now(), waited());
-        let answer = answer();
-        let (took, after) = (begun.elapsed(), waited());
-        let waited = (after[0].saturating_sub(before[0])).max(after[1].saturating_sub(before[1]));
-        self.by_the_clock.push(took);
-        self.by_the_agent.push(took.saturating_sub(waited));
-        answer
-    }
-
-    fn check(mut self, what: &str, bound: Duration, worst: Duration) {
-        self.by_the_clock.sort_unstable();
-        self.by_the_agent.sort_unstable();
-        let [clock, agent] = [&self.by_the_clock, &self.by_the_agent].map(|times| times[(times.len() - 1) / 2]);
-        let (count, slowest) = (self.by_the_clock.len(), self.by_the_clock[self.by_the_clock.len() - 1]);
-        println!("{what}: half of {count} within {clock:?}, of it {agent:?} the agent's; the slowest {slowest:?}");
-        assert!(agent <= bound, "{what}: half of the answers took longer than {agent:?}");
-        assert!(slowest <= worst, "{what}: an answer took {slowest:?}");
-    }
-}
-
-/// How long a thread has waited for a core since it began (`/proc/PID/schedstat`, the second number).
-fn waited(thread: &str) -> Duration {
-    let schedstat = std::fs::read_to_string(format!("{thread}/schedstat")).expect("CONFIG_SCHED_INFO");
-    let nanos = schedstat.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
-    Duration::from_nanos(nanos.expect("three numbers"))
-}
-
 /// Probes and scrapes while others attack. The last page that was scraped.
 fn measure(node: &Host, agent: &Running, attack: Attack, name: &str) -> Result<String> {
-    let (address, pid) = (agent.address()?, agent.pid());
-    let (mut livez, mut readyz, mut metrics) = (Times::default(), Times::default(), Times::default());
+    let (address, server) = (agent.address()?, ServingThread::main_of(agent.pid()));
+    let (mut livez, mut readyz, mut metrics) = (AnswerTimes::default(), AnswerTimes::default(), AnswerTimes::default());
     let mut page = Vec::new();
     let probe = || {
         let end = Instant::now() + SPAN;
         let goes_on = || Instant::now() < end;
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                while goes_on() || metrics.by_the_clock.len() < 3 {
-                    page = metrics.take(pid, || ask(PROMETHEUS, address, "/metrics"));
+                while goes_on() || metrics.count() < 3 {
+                    page = metrics.take(&server, || ask(PROMETHEUS, address, "/metrics"));
                 }
             });
-            while goes_on() || livez.by_the_clock.len() < 20 {
-                livez.take(pid, || ask(KUBELET, address, "/livez"));
-                readyz.take(pid, || ask(KUBELET, address, "/readyz"));
+            while goes_on() || livez.count() < 20 {
+                livez.take(&server, || ask(KUBELET, address, "/livez"));
+                readyz.take(&server, || ask(KUBELET, address, "/readyz"));
             }
         });
     };
