@@ -32,6 +32,15 @@ use khan_serve::exit::{Failure, USAGE};
 /// Starts the source that the flags ask for, or the recording. `query` is what is asked of it first: Prometheus is asked
 /// for no more.
 pub(crate) async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
+    begin(cli, query, None).await
+}
+
+/// The same, with views that say who answers for the services that `dialled` finds dialled.
+pub(crate) async fn with_endpoints(cli: &Cli, query: &Query, dialled: &Query) -> Result<Feed, Failure> {
+    begin(cli, query, Some(dialled)).await
+}
+
+async fn begin(cli: &Cli, query: &Query, dialled: Option<&Query>) -> Result<Feed, Failure> {
     if let Some(file) = &cli.source.replay {
         tracing::info!(file = %file.display(), "Reading a recording");
         return recording::replay(file, &NodeChoice::new(&cli.source.node))
@@ -46,6 +55,13 @@ pub(crate) async fn start(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
     let feed = source(cli, query).await?;
     let feed = match server {
         Some(server) => reverse_dns::named(feed, server),
+        None => feed,
+    };
+    // A recording may be asked for more than what it was made for.
+    let everything = Query::default();
+    let dialled = if cli.source.record.is_some() { Some(&everything) } else { dialled };
+    let feed = match dialled {
+        Some(dialled) => controller::with_endpoints(cli, feed, dialled).await,
         None => feed,
     };
     match &cli.source.record {

@@ -55,7 +55,14 @@ fn build(kind: &str, program: &str) -> Result<PathBuf> {
     };
     let target = folder.parent().unwrap_or(&folder);
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(&cargo)
+    let mut command = Command::new(&cargo);
+    // Build scripts that look at these would run again, and what depends on them would be built again, for each crate whose tests
+    // come here.
+    let of_crate = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_crate)) {
+        command.env_remove(name);
+    }
+    let output = command
         // Of the whole workspace, so that cargo chooses the features with which everything is built already.
         .args(["build", "--quiet", "--workspace", "--profile", profile, kind, program, "--target-dir"])
         .arg(target)

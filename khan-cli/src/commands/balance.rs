@@ -18,8 +18,7 @@ pub(crate) async fn run(cli: &Cli, args: &BalanceArgs) -> Result<ExitCode, Failu
     query.limit = 0;
     let mut printer = Printer::new(cli)?;
     query.labels = connect::labelled::pods(&cli.kube, args.query.selector.as_deref()).await?;
-    let feed = connect::start(cli, &query.clone().by_pod()).await?;
-    let mut feed = connect::controller::with_endpoints(cli, feed, &query).await;
+    let mut feed = connect::with_endpoints(cli, &query.clone().by_pod(), &query).await?;
     let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
     let (mut view, _) = watch.first(session::settled(&mut feed).await?);
     let uneven = loop {

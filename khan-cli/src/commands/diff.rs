@@ -157,12 +157,7 @@ fn unsure(pair: &Pair) -> BTreeSet<String> {
 /// Whether a node that a source does not list is not there: the API server told it of all agents. A server with series does
 /// not know whether a node is gone or only not scraped, and nobody knows of agents that were not named.
 fn knows_nodes(source: &SourceInfo) -> bool {
-    let agents = match source.kind {
-        SourceKind::Agents => true,
-        SourceKind::Replay => source.detail.split(", ").any(|part| part == SourceKind::Agents.as_str()),
-        SourceKind::Prometheus | SourceKind::Local | SourceKind::Sockets => false,
-    };
-    agents && !source.context.is_empty()
+    source.origin() == SourceKind::Agents && !source.context.is_empty()
 }
 
 /// What the comparison lacks, one sentence each.

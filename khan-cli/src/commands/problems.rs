@@ -25,8 +25,7 @@ pub(crate) async fn run(cli: &Cli, args: &ProblemsArgs) -> Result<ExitCode, Fail
     // Which pods hold most of a pair is part of the evidence, so a server must be asked for it from the start.
     let mut asked = query.clone().by_pod();
     asked.group_by.protocol = true;
-    let feed = connect::start(cli, &asked).await?;
-    let mut feed = connect::controller::with_endpoints(cli, feed, &query).await;
+    let mut feed = connect::with_endpoints(cli, &asked, &query).await?;
     let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
     let (mut view, past) = watch.first(session::settled(&mut feed).await?);
     let mut past_and_present = Finder::new(cli, query, rules);
@@ -103,3 +102,6 @@ fn explain(found: &Problems, printer: &Printer) {
         printer.note(&sentence);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,8 +109,7 @@ pub(crate) async fn live(cli: &Cli, args: &TopArgs) -> Result<ExitCode, Failure>
 
 /// A source whose views say who answers for services: the screen lists problems.
 async fn started(cli: &Cli, query: &Query) -> Result<Feed, Failure> {
-    let feed = connect::start(cli, query).await?;
-    Ok(connect::controller::with_endpoints(cli, feed, &Query::default()).await)
+    connect::with_endpoints(cli, query, &Query::default()).await
 }
 
 /// What is kept of each context, if the user wants that. A file that cannot be used is said and changes nothing else.

@@ -30,7 +30,7 @@ pub(crate) async fn of(cli: &Cli, source: SourceKind, mut http: HttpConfig) -> R
 }
 
 /// The same feed, whose views say who answers for the services that `query` finds dialled, where agents are its source.
-pub(crate) async fn with_endpoints(cli: &Cli, feed: Feed, query: &Query) -> Feed {
+pub(super) async fn with_endpoints(cli: &Cli, feed: Feed, query: &Query) -> Feed {
     let source = feed.views.borrow().source.kind;
     if source != SourceKind::Agents {
         return feed;

@@ -33,6 +33,9 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [Self::Agents, Self::Prometheus, Self::Local, Self::Sockets, Self::Replay];
+
     /// As `--source` takes it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,6 +57,15 @@ pub struct SourceInfo {
     pub context: String,
     /// One more detail: the Prometheus URL, the recording's file, how agents are reached; else empty.
     pub detail: String,
+    /// What a recording was made of.
+    pub recorded: Option<SourceKind>,
+}
+
+impl SourceInfo {
+    /// Who told what views say: where they are of a recording, what it was made of.
+    pub fn origin(&self) -> SourceKind {
+        self.recorded.unwrap_or(self.kind)
+    }
 }
 
 /// Sums over a view.

@@ -18,7 +18,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
         return Err(reason);
     }
     // Prometheus knows of ended connections which apps had them, and no more.
-    let by_app = scene.view.source.kind == SourceKind::Prometheus;
+    let by_app = scene.view.source.origin() == SourceKind::Prometheus;
     let by = GroupBy { protocol: !by_app, port: !by_app, ..GroupBy::EDGES };
     let counts = |pair: &Pair| {
         // How clients outside connect is not for the cluster to say.

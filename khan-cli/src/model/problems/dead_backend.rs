@@ -24,8 +24,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
         return Err(reason);
     }
     let named = |node: &crate::model::NodeStatus| node.counted && !node.names.controller.is_empty();
-    let tells = matches!(scene.view.source.kind, SourceKind::Prometheus | SourceKind::Replay);
-    if !tells && !scene.view.nodes.iter().any(named) {
+    if scene.view.source.origin() != SourceKind::Prometheus && !scene.view.nodes.iter().any(named) {
         return Err("the agents have no controller, which knows the pods".to_owned());
     }
     let counts = |pair: &Pair| {

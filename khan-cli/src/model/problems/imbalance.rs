@@ -24,11 +24,10 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
 
 /// Why the spread is not known; `None` when it is.
 fn unknown(scene: &Scene<'_>) -> Option<String> {
-    let reason = match scene.view.source.kind {
+    let reason = match scene.view.source.origin() {
         SourceKind::Prometheus => "Prometheus does not tell which endpoint holds a connection",
-        SourceKind::Replay => "recordings do not hold the endpoints of services",
         SourceKind::Local | SourceKind::Sockets => "this host knows no services",
-        SourceKind::Agents => match &scene.view.services.unknown {
+        SourceKind::Agents | SourceKind::Replay => match &scene.view.services.unknown {
             Some(reason) => reason,
             None => return uncompared(scene),
         },

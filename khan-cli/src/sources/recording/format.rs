@@ -11,6 +11,7 @@ use khan_api::table_stats::MAX_TABLES;
 use khan_api::{Label, Name, Sentence, TableStats, Timestamp, bounded};
 use serde::{Deserialize, Serialize};
 
+use super::services::ServicesFrame;
 use crate::model::node::{Failure, tables_or_kernel};
 use crate::model::table::frame::TableFrame;
 use crate::model::{NodeState, NodeStatus, NodeTable, View};
@@ -65,6 +66,9 @@ pub(super) struct Frame {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) missing: Vec<Sentence>,
     pub(super) nodes: Vec<NodeFrame>,
+    /// Who answers for services, where that changed since the view before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) services: Option<ServicesFrame>,
     /// Tables that no earlier line holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) tables: Vec<(Name, TableFrame)>,
@@ -159,6 +163,7 @@ pub(super) fn frame(view: &View) -> Frame {
         notes: view.notes.iter().map(Into::into).collect(),
         missing: view.missing.iter().map(Into::into).collect(),
         nodes: nodes.collect(),
+        services: None,
         tables: Vec::new(),
     }
 }

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use khan_api::{Name, Sentence};
 
 use super::format::{Frame, Line, Lines, OLDER, RecordingError, VERSION, status};
+use super::services::{endpoints, not_held};
 use crate::feed::{DetailError, Feed, News, Request, channel, next};
+use crate::model::services::Services;
 use crate::model::{NodeInput, NodeTable, Pool, SourceInfo, SourceKind, View, merge};
 use crate::sources::nodes::NodeChoice;
 
@@ -64,7 +66,7 @@ pub fn read(path: &Path, nodes: &NodeChoice) -> Result<Vec<Arc<View>>, Recording
 pub fn load(path: &Path, nodes: &NodeChoice) -> Result<Tape, RecordingError> {
     let name = path.display().to_string();
     let file = File::open(path).map_err(|error| RecordingError::File(name.clone(), error))?;
-    let mut reel = Reel::default();
+    let mut reel = Reel::new();
     let mut lines = Lines::of(BufReader::new(file)).enumerate();
     let (mut lost, mut unseen) = (Vec::new(), false);
     while let Some((number, line)) = lines.next() {
@@ -117,10 +119,12 @@ pub fn load(path: &Path, nodes: &NodeChoice) -> Result<Tape, RecordingError> {
 type Restored = (Arc<NodeTable>, u64);
 
 /// What is read so far.
-#[derive(Default)]
 struct Reel {
     tables: HashMap<(Name, Name), Restored>,
+    /// Those of tables, and endpoints of services.
     rows: usize,
+    /// Of the latest view.
+    services: Arc<Services>,
     pool: Pool,
     views: Vec<View>,
     /// Views that were let go.
@@ -128,6 +132,17 @@ struct Reel {
 }
 
 impl Reel {
+    fn new() -> Self {
+        Self {
+            tables: HashMap::new(),
+            rows: 0,
+            services: Arc::new(not_held()),
+            pool: Pool::default(),
+            views: Vec::new(),
+            forgotten: 0,
+        }
+    }
+
     /// Takes a line. Says whether it is a table, whose view is still to come.
     fn take(&mut self, line: Line, file: &str, nodes: &NodeChoice) -> Result<bool, String> {
         let (new, frame) = match line {
@@ -143,8 +158,14 @@ impl Reel {
             self.tables.insert((node, table.id), (Arc::new(restored), refused));
         }
         let unseen = frame.is_none();
-        if let Some(frame) = frame {
-            self.views.push(restore(*frame, &self.tables, file, nodes));
+        if let Some(mut frame) = frame {
+            if let Some(services) = frame.services.take() {
+                self.services = Arc::new(services.into());
+                self.rows += endpoints(&self.services);
+            }
+            let mut view = restore(*frame, &self.tables, file, nodes);
+            view.services = Arc::clone(&self.services);
+            self.views.push(view);
             if self.rows > MOST_ROWS {
                 self.forget();
             }
@@ -158,7 +179,9 @@ impl Reel {
         self.views.drain(..half);
         self.forgotten += half;
         self.tables.retain(|_, (table, _)| Arc::strong_count(table) > 1);
-        self.rows = self.tables.values().map(|(table, _)| table.rows().len()).sum();
+        let rows = self.tables.values().map(|(table, _)| table.rows().len());
+        let kept = self.views.chunk_by(|a, b| Arc::ptr_eq(&a.services, &b.services));
+        self.rows = rows.chain(kept.map(|same| endpoints(&same[0].services))).sum();
         self.pool.prune();
     }
 }
@@ -178,7 +201,12 @@ fn restore(
     });
     let detail = [file, &*frame.source, &*frame.context, &*frame.detail];
     let detail: Vec<_> = detail.into_iter().filter(|part| !part.is_empty()).collect();
-    let source = SourceInfo { kind: SourceKind::Replay, context: (&frame.context).into(), detail: detail.join(", ") };
+    let source = SourceInfo {
+        kind: SourceKind::Replay,
+        context: (&frame.context).into(),
+        detail: detail.join(", "),
+        recorded: SourceKind::ALL.into_iter().find(|kind| kind.as_str() == &*frame.source),
+    };
     let mut view = merge(source, inputs.collect(), frame.at);
     view.notes.extend(frame.notes.into_iter().map(Into::into));
     view.missing.extend(frame.missing.into_iter().map(Into::into));

@@ -14,6 +14,7 @@ use super::format::{RecordingError, TableLine, VERSION, frame};
 use crate::duration;
 use crate::feed::{Feed, News, channel};
 use crate::model::View;
+use crate::model::services::Services;
 use crate::model::table::frame::TableFrame;
 use crate::size;
 
@@ -43,6 +44,15 @@ enum End {
     Full(String),
     /// It could not be written.
     Failed(String),
+}
+
+/// What of one source the file holds already.
+#[derive(Debug, Default)]
+struct Written {
+    /// Nodes and ids of their tables.
+    tables: HashSet<(String, String)>,
+    /// Those of the latest view.
+    services: Option<Arc<Services>>,
 }
 
 /// The file.
@@ -110,7 +120,7 @@ impl Recording {
     }
 
     /// Writes a view, unless the recording has ended. The sentence to tell when it ends with this one.
-    fn take(&self, view: &View, written: &mut HashSet<(String, String)>) -> Option<End> {
+    fn take(&self, view: &View, written: &mut Written) -> Option<End> {
         let mut state = self.state();
         if state.end.is_some() {
             return None;
@@ -140,7 +150,7 @@ impl Tape {
     }
 
     /// Writes a view. Says why the recording is complete, where this view does not fit any more.
-    fn take(&mut self, view: &View, written: &mut HashSet<(String, String)>) -> io::Result<Option<String>> {
+    fn take(&mut self, view: &View, written: &mut Written) -> io::Result<Option<String>> {
         let first = *self.first.get_or_insert(view.assembled);
         if let Some(span) = self.bounds.span.filter(|span| view.assembled.since(first) > *span) {
             return Ok(Some(format!("{} (--record-for)", duration::text(span))));
@@ -187,7 +197,7 @@ pub fn record(feed: Feed, path: &Path, recording: Recording, bounds: Bounds) -> 
     let teller = handle.clone();
     tokio::spawn(async move {
         // Tables of another source may have the same names.
-        let (mut written, mut last) = (HashSet::new(), None);
+        let (mut written, mut last) = (Written::default(), None);
         loop {
             let view = Arc::clone(&views.borrow_and_update());
             if view.settled && last != Some(view.id) {
@@ -228,16 +238,21 @@ fn create(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn write(file: &mut impl Write, view: &View, written: &mut HashSet<(String, String)>) -> io::Result<()> {
+fn write(file: &mut impl Write, view: &View, written: &mut Written) -> io::Result<()> {
     for (index, table) in view.tables() {
         let node = &view.nodes[index as usize].node;
-        if written.insert((node.clone(), table.snapshot.clone())) {
+        if written.tables.insert((node.clone(), table.snapshot.clone())) {
             let table = (node.as_str().into(), TableFrame::from(&**table));
             serde_json::to_writer(&mut *file, &TableLine { khan: VERSION, table })?;
             file.write_all(b"\n")?;
         }
     }
-    serde_json::to_writer(&mut *file, &frame(view))?;
+    let mut frame = frame(view);
+    if written.services.as_ref() != Some(&view.services) {
+        frame.services = Some((&*view.services).into());
+        written.services = Some(Arc::clone(&view.services));
+    }
+    serde_json::to_writer(&mut *file, &frame)?;
     file.write_all(b"\n")?;
     file.flush()
 }
