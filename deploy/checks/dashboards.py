@@ -152,7 +152,7 @@ NODE_LINK = ("Node", "Show this node", link("khan-node", node=field("node")))
 def overview():
     edges = f"edge:khan_connection:sum{{{EDGE}}}"
     idle = f"edge:khan_connection_idle:sum{{{EDGE}}}"
-    ratio = f"node:khan_conntrack_entries:ratio{{{EDGE}}}"
+    ratio = f"node_table:khan_agent_table_entries:ratio{{{EDGE}}}"
     grown = f"{edges} - ({edges} offset $window)"
     unanswered, stalled, closed = (
         f"edge:{name}{{{EDGE}}}"
@@ -174,8 +174,8 @@ def overview():
                f"sum({unanswered}) or vector(0)", steps=((1, "orange"),)),
         number("Stalled", "Connections whose data nobody acknowledges.", f"sum({stalled}) or vector(0)", steps=((1, "red"),)),
         number("Closed a second", "TCP connections that end.", f"sum({closed}) or vector(0)", unit="cps"),
-        number("Tables nearly full", "Nodes that use 80% of their connection tracking table.",
-               f"count({ratio} >= 0.8) or vector(0)", steps=((1, "orange"),)),
+        number("Tables nearly full", "Nodes that use 80% of a connection table.",
+               f"count(max by (cluster, instance) ({ratio}) >= 0.8) or vector(0)", steps=((1, "orange"),)),
         number("Blind agents", "Agents that cannot see everything, or have no names.",
                f"count(sum by (cluster, instance) (khan_agent_blind{{{EDGE}}}) > 0) or vector(0)", steps=((1, "orange"),)),
         number("Alerts", "Khan's alerts that fire now.",
@@ -193,7 +193,8 @@ def overview():
         graph("Growth", "The ten pairs that grew most against the time chosen above.", (f"topk(10, {grown} > 0)", BOTH)),
         table("New edges", "Pairs that had no connection at the time chosen above.",
               [("Connections", f"topk(20, {edges} unless {edges} offset $window)")], links=(SOURCE_APP, DESTINATION_APP)),
-        graph("Table fill by node", "Entries of the connection tracking table over its limit.", (f"topk(20, {ratio})", "{{node}} {{instance}}"),
+        graph("Table fill by node", "Entries of the fullest connection table, eBPF maps included, over its limit.",
+              (f"topk(20, max by (node, instance) ({ratio}))", "{{node}} {{instance}}"),
               unit="percentunit", max=1),
         table("Who fills the tables", "Entries by node and the app that opened them. Connections of both sides.",
               [("Entries", f"topk(20, sum by (node, src_type, src_ns, src_app) (node_source:khan_connection:sum{{{EDGE}}}))")],
@@ -230,10 +231,11 @@ def app():
 def node():
     here = EDGE + ',instance=~"$instance"'
     limit = f"max(khan_conntrack_entries_limit{{{here}}})"
+    ratio = f"node_table:khan_agent_table_entries:ratio{{{here}}}"
     return [DATASOURCE, CLUSTER, NODE, INSTANCE], [
-        number("Table fill", "Entries over the limit.", f"max(node:khan_conntrack_entries:ratio{{{here}}})",
+        number("Table fill", "Of the fullest table, eBPF maps included.", f"max({ratio})",
                unit="percentunit", steps=((0.8, "orange"), (0.95, "red"))),
-        number("Entries", "Of every protocol.", f"sum(khan_conntrack_entries{{{here}}})"),
+        number("Entries", "Of every protocol and table.", f"sum(khan_conntrack_entries{{{here}}})"),
         number("Limit", "nf_conntrack_max.", limit),
         number("Full in", "If it goes on as in the last quarter of an hour; empty while the table does not grow.",
                f"min(node:khan_conntrack_full:seconds{{{here}}})", unit="s"),
@@ -243,10 +245,12 @@ def node():
               (f"topk(10, node_source:khan_connection:sum{{{here}}})", FROM)),
         graph("Whom the connections lead to", "The ten apps with the most entries.",
               (f"topk(10, node_destination:khan_connection:sum{{{here}}})", TO)),
-        graph("Entries by protocol, and the limit", "All entries of the table.",
+        graph("Entries by protocol, and the limit", "All entries, those of eBPF maps included; the limit is the kernel's.",
               (f"sum by (protocol) (khan_conntrack_entries{{{here}}})", "{{protocol}}"), (limit, "limit")),
+        graph("Fill by table", "Entries over the limit: the kernel's table, and eBPF maps where the node has some.",
+              (f"max by (table) ({ratio})", "{{table}}"), unit="percentunit"),
         graph("The kernel's counters", "A second. drop and early_drop mean that the table is full.",
-              (f"sum by (stat) (rate(khan_conntrack_stat_total{{{here}}}[$__rate_interval]))", "{{stat}}"), unit="cps"),
+              (f"sum by (stat) (rate(khan_conntrack_stat_total{{{here}}}[$__rate_interval]))", "{{stat}}"), width=24, unit="cps"),
         table("Connections of this node", "The fifty largest rows, both sides.",
               [("Connections", f"topk(50, sum by (side, src_type, src_ns, src_app, src_name, dst_type, dst_ns, dst_app, dst_name) (khan_connection{{{here}}}))")],
               width=24, links=(SOURCE_APP, DESTINATION_APP)),

@@ -311,7 +311,7 @@ fn table(snapshot: &Snapshot) -> String {
         };
     metric(
         "khan_conntrack_entries",
-        "Entries in the latest dump of the connection tracking table.",
+        "Entries in the latest dump of all connection tables; khan_agent_table_entries has each of them.",
         "gauge",
         "protocol",
         &mut table.protocols.iter().map(|(name, count)| (name.as_str(), *count)),
