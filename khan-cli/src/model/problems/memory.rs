@@ -18,19 +18,25 @@ const WINDOW: Duration = Duration::from_mins(5);
 /// What earlier views said.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
-    /// By node, and by table there.
-    tables: HashMap<String, HashMap<Label, VecDeque<Sample>>>,
+    /// By node.
+    tables: HashMap<String, Tables>,
     /// How much is used of what has a limit.
     used: HashMap<u128, VecDeque<(Timestamp, u64)>>,
     /// When each problem was seen first, and last.
     seen: HashMap<u128, (Timestamp, Timestamp)>,
 }
 
+/// A node's tables since it booted.
+#[derive(Clone, Debug, Default)]
+struct Tables {
+    boot: String,
+    rings: HashMap<Label, VecDeque<Sample>>,
+}
+
 /// A table at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Sample {
     at: Timestamp,
-    boot: String,
     entries: u64,
     /// By the kernel, since boot.
     dropped: [u64; 2],
@@ -46,17 +52,18 @@ impl Memory {
         self.tables.retain(|name, _| names.contains(name.as_str()));
         for node in &view.nodes {
             let Some(at) = node.taken.filter(|_| !node.tables.is_empty()) else { continue };
-            let rings = self.tables.entry(node.node.clone()).or_default();
+            let Tables { boot, rings } = self.tables.entry(node.node.clone()).or_default();
+            if *boot != node.boot_id {
+                rings.clear();
+                boot.clone_from(&node.boot_id);
+            }
             rings.retain(|name, _| node.tables.iter().any(|table| table.name == *name));
             let stat = node.table.as_ref().map(|table| &table.stat);
             let dropped = DROPS.map(|name| stat.and_then(|stat| stat.get(name)).copied().unwrap_or(0));
             for table in &node.tables {
                 let ring = rings.entry(table.name.clone()).or_default();
-                if ring.back().is_some_and(|last| last.boot != node.boot_id) {
-                    ring.clear();
-                }
                 if ring.back().is_none_or(|last| last.at < at) {
-                    ring.push_back(Sample { at, boot: node.boot_id.clone(), entries: table.entries, dropped });
+                    ring.push_back(Sample { at, entries: table.entries, dropped });
                 }
                 if ring.len() > KEPT {
                     ring.pop_front();
@@ -101,14 +108,15 @@ impl Memory {
     /// What it knew at `at`.
     #[must_use]
     pub fn until(&self, at: Timestamp) -> Self {
-        let samples = |ring: &VecDeque<Sample>| ring.iter().filter(|sample| sample.at <= at).cloned().collect();
-        let rings = |rings: &HashMap<Label, VecDeque<Sample>>| {
-            rings.iter().map(|(table, ring)| (table.clone(), samples(ring))).collect()
+        let samples = |ring: &VecDeque<Sample>| ring.iter().filter(|sample| sample.at <= at).copied().collect();
+        let tables = |Tables { boot, rings }: &Tables| Tables {
+            boot: boot.clone(),
+            rings: rings.iter().map(|(name, ring)| (name.clone(), samples(ring))).collect(),
         };
         let used = |ring: &VecDeque<(Timestamp, u64)>| ring.iter().filter(|sample| sample.0 <= at).copied().collect();
         let seen = self.seen.iter().filter(|(_, (first, _))| *first <= at);
         Self {
-            tables: self.tables.iter().map(|(node, tables)| (node.clone(), rings(tables))).collect(),
+            tables: self.tables.iter().map(|(node, known)| (node.clone(), tables(known))).collect(),
             used: self.used.iter().map(|(key, ring)| (*key, used(ring))).collect(),
             seen: seen.map(|(key, (first, last))| (*key, (*first, (*last).min(at)))).collect(),
         }
@@ -130,7 +138,7 @@ impl Memory {
 
     /// The oldest and the newest sample of a table within five minutes.
     fn ends(&self, node: &str, table: &str) -> Option<(&Sample, &Sample)> {
-        let ring = self.tables.get(node)?.get(table)?;
+        let ring = self.tables.get(node)?.rings.get(table)?;
         let newest = ring.back()?;
         let oldest = ring.iter().find(|sample| newest.at.since(sample.at) <= WINDOW)?;
         Some((oldest, newest))
