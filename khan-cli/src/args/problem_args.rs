@@ -1,5 +1,6 @@
 //! Which problems, and from where on something is one.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::Args;
@@ -90,6 +91,9 @@ pub struct RuleArgs {
     #[arg(long, env = "KHAN_SNAT_FILL", value_name = "SHARE", value_parser = share,
         default_value_t = Rules::default().snat)]
     pub snat_fill: f64,
+    /// Ports for each destination of a NAT gateway outside the cluster, if all nodes share one (AWS: 55000 for each of its addresses)
+    #[arg(long, env = "KHAN_NAT_GATEWAY_PORTS", value_name = "N")]
+    pub nat_gateway_ports: Option<NonZeroU32>,
 }
 
 impl ProblemsArgs {
@@ -110,6 +114,7 @@ impl ProblemsArgs {
             balance: self.balance.rule(),
             limit: self.rules.limit_fill,
             snat: self.rules.snat_fill,
+            gateway: self.rules.nat_gateway_ports,
             leak: self.leak.rule(self.query.window),
         }
     }

@@ -10,6 +10,7 @@ mod room;
 mod memory;
 mod scene;
 mod pairs;
+mod ports;
 mod table_name;
 
 mod dead_backend;
@@ -20,6 +21,7 @@ mod limit;
 mod blind;
 mod leak;
 mod snat;
+mod gateway;
 mod churn;
 mod imbalance;
 mod new_client;
@@ -58,6 +60,10 @@ impl Problems {
                 ProblemKind::Imbalance => imbalance::find(scene),
                 ProblemKind::NewClient => new_client::find(scene),
             };
+            if kind == ProblemKind::Snat {
+                // From the rows alone, which every agent tells.
+                problems.list.extend(gateway::find(scene));
+            }
             match found {
                 Ok(found) => problems.list.extend(found),
                 Err(reason) => problems.unknown.push((kind, reason)),

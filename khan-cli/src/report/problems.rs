@@ -1,5 +1,6 @@
 //! What is wrong.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use khan_api::Timestamp;
@@ -141,6 +142,8 @@ struct Thresholds {
     new_client_share: f64,
     limit_fill: f64,
     snat_fill: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nat_gateway_ports: Option<NonZeroU32>,
 }
 
 impl<'a> Metadata<'a> {
@@ -170,6 +173,7 @@ impl<'a> Metadata<'a> {
                 new_client_share: rules.new_client_share,
                 limit_fill: rules.limit,
                 snat_fill: rules.snat,
+                nat_gateway_ports: rules.gateway,
             },
             partial: !missing.is_empty(),
             missing,

@@ -1,5 +1,6 @@
 //! The thresholds.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::model::balance::BalanceRule;
@@ -36,6 +37,8 @@ pub struct Rules {
     pub limit: f64,
     /// Used share of the ports of a translated address that is nearly all.
     pub snat: f64,
+    /// Ports for each destination of the NAT gateway that all nodes share; none where nobody has said that they do.
+    pub gateway: Option<NonZeroU32>,
     /// What keeps growing.
     pub leak: LeakRule,
 }
@@ -57,6 +60,7 @@ impl Default for Rules {
             balance: BalanceRule::default(),
             limit: 0.8,
             snat: 0.8,
+            gateway: None,
             leak: LeakRule::default(),
         }
     }

@@ -451,6 +451,44 @@ fn the_worst_comes_first_and_keeps_its_first_time() {
     assert!(problems.list.iter().all(|problem| problem.since == first), "{:?}", problems.list);
 }
 
+#[test]
+fn the_connections_of_all_nodes_share_the_ports_of_a_gateway_where_somebody_says_so() {
+    let node = |node: &str, held: u64| {
+        let app = |app: &str| format!("shop/{app}@{node}");
+        agent(node, 0)
+            .row(&app("crawler"), "203.0.113.9", 443, 0)
+            .but(|row| states(row, &[("ESTABLISHED", 10), ("TIME_WAIT", held)]))
+            .row(&app("web"), "203.0.113.9", 443, 1)
+            .row(&app("web"), "203.0.113.9", 8443, 9)
+            // What stays in private networks, and who comes from outside, does not pass the gateway.
+            .row(&app("web"), "10.250.0.1", 5432, 90)
+            .row("198.51.100.7", "203.0.113.9", 443, 90)
+    };
+    let with = |ports| {
+        let rules = Rules { gateway: std::num::NonZeroU32::new(ports), ..Rules::default() };
+        among(&[view(&[node("n1", 30), node("n2", 40)])], &rules)
+    };
+    let problems = with(100);
+    assert_eq!(
+        sentences(&problems),
+        ["WARNING snat: 2 nodes hold 92 connections to 203.0.113.9:443, for which their NAT gateway has 100 ports, \
+             shop/crawler holds 90 of them"]
+    );
+    let problem = &problems.list[0];
+    assert_eq!(
+        problem.evidence,
+        [
+            "held by shop/crawler (90), shop/web (2), those that ended a moment ago included",
+            "as if all nodes shared one gateway (--nat-gateway-ports)",
+            "seen on n1, n2",
+        ]
+    );
+    assert_eq!(problem.next[0], "khan top --to ip/203.0.113.9 --port 443 --group-by src-pod");
+    assert!(sentences(&with(92))[0].starts_with("CRITICAL") && sentences(&with(92))[0].ends_with(": none is left"));
+    assert!(with(116).list.is_empty(), "92 of 116 are 79 %");
+    assert!(with(0).list.is_empty(), "nobody has said that there is one");
+}
+
 /// Names come from peers.
 #[test]
 fn a_command_to_copy_is_one_command() {
