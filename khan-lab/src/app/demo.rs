@@ -100,7 +100,7 @@ impl Demo {
     fn top(&self, desk: &Host, cluster: &Cluster) -> Result<Program> {
         if self.shell {
             let agents: Vec<String> = agents(cluster).map(|url| format!("--agent {url}")).collect();
-            say(&format!("For example: khan top {}", agents.join(" ")));
+            say(&format!("For example: khan top {} --controller {}", agents.join(" "), Khan::controller_url(cluster)?));
             for node in 1..=cluster.plan().nodes {
                 say(&format!(
                     "The table of {}: nsenter --net={} conntrack -L",
