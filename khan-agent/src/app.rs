@@ -201,7 +201,7 @@ async fn once(arguments: &Arguments, parts: Parts) -> Result<(), Failure> {
     parts.metrics.scanned(&scan, scanner.table().counts());
     parts.metrics.interval(arguments.interval);
     if let Some(resolver) = &parts.resolver
-        && let Err(error) = resolver.refresh(&Held::of(scanner.table())).await
+        && let Err(error) = resolver.refresh(&Held::of(scanner.table(), scan.stats.has_maps())).await
     {
         parts.metrics.controller_errors.inc();
         warn!(error = khan_serve::exit::chain(&error), "The controller does not answer; addresses have no names");

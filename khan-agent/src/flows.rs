@@ -26,5 +26,7 @@ pub use address::Address;
 pub use dump::{Dump, Retries};
 pub use flow::{Flow, Status, Tcp, Tuple};
 pub use netlink::Netlink;
-pub use reader::{AttemptError, Details, DumpError, Dumped, Plane, Reader, Sink, Spoiled, Stats, TableStats, Unread};
-pub use tables::{Choice, KERNEL, NodeTables, Which};
+pub use reader::{
+    AttemptError, Details, DumpError, Dumped, KERNEL, Plane, Reader, Sink, Spoiled, Stats, TableStats, Unread,
+};
+pub use tables::{Choice, NodeTables, Which};

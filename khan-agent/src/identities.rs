@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod backend;
+mod dialled;
 pub mod endpoint;
 pub mod homes;
 mod lookup;
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use khan_api::identity::MAX_SERVICES;
 use khan_api::node_port::MAX_NODE_PORTS;
+use khan_api::service::Dialled;
 use khan_api::snapshot::Names;
 use khan_api::{Cursor, Identity, Kind, NodePort, Owner, ResolveAnswer, Sentence, ServicePort, Timestamp};
 
@@ -25,6 +27,7 @@ use crate::flows::Address;
 use crate::local_routes::{LocalRoutes, LocalRoutesError};
 use crate::table::{Homes, OwnershipAges};
 
+pub use dialled::Translations;
 pub use endpoint::Endpoint;
 pub use external::ExternalNames;
 pub use held::Held;
@@ -61,6 +64,8 @@ pub struct Identities {
     homes: KnownHomes,
     /// The controller's clock minus ours, in milliseconds.
     clock_ahead: i64,
+    /// Whether the latest answers tell [what was dialled](Known::dialled).
+    tells_dialled: bool,
 }
 
 /// What the controller has told of an address.
@@ -79,6 +84,8 @@ struct Known {
     listed_changed: Option<Timestamp>,
     /// How many connections the present owner can take.
     limit: Option<NonZeroU32>,
+    /// What leads to its ports, where that was asked.
+    dialled: Box<[Dialled]>,
 }
 
 impl From<Identity> for Known {
@@ -93,6 +100,7 @@ impl From<Identity> for Known {
             listed_by: (identity.services.len() < MAX_SERVICES).then(|| ids.collect()),
             listed_changed: identity.services_changed,
             limit: identity.limit,
+            dialled: identity.dialled.into(),
         }
     }
 }

@@ -257,7 +257,7 @@ impl<R: Reader> Scans<R> {
         let mut scan = self.dump()?;
         self.visibility.saw(&scan.stats, scan.dumped.flows, &self.schedule.metrics);
         if self.schedule.ask.is_some() {
-            self.refresh_names();
+            self.refresh_names(scan.stats.has_maps());
             let updated = self.identities(|identities| identities.names().updated);
             self.visibility.named(updated, Timestamp::now(), &self.schedule.metrics);
         }
@@ -312,13 +312,13 @@ impl<R: Reader> Scans<R> {
 
     /// Asks the controller about the table's addresses, and waits a moment for its answer. An answer that comes later
     /// serves the next snapshot.
-    fn refresh_names(&mut self) {
+    fn refresh_names(&mut self, hides_services: bool) {
         let Some(ask) = &self.schedule.ask else { return };
         let asked = match self.asked.take() {
             Some(pending) if matches!(pending.try_recv(), Err(TryRecvError::Empty)) => pending,
             _ => {
                 let (done, asked) = mpsc::sync_channel(1);
-                if ask.send((Held::of(self.scanner.table()), done)).is_err() {
+                if ask.send((Held::of(self.scanner.table(), hides_services), done)).is_err() {
                     error!("The task that asks the controller has ended");
                     return;
                 }

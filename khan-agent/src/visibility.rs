@@ -8,7 +8,7 @@ use khan_api::Timestamp;
 use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
-use crate::flows::{DumpError, KERNEL, Plane, Stats, Unread};
+use crate::flows::{DumpError, Plane, Stats, Unread};
 use crate::self_metrics::SelfMetrics;
 
 /// The interface that Cilium makes on every node (`pkg/defaults`). A container sees Cilium's maps only where the node's BPF file
@@ -147,7 +147,7 @@ impl Visibility {
         let dropped = stats.counter("drop") + stats.counter("early_drop");
         let dropping = self.dropped.replace(dropped).is_some_and(|before| dropped > before);
         // Where there are maps the kernel's table may well be empty, and maps without an entry are no sign of anything.
-        let only_kernel = stats.tables.iter().all(|table| table.name == KERNEL);
+        let only_kernel = !stats.has_maps();
         self.set(Reason::Untracked, flows == 0 && stats.entries == 0 && only_kernel, metrics);
         self.set(Reason::NotPermitted, false, metrics);
         self.set(Reason::Full, stats.limit > 0 && stats.entries >= stats.limit, metrics);

@@ -41,7 +41,8 @@ pub struct Connection {
     pub src: IpAddr,
     /// The client's port.
     pub src_port: u16,
-    /// Original tuple: what the client dialled.
+    /// Original tuple: what the client dialled. Where a table shows only who answers, as eBPF maps may, the service that leads
+    /// there, if there is exactly one.
     pub dst: IpAddr,
     /// The port dialled.
     pub dst_port: u16,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::bounded;
 use crate::owner::{Owner, read_flat};
-use crate::service::ServiceName;
+use crate::service::{Dialled, ServiceName};
 use crate::text::{Label, Name};
 use crate::time::Timestamp;
 
@@ -31,12 +31,18 @@ pub struct Identity<L = Label, N = Name> {
     /// How many connections the present owner can take, as its [annotation](crate::limit::MAX_CONNECTIONS) says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<NonZeroU32>,
+    /// Services that lead to a port of the address, where exactly one lists it with that port and has a cluster address: what
+    /// clients dialled when the node's table does not show it. Only in answers to [who asks for it](crate::routes::DIALLED).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dialled: Vec<Dialled>,
 }
 
 /// Most previous owners of one address that a reader takes, twice as many as the controller remembers.
 const MOST_PREVIOUS: usize = 16;
 /// Most services of one address that are written, and read; with so many there may be more.
 pub const MAX_SERVICES: usize = 32;
+/// Most ports of one address of which it is told what was dialled.
+pub const MAX_DIALLED: usize = 64;
 
 read_flat!(Identity {
     #[serde(default, with = "empty_or_time")]
@@ -49,6 +55,8 @@ read_flat!(Identity {
     services_changed: Option<Timestamp>,
     #[serde(default)]
     limit: Option<NonZeroU32>,
+    #[serde(default, deserialize_with = "bounded::first::<_, _, MAX_DIALLED>")]
+    dialled: Vec<Dialled>,
 });
 
 /// Who had an address before its present owner, and when.

@@ -16,6 +16,9 @@ pub const CONNECTIONS: &str = "/v1/connections";
 
 /// Controller: `POST` a [`ResolveRequest`](crate::ResolveRequest), get a [`ResolveAnswer`](crate::ResolveAnswer).
 pub const RESOLVE: &str = "/v1/resolve";
+/// The query of a [`RESOLVE`] by who wants to know [what was dialled](crate::Identity::dialled) to get to each address: agents on
+/// nodes whose tables do not show it. It is fixed for as long as one cursor is used.
+pub const DIALLED: &str = "dialled=true";
 /// Controller: one [`Identity`](crate::Identity) with its history, for people. axum's path syntax.
 pub const IDENTITY: &str = "/v1/identities/{ip}";
 /// Controller: one [`Service`](crate::Service) with its endpoints. axum's path syntax.

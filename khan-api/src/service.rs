@@ -70,6 +70,19 @@ pub struct EndpointPort {
     pub protocol: Protocol,
 }
 
+/// A port of an endpoint, and what clients dial to get there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialled {
+    /// The endpoint's port.
+    pub port: u16,
+    /// Transport.
+    pub protocol: Protocol,
+    /// The service's cluster address, of the endpoint's family.
+    pub service: IpAddr,
+    /// The service's port; the lowest where several lead there.
+    pub service_port: u16,
+}
+
 /// The conditions of an endpoint, as in `discovery.k8s.io/v1`; what an `EndpointSlice` leaves open reads as it does for kube-proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -94,6 +107,13 @@ mod tests {
         let bare = r#"{"ns":"shop","name":"web","endpoints":[{"ip":"fd00::1","conditions":{"ready":true},"shiny":1}]}"#;
         let service: Service = serde_json::from_str(bare).unwrap();
         assert_eq!(service.endpoints[0].conditions, Conditions { ready: true, serving: false, terminating: false });
+    }
+
+    #[test]
+    fn what_is_dialled_is_flat() {
+        let text = r#"{"port":8080,"protocol":"tcp","service":"10.96.0.9","service_port":80}"#;
+        let dialled: Dialled = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&dialled).unwrap(), text);
     }
 
     #[test]

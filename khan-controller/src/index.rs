@@ -18,6 +18,7 @@ mod entry;
 mod ports;
 mod limits;
 mod endpoints;
+mod dialled;
 mod view;
 
 use std::collections::HashMap;
@@ -371,8 +372,11 @@ impl Index {
         holdings.pods.iter().for_each(|range| self.ranges.add_pods(*range, slot));
         holdings.services.iter().for_each(|range| self.ranges.add_services(*range));
         holdings.node_ports.iter().for_each(|port| self.node_ports.add(*port, slot));
-        let layout = !holdings.pods.is_empty();
+        let (layout, serves) = (!holdings.pods.is_empty(), !holdings.ports.is_empty());
         self.lay_out(layout);
+        if serves {
+            self.serve(slot, true);
+        }
     }
 
     fn give_up(&mut self, slot: u32, holdings: &Holdings) {
@@ -380,6 +384,9 @@ impl Index {
         holdings.services.iter().for_each(|range| self.ranges.remove_services(*range));
         holdings.node_ports.iter().for_each(|port| self.node_ports.remove(*port, slot));
         self.lay_out(!holdings.pods.is_empty());
+        if !holdings.ports.is_empty() {
+            self.serve(slot, false);
+        }
     }
 
     fn lay_out(&mut self, changed: bool) {

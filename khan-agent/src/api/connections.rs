@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::Api;
 use crate::budget::{Budget, Spent, Turn};
 use crate::flows::{Details, Dump, DumpError, Flow, NodeTables, Sink};
-use crate::identities::Identities;
+use crate::identities::{Identities, Translations};
 use crate::scan::timed;
 use crate::table::{Dedup, Seeds, state};
 
@@ -64,8 +64,10 @@ impl Sampler {
                 if answer.is_closed() {
                     continue;
                 }
+                let translations = identities.lock().unwrap_or_else(PoisonError::into_inner).translations();
                 let ((outcome, whole), cpu) = timed(|| {
-                    let mut sample = sample_while(&mut dump, node.clone(), filter, || !answer.is_closed());
+                    let waited_for = || !answer.is_closed();
+                    let mut sample = sample_while(&mut dump, node.clone(), filter, translations, waited_for);
                     if let Ok(sample) = &mut sample {
                         name_previous(sample, &identities.lock().unwrap_or_else(PoisonError::into_inner));
                     }
@@ -142,7 +144,7 @@ fn encoded(sample: Result<ConnectionSample, DumpError>) -> Result<Bytes, (Status
 
 /// Reads a sample of this network namespace's connections.
 pub fn sample(node: String, filter: Filter) -> Result<ConnectionSample, DumpError> {
-    sample_while(&mut Dump::<NodeTables>::default(), node, filter, || true)
+    sample_while(&mut Dump::<NodeTables>::default(), node, filter, Translations::default(), || true)
 }
 
 /// Likewise, as long as somebody waits for it.
@@ -150,10 +152,11 @@ fn sample_while(
     dump: &mut Dump,
     node: String,
     filter: Filter,
+    translations: Translations,
     waited_for: impl Fn() -> bool,
 ) -> Result<ConnectionSample, DumpError> {
     let taken = Timestamp::now();
-    let mut sample = Sample::new(filter, taken, waited_for);
+    let mut sample = Sample { translations, ..Sample::new(filter, taken, waited_for) };
     dump.run(&mut sample)?;
     let connections = sample.listed.into_sorted_vec().into_iter().map(|Listed { connection, .. }| connection).collect();
     Ok(ConnectionSample { node: node.into(), taken, matched: sample.matched, connections })
@@ -235,6 +238,7 @@ impl Filter {
 
 struct Sample<W> {
     filter: Filter,
+    translations: Translations,
     waited_for: W,
     taken: Timestamp,
     seeds: Seeds,
@@ -247,7 +251,8 @@ struct Sample<W> {
 impl<W> Sample<W> {
     fn new(filter: Filter, taken: Timestamp, waited_for: W) -> Self {
         let (seeds, dedup) = (Seeds::random(), Dedup::default());
-        Self { filter, waited_for, taken, seeds, dedup, matched: 0, listed: BinaryHeap::new() }
+        let (translations, listed) = (Translations::default(), BinaryHeap::new());
+        Self { filter, translations, waited_for, taken, seeds, dedup, matched: 0, listed }
     }
 }
 
@@ -290,6 +295,7 @@ impl<W: Fn() -> bool> Sink for Sample<W> {
     }
 
     fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
+        let flow = &self.translations.undone(flow);
         let Some(protocol) = Protocol::from_number(flow.protocol).filter(|_| self.filter.takes(flow)) else { return };
         if self.dedup.seen(self.seeds.tuple(&flow.original, flow.protocol), flow.zone) {
             return;

@@ -92,6 +92,9 @@ pub struct Stats {
     pub unread: Vec<Unread>,
 }
 
+/// What the kernel calls its table.
+pub const KERNEL: &str = khan_api::TableStats::KERNEL;
+
 /// One table as a whole, as the latest reading found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableStats {
@@ -153,6 +156,12 @@ impl Unread {
 }
 
 impl Stats {
+    /// Whether eBPF maps are among the tables. Where they are, the program that connects a socket may have put the backend's
+    /// address in the place of the service's before any table saw it.
+    pub fn has_maps(&self) -> bool {
+        self.tables.iter().any(|table| table.name != KERNEL)
+    }
+
     /// One counter by name; 0 where the table does not count it.
     pub fn counter(&self, name: &str) -> u64 {
         self.counters.iter().find(|(known, _)| *known == name).map_or(0, |(_, value)| *value)

@@ -16,11 +16,8 @@ use super::cilium::{self, Cilium};
 use super::flow::Flow;
 use super::netlink::Netlink;
 use super::outlet::Outlet;
-use super::reader::{AttemptError, Details, DumpError, Dumped, Plane, Reader, Sink, Stats, TableStats, Unread};
+use super::reader::{AttemptError, Details, DumpError, Dumped, KERNEL, Plane, Reader, Sink, Stats, TableStats, Unread};
 use super::seen::Seen;
-
-/// What the kernel calls its table.
-pub const KERNEL: &str = khan_api::TableStats::KERNEL;
 
 /// Which tables are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -14,12 +14,14 @@ pub struct Held {
     pub addresses: Vec<Address>,
     /// Where clients dialled one end and another answered. At a node's address that is a service's node port.
     pub translated: BTreeSet<(Address, NodePort)>,
+    /// Whether what clients dialled may be missing, so that the controller has to tell it.
+    pub hides_services: bool,
 }
 
 impl Held {
     /// Of all rows but the ends of sums, which stand for many.
-    pub fn of(table: &Table) -> Self {
-        let mut held = Self::default();
+    pub fn of(table: &Table, hides_services: bool) -> Self {
+        let mut held = Self { hides_services, ..Self::default() };
         table.v4().iter().for_each(|cell| held.take(cell, Address::from_v4));
         table.v6().iter().for_each(|cell| held.take(cell, Address::from_v6));
         held.addresses.sort_unstable();

@@ -151,24 +151,28 @@ impl Resolver {
     }
 
     async fn ask(&self, held: &Held) -> Result<(), ResolveError> {
-        let (cursor, has_ranges) = self.with(|identities| (identities.names().cursor, identities.has_ranges()));
+        let (cursor, has_ranges) = self.with(|identities| {
+            identities.tell_dialled(held.hides_services);
+            (identities.names().cursor, identities.has_ranges())
+        });
         if !has_ranges {
             // Which addresses are worth asking for comes first: a table may hold the whole internet's.
-            let answer = self.post(ResolveRequest::default()).await?;
+            let answer = self.post(ResolveRequest::default(), false).await?;
             self.with(|identities| identities.apply(&[], &[], answer));
         }
         let (known, new, ports) = self.with(|identities| {
-            let (known, new) = identities.to_ask(held.addresses.iter().copied());
+            let (known, new) = identities.to_ask(addresses(identities, held).into_iter());
             let (known, new) = most(known, new, |address| identities.is_owned(address));
             (known, new, identities.node_ports_to_ask(held))
         });
         let mut heard = Heard::default();
-        self.ask_about(cursor, &known, &new, &ports, &mut heard).await?;
+        let tell = held.hides_services;
+        self.ask_about((cursor, tell), &known, &new, &ports, &mut heard).await?;
         let mut asked: HashSet<_> = known.into_iter().chain(new).collect();
-        // The answer may have brought ranges that hold more of the table, and nodes at which ports were dialled: once more, lest
-        // these be unknown until the next scan.
+        // The answer may have brought ranges that hold more of the table, nodes at which ports were dialled, and services that the
+        // table does not show: once more, lest these be unknown until the next scan.
         let (mut known, mut new, mut more) = self.with(|identities| {
-            let rest = held.addresses.iter().copied().filter(|address| !asked.contains(address));
+            let rest = addresses(identities, held).into_iter().filter(|address| !asked.contains(address));
             let (known, new) = identities.to_ask(rest);
             (known, new, identities.node_ports_to_ask(held))
         });
@@ -176,7 +180,7 @@ impl Resolver {
         new.truncate(MOST.saturating_sub(asked.len() + known.len()));
         more.retain(|port| ports.binary_search(port).is_err());
         if !known.is_empty() || !new.is_empty() || !more.is_empty() {
-            self.ask_about(cursor, &known, &new, &more, &mut heard).await?;
+            self.ask_about((cursor, tell), &known, &new, &more, &mut heard).await?;
             asked.extend(known.into_iter().chain(new));
         }
         self.with(|identities| {
@@ -189,10 +193,10 @@ impl Resolver {
         Ok(())
     }
 
-    /// Asks in portions, the first of which has the ports.
+    /// Asks in portions, the first of which has the ports. With `tell`, also for what was dialled.
     async fn ask_about(
         &self,
-        cursor: Option<Cursor>,
+        (cursor, tell): (Option<Cursor>, bool),
         known: &[Address],
         new: &[Address],
         ports: &[NodePort],
@@ -202,7 +206,8 @@ impl Resolver {
         for (known, new) in portions(known, new) {
             let ips = |addresses: &[Address]| addresses.iter().map(|address| address.ip()).collect();
             let node_ports = std::mem::take(&mut ports);
-            let mut answer = self.post(ResolveRequest { cursor, ips: ips(known), new: ips(new), node_ports }).await?;
+            let request = ResolveRequest { cursor, ips: ips(known), new: ips(new), node_ports };
+            let mut answer = self.post(request, tell).await?;
             heard.node_ports.append(&mut answer.node_ports);
             // Portions may be answered by different processes; one that did not give the cursor answers everything next time.
             heard.cursor = Some(match heard.cursor {
@@ -216,9 +221,13 @@ impl Resolver {
         Ok(())
     }
 
-    async fn post(&self, body: ResolveRequest) -> Result<ResolveAnswer, ResolveError> {
+    async fn post(&self, body: ResolveRequest, tell: bool) -> Result<ResolveAnswer, ResolveError> {
         let asked = answer::Asked::of(&body);
-        let mut request = self.client.post(self.endpoint.clone()).json(&body);
+        let mut url = self.endpoint.clone();
+        if tell {
+            url.set_query(Some(routes::DIALLED));
+        }
+        let mut request = self.client.post(url).json(&body);
         if let Some(path) = &self.token {
             let token = std::fs::read_to_string(path)
                 .map_err(|source| ResolveError::Token { path: path.display().to_string(), source })?;
@@ -252,6 +261,18 @@ struct Heard {
     /// What every answer so far has reached.
     cursor: Option<Cursor>,
     node_ports: Vec<ServicePort>,
+}
+
+/// The addresses in a table, each once, and those of the services that are known to lead to them where the table does not show
+/// that.
+fn addresses(identities: &Identities, held: &Held) -> Vec<Address> {
+    let mut addresses = held.addresses.clone();
+    if held.hides_services {
+        addresses.extend(identities.services_dialled());
+        addresses.sort_unstable();
+        addresses.dedup();
+    }
+    addresses
 }
 
 /// At most [`MOST`] addresses: first those that have an owner, then new ones, since of the others nobody is known yet.

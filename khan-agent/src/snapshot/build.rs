@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use khan_api::snapshot::{Limit, MAX_LIMITS, Table as TableInfo};
-use khan_api::{Kind, Protocol, State, Timestamp};
+use khan_api::{Kind, NodePort, Protocol, State};
 
 use super::dead::Dead;
 use super::{Origin, Row, Snapshot, protocol_names, snat};
@@ -23,11 +23,17 @@ pub fn build(
     identities: &Identities,
 ) -> Snapshot {
     let count = table.v4().len() + table.v6().len();
-    let mut endpoints = Endpoints::of(identities, scan.taken, count);
+    let mut endpoints = Endpoints::of(identities, scan, count);
     let mut rows = Vec::with_capacity(count);
     rows.extend(table.v4().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v4)));
     rows.extend(table.v6().iter().filter(|cell| cell.count > 0).map(|cell| endpoints.row(cell, Address::from_v6)));
     rows.sort_unstable_by_key(|row| (row.key(), row.class));
+    // A service that was named and one that was seen are one.
+    rows.dedup_by(|row, first| {
+        let same = (row.key(), row.class) == (first.key(), first.class);
+        first.count += if same { row.count } else { 0 };
+        same
+    });
     forgive_one_way(&mut rows, table.question_ports());
     let Endpoints { list: mut endpoints, mut limits, .. } = endpoints;
     endpoints.shrink_to_fit();
@@ -118,10 +124,12 @@ struct Endpoints<'a> {
     /// Of sums, by the number of their [home](crate::table::Homes).
     many: Vec<(u32, u32)>,
     dead: Dead<'a>,
+    /// Whether the tables may lack what clients dialled.
+    hides_services: bool,
 }
 
 impl<'a> Endpoints<'a> {
-    fn of(identities: &'a Identities, now: Timestamp, rows: usize) -> Self {
+    fn of(identities: &'a Identities, scan: &Scan, rows: usize) -> Self {
         let slots = (rows * 4).next_power_of_two();
         Self {
             identities,
@@ -130,7 +138,8 @@ impl<'a> Endpoints<'a> {
             list: Vec::new(),
             limits: Vec::new(),
             many: Vec::new(),
-            dead: Dead::new(identities, now),
+            dead: Dead::new(identities, scan.taken),
+            hides_services: scan.stats.has_maps(),
         }
     }
 
@@ -138,7 +147,8 @@ impl<'a> Endpoints<'a> {
         let gone = cell.class.gone();
         let [clients, servers] = cell.class.many();
         let src = if clients { self.many(cell.client.low()) } else { self.index(address(cell.client), gone[0]) };
-        let mut dst = if servers { self.many(0) } else { self.index(address(cell.service), gone[1]) };
+        let (dialled, port) = self.dialled(cell, address(cell.service)).unwrap_or((address(cell.service), cell.port));
+        let mut dst = if servers { self.many(0) } else { self.index(dialled, gone[1]) };
         let mut backend = if servers { self.many(0) } else { self.index(address(cell.backend), gone[2]) };
         // What is a previous owner's was not renewed since.
         if !gone[2]
@@ -151,12 +161,21 @@ impl<'a> Endpoints<'a> {
             src,
             dst,
             backend,
-            port: cell.port,
+            port,
             backend_port: cell.backend_port,
             zone: cell.zone,
             class: cell.class,
             count: cell.count,
         }
+    }
+
+    /// The service, and its port, that clients have dialled though the table shows only who answers.
+    fn dialled<A: Word>(&self, cell: &Cell<A>, backend: Address) -> Option<(Address, u16)> {
+        let direct = (cell.service, cell.port) == (cell.backend, cell.backend_port);
+        if !self.hides_services || !direct || cell.class.many()[1] || cell.class.gone()[2] {
+            return None;
+        }
+        self.identities.dialled(backend, NodePort { port: cell.port, protocol: cell.class.protocol() })
     }
 
     /// The endpoint that stands for many.

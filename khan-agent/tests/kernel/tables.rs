@@ -12,6 +12,7 @@ use khan_lab::ebpf::{Connection, DataPlane, Here, Maps, Stage, Way};
 use khan_lab::program::Running;
 use khan_lab::seed::Closer;
 use khan_lab::{BpfFs, Host, Lab, Program, Result, Seed, until};
+use serde_json::json;
 
 use crate::page::lines;
 
@@ -175,6 +176,83 @@ fn ciliums_connections_are_listed_and_counted_each_once() -> Result {
     assert!(
         lines(&page, "khan_agent_blind").iter().all(|(labels, value)| labels["reason"] == "untracked" || *value == 0)
     );
+    Ok(())
+}
+
+/// A cluster whose only service leads to port 8080 of a pod.
+fn cluster() -> String {
+    let meta = |name: &str| json!({"name": name, "namespace": "shop", "uid": name, "creationTimestamp": "2026-11-01T00:00:00Z"});
+    let pod = |name: &str, ip: &str| {
+        let mut meta = meta(name);
+        meta["labels"] = json!({"app": name});
+        let status = json!({"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}]});
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"nodeName": "n1"}, "status": status})
+    };
+    let port = json!([{"name": "http", "port": 80, "protocol": "TCP"}]);
+    let mut slice = meta("web-a");
+    slice["labels"] = json!({"kubernetes.io/service-name": "web"});
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        pod("cart", "10.0.1.7"),
+        pod("web", "10.0.2.9"),
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta("web"), "spec": {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"],
+            "ports": port}},
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": slice, "addressType": "IPv4",
+            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [{"addresses": ["10.0.2.9"], "conditions": {"ready": true}}]},
+    ]})
+    .to_string()
+}
+
+/// Sockets that are connected to the backend at once: no table has the service's address.
+#[test]
+fn a_service_that_no_table_shows_is_named_from_its_endpoints() -> Result {
+    let lab = Lab::new()?;
+    let node = lab.host("node")?;
+    let maps = Maps::new(DataPlane::Cilium(Clock::Seconds), 1000)?;
+    let far = at("10.0.2.9:8080");
+    for port in 0..5 {
+        maps.put(&Connection::tcp(pod(40_000 + port), far))?;
+    }
+    // Translated in packets, so that a table shows it; and to a port that no service has.
+    maps.put(&Connection::tcp(pod(40_010), at("10.96.0.1:80")).backend(far))?;
+    maps.put(&Connection::tcp(pod(40_020), at("10.0.2.9:9090")))?;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), cluster()).expect("it is written");
+    let path = file.path().to_str().expect("a path");
+    let controller = Program::workspace("khan-controller")?
+        .args(["--listen", "127.0.0.1:0", "--from-file", path])
+        .inside(&node)
+        .start()?;
+    controller.get_when_ready("/readyz")?;
+    let rows = |root: &str| -> Result<(Vec<String>, Running)> {
+        let url = format!("http://{}", controller.address()?);
+        let arguments = ["--node-name", "n1", "--listen", "127.0.0.1:0", "--interval", "1s", "--max-scan-cpu", "100"];
+        let agent =
+            Program::workspace("khan-agent")?.args(arguments).args(["--controller-url", &url, "--bpf-fs", root]);
+        let agent = agent.inside(&node).start()?;
+        agent.get_when_ready("/readyz")?;
+        let snapshot: Snapshot = agent.get("/v1/snapshot")?.json()?;
+        let ends = snapshot.rows.iter().filter(|row| snapshot.endpoints[row.src as usize].owner.app == "cart");
+        let ends = ends.map(|row| {
+            let [dst, backend] = [row.dst, row.backend].map(|end| &snapshot.endpoints[end as usize].owner);
+            let (dst, backend) = (format!("{}/{}", dst.kind, dst.name), format!("{}/{}", backend.kind, backend.name));
+            format!("{dst}:{} {backend}:{} {}", row.port, row.backend_port, row.connections)
+        });
+        let mut ends: Vec<_> = ends.collect();
+        ends.sort_unstable();
+        Ok((ends, agent))
+    };
+    let root = maps.root();
+    let (named, agent) = rows(root.to_str().expect("a path of /proc"))?;
+    assert_eq!(named, ["pod/web:9090 pod/web:9090 1", "service/web:80 pod/web:8080 6"]);
+    // And one by one.
+    let sample: ConnectionSample = agent.get("/v1/connections?dst=10.96.0.1&port=80")?.json()?;
+    assert_eq!(sample.matched, 6);
+    assert!(sample.connections.iter().all(|one| (one.dst, one.dst_port) == (at("10.96.0.1:80").ip(), 80)));
+    // Where there are no maps, what was dialled stands in the table, and a pod is a pod.
+    node.seed((0..3).map(|n| Seed::tcp(([10, 0, 1, 7], 42_000 + n), ([10, 0, 2, 9], 8080))))?;
+    let (direct, _agent) = rows("/nowhere")?;
+    assert_eq!(direct, ["pod/web:8080 pod/web:8080 3"]);
     Ok(())
 }
 

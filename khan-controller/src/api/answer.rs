@@ -36,6 +36,8 @@ pub(super) struct Answer {
     asked: Asked,
     // `None` tells everything.
     since: Option<Cursor>,
+    // Whether to tell what was dialled.
+    dialled: bool,
     // Of the addresses asked, known ones first.
     next: usize,
     identities: usize,
@@ -55,9 +57,20 @@ enum Stage {
 }
 
 impl Answer {
-    pub(super) fn new(api: Api, asked: Asked, pass: Pass, begun: Instant) -> Self {
+    pub(super) fn new(api: Api, asked: Asked, dialled: bool, pass: Pass, begun: Instant) -> Self {
         let since = asked.cursor.filter(|cursor| !api.index.read().is_too_old(*cursor));
-        Self { api, asked, since, next: 0, identities: 0, node_ports: 0, stage: Stage::Head, begun, _pass: pass }
+        Self {
+            api,
+            asked,
+            since,
+            dialled,
+            next: 0,
+            identities: 0,
+            node_ports: 0,
+            stage: Stage::Head,
+            begun,
+            _pass: pass,
+        }
     }
 
     /// Some of it, or nothing when there was nothing to say of the addresses that were looked up.
@@ -105,7 +118,10 @@ impl Answer {
             {
                 self.asked.known.keep(n);
             }
-            if let Some(identity) = identity {
+            if let Some(mut identity) = identity {
+                if self.dialled {
+                    identity.dialled = index.dialled(ip);
+                }
                 let comma = if self.identities == 0 { "" } else { "," };
                 self.identities += 1;
                 put(chunk, format_args!(r#"{comma}"{ip}":"#));

@@ -34,7 +34,8 @@ pub(super) async fn identity(State(api): State<Api>, Path(ip): Path<String>) -> 
         let kind = if index.is_in_ranges(ip) { Kind::Unknown } else { Kind::External };
         Identity { owner: OwnerRef { kind, ..OwnerRef::default() }, ..Identity::default() }
     };
-    let identity = index.identity(ip).unwrap_or_else(stranger);
+    let mut identity = index.identity(ip).unwrap_or_else(stranger);
+    identity.dialled = index.dialled(ip);
     let story = Story { ip, identity, claimants: index.claimants(ip) };
     let body = serde_json::to_vec(&story).expect("an identity is JSON");
     ([JSON], body).into_response()

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use khan_api::node_port::MAX_NODE_PORTS;
 use khan_api::resolve::MAX_ADDRESSES;
+use khan_api::routes;
 use khan_serve::exchange::Exchange;
 use khan_serve::gate::Pass;
 
@@ -33,10 +34,11 @@ impl From<ParseError> for Refusal {
 pub(super) async fn resolve(State(api): State<Api>, exchange: Exchange, request: Request) -> Response {
     let begun = Instant::now();
     let metrics = api.metrics.clone();
+    let dialled = request.uri().query().is_some_and(|query| query.split('&').any(|part| part == routes::DIALLED));
     match ask(&api, &exchange, request.into_body()).await {
         Ok((asked, pass)) => {
             metrics.resolved_addresses(asked.len());
-            Answer::new(api, asked, pass, begun).into_response()
+            Answer::new(api, asked, dialled, pass, begun).into_response()
         }
         Err(refusal) => {
             metrics.resolved(refusal.status(), begun.elapsed());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use khan_api::identity::MAX_SERVICES;
-use khan_api::service::Conditions;
+use khan_api::service::{Conditions, EndpointPort};
 use khan_api::{Kind, Service, ServiceEndpoint, ServiceName, Timestamp};
 
 use super::Index;
@@ -19,8 +19,7 @@ type Key = (Box<str>, Box<str>);
 /// What slices list.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
-    // The slices (by slot) of each service.
-    services: BTreeMap<Key, Vec<u32>>,
+    services: BTreeMap<Key, Known>,
     // Every address with the slices that list it: 20 bytes each, where a map of lists would take three times that.
     listed: BTreeSet<(Address, u32)>,
     // By slice, since when each of its endpoints is in its condition.
@@ -29,8 +28,26 @@ pub(super) struct Endpoints {
     known: Option<Timestamp>,
 }
 
+/// Where to find what is known of a service.
+#[derive(Debug, Default)]
+struct Known {
+    // The slots of its slices.
+    slices: Vec<u32>,
+    // The slot of the service itself, if it has a cluster address.
+    service: Option<u32>,
+}
+
+/// Addresses of which answers say something else.
+#[derive(Debug, Default)]
+struct Changes {
+    // Other services list them.
+    listed: Vec<IpAddr>,
+    // The same services, with other ports.
+    ports: Vec<IpAddr>,
+}
+
 impl Endpoints {
-    /// The slice in `slot` listed `old` and lists `new` now. Tells for which addresses the services changed that list them.
+    /// The slice in `slot` listed `old` and lists `new` now. Tells for which addresses that is news.
     fn replace(
         &mut self,
         slot: u32,
@@ -38,21 +55,31 @@ impl Endpoints {
         (old, new): (Option<&Slice>, Option<&Slice>),
         records: &Records,
         now: Seconds,
-    ) -> Vec<IpAddr> {
+    ) -> Changes {
         if let (Some(before), Some(after)) = (old, new)
             && before.service != after.service
         {
-            let mut changed = self.replace(slot, namespace, (old, None), records, now);
-            changed.extend(self.replace(slot, namespace, (None, new), records, now));
-            return changed;
+            let mut changes = self.replace(slot, namespace, (old, None), records, now);
+            let more = self.replace(slot, namespace, (None, new), records, now);
+            changes.listed.extend(more.listed);
+            changes.ports.extend(more.ports);
+            return changes;
         }
-        let Some(service) = old.or(new).map(|slice| &slice.service) else { return Vec::new() };
+        let Some(service) = old.or(new).map(|slice| &slice.service) else { return Changes::default() };
         let key = (namespace.into(), service.clone());
+        let known = self.services.get(&key);
         let others: Vec<u32> =
-            self.services.get(&key).into_iter().flatten().copied().filter(|other| *other != slot).collect();
+            known.into_iter().flat_map(|known| &known.slices).copied().filter(|other| *other != slot).collect();
         let elsewhere =
             |this: &Self, ip: IpAddr| others.iter().copied().find(|other| this.listed.contains(&(ip.into(), *other)));
-        let (mut changed, mut since) = (Vec::new(), Vec::new());
+        // Slices are evened out now and then, which changes nothing for the endpoint.
+        let ports_of = |slice: Option<&Slice>| slice.map(|slice| slice.ports.clone());
+        let alike = |this: &Self, ip: IpAddr, ports: &Option<Box<[EndpointPort]>>| {
+            let listing = others.iter().filter(|other| this.listed.contains(&(ip.into(), **other)));
+            listing.copied().any(|other| ports_of(slice(records.get(other))) == *ports)
+        };
+        let (old_ports, new_ports) = (ports_of(old), ports_of(new));
+        let (mut changes, mut since) = (Changes::default(), Vec::new());
         let sinces = self.since.remove(&slot).unwrap_or_default();
         let mut before = old.map_or(&[][..], |slice| &slice.endpoints).iter().zip(sinces).peekable();
         let mut after = new.map_or(&[][..], |slice| &slice.endpoints).iter().peekable();
@@ -67,36 +94,49 @@ impl Endpoints {
             let old = if order.is_le() { before.next() } else { None };
             let new = if order.is_ge() { after.next() } else { None };
             match (old, new) {
-                (Some((old, at)), Some(new)) => since.push(if old.conditions == new.conditions { at } else { now }),
+                (Some((old, at)), Some(new)) => {
+                    since.push(if old.conditions == new.conditions { at } else { now });
+                    changes.ports.extend(Some(new.ip).filter(|_| old_ports != new_ports));
+                }
                 (Some((old, _)), None) => {
                     self.listed.remove(&(old.ip.into(), slot));
-                    changed.extend(Some(old.ip).filter(|ip| elsewhere(self, *ip).is_none()));
+                    if elsewhere(self, old.ip).is_none() {
+                        changes.listed.push(old.ip);
+                    } else if !alike(self, old.ip, &old_ports) {
+                        changes.ports.push(old.ip);
+                    }
                 }
                 (None, Some(new)) => {
                     let other = elsewhere(self, new.ip);
                     self.listed.insert((new.ip.into(), slot));
-                    // Slices are evened out now and then, which changes nothing for the endpoint.
                     since.push(other.and_then(|other| self.since_in(other, *new, records)).unwrap_or(now));
-                    changed.extend(Some(new.ip).filter(|_| other.is_none()));
+                    if other.is_none() {
+                        changes.listed.push(new.ip);
+                    } else if !alike(self, new.ip, &new_ports) {
+                        changes.ports.push(new.ip);
+                    }
                 }
                 (None, None) => {}
             }
         }
         match (old, new) {
-            (None, Some(_)) => self.services.entry(key).or_default().push(slot),
-            (Some(_), None) => {
-                if others.is_empty() {
-                    self.services.remove(&key);
-                } else {
-                    self.services.insert(key, others);
-                }
-            }
+            (None, Some(_)) => self.services.entry(key).or_default().slices.push(slot),
+            (Some(_), None) => self.note(&key, |known| known.slices.retain(|other| *other != slot)),
             _ => {}
         }
         if new.is_some() {
             self.since.insert(slot, since.into());
         }
-        changed
+        changes
+    }
+
+    /// Changes what is known of a service, which goes when that is nothing.
+    fn note(&mut self, key: &Key, change: impl FnOnce(&mut Known)) {
+        let known = self.services.entry(key.clone()).or_default();
+        change(known);
+        if known.slices.is_empty() && known.service.is_none() {
+            self.services.remove(key);
+        }
     }
 
     /// Since when the slice in `slot` lists `endpoint` as it is.
@@ -125,12 +165,39 @@ impl Index {
     pub(super) fn list(&mut self, slot: u32, old: Option<&Slice>, now: Timestamp) {
         let record = self.records.get(slot);
         let slices = (old, slice(record));
-        let changed = self.endpoints.replace(slot, &record.group.namespace, slices, &self.records, now.into());
-        for address in changed.into_iter().map(Address::from) {
+        let Changes { listed, ports } =
+            self.endpoints.replace(slot, &record.group.namespace, slices, &self.records, now.into());
+        for address in &listed {
+            if let Some(entry) = self.addresses.get_mut(&Address::from(*address)) {
+                entry.listed = now.into();
+            }
+        }
+        self.announce(listed.into_iter().chain(ports));
+    }
+
+    /// The service in `slot` has a cluster address and these ports from now on, or has not any more.
+    pub(super) fn serve(&mut self, slot: u32, serves: bool) {
+        let record = self.records.get(slot);
+        let key: Key = (record.group.namespace.clone(), record.name.clone());
+        self.endpoints.note(&key, |known| {
+            if serves {
+                known.service = Some(slot);
+            } else if known.service == Some(slot) {
+                known.service = None;
+            }
+        });
+        let slices = self.endpoints.services.get(&key).into_iter().flat_map(|known| &known.slices);
+        let listing = slices.filter_map(|slot| slice(self.records.get(*slot)));
+        let listed: Vec<IpAddr> = listing.flat_map(|slice| &*slice.endpoints).map(|endpoint| endpoint.ip).collect();
+        self.announce(listed);
+    }
+
+    /// Answers say something else of these addresses from now on.
+    fn announce(&mut self, addresses: impl IntoIterator<Item = IpAddr>) {
+        for address in addresses.into_iter().map(Address::from) {
             if let Some(entry) = self.addresses.get_mut(&address) {
                 self.revision += 1;
                 entry.revision = self.revision;
-                entry.listed = now.into();
                 self.recent.note(address, self.revision);
             }
         }
@@ -146,15 +213,26 @@ impl Index {
         self.endpoints.known
     }
 
+    /// The slices that list `address`.
+    pub(super) fn slices_of(&self, address: Address) -> impl Iterator<Item = (&Record, &Slice)> {
+        let slots = self.endpoints.listed.range((address, 0)..=(address, u32::MAX));
+        slots.filter_map(|(_, slot)| {
+            let record = self.records.get(*slot);
+            Some((record, slice(record)?))
+        })
+    }
+
+    /// The service of this name, if it has a cluster address.
+    pub(super) fn serving(&self, ns: &str, name: &str) -> Option<&Record> {
+        let known = self.endpoints.services.get(&(ns.into(), name.into()))?;
+        known.service.map(|slot| self.records.get(slot))
+    }
+
     /// The services that list `address`, at most [`MAX_SERVICES`].
     pub(super) fn services_of(&self, address: Address) -> Vec<ServiceName<&str, &str>> {
-        let slots = self.endpoints.listed.range((address, 0)..=(address, u32::MAX));
-        let mut services: Vec<_> = slots
-            .filter_map(|(_, slot)| {
-                let record = self.records.get(*slot);
-                Some(ServiceName { ns: &*record.group.namespace, name: &*slice(record)?.service })
-            })
-            .collect();
+        let slices = self.slices_of(address);
+        let mut services: Vec<_> =
+            slices.map(|(record, slice)| ServiceName { ns: &*record.group.namespace, name: &*slice.service }).collect();
         services.sort_unstable();
         services.dedup();
         services.truncate(MAX_SERVICES);
@@ -163,7 +241,10 @@ impl Index {
 
     /// A service with its endpoints, by address; `None` when no slice speaks of it.
     pub fn service(&self, ns: &str, name: &str) -> Option<Service> {
-        let slots = self.endpoints.services.get(&(ns.into(), name.into()))?;
+        let slots = &self.endpoints.services.get(&(ns.into(), name.into()))?.slices;
+        if slots.is_empty() {
+            return None;
+        }
         let mut endpoints: BTreeMap<IpAddr, ServiceEndpoint> = BTreeMap::new();
         for slot in slots {
             let Some(slice) = slice(self.records.get(*slot)) else { continue };
@@ -189,7 +270,8 @@ impl Index {
     pub fn service_counts(&self, after: Option<&(Box<str>, Box<str>)>, most: usize) -> Vec<ServiceCount> {
         use std::ops::Bound::{Excluded, Unbounded};
         let services = self.endpoints.services.range((after.map_or(Unbounded, Excluded), Unbounded));
-        services.take(most).map(|(key, slots)| self.count(key, slots)).collect()
+        let listed = services.filter(|(_, known)| !known.slices.is_empty());
+        listed.take(most).map(|(key, known)| self.count(key, &known.slices)).collect()
     }
 
     fn count(&self, key: &Key, slots: &[u32]) -> ServiceCount {

@@ -127,7 +127,7 @@ impl Record {
         !self.is_renamed(draft)
             && !self.is_aged(draft)
             && *self.claims == *draft.claims
-            && self.holdings.as_deref().unwrap_or(&Holdings::NONE) == &draft.holdings
+            && self.holdings.as_deref().map_or(draft.holdings.is_empty(), |held| *held == draft.holdings)
     }
 }
 

@@ -17,7 +17,7 @@ pub type IdentityRef<'a> = Identity<&'a str, &'a str>;
 
 impl Index {
     /// What is known of `ip`: its owner; or that nobody has it, with the node of its pod range and previous owners; or the
-    /// operator's name for it. `None` when nothing is.
+    /// operator's name for it. `None` when nothing is. Without [what was dialled](Index::dialled).
     pub fn identity(&self, ip: IpAddr) -> Option<IdentityRef<'_>> {
         let entry = self.addresses.get(&Address::from(ip));
         let previous = entry.map(previous).unwrap_or_default();
@@ -29,7 +29,7 @@ impl Index {
                 Role::Node | Role::Gateway | Role::Network => None,
             };
             let (owner, since) = (self.claimant(claim), claim.since.timestamp());
-            return Some(Identity { owner, since, previous, services, services_changed, limit });
+            return Some(Identity { owner, since, previous, services, services_changed, limit, dialled: Vec::new() });
         }
         // While a node replaces another in its range, the younger has it.
         let node = self.ranges.nodes(ip).iter().map(|slot| self.records.get(*slot)).max_by_key(|n| (n.started, n.uid));
@@ -40,7 +40,7 @@ impl Index {
         } else {
             (entry.map(|_| OwnerRef::default())?, None)
         };
-        Some(Identity { owner, since: None, previous, services, services_changed, limit })
+        Some(Identity { owner, since: None, previous, services, services_changed, limit, dialled: Vec::new() })
     }
 
     /// Every object that claims `ip`: the owner first, then the others from the best to the worst.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use khan_api::service::{Conditions, EndpointPort};
-use khan_api::{Cidr, NodePort, Timestamp};
+use khan_api::{Cidr, NodePort, Protocol, Timestamp};
 
 use super::Resource;
 use super::error::ObjectError;
@@ -63,8 +63,21 @@ pub struct Holdings {
     pub services: Vec<Cidr>,
     /// Ports of a service on every node.
     pub node_ports: Vec<NodePort>,
+    /// Ports of a service at its cluster addresses.
+    pub ports: Box<[Port]>,
     /// Some of a service's endpoints.
     pub slice: Option<Box<Slice>>,
+}
+
+/// A port of a service at its cluster addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The name by which slices refer to it; empty where a service has only one.
+    pub name: Box<str>,
+    /// The port dialled.
+    pub number: u16,
+    /// Transport.
+    pub protocol: Protocol,
 }
 
 /// What an `EndpointSlice` says.
@@ -88,9 +101,7 @@ pub struct Endpoint {
 }
 
 impl Holdings {
-    pub(crate) const NONE: Self = Self { pods: Vec::new(), services: Vec::new(), node_ports: Vec::new(), slice: None };
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.pods.is_empty() && self.services.is_empty() && self.node_ports.is_empty() && self.slice.is_none()
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }

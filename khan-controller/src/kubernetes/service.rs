@@ -1,10 +1,11 @@
 //! Services.
 
-use khan_api::NodePort;
+use khan_api::{NodePort, Protocol};
 use serde::Deserialize;
 
 use super::error::ObjectError;
 use super::field::{Field, object_shape};
+use super::object::{Holdings, Port};
 use super::value::{address, elements, protocol};
 use super::{Definition, Manifest, Object, Opened, Resource, Role};
 
@@ -45,7 +46,7 @@ pub(super) struct Ingress {
 object_shape!(ServicePort, LoadBalancer, Ingress);
 
 /// A service claims its cluster, external and load-balancer addresses; a headless one and an `ExternalName` claim none: no
-/// node treats an address as theirs. It holds its node ports.
+/// node treats an address as theirs. It holds its ports.
 fn read(manifest: Manifest) -> Result<Object, ObjectError> {
     let Opened { meta, spec, status, .. } = manifest.open(&DEFINITION)?;
     let mut service = Object::new(Resource::Services, meta);
@@ -72,23 +73,28 @@ fn read(manifest: Manifest) -> Result<Object, ObjectError> {
             service.claim(address(&text, field)?, Role::Service);
         }
     }
-    service.holdings.node_ports = node_ports(elements(spec.ports, "spec.ports")?)?;
+    take_ports(&mut service.holdings, elements(spec.ports, "spec.ports")?)?;
     Ok(service)
 }
 
-/// Ports on which every node takes connections for it: those of `spec.ports` that have a `nodePort`.
-fn node_ports(ports: Vec<ServicePort>) -> Result<Vec<NodePort>, ObjectError> {
-    let mut node_ports = Vec::new();
-    for port in ports {
-        let text = port.protocol.optional("spec.ports[].protocol")?.unwrap_or_else(|| "TCP".into());
-        let number = port.node_port.optional("spec.ports[].nodePort")?.unwrap_or_default();
-        if number == 0 {
-            continue;
+/// Ports at its own addresses, and those on which every node takes connections for it: the `nodePort`s.
+fn take_ports(holdings: &mut Holdings, listed: Vec<ServicePort>) -> Result<(), ObjectError> {
+    let mut ports = Vec::with_capacity(listed.len());
+    for port in listed {
+        let protocol = port
+            .protocol
+            .optional("spec.ports[].protocol")?
+            .map_or(Ok(Protocol::Tcp), |text| protocol(text, "spec.ports[].protocol"))?;
+        let name = port.name.optional("spec.ports[].name")?.unwrap_or_default().into();
+        if let Some(number) = port.port.optional("spec.ports[].port")? {
+            ports.push(Port { name, number, protocol });
         }
-        let port = NodePort { port: number, protocol: protocol(text, "spec.ports[].protocol")? };
-        if !node_ports.contains(&port) {
-            node_ports.push(port);
+        let node_port = port.node_port.optional("spec.ports[].nodePort")?.unwrap_or_default();
+        let node_port = NodePort { port: node_port, protocol };
+        if node_port.port != 0 && !holdings.node_ports.contains(&node_port) {
+            holdings.node_ports.push(node_port);
         }
     }
-    Ok(node_ports)
+    holdings.ports = ports.into();
+    Ok(())
 }

@@ -5,7 +5,7 @@ use khan_api::{Cursor, Service};
 use khan_controller::kubernetes::{Object, Resource};
 use serde_json::{Value, json};
 
-use crate::manifests::{endpoint_slice, node, pod};
+use crate::manifests::{endpoint_slice, node, pod, service};
 use crate::world::{World, manifest, read, resource, time};
 
 fn slice(suffix: &str, endpoints: &[(&str, &str)]) -> Value {
@@ -105,6 +105,79 @@ fn slices_of_one_service_are_evened_out_without_news() {
     world.relist(Resource::EndpointSlices, &[&other]);
     assert_eq!(world.index.service("shop", "web"), None);
     assert_eq!(services(&world, "10.244.1.7"), [""; 0]);
+}
+
+/// What leads to the ports of an address, as `port <- service:port`.
+fn dialled(world: &World, ip: &str) -> Vec<String> {
+    let ports = world.index.dialled(ip.parse().unwrap()).into_iter();
+    ports.map(|one| format!("{}/{} <- {}:{}", one.port, one.protocol.as_str(), one.service, one.service_port)).collect()
+}
+
+#[test]
+fn what_was_dialled_is_told_where_exactly_one_service_leads_there() {
+    let ports = |ports: Value| {
+        let mut web = service("shop", "web", &["10.96.0.10"]);
+        web["spec"]["ports"] = ports;
+        web
+    };
+    let web =
+        ports(json!([{"name": "http", "port": 80, "protocol": "TCP"}, {"name": "dns", "port": 53, "protocol": "UDP"}]));
+    let both = [("10.244.1.7", "ready"), ("10.244.1.8", "terminating")];
+    let mut world = World::of(&[
+        pod("shop", "web-0", &["10.244.1.7"]),
+        pod("shop", "web-1", &["10.244.1.8"]),
+        slice("a", &both),
+        web.clone(),
+    ]);
+    for ip in ["10.244.1.7", "10.244.1.8"] {
+        assert_eq!(dialled(&world, ip), ["8080/tcp <- 10.96.0.10:80"]);
+    }
+    // Each change is news for the addresses that it is about, and for no others.
+    let expect = |world: &mut World, change: &dyn Fn(&mut World), ip: &str, news: bool, want: &[&str]| {
+        let before = world.index.cursor();
+        world.later(10);
+        change(world);
+        assert_eq!(
+            (changed(world, ip, before), dialled(world, ip)),
+            (news, want.iter().map(|w| (*w).to_owned()).collect())
+        );
+    };
+    let mut more = slice("a", &both);
+    more["ports"] =
+        json!([{"name": "http", "port": 8080, "protocol": "TCP"}, {"name": "dns", "port": 5353, "protocol": "UDP"}]);
+    let two = ["5353/udp <- 10.96.0.10:53", "8080/tcp <- 10.96.0.10:80"];
+    expect(&mut world, &|world| world.apply(&more), "10.244.1.7", true, &two);
+    let moved = ports(json!([{"name": "http", "port": 81}, {"name": "dns", "port": 53, "protocol": "UDP"}]));
+    expect(&mut world, &|world| world.apply(&moved), "10.244.1.8", true, &[two[0], "8080/tcp <- 10.96.0.10:81"]);
+    expect(&mut world, &|world| world.apply(&moved), "10.244.1.8", false, &[two[0], "8080/tcp <- 10.96.0.10:81"]);
+    // A second service with the same port: nobody can tell which was dialled.
+    let admin = endpoint_slice("shop", "admin", "a", &[("10.244.1.7", "ready")]);
+    expect(&mut world, &|world| world.apply(&admin), "10.244.1.7", true, &[two[0]]);
+    expect(&mut world, &|world| world.delete(&admin), "10.244.1.7", true, &[two[0], "8080/tcp <- 10.96.0.10:81"]);
+    // A headless service translates nothing, nor does one that is gone.
+    expect(&mut world, &|world| world.apply(&ports(json!(null))), "10.244.1.7", true, &[]);
+    expect(&mut world, &|world| world.apply(&web), "10.244.1.7", true, &two);
+    expect(&mut world, &|world| world.delete(&web), "10.244.1.7", true, &[]);
+    expect(&mut world, &|world| world.apply(&service("shop", "web", &["None"])), "10.244.1.7", false, &[]);
+    // Services without slices are neither counted nor found.
+    world.apply(&web);
+    world.delete(&more);
+    assert!(world.index.service("shop", "web").is_none() && world.index.service_counts(None, 10).is_empty());
+    world.apply(&slice("b", &both));
+    assert_eq!(dialled(&world, "10.244.1.7"), ["8080/tcp <- 10.96.0.10:80"], "in whatever order they come");
+}
+
+#[test]
+fn of_two_ports_that_lead_to_one_the_lower_is_told_and_each_family_has_its_address() {
+    let mut web = service("shop", "web", &["10.96.0.10", "fd00:96::10"]);
+    web["spec"]["ports"] = json!([{"name": "alt", "port": 8000}, {"name": "http", "port": 80}]);
+    let mut four = slice("a", &[("10.244.1.7", "ready")]);
+    four["ports"] = json!([{"name": "alt", "port": 8080}, {"name": "http", "port": 8080}]);
+    let mut six = slice("b", &[("fd00:244::7", "ready")]);
+    six["addressType"] = "IPv6".into();
+    let world = World::of(&[pod("shop", "web-0", &["10.244.1.7", "fd00:244::7"]), four, six, web]);
+    assert_eq!(dialled(&world, "10.244.1.7"), ["8080/tcp <- 10.96.0.10:80"]);
+    assert_eq!(dialled(&world, "fd00:244::7"), ["8080/tcp <- fd00:96::10:80"]);
 }
 
 #[test]

@@ -48,6 +48,31 @@ async fn a_service_its_counts_and_its_agents_follow_the_slices() {
     assert_eq!((status, body.contains("no EndpointSlice of a service")), (StatusCode::NOT_FOUND, true), "{body}");
 }
 
+/// Asked for by agents of nodes whose tables do not show services.
+#[tokio::test]
+async fn what_was_dialled_is_told_to_who_asks() {
+    let server = ApiServer::start().await;
+    let mut web = service("shop", "web", &["10.96.0.10"]);
+    web["spec"]["ports"] = serde_json::json!([{"name": "http", "port": 80}]);
+    server.put(web);
+    server.put(pod("shop", "web-0", &["10.244.1.7"]));
+    server.put(endpoint_slice("shop", "web", "a", &[("10.244.1.7", "ready")]));
+    let controller = watching(&server).await;
+    until_ready(controller.address).await;
+    let told = async |query: &str| {
+        let body = serde_json::json!({"cursor": null, "ips": ["10.244.1.7"]});
+        let url = format!("http://{}{}{query}", controller.address, routes::RESOLVE);
+        let answer: ResolveAnswer =
+            reqwest::Client::new().post(url).json(&body).send().await.unwrap().json().await.unwrap();
+        serde_json::to_string(&answer.identities.values().next().unwrap().dialled).unwrap()
+    };
+    assert_eq!(told("").await, "[]");
+    let one = r#"[{"port":8080,"protocol":"tcp","service":"10.96.0.10","service_port":80}]"#;
+    assert_eq!(told(&format!("?{}", routes::DIALLED)).await, one);
+    let (_, story) = get(controller.address, "/v1/identities/10.244.1.7").await;
+    assert!(story.contains(&format!(r#""dialled":{one}"#)), "{story}");
+}
+
 /// More services than one piece of the page holds.
 #[tokio::test]
 async fn every_service_is_on_the_page_once() {
