@@ -46,6 +46,19 @@ struct Changes {
     ports: Vec<IpAddr>,
 }
 
+impl Changes {
+    /// `ip` joined or left a slice with these ports; `others` are the ports of the service's other slices that list it. Slices are
+    /// evened out now and then, which changes nothing for the endpoint.
+    fn take<'a>(&mut self, ip: IpAddr, ports: &[EndpointPort], others: impl Iterator<Item = &'a [EndpointPort]>) {
+        let mut others = others.peekable();
+        if others.peek().is_none() {
+            self.listed.push(ip);
+        } else if !others.any(|other| other == ports) {
+            self.ports.push(ip);
+        }
+    }
+}
+
 impl Endpoints {
     /// The slice in `slot` listed `old` and lists `new` now. Tells for which addresses that is news.
     fn replace(
@@ -70,15 +83,7 @@ impl Endpoints {
         let known = self.services.get(&key);
         let others: Vec<u32> =
             known.into_iter().flat_map(|known| &known.slices).copied().filter(|other| *other != slot).collect();
-        let elsewhere =
-            |this: &Self, ip: IpAddr| others.iter().copied().find(|other| this.listed.contains(&(ip.into(), *other)));
-        // Slices are evened out now and then, which changes nothing for the endpoint.
-        let ports_of = |slice: Option<&Slice>| slice.map(|slice| slice.ports.clone());
-        let alike = |this: &Self, ip: IpAddr, ports: &Option<Box<[EndpointPort]>>| {
-            let listing = others.iter().filter(|other| this.listed.contains(&(ip.into(), **other)));
-            listing.copied().any(|other| ports_of(slice(records.get(other))) == *ports)
-        };
-        let (old_ports, new_ports) = (ports_of(old), ports_of(new));
+        let [old_ports, new_ports] = [old, new].map(|slice| slice.map_or(&[][..], |slice| &slice.ports));
         let (mut changes, mut since) = (Changes::default(), Vec::new());
         let sinces = self.since.remove(&slot).unwrap_or_default();
         let mut before = old.map_or(&[][..], |slice| &slice.endpoints).iter().zip(sinces).peekable();
@@ -91,30 +96,22 @@ impl Endpoints {
                 (None, Some(_)) => Ordering::Greater,
                 (Some((old, _)), Some(new)) => old.ip.cmp(&new.ip),
             };
-            let old = if order.is_le() { before.next() } else { None };
-            let new = if order.is_ge() { after.next() } else { None };
-            match (old, new) {
-                (Some((old, at)), Some(new)) => {
-                    since.push(if old.conditions == new.conditions { at } else { now });
-                    changes.ports.extend(Some(new.ip).filter(|_| old_ports != new_ports));
+            let was = if order.is_le() { before.next() } else { None };
+            let is = if order.is_ge() { after.next() } else { None };
+            match (was, is) {
+                (Some((was, at)), Some(is)) => {
+                    since.push(if was.conditions == is.conditions { at } else { now });
+                    changes.ports.extend(Some(is.ip).filter(|_| old_ports != new_ports));
                 }
-                (Some((old, _)), None) => {
-                    self.listed.remove(&(old.ip.into(), slot));
-                    if elsewhere(self, old.ip).is_none() {
-                        changes.listed.push(old.ip);
-                    } else if !alike(self, old.ip, &old_ports) {
-                        changes.ports.push(old.ip);
-                    }
+                (Some((was, _)), None) => {
+                    self.listed.remove(&(was.ip.into(), slot));
+                    changes.take(was.ip, old_ports, self.ports_among(&others, was.ip, records));
                 }
-                (None, Some(new)) => {
-                    let other = elsewhere(self, new.ip);
-                    self.listed.insert((new.ip.into(), slot));
-                    since.push(other.and_then(|other| self.since_in(other, *new, records)).unwrap_or(now));
-                    if other.is_none() {
-                        changes.listed.push(new.ip);
-                    } else if !alike(self, new.ip, &new_ports) {
-                        changes.ports.push(new.ip);
-                    }
+                (None, Some(is)) => {
+                    let elsewhere = self.listing(&others, is.ip).next();
+                    self.listed.insert((is.ip.into(), slot));
+                    since.push(elsewhere.and_then(|other| self.since_in(other, *is, records)).unwrap_or(now));
+                    changes.take(is.ip, new_ports, self.ports_among(&others, is.ip, records));
                 }
                 (None, None) => {}
             }
@@ -137,6 +134,21 @@ impl Endpoints {
         if known.slices.is_empty() && known.service.is_none() {
             self.services.remove(key);
         }
+    }
+
+    /// Those of these slots whose slices list `ip`.
+    fn listing(&self, slots: &[u32], ip: IpAddr) -> impl Iterator<Item = u32> {
+        slots.iter().copied().filter(move |slot| self.listed.contains(&(ip.into(), *slot)))
+    }
+
+    /// The ports of each of them.
+    fn ports_among<'a>(
+        &self,
+        slots: &[u32],
+        ip: IpAddr,
+        records: &'a Records,
+    ) -> impl Iterator<Item = &'a [EndpointPort]> {
+        self.listing(slots, ip).filter_map(move |slot| Some(&*slice(records.get(slot))?.ports))
     }
 
     /// Since when the slice in `slot` lists `endpoint` as it is.
