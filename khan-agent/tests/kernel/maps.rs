@@ -247,7 +247,7 @@ fn a_map_of_another_size_is_not_read_and_a_newer_one_hides_an_older() -> Result 
     let pins = file_system.globals()?;
     let mut dump = Dump::new(NodeTables::new(Choice { which: Which::Calico, bpf_fs: file_system.path() }));
     let mut why = || dump.run(&mut Read::default()).map(drop).map_err(|error| error.to_string());
-    assert!(why().expect_err("nothing is there").contains("no map is pinned"));
+    assert!(why().expect_err("nothing is there").contains("no connection table of Calico is pinned in "));
     let make = |name, value| {
         let map = khan_bpf::Map::create(khan_bpf::Kind::LruHash, 16, value, 64).expect("this takes root");
         map.pin(pins.join(name)).expect("a file system of ours");
