@@ -208,11 +208,13 @@ pub enum Command {
         khan problems ns/shop --kind stalled -w   again and again\n  \
         khan problems --exit-code -q              for cron: exit code 5 on a problem\n  \
         khan problems -o wide                     with evidence and what to do next\n\n\
-        Kinds: dead-backend (packets to a pod that is gone), unanswered (tries without an answer), stalled (data without an acknowledgement), table (a connection tracking \
-        table that is nearly full, or drops), blind (an agent that is away or does not see everything), leak (connections that \
-        keep growing, see khan leaks), churn (connections opened and closed all the time), imbalance (connections to a service \
-        that are on few of its endpoints, see khan balance), new-client (a client that was not \
-        there before holds a large share). A kind that the source cannot tell is listed on stderr as not known from here.")]
+        Minimum numbers are those between two apps. Kinds: dead-backend (packets to a pod that is gone), unanswered (tries \
+        without an answer), stalled (data without an acknowledgement), table (a connection table that is nearly full, or drops), \
+        limit (nearly as many connections as the destination can take), blind (an agent that is away or does not see \
+        everything), leak (connections that keep growing, see khan leaks), snat (ports for a destination that run out), churn \
+        (connections opened and closed all the time), imbalance (connections on few of a service's endpoints, see khan \
+        balance), new-client (one that was not there before holds a large share). A kind that the source cannot tell is listed on \
+        stderr as not known from here.")]
     Problems(ProblemsArgs),
     /// Show how the connections to services are spread over their endpoints, those with none included
     #[command(

@@ -39,7 +39,7 @@ pub struct ProblemsArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Thresholds")]
 pub struct RuleArgs {
-    /// Minimum number of connections between two apps to dead backends
+    /// Minimum number of connections to dead backends
     #[arg(long, env = "KHAN_DEAD_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         default_value_t = Rules::default().dead)]
     pub dead_min: u64,
@@ -47,7 +47,7 @@ pub struct RuleArgs {
     #[arg(long, env = "KHAN_DEAD_AFTER", value_name = "DURATION", value_parser = crate::duration::parse,
         default_value = "1m")]
     pub dead_after: Duration,
-    /// Minimum number of stalled connections between two apps
+    /// Minimum number of stalled connections
     #[arg(long, env = "KHAN_STALLED_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         default_value_t = Rules::default().stalled)]
     pub stalled_min: u64,
@@ -55,19 +55,19 @@ pub struct RuleArgs {
     #[arg(long, env = "KHAN_STALLED_OUTSIDE", value_name = "SHARE", value_parser = share,
         default_value_t = Rules::default().stalled_outside)]
     pub stalled_outside: f64,
-    /// Minimum number of unanswered tries between two apps
+    /// Minimum number of unanswered tries
     #[arg(long, env = "KHAN_UNANSWERED_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         default_value_t = Rules::default().unanswered)]
     pub unanswered_min: u64,
-    /// Share of UDP exchanges between two apps that must be unanswered, 0 to 1
+    /// Share of UDP exchanges that must be unanswered, 0 to 1
     #[arg(long, env = "KHAN_UNANSWERED_UDP", value_name = "SHARE", value_parser = share,
         default_value_t = Rules::default().unanswered_udp)]
     pub unanswered_udp: f64,
-    /// Minimum number of connections between two apps that end each second
+    /// Minimum number of connections that end each second
     #[arg(long, env = "KHAN_CHURN_MIN", value_name = "N", value_parser = clap::value_parser!(u64).range(1..),
         default_value_t = Rules::default().churn)]
     pub churn_min: u64,
-    /// Longest average life of a connection that counts as churn
+    /// Longest average life of a connection that is churn
     #[arg(long, env = "KHAN_CHURN_LASTS", value_name = "DURATION", value_parser = crate::duration::parse,
         default_value = "2s")]
     pub churn_lasts: Duration,
@@ -91,7 +91,7 @@ pub struct RuleArgs {
     #[arg(long, env = "KHAN_SNAT_FILL", value_name = "SHARE", value_parser = share,
         default_value_t = Rules::default().snat)]
     pub snat_fill: f64,
-    /// Ports for each destination of a NAT gateway outside the cluster, if all nodes share one (AWS: 55000 for each of its addresses)
+    /// Ports for each destination of a NAT gateway that all nodes share
     #[arg(long, env = "KHAN_NAT_GATEWAY_PORTS", value_name = "N")]
     pub nat_gateway_ports: Option<NonZeroU32>,
 }

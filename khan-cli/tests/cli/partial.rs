@@ -97,7 +97,8 @@ async fn a_recording_that_breaks_off_is_shown_as_far_as_it_is_whole() {
     assert_eq!(missing(&replay).await, [""; 0]);
     // A second view, of which the disk took half.
     std::fs::write(&file, [&whole[..], &whole[..whole.len() / 2]].concat()).unwrap();
-    let [gap] = &missing(&replay).await[..] else { panic!("one gap") };
+    let gaps = missing(&replay).await;
+    let [gap] = &gaps[..] else { panic!("one gap: {gaps:?}") };
     assert!(gap.contains("seen.khan breaks off after 20") && gap.contains("its last line is lost"), "{gap}");
     let shown: Value = khan(&[&replay[..], &["-o", "json"]].concat()).run().await.json();
     assert_eq!(shown["metadata"]["totals"]["conns"], 9);

@@ -94,11 +94,11 @@ pub(super) fn draw_details(app: &App, canvas: &mut Canvas<'_>) {
         .chain(facts.map(|(name, fact)| (name, fact, styles.text)));
     let mut y = 1;
     for (head, line, style) in lines {
-        for (i, part) in text::wrap(line, usize::from(canvas.width().saturating_sub(11)).max(8)).iter().enumerate() {
+        let x = if head.is_empty() { 2 } else { 9 };
+        for (i, part) in text::wrap(line, usize::from(canvas.width().saturating_sub(x + 2)).max(8)).iter().enumerate() {
             if y >= canvas.height() {
                 return;
             }
-            let x = if head.is_empty() { 2 } else { 9 };
             canvas.put(2, y, if i == 0 { head } else { "" }, styles.dim);
             canvas.put(x, y, part, style);
             y += 1;

@@ -95,7 +95,7 @@ pub fn load(path: &Path, nodes: &NodeChoice) -> Result<Tape, RecordingError> {
         unseen = reel.take(line, &name, nodes).map_err(wrong)?;
     }
     let Reel { mut views, forgotten, .. } = reel;
-    if let Some(last) = views.last().filter(|_| unseen) {
+    if let Some(last) = views.last().filter(|_| unseen && lost.is_empty()) {
         let whole = last.assembled;
         lost.push(format!("the recording {name} breaks off after {whole}: the view of its last table is lost"));
     }
