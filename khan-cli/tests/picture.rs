@@ -49,15 +49,20 @@ fn the_demo_is_painted() {
     session.send("j");
     for ((width, height), name) in SIZES {
         session.resize(width, height);
-        session.wait("the leak", |text| {
+        session.wait("the leak, and the worst that is wrong", |text| {
             let lines: Vec<_> = text.lines().collect();
             let whole = lines.len() == usize::from(height) && text.contains("7 Agents") && text.contains("q quit");
-            whole && text.contains("RISING") && text.contains("row 1/") && text.contains("leaks to")
+            whole && text.contains("RISING") && text.contains("row 1/") && text.contains("still go to")
         });
         let title = format!("khan top at {width}x{height}: edges of the demo; shop/checkout leaks to data/postgres");
         save(&session, name, &title);
     }
-    session.send("\r");
+    session.send("6");
+    session.wait("what is wrong", |text| {
+        ["dead-backend", "stalled", "churn", "next "].iter().all(|word| text.contains(word))
+    });
+    save(&session, "problems.svg", "khan top, view 6: what is wrong in the demo, worst first");
+    session.send("1\r");
     session.wait("the details", |text| text.contains("by source pod") && text.contains("ESTABLISHED 10."));
     save(
         &session,
