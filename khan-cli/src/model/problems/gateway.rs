@@ -51,18 +51,14 @@ fn problem(scene: &Scene<'_>, towards: Towards, used: u64, limit: u64) -> Option
         nodes => format!("{} nodes hold", nodes.len()),
     };
     let to = holders.to(towards);
-    let mut sentence = format!("{who} {used} connections to {to}, for which their NAT gateway has {limit} ports");
-    if let Some((holder, held)) = holders.apps.first() {
-        sentence = format!("{sentence}, {} holds {held} of them", holder.text);
-    }
+    let most = holders.most();
+    let mut sentence = format!("{who} {used} connections to {to}, for which their NAT gateway has {limit} ports{most}");
     let full = used >= limit;
     if full {
         sentence = format!("{sentence}: none is left");
     }
-    let mut evidence = vec!["as if all nodes shared one gateway (--nat-gateway-ports)".to_owned()];
-    if !holders.apps.is_empty() {
-        evidence.insert(0, format!("held by {}, those that ended a moment ago included", some(&holders.each())));
-    }
+    let mut evidence = Vec::from_iter(holders.evidence());
+    evidence.push("as if all nodes shared one gateway (--nat-gateway-ports)".to_owned());
     evidence.push(format!("seen on {}", some(&holders.nodes)));
     let flags = towards.flags();
     Some(Problem {
@@ -71,7 +67,7 @@ fn problem(scene: &Scene<'_>, towards: Towards, used: u64, limit: u64) -> Option
         sentence,
         evidence,
         since: None,
-        owners: holders.apps.first().map(|(end, _)| end.text.to_string()).into_iter().collect(),
+        owners: holders.owners(),
         nodes: holders.nodes,
         next: vec![format!("khan top {flags} --group-by src-pod"), format!("khan conns {flags}")],
         key: hash::chain(hash::name(&["nat-gateway", &towards.to_string()]), ProblemKind::Snat as u128),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use khan_api::{Kind, Protocol};
 
+use super::pairs::some;
 use super::scene::Scene;
 use crate::model::group_by::{GroupBy, RowKey};
 use crate::model::group_end::{Grain, GroupEnd};
@@ -92,8 +93,19 @@ impl Holders {
         if self.name.is_empty() { towards.to_string() } else { format!("{towards} ({})", self.name) }
     }
 
-    /// Each app with what it holds.
-    pub(super) fn each(&self) -> Vec<String> {
-        self.apps.iter().map(|(end, n)| format!("{} ({n})", end.text)).collect()
+    /// The end of a sentence: `, shop/crawler holds 9 of them`; empty where no app is known to hold any.
+    pub(super) fn most(&self) -> String {
+        self.apps.first().map_or_else(String::new, |(app, held)| format!(", {} holds {held} of them", app.text))
+    }
+
+    /// The app with the most, if there is one.
+    pub(super) fn owners(&self) -> Vec<String> {
+        self.apps.first().map(|(app, _)| app.text.to_string()).into_iter().collect()
+    }
+
+    /// What each app holds, as evidence.
+    pub(super) fn evidence(&self) -> Option<String> {
+        let each: Vec<_> = self.apps.iter().map(|(app, n)| format!("{} ({n})", app.text)).collect();
+        (!each.is_empty()).then(|| format!("held by {}, those that ended a moment ago included", some(&each)))
     }
 }

@@ -4,7 +4,7 @@
 use khan_api::snapshot::SnatPorts;
 
 use super::kind::{ProblemKind, Severity};
-use super::pairs::{roughly, some};
+use super::pairs::roughly;
 use super::ports::Towards;
 use super::problem::Problem;
 use super::room::{ports_key, untold};
@@ -37,19 +37,13 @@ fn problem(scene: &Scene<'_>, node: u32, ports: &SnatPorts, range: u32) -> Optio
     let to = holders.to(towards);
     let (used, full) = (ports.used, ports.used >= range);
     let key = ports_key(name, ports);
-    let mut sentence = format!("{name} uses {used} of {range} ports of {} to {to}", ports.src);
-    if let Some((holder, held)) = holders.apps.first() {
-        sentence = format!("{sentence}, {} holds {held} of them", holder.text);
-    }
+    let mut sentence = format!("{name} uses {used} of {range} ports of {} to {to}{}", ports.src, holders.most());
     if full {
         sentence = format!("{sentence}: none is left");
     } else if let Some(left) = scene.memory.time_to_limit(key, range.into()) {
         sentence = format!("{sentence}, none left in {} at this rate", duration::text(roughly(left)));
     }
-    let mut evidence = Vec::new();
-    if !holders.apps.is_empty() {
-        evidence.push(format!("held by {}, those that ended a moment ago included", some(&holders.each())));
-    }
+    let mut evidence = Vec::from_iter(holders.evidence());
     evidence.push(format!("seen on {name}"));
     let flags = towards.flags();
     Some(Problem {
@@ -58,7 +52,7 @@ fn problem(scene: &Scene<'_>, node: u32, ports: &SnatPorts, range: u32) -> Optio
         sentence,
         evidence,
         since: None,
-        owners: holders.apps.first().map(|(end, _)| end.text.to_string()).into_iter().collect(),
+        owners: holders.owners(),
         nodes: vec![name.clone()],
         next: vec![
             format!("khan top {flags} --filter {} --group-by src-pod", quote(&format!("node:{name}"))),
