@@ -6,6 +6,7 @@
 
 mod layout;
 mod clock;
+mod fronts;
 mod held;
 
 use std::hash::{BuildHasher, RandomState};
@@ -18,6 +19,7 @@ use khan_bpf::Buffers;
 use tracing::info;
 
 use clock::Clock;
+use fronts::Front;
 use held::{Entry, Held};
 use layout::{Ip, Key, Role, Value};
 
@@ -98,15 +100,19 @@ impl Cilium {
         let mut held = Held::<A>::new(self.seed);
         loop {
             let times = Times::now(self.clock);
-            let walked = pinned::walk(&table.map, buffers, outlet, |key, value, outlet| {
-                let (Some(key), Some(value)) = (Key::<A>::read(key), Value::read(value)) else {
+            let walked = pinned::walk(&table.map, buffers, outlet, |key, bytes, outlet| {
+                let (Some(key), Some(value)) = (Key::<A>::read(key), Value::read(bytes)) else {
                     outlet.refuse();
                     return Ok(());
                 };
-                if key.role != Role::Related
-                    && times.lives(&value)
-                    && !held.add(Entry::of(&key, &value, times.idle(&value)))
-                {
+                if key.role == Role::Related || !times.lives(&value) {
+                    return Ok(());
+                }
+                let mut entry = Entry::of(&key, &value, times.idle(&value));
+                if key.role == Role::Out && value.flags & Value::DSR != 0 {
+                    entry = Value::answers_as(bytes).map_or(entry, |dialled| held.directly(entry, dialled));
+                }
+                if !held.add(entry) {
                     outlet.refuse();
                 }
                 Ok(())
@@ -171,11 +177,11 @@ impl Times {
 
 /// The connection between these ends.
 #[inline]
-fn flow<A: Ip>(one: &Entry<A>, dialled: Option<&Entry<A>>) -> Flow {
+fn flow<A: Ip>(one: &Entry<A>, dialled: Option<Front<A>>) -> Flow {
     const ICMP: u8 = 1;
     const ICMP_V6: u8 = 58;
     let (client, server) = (one.client.address(), one.server.address());
-    let (service, port) = dialled.map_or((server, one.port), |service| (service.server.address(), service.port));
+    let (service, port) = dialled.map_or((server, one.port), |(address, port)| (address.address(), port));
     let mut original = Tuple { src: client, dst: service, src_port: one.client_port, dst_port: port };
     let mut reply = Tuple { src: server, dst: client, src_port: one.port, dst_port: one.client_port };
     if matches!(one.protocol, ICMP | ICMP_V6) {

@@ -1,6 +1,6 @@
 //! The eBPF maps of Cilium and Calico: what a test put in, connection by connection, against what comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -82,8 +82,10 @@ fn expected(plane: DataPlane, connection: &Connection) -> Row {
     let bytes = (plane == DataPlane::Calico(Version::Four)).then(|| connection.traffic.map(|(_, bytes)| bytes));
     let ends = match plane {
         DataPlane::Calico(_) => [client, dialled, backend, connection.seen()],
-        // The backend's node knows only what reaches it.
-        DataPlane::Cilium(_) if connection.here == Here::Backend => [client, backend, backend, client],
+        // The backend's node knows only what reaches it, unless it answers the client by itself.
+        DataPlane::Cilium(_) if connection.here == Here::Backend && connection.way != Way::Dsr => {
+            [client, backend, backend, client]
+        }
         DataPlane::Cilium(_) => [client, dialled, backend, client],
     };
     (connection.protocol as u8, ends, tcp, answered, bytes)
@@ -179,6 +181,47 @@ fn every_connection_comes_once_as_it_was_put_in() -> Result {
         assert!(wanted.is_empty(), "{plane:?}: these did not come: {wanted:#?}");
         assert_eq!((dumped.flows, dumped.refused), (connections.len() as u64, 1), "{plane:?}");
     }
+    Ok(())
+}
+
+/// Direct server return with Cilium: the node that takes a connection in only remembers where its packets go, and never sees
+/// answers. The backend's tracks it.
+#[test]
+fn a_connection_that_is_answered_directly_counts_on_the_backends_node() -> Result {
+    let plane = DataPlane::Cilium(Clock::Seconds);
+    let [first, second] = [Maps::new(plane, 1000)?, Maps::new(plane, 1000)?];
+    let outside = |port| SocketAddr::from(([203, 0, 113, 9], port));
+    let front = |node| SocketAddr::from(([172, 18, 0, node], 30_080));
+    // From one socket to the node ports of two nodes; over IPv6; by UDP.
+    let connections = [
+        Connection::tcp(outside(50_000), front(1)).backend(pod(2, 3, 8080)),
+        Connection::tcp(outside(50_000), front(3)).backend(pod(2, 4, 8080)),
+        Connection::tcp(v6(0x99, 50_000), v6(0x96, 80)).backend(v6(3, 8080)),
+        Connection::udp(outside(50_001), front(1)).backend(pod(2, 4, 53)),
+    ]
+    .map(|one| one.way(Way::Dsr));
+    // Cilium before 1.19: no address, but the number of an interface.
+    let before = Connection::tcp(outside(50_002), front(1)).backend(pod(2, 3, 8080)).way(Way::Dsr);
+    for one in connections.iter().chain([&before]) {
+        first.put(&one.here(Here::Neither))?;
+        second.put(&one.here(Here::Backend))?;
+    }
+    for mut entry in second.entries(&before.here(Here::Backend)) {
+        entry.value[..16].fill(0);
+        entry.value[40..42].copy_from_slice(&2_u16.to_ne_bytes());
+        second.put_bytes(entry.map, &entry.key, &entry.value)?;
+    }
+    let [mut entrance, mut exit] = [Read::default(), Read::default()];
+    for (maps, read) in [(&first, &mut entrance), (&second, &mut exit)] {
+        let tables = dump(plane, maps).run(read).expect("maps of ours can be read");
+        assert_eq!((tables.flows, tables.refused), (read.0.len() as u64, 0));
+    }
+    assert!(entrance.0.is_empty(), "counted twice: {entrance:?}");
+    let rows: BTreeSet<_> = exit.0.iter().map(row).collect();
+    let unnamed = Connection { dialled: before.backend, ..before };
+    let wanted = connections.iter().chain([&unnamed]).map(|one| expected(plane, &one.here(Here::Backend)));
+    assert_eq!(rows, wanted.collect());
+    assert_eq!(exit.0.len(), rows.len());
     Ok(())
 }
 

@@ -77,12 +77,14 @@ const LOOPBACK_V4: [u8; 4] = [169, 254, 42, 1];
 pub fn entries(connection: &Connection, clock: Clock, now: Duration) -> Vec<Entry> {
     let write = Write { connection, clock, last: now.saturating_sub(Duration::from_secs(connection.idle.into())) };
     let mut entries = Vec::new();
-    let (out, into) = match connection.here {
-        Here::Client | Here::Neither => (true, false),
-        Here::Backend => (false, true),
-        Here::Both => (true, true),
+    let into = matches!(connection.here, Here::Backend | Here::Both);
+    // Answers that do not come back this way are not tracked here, but where they leave.
+    let out = match connection.here {
+        Here::Neither => connection.way != Way::Dsr,
+        Here::Backend => write.answers_directly(),
+        Here::Client | Here::Both => true,
     };
-    if connection.is_translated() && out {
+    if connection.is_translated() && connection.here != Here::Backend {
         entries.push(write.service());
     }
     let client = match (connection.way, connection.client) {
@@ -106,9 +108,15 @@ struct Write<'a> {
 }
 
 impl Write<'_> {
+    /// Whether this node's backend answers a client that dialled another node.
+    fn answers_directly(&self) -> bool {
+        self.connection.way == Way::Dsr && self.connection.here == Here::Backend
+    }
+
     /// An entry for the packets of one end.
     fn one(&self, flags: u8, client: SocketAddr) -> Entry {
         let connection = self.connection;
+        let directly = flags == OUT && self.answers_directly();
         let [client_ended, backend_ended] = connection.ended();
         let reset = client_ended.rst || backend_ended.rst;
         let seen = |answers: bool, ended: super::connection::End| {
@@ -131,15 +139,20 @@ impl Write<'_> {
             (TX_CLOSING, tcp && tx.0),
             (LOOPBACK, connection.way == Way::Hairpin),
             (SEEN_NON_SYN, tcp && !matches!(connection.stage, Stage::Opening | Stage::Answered)),
-            (NODE_PORT, matches!(connection.way, Way::NodePort | Way::Dsr)),
-            (DSR, connection.way == Way::Dsr),
+            (NODE_PORT, matches!(connection.way, Way::NodePort | Way::Dsr) && !self.answers_directly()),
+            (DSR, directly),
         ] {
             if holds {
                 bits |= bit;
             }
         }
         let mut value = self.value(bits);
-        if flags == OUT && connection.is_translated() {
+        if directly {
+            // Since Cilium 1.19; an IPv4 address in the last four bytes.
+            let dialled = octets(connection.dialled);
+            put(&mut value, 16 - dialled.len(), dialled);
+            put(&mut value, 40, connection.dialled.port().to_be_bytes());
+        } else if flags == OUT && connection.is_translated() {
             put(&mut value, 38, self.number().to_be_bytes());
         }
         if tcp {

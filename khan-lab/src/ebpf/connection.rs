@@ -68,7 +68,7 @@ pub enum Way {
     Direct,
     /// It comes in through a node port.
     NodePort,
-    /// The same, and the backend's node answers the client directly.
+    /// The same, and where the backend is on another node, that node answers the client directly.
     Dsr,
     /// It leads back to the pod that opened it.
     Hairpin,

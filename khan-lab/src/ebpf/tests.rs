@@ -42,10 +42,24 @@ fn cilium_has_an_entry_for_each_end_and_one_for_what_was_dialled() {
     assert_eq!(out[48..56], hex("e8 03 00 00 e8 03 00 00"));
     assert!(entries.iter().all(|entry| entry.map == "cilium_ct4_global" && entry.value.len() == 56));
     // What comes in for a pod of this node has one entry, and says nothing of the service.
-    let into = cilium::entries(&pod_to_service().here(Here::Backend).way(Way::Dsr), Clock::Jiffies(250), NOW);
-    assert_eq!((into.len(), into[0].key[13], into[0].value[36]), (1, 1, 0xb0));
+    let into = cilium::entries(&pod_to_service().here(Here::Backend), Clock::Jiffies(250), NOW);
+    assert_eq!((into.len(), into[0].key[13], into[0].value[36]), (1, 1, 0x10));
     // 2^32 - 75000 + 250000 jiffies, in units of 256, and 8000 s more.
     assert_eq!(into[0].value[32..36], (16_777_899_u32 + 7812).to_le_bytes());
+}
+
+/// Direct server return over two nodes.
+#[test]
+fn cilium_tracks_an_answer_where_it_leaves() {
+    let dialled = pod_to_service().way(Way::Dsr);
+    let [passed, answered] =
+        [Here::Neither, Here::Backend].map(|here| cilium::entries(&dialled.here(here), Clock::Seconds, NOW));
+    assert_eq!(passed.iter().map(|entry| entry.key[13]).collect::<Vec<_>>(), [4]);
+    assert_eq!(answered.iter().map(|entry| entry.key[13]).collect::<Vec<_>>(), [0, 1]);
+    let [out, into] = [0, 1].map(|n| &answered[n].value);
+    assert_eq!((out[36], into[36]), (0x90, 0x10));
+    assert_eq!(out[..16], hex("00 00 00 00 00 00 00 00 00 00 00 00 0a 60 00 01"));
+    assert_eq!(out[38..42], hex("00 00 00 50"), "no number of a service");
 }
 
 #[test]

@@ -1,15 +1,15 @@
 //! Entries of one map, held until all of a client's socket are together: in, entries in the map's order, which is none; out,
 //! connections, each once.
 //!
-//! A connection can have three entries: OUT and IN with the same ends, and SERVICE with the same client. So entries are sorted by
-//! client socket, in place, and each socket's are looked at together. Memory is bounded: when there is no room for more,
-//! half of the sockets, by their hash, are left for another walk of the map. A socket is looked at in one walk or another, never in two.
+//! A connection can have three entries: OUT and IN with the same ends, and SERVICE with the same client, which is held only
+//! where it says something that [`Fronts`] does not know. Entries are sorted by client socket, in place, and each socket's
+//! are looked at together. Memory is bounded: when there is no room for more, half of the sockets, by their hash, are left for
+//! another walk of the map. A socket is looked at in one walk or another, never in two.
 
-use std::cmp::Ordering;
-
+use super::fronts::{Front, Fronts};
 use super::layout::{Ip, Key, Role, Value};
 
-/// Bytes that held entries may take.
+/// Bytes that held entries may take: a million of IPv4.
 const ROOM: usize = 20 << 20;
 /// Sockets are parted at most so often. What does not fit then belongs to one socket, or to somebody who knows our hashes.
 const PARTED: u32 = 16;
@@ -22,7 +22,7 @@ pub(super) struct Entry<A> {
     pub(super) server: A,
     pub(super) client_port: u16,
     pub(super) port: u16,
-    /// The service's number.
+    /// The number of what was dialled; 0 for the server itself, and in entries of the server's end, which do not know it.
     pub(super) index: u16,
     pub(super) protocol: u8,
     /// The constants below.
@@ -47,6 +47,8 @@ impl<A: Ip> Entry<A> {
     pub(super) const SERVER_CLOSED: u8 = 1 << 4;
     /// Either has sent RST.
     pub(super) const RESET: u8 = 1 << 5;
+    /// The server answers the client directly, and the number is ours.
+    pub(super) const DIRECT: u8 = 1 << 6;
 
     /// From key and value, `idle` seconds after the last packet.
     #[inline]
@@ -78,7 +80,8 @@ impl<A: Ip> Entry<A> {
             server: key.server,
             client_port: key.client_port,
             port: key.port,
-            index: value.rev_nat_index,
+            // Some vendors put another number into entries of the server's end.
+            index: if key.role == Role::In { 0 } else { value.rev_nat_index },
             protocol: key.protocol,
             notes,
             idle,
@@ -90,30 +93,20 @@ impl<A: Ip> Entry<A> {
         self.notes & note != 0
     }
 
-    /// Sorts by client socket; in each, services by number, then connections by server.
+    /// By client socket, in each of which services come first.
     #[inline]
-    fn order(&self, other: &Self) -> Ordering {
-        let last = |entry: &Self| u32::from(entry.client_port) << 16 | u32::from(entry.protocol) << 1;
-        let service = |entry: &Self| u32::from(!entry.has(Self::SERVICE));
-        self.client.cmp(&other.client).then_with(|| {
-            (last(self) | service(self)).cmp(&(last(other) | service(other))).then_with(|| {
-                if self.has(Self::SERVICE) {
-                    (self.index, self.server, self.port).cmp(&(other.index, other.server, other.port))
-                } else {
-                    (self.server, self.port).cmp(&(other.server, other.port))
-                }
-            })
-        })
+    fn order(&self) -> A::Order {
+        let socket = u32::from(self.client_port) << 16 | u32::from(self.protocol) << 8;
+        self.client.order(socket | u32::from(!self.has(Self::SERVICE)))
+    }
+
+    fn front(&self) -> Front<A> {
+        (self.server, self.port)
     }
 
     #[inline]
     fn same_socket(&self, other: &Self) -> bool {
         self.client == other.client && self.client_port == other.client_port && self.protocol == other.protocol
-    }
-
-    #[inline]
-    fn same_ends(&self, other: &Self) -> bool {
-        !self.has(Self::SERVICE) && self.server == other.server && self.port == other.port && self.same_socket(other)
     }
 }
 
@@ -121,6 +114,7 @@ impl<A: Ip> Entry<A> {
 #[derive(Debug)]
 pub(super) struct Held<A> {
     entries: Vec<Entry<A>>,
+    fronts: Fronts<A>,
     most: usize,
     seed: u64,
     part: Part,
@@ -162,12 +156,23 @@ impl<A: Ip> Held<A> {
     }
 
     fn with_room(seed: u64, most: usize) -> Self {
-        Self { entries: Vec::new(), most, seed, part: Part::default() }
+        Self { entries: Vec::new(), fronts: Fronts::new(), most, seed, part: Part::default() }
+    }
+
+    /// Notes what was dialled with a connection that the server answers directly. What it answers as is in the entry itself.
+    pub(super) fn directly(&mut self, entry: Entry<A>, dialled: Front<A>) -> Entry<A> {
+        match self.fronts.number(dialled) {
+            Some(index) => Entry { index, notes: entry.notes | Entry::<A>::DIRECT, ..entry },
+            None => entry,
+        }
     }
 
     /// Adds an entry if it is this walk's turn. False when there is no room for it.
     #[inline]
     pub(super) fn add(&mut self, entry: Entry<A>) -> bool {
+        if entry.has(Entry::<A>::SERVICE) && self.fronts.learn(entry.index, entry.front()) {
+            return true;
+        }
         if self.part.length > 0 && !self.part.takes(hash(self.seed, &entry)) {
             return true;
         }
@@ -200,26 +205,21 @@ impl<A: Ip> Held<A> {
     /// walked again for sockets that were left.
     pub(super) fn connections<E>(
         &mut self,
-        mut connection: impl FnMut(&Entry<A>, Option<&Entry<A>>) -> Result<(), E>,
+        mut connection: impl FnMut(&Entry<A>, Option<Front<A>>) -> Result<(), E>,
     ) -> Result<bool, E> {
-        self.entries.sort_unstable_by(Entry::order);
-        let mut rest = self.entries.as_slice();
-        while let Some(first) = rest.first() {
-            let socket = rest.iter().position(|entry| !entry.same_socket(first)).unwrap_or(rest.len());
-            let (own, others) = rest.split_at(socket);
-            rest = others;
-            let (services, connections) = own.split_at(own.partition_point(|entry| entry.has(Entry::<A>::SERVICE)));
-            for entries in connections.chunk_by(Entry::same_ends) {
+        self.entries.sort_unstable_by_key(Entry::order);
+        for socket in self.entries.chunk_by_mut(Entry::same_socket) {
+            let (services, connections) =
+                socket.split_at_mut(socket.partition_point(|one| one.has(Entry::<A>::SERVICE)));
+            connections.sort_unstable_by_key(Entry::front);
+            for entries in connections.chunk_by(|one, other| one.front() == other.front()) {
                 let one = entries[1..].iter().fold(entries[0], |one, other| Entry {
                     notes: one.notes | other.notes,
                     idle: one.idle.min(other.idle),
-                    // The entry of the client's end knows the service.
                     index: one.index.max(other.index),
                     ..one
                 });
-                let at = services.partition_point(|service| service.index < one.index);
-                let dialled = services.get(at).filter(|service| service.index == one.index);
-                connection(&one, dialled)?;
+                connection(&one, dialled(&one, services, &self.fronts))?;
             }
         }
         self.entries.clear();
@@ -231,6 +231,18 @@ impl<A: Ip> Held<A> {
             None => false,
         })
     }
+}
+
+/// What was dialled with a connection. Its client's own entry, which is held where it differs from others with its number, knows best.
+fn dialled<A: Ip>(one: &Entry<A>, services: &[Entry<A>], fronts: &Fronts<A>) -> Option<Front<A>> {
+    if one.has(Entry::<A>::DIRECT) {
+        return fronts.direct(one.index);
+    }
+    if one.index == 0 {
+        return None;
+    }
+    let own = services.iter().filter(|service| service.index == one.index).map(Entry::front).min();
+    own.or_else(|| fronts.service(one.index))
 }
 
 /// Of the client's socket.
@@ -246,95 +258,4 @@ fn hash<A: Ip>(seed: u64, entry: &Entry<A>) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn entry(client: u32, client_port: u16, server: u32, notes: u8, index: u16) -> Entry<u32> {
-        Entry { client, server, client_port, port: 80, index, protocol: 6, notes, idle: client }
-    }
-
-    const SERVICE: u8 = Entry::<u32>::SERVICE;
-    const BEGUN: u8 = Entry::<u32>::BEGUN;
-    const REPLIED: u8 = Entry::<u32>::REPLIED;
-
-    /// All connections in as many walks as it takes: how often each client comes, and the walks.
-    fn walks(entries: &[Entry<u32>], most: usize) -> (BTreeMap<(u32, u16), u32>, u32) {
-        let (mut held, mut seen, mut walks) = (Held::with_room(0x1234_5678_9abc_def1, most), BTreeMap::new(), 0);
-        loop {
-            walks += 1;
-            for entry in entries {
-                assert!(held.add(*entry));
-                assert!(held.entries.len() <= most);
-            }
-            let again = held.connections(|one, dialled| {
-                assert_eq!(dialled.map(|service| service.server), Some(99));
-                assert_eq!(one.notes, BEGUN | REPLIED, "both entries");
-                *seen.entry((one.client, one.client_port)).or_default() += 1;
-                Ok::<(), ()>(())
-            });
-            if !again.unwrap() {
-                return (seen, walks);
-            }
-        }
-    }
-
-    #[test]
-    fn a_connection_is_one_in_one_walk_and_in_many() {
-        let mut entries = Vec::new();
-        for n in 0..3000_u16 {
-            let (client, port) = (u32::from(n % 500), 30_000 + n / 500);
-            entries.extend([
-                entry(client, port, 7, BEGUN, 3),
-                entry(client, port, 7, REPLIED, 0),
-                entry(client, port, 99, SERVICE, 3),
-            ]);
-        }
-        for (most, least) in [(9000, 1), (8999, 2), (500, 18), (60, 150)] {
-            let (seen, walks) = walks(&entries, most);
-            assert!(seen.len() == 3000 && seen.values().all(|times| *times == 1), "{most}");
-            assert!((least..40 * least).contains(&walks), "{walks} walks with room for {most}");
-            assert!(least > 1 || walks == 1);
-        }
-    }
-
-    #[test]
-    fn the_service_with_the_connections_number_is_what_was_dialled() {
-        let mut held = Held::with_room(1, 100);
-        // A socket that asks three servers, two of them through services, and one that was led back to itself.
-        for entry in [
-            entry(1, 5000, 99, SERVICE, 4),
-            entry(1, 5000, 12, BEGUN, 4),
-            entry(1, 5000, 98, SERVICE, 9),
-            entry(1, 5000, 11, BEGUN, 9),
-            entry(1, 5000, 13, BEGUN, 0),
-            entry(2, 5000, 97, SERVICE, 4),
-        ] {
-            assert!(held.add(entry));
-        }
-        let mut found = Vec::new();
-        held.connections(|one, dialled| {
-            found.push((one.client, one.server, dialled.map(|service| service.server)));
-            Ok::<(), ()>(())
-        })
-        .unwrap();
-        assert_eq!(found, [(1, 11, Some(98)), (1, 12, Some(99)), (1, 13, None)], "a service alone is no connection");
-    }
-
-    #[test]
-    fn a_socket_that_does_not_fit_is_refused_in_part() {
-        let (mut held, mut refused, mut came) = (Held::with_room(1, 10), 0, 0);
-        loop {
-            refused += (0..100).filter(|n| !held.add(entry(1, 5000, 10 + *n, BEGUN, 0))).count();
-            let again = held.connections(|_, _| {
-                came += 1;
-                Ok::<(), ()>(())
-            });
-            if !again.unwrap() {
-                break;
-            }
-        }
-        assert_eq!((came, refused), (10, 90));
-    }
-}
+mod tests;

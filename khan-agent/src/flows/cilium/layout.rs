@@ -2,14 +2,14 @@
 //!
 //! `bpf/lib/common.h` (`struct ipv4_ct_tuple`, `ipv6_ct_tuple`, `ct_entry`), `bpf/lib/conntrack.h` for how they are written, and, the
 //! same in Go, `pkg/maps/ctmap/types.go`. Keys have had 14 and 38 bytes, packed, and values 56 in every version. What the
-//! first 32 bytes of a value mean has changed: two pairs of counters once, by direction; since then the number of a
-//! service's backend, or an address, at 0 to 16, and counters of both directions together at 16 and 24. Nothing tells
-//! which it is, so Khan does not use them.
+//! first 32 bytes of a value mean has changed: two pairs of counters to 1.15, by direction; since then the number of a
+//! service's backend at 8, an address at 0 to 16 since 1.19, and counters of both directions together at 16 and 24. Nothing
+//! tells which it is, so Khan does not use them, except for [an address that no counters look like](Value::answers_as).
 //!
 //! Addresses and ports are in network byte order, everything else is in the host's.
 
 /// An address of either family, with an order, as small as it can be.
-pub(super) trait Ip: Copy + Ord + std::fmt::Debug {
+pub(super) trait Ip: Copy + Ord + std::hash::Hash + std::fmt::Debug {
     /// Bytes in a key.
     const BYTES: usize;
     /// Bytes of a key.
@@ -20,6 +20,15 @@ pub(super) trait Ip: Copy + Ord + std::fmt::Debug {
 
     /// As two words.
     fn words(self) -> [u64; 2];
+
+    /// By address, then by `last`.
+    type Order: Ord;
+
+    /// See [`Ip::Order`].
+    fn order(self, last: u32) -> Self::Order;
+
+    /// From sixteen bytes, where they are an address and no counters: packets and bytes, each a `u64` of the host.
+    fn no_counters(bytes: &[u8; 16]) -> Option<Self>;
 
     /// Whether it is the address that stands for a pod which dialled a service and was led back to itself.
     fn is_loopback(self) -> bool;
@@ -39,6 +48,19 @@ impl Ip for u32 {
     #[inline]
     fn words(self) -> [u64; 2] {
         [0, self.into()]
+    }
+
+    type Order = u64;
+
+    #[inline]
+    fn order(self, last: u32) -> u64 {
+        u64::from(self) << 32 | u64::from(last)
+    }
+
+    /// The last four bytes. Without packets there are no bytes either.
+    fn no_counters(bytes: &[u8; 16]) -> Option<Self> {
+        let (zeros, address) = bytes.split_at(12);
+        Self::read(address).filter(|address| *address != 0 && zeros.iter().all(|byte| *byte == 0))
     }
 
     /// `ipv4-service-loopback-address`, 169.254.42.1 unless configured.
@@ -64,6 +86,19 @@ impl Ip for [u64; 2] {
     #[inline]
     fn words(self) -> [u64; 2] {
         self
+    }
+
+    type Order = (Self, u32);
+
+    #[inline]
+    fn order(self, last: u32) -> (Self, u32) {
+        (self, last)
+    }
+
+    /// No connection has 2^48 bytes. An address whose last sixteen bits are zero is not told from counters.
+    fn no_counters(bytes: &[u8; 16]) -> Option<Self> {
+        let count = bytes.last_chunk().copied().map(u64::from_ne_bytes)?;
+        Self::read(bytes).filter(|_| count >> 48 != 0)
     }
 
     #[inline]
@@ -164,6 +199,16 @@ impl Value {
     pub(super) const LOOPBACK: u16 = 1 << 3;
     /// `seen_non_syn`: there was a packet without SYN, so the handshake is over.
     pub(super) const SEEN_NON_SYN: u16 = 1 << 4;
+
+    /// `dsr_internal`: the server answers the client directly, with the address that was dialled.
+    pub(super) const DSR: u16 = 1 << 7;
+
+    /// @0 and @40, since Cilium 1.19: the address and port that the server of a [`Value::DSR`] connection answers as. Before, the
+    /// address was in a map of its own, and these were counters, or nothing, and the number of an interface.
+    pub(super) fn answers_as<A: Ip>(bytes: &[u8]) -> Option<(A, u16)> {
+        let port = u16::from_be_bytes(*bytes.get(40..)?.first_chunk()?);
+        Some((A::no_counters(bytes.first_chunk()?)?, port)).filter(|(_, port)| *port != 0)
+    }
 
     /// Reads a value; none when it has another size.
     #[inline]

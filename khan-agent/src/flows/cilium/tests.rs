@@ -107,6 +107,34 @@ fn a_client_led_back_to_itself_is_the_server() {
     }
 }
 
+/// To Cilium 1.18 there were counters and the number of an interface in these places.
+#[test]
+fn an_address_is_told_from_counters() {
+    let at = |text: &str| text.parse::<IpAddr>().unwrap();
+    let bytes = |halves: [u64; 2], port: [u8; 2]| {
+        let mut value = value(Value::DSR, [2, 2], [1000, 1000]);
+        value[..8].copy_from_slice(&halves[0].to_ne_bytes());
+        value[8..16].copy_from_slice(&halves[1].to_ne_bytes());
+        value[40..42].copy_from_slice(&port);
+        value
+    };
+    let [port, interface] = [30_080_u16.to_be_bytes(), 2_u16.to_ne_bytes()];
+    for counters in [[0, 0], [1, 60], [7, 0], [u64::from(u32::MAX), 1 << 47]] {
+        assert_eq!(Value::answers_as::<u32>(&bytes(counters, interface)), None, "{counters:?}");
+        assert_eq!(Value::answers_as::<[u64; 2]>(&bytes(counters, interface)), None, "{counters:?}");
+    }
+    let mut four = bytes([0, 0], port);
+    four[12..16].copy_from_slice(&[172, 18, 0, 2]);
+    let dialled = Value::answers_as::<u32>(&four);
+    assert_eq!(dialled.map(|(ip, port)| (ip.address(), port)), Some((at("172.18.0.2").into(), 30_080)));
+    let mut six = bytes([0, 0], port);
+    six[..16].copy_from_slice(&[0xfd, 0, 0x01, 0x72, 0, 0x18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+    let dialled = Value::answers_as::<[u64; 2]>(&six);
+    assert_eq!(dialled.map(|(ip, port)| (ip.address(), port)), Some((at("fd00:172:18::2").into(), 30_080)));
+    six[40..42].fill(0);
+    assert_eq!(Value::answers_as::<[u64; 2]>(&six), None, "no port");
+}
+
 proptest! {
     /// Whatever bytes are in a map: a flow, nothing, or a refusal; in other sizes always a refusal.
     #[test]
@@ -126,10 +154,14 @@ proptest! {
         let times = Times { clock, now: clock.at(Duration::from_secs(uptime)) };
         let (mut four, mut six) = (Held::new(1), Held::new(1));
         if let Some(key) = Key::<u32>::read(&exact[..14]) {
-            four.add(Entry::of(&key, &value, times.idle(&value)));
+            let entry = Entry::of(&key, &value, times.idle(&value));
+            let entry = Value::answers_as(&bytes).map_or(entry, |dialled| four.directly(entry, dialled));
+            four.add(entry);
         }
         if let Some(key) = Key::<[u64; 2]>::read(&exact) {
-            six.add(Entry::of(&key, &value, times.idle(&value)));
+            let entry = Entry::of(&key, &value, times.idle(&value));
+            let entry = Value::answers_as(&bytes).map_or(entry, |dialled| six.directly(entry, dialled));
+            six.add(entry);
         }
         let mut flows = 0;
         let mut take = |flow: Flow| {
