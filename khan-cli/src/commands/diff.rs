@@ -148,7 +148,7 @@ fn unsure(pair: &Pair) -> BTreeSet<String> {
         unsure.extend(only(&pair.before, &pair.after));
     }
     // A moment of a server's past tells which nodes it missed.
-    if !(knows_nodes(&pair.before.source) || pair.before.source.kind == SourceKind::Prometheus) {
+    if !(knows_nodes(&pair.before.source) || pair.before.source.kind.profile().knows_past) {
         unsure.extend(only(&pair.after, &pair.before));
     }
     unsure

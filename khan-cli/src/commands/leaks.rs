@@ -111,8 +111,7 @@ async fn watch(
         return (first, false);
     }
     let missing = rule.window.saturating_sub(known);
-    let known =
-        if first.source.kind == SourceKind::Prometheus { "" } else { "; with --prometheus-url the past is known" };
+    let known = if first.source.kind.profile().knows_past { "" } else { "; with --prometheus-url the past is known" };
     printer
         .note(&format!("watching for {} (Ctrl-C ends it with what is known by then{known})", duration::text(missing)));
     let end = Instant::now() + missing;

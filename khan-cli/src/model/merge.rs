@@ -10,9 +10,10 @@ use khan_api::{Protocol, Timestamp};
 use super::endpoint::Endpoint;
 use super::hash::MixMap;
 use super::node::{NodeState, NodeStatus};
+use super::source::SourceInfo;
 use super::table::NodeTable;
 use super::undecided;
-use super::view::{Part, Remainder, SourceInfo, View};
+use super::view::{Part, Remainder, View};
 
 /// A node's status and its latest rows, if it has any that may be shown.
 #[derive(Clone, Debug)]

@@ -11,62 +11,11 @@ use khan_api::{Name, Protocol, Timestamp};
 use super::endpoint::Endpoint;
 use super::node::{NodeState, NodeStatus};
 use super::services::Services;
+use super::source::SourceInfo;
 use super::state::State;
 use super::state::StateCounts;
 use super::table::detail::Detail;
 use super::table::{NodeTable, Row};
-
-/// Where a view comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SourceKind {
-    /// Agents, asked one by one.
-    #[default]
-    Agents,
-    /// A server that speaks Prometheus's HTTP API.
-    Prometheus,
-    /// This host's own table.
-    Local,
-    /// This host's sockets.
-    Sockets,
-    /// A recording.
-    Replay,
-}
-
-impl SourceKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Agents, Self::Prometheus, Self::Local, Self::Sockets, Self::Replay];
-
-    /// As `--source` takes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Agents => "agents",
-            Self::Prometheus => "prometheus",
-            Self::Local => "local",
-            Self::Sockets => "sockets",
-            Self::Replay => "replay",
-        }
-    }
-}
-
-/// Which source, in words for the header.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceInfo {
-    /// The kind.
-    pub kind: SourceKind,
-    /// The kubeconfig context, when one leads to the source; else empty.
-    pub context: String,
-    /// One more detail: the Prometheus URL, the recording's file, how agents are reached; else empty.
-    pub detail: String,
-    /// What a recording was made of.
-    pub recorded: Option<SourceKind>,
-}
-
-impl SourceInfo {
-    /// Who told what views say: where they are of a recording, what it was made of.
-    pub fn origin(&self) -> SourceKind {
-        self.recorded.unwrap_or(self.kind)
-    }
-}
 
 /// Sums over a view.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

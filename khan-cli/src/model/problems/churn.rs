@@ -7,7 +7,7 @@ use super::pairs::{Pair, pairs_by, uncompared};
 use super::problem::Problem;
 use super::scene::Scene;
 use crate::model::group_by::GroupBy;
-use crate::model::view::SourceKind;
+use crate::model::source::SourceKind;
 
 /// For how many seconds the kernel keeps a connection that ended.
 const KEPT: u64 = 120;

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::scene::Scene;
 use crate::duration;
 use crate::model::endpoint::Endpoint;
-use crate::model::view::SourceKind;
+use crate::model::source::SourceKind;
 use crate::shell::quote;
 
 /// When a backend died of which a source tells no more than that it is dead: neither when, nor which of a destination's it is.

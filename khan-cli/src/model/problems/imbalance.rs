@@ -6,7 +6,6 @@ use super::problem::Problem;
 use super::scene::Scene;
 use crate::model::balance::{Balance, Condition, Spread, balances};
 use crate::model::hash;
-use crate::model::view::SourceKind;
 use crate::shell::quote;
 
 /// Endpoints that a sentence names.
@@ -24,15 +23,9 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
 
 /// Why the spread is not known; `None` when it is.
 fn unknown(scene: &Scene<'_>) -> Option<String> {
-    let reason = match scene.view.source.origin() {
-        SourceKind::Prometheus => "Prometheus does not tell which endpoint holds a connection",
-        SourceKind::Local | SourceKind::Sockets => "this host knows no services",
-        SourceKind::Agents | SourceKind::Replay => match &scene.view.services.unknown {
-            Some(reason) => reason,
-            None => return uncompared(scene),
-        },
-    };
-    Some(reason.to_owned())
+    let never = scene.view.source.origin().profile().no_endpoints;
+    let reason = never.or(scene.view.services.unknown.as_deref()).map(str::to_owned);
+    reason.or_else(|| uncompared(scene))
 }
 
 fn problem(balance: &Balance, scene: &Scene<'_>) -> Problem {

@@ -5,7 +5,7 @@ use khan_api::Kind;
 use super::kind::{ProblemKind, Severity};
 use super::pairs::{roughly, selector, some};
 use super::problem::Problem;
-use super::room::{Room, rooms, untold};
+use super::room::{Room, rooms};
 use super::scene::Scene;
 use crate::duration;
 use crate::model::hash;
@@ -13,7 +13,7 @@ use crate::shell::quote;
 
 /// One problem per destination.
 pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
-    let rooms = rooms(scene.view).ok_or_else(|| untold(scene.view.source.kind))?;
+    let rooms = rooms(scene.view).ok_or(scene.view.source.kind.profile().no_limits)?;
     let counts = |room: &&Room| room.fill() >= scene.rules.limit && room.concerns(scene.view, scene.query);
     let alone = |room: &Room| rooms.iter().filter(|other| other.app.text == room.app.text).count() == 1;
     Ok(rooms.iter().filter(counts).map(|room| problem(scene, room, alone(room))).collect())

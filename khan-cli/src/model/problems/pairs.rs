@@ -197,15 +197,6 @@ pub(super) fn some(list: &[String]) -> String {
 
 /// Why nothing is known of what agents find by comparing their scans; `None` when something is.
 pub(super) fn uncompared(scene: &Scene<'_>) -> Option<String> {
-    use crate::model::view::SourceKind;
     let known = scene.view.nodes.iter().any(|node| node.counted && node.since.is_some());
-    let reason = match scene.view.source.kind {
-        _ if known => return None,
-        SourceKind::Prometheus => "Prometheus has it only of agents from 0.2 on that have scanned twice",
-        SourceKind::Replay => "the recording does not hold it",
-        SourceKind::Sockets => "sockets do not tell",
-        SourceKind::Local => "needs a second scan: --watch",
-        SourceKind::Agents => "the agents do not tell: they are older than 0.2, or have scanned only once",
-    };
-    Some(reason.to_owned())
+    (!known).then(|| scene.view.source.kind.profile().no_comparison.to_owned())
 }

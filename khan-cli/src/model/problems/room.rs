@@ -11,7 +11,7 @@ use crate::model::group_end::{Grain, GroupEnd};
 use crate::model::groups::{Keyer, select};
 use crate::model::hash;
 use crate::model::query::Query;
-use crate::model::view::{RowRef, SourceKind, View};
+use crate::model::view::{RowRef, View};
 
 /// A destination with a limit.
 #[derive(Clone, Debug)]
@@ -57,17 +57,6 @@ impl Room {
 pub(super) fn ports_key(node: &str, ports: &SnatPorts) -> u128 {
     let [src, dst] = [ports.src, ports.dst].map(|ip| ip.to_string());
     hash::name(&["snat", node, &src, &dst, &ports.port.to_string(), ports.protocol.as_str()])
-}
-
-/// Why nothing is known of limits and of ports.
-pub(super) fn untold(source: SourceKind) -> String {
-    let reason = match source {
-        SourceKind::Prometheus => "Prometheus is not asked for it",
-        SourceKind::Replay => "the recording does not hold it",
-        SourceKind::Sockets => "sockets do not tell",
-        SourceKind::Local | SourceKind::Agents => "the agents do not tell: they are older than 0.2",
-    };
-    reason.to_owned()
 }
 
 /// Every destination with a limit, in order of its name; `None` when the source tells of no limits.

@@ -7,7 +7,7 @@ use super::kind::{ProblemKind, Severity};
 use super::pairs::roughly;
 use super::ports::Towards;
 use super::problem::Problem;
-use super::room::{ports_key, untold};
+use super::room::ports_key;
 use super::scene::Scene;
 use crate::duration;
 use crate::model::hash;
@@ -22,7 +22,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
         let nearly = |ports: &&SnatPorts| fill(ports, snat.range) >= scene.rules.snat;
         found.extend(snat.largest.iter().filter(nearly).filter_map(|ports| problem(scene, node, ports, snat.range)));
     }
-    if told { Ok(found) } else { Err(untold(scene.view.source.kind)) }
+    if told { Ok(found) } else { Err(scene.view.source.kind.profile().no_limits.to_owned()) }
 }
 
 /// Used share.

@@ -2,7 +2,7 @@
 
 use ratatui::text::Line;
 
-use crate::model::{NodeState, SourceKind, own};
+use crate::model::{NodeState, own};
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
 use crate::screen::text::{self, cells};
@@ -101,29 +101,14 @@ fn message(app: &App) -> Option<Vec<String>> {
 
 /// The message while no node is known: none was found, or none has answered yet.
 fn absent(app: &App) -> Option<Vec<String>> {
-    let lines: &[&str] = match app.data.view().source.kind {
-        _ if app.data.errors().lasting().next().is_some() => {
-            let entry = app.data.errors().lasting().next()?;
-            return Some(vec![
-                entry.message.clone(),
-                String::new(),
-                "It is tried again by itself; Ctrl-r tries now, E shows the log, q quits.".into(),
-            ]);
-        }
-        _ if !app.data.view().settled => &["Connecting ...", "", "q quits."],
-        SourceKind::Agents => &[
-            "No Khan agents found.",
-            "",
-            "- install them: kubectl apply -k deploy/",
-            "- look elsewhere: --khan-namespace, --khan-selector, --agent URL",
-            "- ask Prometheus: --source prometheus --prometheus-url URL",
-            "",
-            "Khan keeps looking.",
-        ],
-        SourceKind::Prometheus => &["Prometheus has no khan_connection series.", "", "Does it scrape the agents?"],
-        SourceKind::Sockets => &["Reading this host's sockets ...", "", "q quits."],
-        SourceKind::Local => &["Reading this host's table ...", "", "q quits."],
-        SourceKind::Replay => &["The recording is empty.", "", "q quits."],
-    };
+    if let Some(entry) = app.data.errors().lasting().next() {
+        return Some(vec![
+            entry.message.clone(),
+            String::new(),
+            "It is tried again by itself; Ctrl-r tries now, E shows the log, q quits.".into(),
+        ]);
+    }
+    let view = app.data.view();
+    let lines = if view.settled { view.source.kind.profile().nothing } else { &["Connecting ...", "", "q quits."] };
     Some(lines.iter().map(|line| (*line).to_owned()).collect())
 }

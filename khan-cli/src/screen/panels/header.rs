@@ -87,12 +87,11 @@ fn identity(app: &App, canvas: &mut Canvas<'_>) {
     line.push((format!("ns {}", scope(app)), styles.text));
     let (ok, all, stale, failed) = coverage(app);
     let source = match view.source.kind {
-        kind @ (SourceKind::Local | SourceKind::Sockets) => {
+        kind if kind.profile().one_host => {
             let host = view.nodes.first().map_or(String::new(), |node| format!(" {}", node.node));
             format!("src {}{host}", kind.as_str())
         }
         kind if all == 0 => format!("src {}", kind.as_str()),
-        SourceKind::Agents => format!("src agents {ok}/{all}"),
         kind => format!("src {} {ok}/{all}", kind.as_str()),
     };
     let trouble: Vec<_> = [(stale, "stale"), (failed, "failed")]

@@ -1,6 +1,5 @@
 //! Identity and totals on a line each, in fewer words, for small screens.
 
-use crate::model::SourceKind;
 use crate::screen::format;
 use crate::screen::state::App;
 use crate::screen::tab::Tab;
@@ -26,9 +25,7 @@ pub(super) fn identity(app: &App, canvas: &mut Canvas<'_>) {
     }
     let (ok, all, stale, failed) = coverage(app);
     let source = match app.data.view().source.kind {
-        kind @ (SourceKind::Local | SourceKind::Sockets) => kind.as_str().to_owned(),
-        kind if all == 0 => kind.as_str().to_owned(),
-        SourceKind::Agents => format!("agents {ok}/{all}"),
+        kind if all == 0 || kind.profile().one_host => kind.as_str().to_owned(),
         kind => format!("{} {ok}/{all}", kind.as_str()),
     };
     let mut words = vec![("khan top".to_owned(), styles.strong)];

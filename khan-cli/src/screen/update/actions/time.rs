@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use khan_api::Timestamp;
 
-use crate::model::SourceKind;
 use crate::screen::format;
 use crate::screen::keys::Action;
 use crate::screen::msg::Effect;
@@ -123,7 +122,7 @@ pub(in crate::screen::update) fn look_over(app: &mut App, range: Duration, now: 
     app.data.remember(range);
     app.refresh(true);
     let held = app.data.history().span().map_or(Duration::ZERO, |(first, last)| last.since(first));
-    let (asked, knows) = (format::span(range), app.data.view().source.kind == SourceKind::Prometheus);
+    let (asked, knows) = (format::span(range), app.data.view().source.kind.profile().knows_past);
     let short = if knows || held + held / 10 >= range {
         String::new()
     } else {
