@@ -20,7 +20,7 @@ use crate::report::{Cell, Column, Head, Line, Report};
 use crate::sources::cluster::Cluster;
 use crate::sources::exchange::Ask;
 use crate::sources::rbac::{self, Denial, NAMESPACE};
-use khan_serve::exit::{Failure, chain};
+use khan_serve::exit::Failure;
 
 /// One thing that was looked at.
 struct Finding {
@@ -312,7 +312,8 @@ fn local(findings: &mut Vec<Finding>) -> bool {
             true
         }
         Err(error) => {
-            findings.push(finding("this host", State::Skip, chain(&error), "run as root for --source local"));
+            let why = khan_serve::exit::chain(&error);
+            findings.push(finding("this host", State::Skip, why, "run as root for --source local"));
             false
         }
     }
