@@ -28,7 +28,7 @@ fn message(app: &App) -> Option<Vec<String>> {
     let view = app.data.view();
     let said = |lines: &[&str]| Some(lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>());
     if app.lists.tab() == Tab::Agents {
-        return if view.nodes.is_empty() { absent(app) } else { None };
+        return view.nodes.is_empty().then(|| absent(app));
     }
     if app.lists.tab() == Tab::Problems && !view.nodes.is_empty() {
         if !app.answers.problems().list.is_empty() {
@@ -56,7 +56,7 @@ fn message(app: &App) -> Option<Vec<String>> {
         return None;
     }
     if view.nodes.is_empty() {
-        return absent(app);
+        return Some(absent(app));
     }
     let waiting = view.count(NodeState::Waiting);
     if view.connections() == 0 && waiting > 0 {
@@ -100,15 +100,15 @@ fn message(app: &App) -> Option<Vec<String>> {
 }
 
 /// The message while no node is known: none was found, or none has answered yet.
-fn absent(app: &App) -> Option<Vec<String>> {
+fn absent(app: &App) -> Vec<String> {
     if let Some(entry) = app.data.errors().lasting().next() {
-        return Some(vec![
+        return vec![
             entry.message.clone(),
             String::new(),
             "It is tried again by itself; Ctrl-r tries now, E shows the log, q quits.".into(),
-        ]);
+        ];
     }
     let view = app.data.view();
     let lines = if view.settled { view.source.kind.profile().nothing } else { &["Connecting ...", "", "q quits."] };
-    Some(lines.iter().map(|line| (*line).to_owned()).collect())
+    lines.iter().map(|line| (*line).to_owned()).collect()
 }
