@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use khan_api::Timestamp;
 
-use crate::flows::{Choice, Dump, DumpError, Dumped, Flow, NodeTables, Reader, Retries, Sink, Stats};
+use crate::flows::{Choice, Details, Dump, DumpError, Dumped, Flow, NodeTables, Reader, Retries, Sink, Stats};
 use crate::table::{Homes, OwnershipAges, Settings, Table};
 
 /// Scans again and again with the same memory.
@@ -120,6 +120,11 @@ impl<F: Fn()> Sink for Watched<'_, F> {
     #[inline]
     fn flow(&mut self, flow: &Flow) {
         self.table.flow(flow);
+    }
+
+    #[inline]
+    fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
+        self.table.entry(flow, details);
     }
 
     fn settle(&mut self) -> bool {

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use khan_api::{Protocol, TcpState};
 
-use crate::flows::{Address, Flow, Sink, Tcp};
+use crate::flows::{Address, Details, Flow, Sink, Tcp};
 
 pub use bound::Homes;
 pub use cells::{Cell, Word};
@@ -33,7 +33,7 @@ pub(crate) use hash::Seeds;
 
 use bound::Known;
 use cells::Cells;
-use recall::Recall;
+use recall::{Heard, Recall};
 use translated::Translated;
 use zones::Zones;
 
@@ -384,6 +384,15 @@ impl Sink for Table {
         }
         let place = self.put(flow, protocol, tuple);
         self.zones.keep(tuple, flow, place);
+    }
+
+    #[inline]
+    fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
+        // Only there does it matter what the peer has sent.
+        if let Some(tcp) = flow.tcp.filter(|tcp| tcp.is_unacknowledged()) {
+            self.recall.hears(Heard::of(tcp, &details()));
+        }
+        self.flow(flow);
     }
 
     fn settle(&mut self) -> bool {

@@ -56,6 +56,8 @@ pub struct Entry {
     pub assured: bool,
     /// No packet of the reply direction was seen.
     pub unreplied: bool,
+    /// Packets of the reply direction, where the kernel counts them.
+    pub reply_packets: Option<u64>,
 }
 
 /// Reads conntrack-tools' XML.
@@ -89,6 +91,10 @@ fn flow(flow: Node<'_, '_>) -> Result<Entry> {
         zone: optional_number(rest, "zone")?.unwrap_or(0),
         assured: child(rest, "assured").is_some(),
         unreplied: child(rest, "unreplied").is_some(),
+        reply_packets: match child(reply, "counters") {
+            Some(counters) => optional_number(counters, "packets")?,
+            None => None,
+        },
     })
 }
 

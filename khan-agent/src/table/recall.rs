@@ -6,15 +6,19 @@
 
 use std::time::{Duration, Instant};
 
+use crate::flows::{Details, Tcp};
+
 /// The most entries in `TIME_WAIT` that are remembered of a scan: half a MiB.
 const MOST: usize = 1 << 17;
-/// The most connections that are remembered as waiting: an eighth of a MiB.
+/// The most connections that are remembered as waiting: half a MiB.
 const MOST_WAITING: usize = 1 << 14;
 /// Seconds since the last packet, rounded up, from which on an unacknowledged connection is quiet: nobody acknowledges that
 /// late, and who retransmits after ICMP errors does so about once a second.
 const QUIET: u32 = 2;
 /// Scans in which an unacknowledged connection may be busy before it is forgotten that it was quiet.
 const PATIENCE: u8 = 10;
+/// How long nothing may have come from the peer, where packets are counted, before a connection is stalled.
+const DEAF: Duration = Duration::from_secs(2);
 
 /// Both memories, of the scan that was kept last and of the present one.
 #[derive(Debug, Default)]
@@ -27,6 +31,28 @@ pub(super) struct Recall {
     possible: u32,
     /// One that did so fewer seconds ago did so after it, whether it is remembered or not.
     certain: Option<u32>,
+    /// What lies at least between two sights of one entry: from the end of the scan that was kept to the start of this.
+    apart: Duration,
+    /// Of the entry that comes next.
+    heard: Option<Heard>,
+}
+
+/// What has come from the peer of the side whose data awaits an acknowledgement. Equal ones have nothing between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heard(u32);
+
+impl Heard {
+    /// Of an unacknowledged connection; none where the kernel does not count (`nf_conntrack_acct`).
+    pub(super) fn of(tcp: Tcp, details: &Details) -> Option<Self> {
+        let by_client = tcp.flags_original & Tcp::DATA_UNACKNOWLEDGED != 0;
+        let bytes = if by_client { details.bytes_received? } else { details.bytes_sent? };
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "who sends 2 GiB between two scans to the byte is heard again"
+        )]
+        let low = bytes as u32;
+        Some(Self(low << 1 | u32::from(by_client)))
+    }
 }
 
 /// What one scan saw.
@@ -42,10 +68,14 @@ struct Kept {
     waiting: Vec<Waiting>,
 }
 
-/// A connection that has awaited an acknowledgement in every scan since it was first seen quiet.
+/// A connection that has awaited an acknowledgement in every scan since it was first seen quiet, or, where packets are counted,
+/// since its peer was last heard.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     fingerprint: u32,
+    heard: Option<Heard>,
+    /// How long nothing has been heard, at least.
+    deaf: Duration,
     /// Scans that saw it quiet.
     quiet: u8,
     /// Scans since the latest of them.
@@ -76,7 +106,9 @@ impl Recall {
         let since = before.began.map_or(Duration::MAX, |began| now.saturating_duration_since(began));
         self.possible = seconds(since).saturating_add(2);
         let began = self.now.began.unwrap_or(now);
-        self.certain = before.ended.and_then(|ended| began.checked_duration_since(ended)).map(seconds);
+        let apart = before.ended.and_then(|ended| began.checked_duration_since(ended));
+        self.certain = apart.map(seconds);
+        self.apart = apart.unwrap_or_default();
     }
 
     /// Notes an entry in `TIME_WAIT`, and tells whether it was not when the scan before saw it. `idle` is how long ago it
@@ -98,13 +130,22 @@ impl Recall {
         before.closed.binary_search(&fingerprint).is_err()
     }
 
-    /// Notes a connection whose data awaits an acknowledgement, and tells whether it is stalled: quiet in two scans, and
-    /// unacknowledged in all between.
+    /// Tells what the unacknowledged connection that is noted next has heard.
+    pub(super) fn hears(&mut self, heard: Option<Heard>) {
+        self.heard = heard;
+    }
+
+    /// Notes a connection whose data awaits an acknowledgement, and tells whether it is stalled: unacknowledged in two scans with
+    /// nothing from the peer between them; or, where packets are not counted, quiet in two and unacknowledged in all between.
     pub(super) fn stalled(&mut self, tuple: u64, idle: Option<u32>) -> bool {
         let (fingerprint, quiet) = (fingerprint(tuple), idle.is_some_and(|idle| idle >= QUIET));
+        let (heard, apart) = (self.heard.take(), self.apart);
         let before = self.before.as_ref().and_then(|before| before.waiting(fingerprint));
-        let waiting = match before {
-            None if quiet => Waiting { fingerprint, quiet: 1, busy: 0 },
+        let waiting = match before.filter(|before| before.heard == heard) {
+            None if quiet || heard.is_some() => {
+                Waiting { fingerprint, heard, deaf: Duration::ZERO, quiet: u8::from(quiet), busy: 0 }
+            }
+            Some(before) if heard.is_some() => Waiting { deaf: before.deaf + apart, ..before },
             Some(before) if quiet => Waiting { quiet: before.quiet.saturating_add(1), busy: 0, ..before },
             Some(before) if before.busy < PATIENCE => Waiting { busy: before.busy + 1, ..before },
             _ => return false,
@@ -112,7 +153,7 @@ impl Recall {
         if self.now.waiting.len() < MOST_WAITING {
             self.now.waiting.push(waiting);
         }
-        waiting.quiet >= 2
+        if heard.is_some() { waiting.deaf >= DEAF } else { waiting.quiet >= 2 }
     }
 
     /// The latest dump counts: the next is compared with it.
@@ -171,7 +212,13 @@ mod tests {
 
         /// Whether a connection is stalled that awaits an acknowledgement and had its last packet `idle` seconds ago.
         fn stalled(&mut self, idle: u32) -> bool {
-            self.recall.begin(self.start);
+            self.stalled_at(0.0, idle, None)
+        }
+
+        /// The same at so many `seconds`, where the peer's bytes may be counted.
+        fn stalled_at(&mut self, seconds: f64, idle: u32, heard: Option<Heard>) -> bool {
+            self.recall.begin(self.start + Duration::from_secs_f64(seconds));
+            self.recall.hears(heard);
             let stalled = self.recall.stalled(7 << 32, Some(idle));
             self.recall.keep();
             stalled
@@ -245,5 +292,32 @@ mod tests {
         scans.stalled(9);
         scans.scan(0.0, &[]);
         assert!(!scans.stalled(9));
+    }
+
+    #[test]
+    fn where_packets_are_counted_stalled_is_unacknowledged_and_nothing_heard_for_two_seconds() {
+        let heard = |flags_original, bytes| {
+            let details = Details { bytes_sent: Some(bytes), bytes_received: Some(bytes), ..Details::default() };
+            Heard::of(Tcp { flags_original, flags_reply: 0x30 ^ flags_original, ..Tcp::default() }, &details)
+        };
+        let scans = |sights: [(f64, u32, u8, u64); 4]| {
+            let mut scans = Scans::new();
+            sights.map(|(at, idle, flags, bytes)| scans.stalled_at(at, idle, heard(flags, bytes)))
+        };
+        let client = Tcp::DATA_UNACKNOWLEDGED | 0x20;
+        // Retransmitting all the time; then the peer is back.
+        let seen = scans([(0.0, 1, client, 52), (1.9, 1, client, 52), (2.0, 1, client, 52), (7.0, 1, client, 104)]);
+        assert_eq!(seen, [false, false, true, false]);
+        // A slow peer acknowledges a packet now and then, and never all.
+        assert_eq!(
+            scans([(0.0, 2, client, 52), (5.0, 3, client, 104), (9.0, 4, client, 156), (9.5, 5, client, 156)]),
+            [false; 4]
+        );
+        // Either side had as many bytes from the other, and waits in turn.
+        assert_eq!(
+            scans([(0.0, 1, client, 52), (5.0, 1, 0x20, 52), (9.0, 1, client, 52), (9.5, 1, 0x20, 52)]),
+            [false; 4]
+        );
+        assert_eq!(Heard::of(Tcp::default(), &Details::default()), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Connections that go nowhere: data that nobody acknowledges, and tries that nobody answers.
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use khan_agent::snapshot::Snapshot;
@@ -76,6 +76,45 @@ fn data_that_nobody_acknowledges_is_stalled() -> Result {
         })?;
         quiet.talk()?;
     }
+    Ok(())
+}
+
+/// Idle times alone tell little here: a connection that retransmits may never be seen silent, and one over a slow link often is.
+#[test]
+fn where_packets_are_counted_neither_retransmissions_nor_a_slow_link_mislead() -> Result {
+    let lab = Lab::new()?;
+    let (node, pod, outside) = node_pod_and_outside(&lab)?;
+    outside.route(["default", "via", "10.9.0.1"])?;
+    node.track()?;
+    node.sysctl("net.netfilter.nf_conntrack_acct", "1")?;
+    let server = outside.enter(|| TcpListener::bind("10.9.0.2:7000")).expect("a free port");
+    let mut stream = pod.enter(|| TcpStream::connect("10.9.0.2:7000")).expect("a connection");
+    let _unread = server.accept().expect("a connection");
+    let mut scans = Agent::default().scans();
+    let sending = || {
+        let entry = node.witness().ok()?.into_iter().find(|entry| entry.timeout.is_some_and(|left| left <= 300))?;
+        Some((idle(&entry, 300), entry.reply_packets?))
+    };
+
+    // One packet takes longer than a second.
+    node.run("tc qdisc add dev eth0 root tbf rate 9kbit burst 1600 latency 60s".split(' ').collect::<Vec<_>>())?;
+    stream.write_all(&vec![0; 20_000]).expect("the socket's buffer has room");
+    let (_, before) = until("data in flight", Duration::from_secs(20), sending)?;
+    let mut silent = 0;
+    until("five acknowledgements", Duration::from_mins(1), || {
+        let (idle, acknowledged) = sending()?;
+        silent += u32::from(idle >= 2);
+        assert_eq!(stuck(&scans.next(&node)), (0, 0), "idle for {idle} s");
+        (acknowledged >= before + 5).then_some(())
+    })?;
+    assert!(silent >= 2, "the link was not slow enough to mislead anybody");
+
+    // Only scans that find it busy.
+    node.run(["ip", "route", "add", "unreachable", "10.9.0.2"])?;
+    until("the connection to be stalled", Duration::from_mins(1), || {
+        let (idle, _) = sending()?;
+        (idle < 2 && stuck(&scans.next(&node)) == (1, 0)).then_some(())
+    })?;
     Ok(())
 }
 
