@@ -8,7 +8,7 @@ use khan_api::Timestamp;
 use khan_serve::reminder::{Reminder, spoken};
 use tracing::{info, warn};
 
-use crate::flows::{DumpError, Plane, Stats, Unread};
+use crate::flows::{DumpError, KERNEL, Plane, Stats, TableStats, Unread};
 use crate::self_metrics::SelfMetrics;
 
 /// The interface that Cilium makes on every node (`pkg/defaults`). A container sees Cilium's maps only where the node's BPF file
@@ -27,7 +27,7 @@ pub(crate) enum Reason {
     Untracked,
     /// The kernel refuses to be read.
     NotPermitted,
-    /// The table holds as many entries as it may, so connections are dropped or replace others.
+    /// A table holds as many entries as it may, so connections are dropped or replace others.
     Full,
     /// The kernel refused entries since the last scan.
     Dropping,
@@ -118,6 +118,8 @@ pub(crate) struct Visibility {
     holds: [Option<Reminder>; Reason::ALL.len()],
     /// What is in the way of Cilium's and of Calico's maps, and what to do about it.
     remedies: [String; 2],
+    /// The same of the tables that are full.
+    full: String,
     /// `drop` and `early_drop` at the last scan.
     dropped: Option<u64>,
 }
@@ -137,9 +139,22 @@ impl Visibility {
         let remedy = match reason {
             Reason::Cilium => &self.remedies[0],
             Reason::Calico => &self.remedies[1],
+            Reason::Full if !self.full.is_empty() => return self.full.clone().into(),
             _ => return reason.sentence().into(),
         };
         format!("{}: {remedy}", reason.sentence()).into()
+    }
+
+    /// Looks at how full each table is.
+    fn saw_fill(&mut self, stats: &Stats, metrics: &SelfMetrics) {
+        let kernel = stats.limit > 0 && stats.entries >= stats.limit;
+        let maps = stats.tables.iter().filter(|table| table.name != KERNEL && table.is_full()).map(full_map);
+        let full: Vec<_> = kernel.then(|| Reason::Full.sentence().to_owned()).into_iter().chain(maps).collect();
+        // The text stays while the condition ends, which is said with it.
+        if !full.is_empty() {
+            self.full = full.join("; ");
+        }
+        self.set(Reason::Full, !full.is_empty(), metrics);
     }
 
     /// Looks at a scan that succeeded.
@@ -150,7 +165,7 @@ impl Visibility {
         let only_kernel = !stats.has_maps();
         self.set(Reason::Untracked, flows == 0 && stats.entries == 0 && only_kernel, metrics);
         self.set(Reason::NotPermitted, false, metrics);
-        self.set(Reason::Full, stats.limit > 0 && stats.entries >= stats.limit, metrics);
+        self.saw_fill(stats, metrics);
         self.set(Reason::Dropping, dropping, metrics);
         for (place, reason, plane, maps, interface) in [
             (0, Reason::Cilium, Plane::Cilium, "cilium_ct", CILIUM_INTERFACE),
@@ -209,6 +224,18 @@ impl Visibility {
     }
 }
 
+/// What a full map does, and how to enlarge it.
+fn full_map(table: &TableStats) -> String {
+    let name = table.name;
+    let does = if table.evicts { "evicts the entries that were used longest ago" } else { "takes no new entries" };
+    let setting = match name {
+        _ if name.starts_with("cali_") => "bpfMapSizeConntrack in Calico's FelixConfiguration",
+        _ if name.starts_with("cilium_ct_any") => "bpf.ctAnyMax among Cilium's Helm values",
+        _ => "bpf.ctTcpMax among Cilium's Helm values",
+    };
+    format!("the connection table {name} is full and {does}; raise {setting}")
+}
+
 /// Whether this network namespace has an interface of this name.
 fn has_interface(name: &str) -> bool {
     let Ok(list) = std::fs::read_to_string("/proc/thread-self/net/dev") else { return false };
@@ -221,7 +248,6 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::flows::TableStats;
 
     fn stats(entries: u64, limit: u64) -> Stats {
         let mut stats = Stats::default();
@@ -297,9 +323,39 @@ mod tests {
         }
         visibility.saw(&stats(99, 100), 99, &metrics);
         assert_eq!(says(&visibility), []);
-        let map = TableStats { name: "cilium_ct4_global", entries: 0, limit: 100, took: Duration::ZERO };
-        visibility.saw(&Stats { tables: vec![map], ..stats(0, 100) }, 0, &metrics);
-        assert_eq!(says(&visibility), [], "its connections would be in the map");
+        let map = |name, entries, evicts| TableStats { name, entries, limit: 1000, evicts, took: Duration::ZERO };
+        for (name, entries, evicts, text) in [
+            // Its connections would be in the map.
+            ("cilium_ct4_global", 0, true, None),
+            ("cilium_ct4_global", 949, true, None),
+            (
+                "cilium_ct4_global",
+                950,
+                true,
+                Some("cilium_ct4_global is full and evicts the entries that were used longest ago; raise bpf.ctTcpMax"),
+            ),
+            ("cilium_ct_any6_global", 1000, true, Some("raise bpf.ctAnyMax")),
+            ("cali_v4_ct3", 999, false, None),
+            (
+                "cali_v4_ct3",
+                1000,
+                false,
+                Some("cali_v4_ct3 is full and takes no new entries; raise bpfMapSizeConntrack"),
+            ),
+        ] {
+            visibility.saw(&Stats { tables: vec![map(name, entries, evicts)], ..stats(0, 100) }, 0, &metrics);
+            let holds: Vec<_> = text.map(|_| Reason::Full).into_iter().collect();
+            assert_eq!(says(&visibility), holds, "{entries} in {name}");
+            assert!(visibility.sentences().all(|sentence| sentence.contains(text.unwrap_or_default())));
+        }
+        let both = Stats { tables: vec![map("cali_v6_ct4", 1000, true)], ..stats(100, 100) };
+        visibility.saw(&both, 100, &metrics);
+        let sentences: Vec<_> = visibility.sentences().collect();
+        assert!(
+            matches!(&*sentences, [one] if one.contains("nf_conntrack_max; the connection table cali_v6_ct4")),
+            "{sentences:?}"
+        );
+        visibility.saw(&stats(99, 100), 99, &metrics);
         let now = Timestamp::now();
         visibility.named(None, now, &metrics);
         assert_eq!(says(&visibility), [Reason::NoNames]);

@@ -10,9 +10,9 @@ mod fronts;
 mod held;
 
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::time::Instant;
 
 use khan_api::{Protocol, TcpState};
 use khan_bpf::Buffers;
@@ -26,7 +26,7 @@ use layout::{Ip, Key, Role, Value};
 use super::flow::{Flow, Status, Tcp, Tuple};
 use super::outlet::Outlet;
 use super::pinned::{self, Table};
-use super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
+use super::reader::{AttemptError, Details, Plane, Sink, Unread};
 
 /// Every map, and whether it is that of IPv6.
 const MAPS: [(&str, bool); 4] = [
@@ -73,19 +73,15 @@ impl Cilium {
         self.looked = false;
     }
 
-    /// Gives every connection of the map. None when the map cannot be read after all, which `unread` is told.
+    /// Gives every connection of the map, and tells how many entries it has, or why it cannot be read after all.
     pub(super) fn read<S: Sink>(
         &mut self,
         table: &Table,
         buffers: &mut Buffers,
         outlet: &mut Outlet<'_, S>,
-        unread: &mut Vec<Unread>,
-    ) -> Result<Option<TableStats>, AttemptError> {
-        if table.v6 {
-            self.read_family::<[u64; 2], S>(table, buffers, outlet, unread)
-        } else {
-            self.read_family::<u32, S>(table, buffers, outlet, unread)
-        }
+    ) -> Result<io::Result<u64>, AttemptError> {
+        let read = if table.v6 { Self::read_family::<[u64; 2], S> } else { Self::read_family::<u32, S> };
+        read(self, table, buffers, outlet)
     }
 
     fn read_family<A: Ip, S: Sink>(
@@ -93,9 +89,7 @@ impl Cilium {
         table: &Table,
         buffers: &mut Buffers,
         outlet: &mut Outlet<'_, S>,
-        unread: &mut Vec<Unread>,
-    ) -> Result<Option<TableStats>, AttemptError> {
-        let began = Instant::now();
+    ) -> Result<io::Result<u64>, AttemptError> {
         self.look_at_clock::<A>(table, buffers);
         let mut held = Held::<A>::new(self.seed);
         loop {
@@ -120,7 +114,7 @@ impl Cilium {
             let again = walked.is_ok()
                 && held.connections(|one, dialled| outlet.give(&flow(one, dialled), Details::default))?;
             if !again {
-                return Ok(table.stats(walked, began, unread));
+                return Ok(walked);
             }
         }
     }

@@ -33,8 +33,9 @@ impl Table {
     ) -> Option<TableStats> {
         match walked {
             Ok(entries) => {
-                let (limit, took) = (self.map.info().max_entries.into(), began.elapsed());
-                Some(TableStats { name: self.name, entries, limit, took })
+                let (info, took) = (self.map.info(), began.elapsed());
+                let evicts = info.kind == khan_bpf::Kind::LruHash;
+                Some(TableStats { name: self.name, entries, limit: info.max_entries.into(), evicts, took })
             }
             Err(error) => {
                 let unknown = error.kind() == io::ErrorKind::Unsupported;

@@ -104,12 +104,23 @@ pub struct TableStats {
     pub entries: u64,
     /// Maximum number of entries; 0 where that is not known.
     pub limit: u64,
+    /// Whether it evicts the entries that were used longest ago when it is full, instead of refusing new ones: an LRU map.
+    pub evicts: bool,
     /// Wall time of reading it.
     pub took: Duration,
 }
 
+impl TableStats {
+    /// Whether new connections find no room, or take that of others. An LRU map is full before its last entry is taken, since each
+    /// CPU keeps some free ones for itself.
+    pub const fn is_full(&self) -> bool {
+        let Self { entries, limit, evicts, .. } = *self;
+        limit > 0 && (entries >= limit || evicts && entries >= limit - limit / 20)
+    }
+}
+
 impl From<&TableStats> for khan_api::TableStats {
-    fn from(&TableStats { name, entries, limit, took }: &TableStats) -> Self {
+    fn from(&TableStats { name, entries, limit, took, .. }: &TableStats) -> Self {
         Self { name: name.into(), entries, limit, scan_micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX) }
     }
 }

@@ -125,14 +125,16 @@ impl Reader for NodeTables {
             let Self { seen, unread, tables, .. } = self;
             let (mut buffers, mut outlet) = (Buffers::default(), Outlet::new(sink, seen, &mut dumped));
             self.cilium.begin();
-            for table in &cilium {
-                tables.extend(self.cilium.read(table, &mut buffers, &mut outlet, unread)?);
-            }
             if !calico.is_empty() {
                 self.calico.begin();
             }
-            for table in &calico {
-                tables.extend(self.calico.read(table, &mut buffers, &mut outlet, unread)?);
+            for table in cilium.iter().chain(&calico) {
+                let began = Instant::now();
+                let walked = match table.plane {
+                    Plane::Cilium => self.cilium.read(table, &mut buffers, &mut outlet)?,
+                    Plane::Calico => self.calico.read(table, &mut buffers, &mut outlet)?,
+                };
+                tables.extend(table.stats(walked, began, unread));
             }
             outlet.next_batch()?;
             self.seen.clear();
@@ -154,7 +156,8 @@ impl Reader for NodeTables {
         let mut stats = Stats::default();
         if let Some(took) = self.kernel {
             stats = self.netlink.stats()?;
-            stats.tables.push(TableStats { name: KERNEL, entries: stats.entries, limit: stats.limit, took });
+            let (entries, limit) = (stats.entries, stats.limit);
+            stats.tables.push(TableStats { name: KERNEL, entries, limit, evicts: false, took });
         }
         stats.tables.extend(&self.tables);
         stats.unread.clone_from(&self.unread);

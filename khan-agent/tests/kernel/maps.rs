@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use khan_agent::flows::{Address, Choice, Details, Dump, Flow, NodeTables, Sink, Status, Tcp, Which};
+use khan_agent::flows::{Address, Choice, Details, Dump, Flow, NodeTables, Sink, Status, TableStats, Tcp, Which};
 use khan_api::{Protocol, TcpState};
 use khan_lab::ebpf::calico::Version;
 use khan_lab::ebpf::cilium::Clock;
@@ -167,7 +167,10 @@ fn every_connection_comes_once_as_it_was_put_in() -> Result {
             DataPlane::Cilium(_) => maps.put_bytes("cilium_ct4_global", &[0xff; 14], &[0xff; 56])?,
         }
         let mut read = Read::default();
-        let dumped = dump(plane, &maps).run(&mut read).expect("maps of ours can be read");
+        let mut tables = dump(plane, &maps);
+        let dumped = tables.run(&mut read).expect("maps of ours can be read");
+        let evict = |table: &TableStats| table.evicts == (plane != DataPlane::Calico(Version::Three));
+        assert!(tables.stats().expect("read").tables.iter().all(evict), "{plane:?}");
         // Clocks tick once a second or less often.
         let longest = u32::try_from(began.elapsed().as_secs()).expect("short") + 2;
         let mut wanted: BTreeMap<_, _> = connections.iter().map(|one| (expected(plane, one), one.idle)).collect();

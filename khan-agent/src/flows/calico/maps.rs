@@ -1,13 +1,13 @@
 //! Calico's maps: in, the folder they are pinned in; out, flows.
 
+use std::io;
 use std::path::Path;
-use std::time::Instant;
 
 use khan_bpf::Buffers;
 
 use super::super::outlet::Outlet;
 use super::super::pinned::{self, Table};
-use super::super::reader::{AttemptError, Details, Plane, Sink, TableStats, Unread};
+use super::super::reader::{AttemptError, Details, Plane, Sink, Unread};
 use super::entry;
 use super::layout::{key_size, value_size};
 use super::lifetime::Lifetimes;
@@ -44,19 +44,15 @@ impl Calico {
         self.lifetimes.begin();
     }
 
-    /// Gives every connection of the map. None when the map cannot be read after all, which `unread` is told.
+    /// Gives every connection of the map, and tells how many entries it has, or why it cannot be read after all.
     pub(in super::super) fn read<S: Sink>(
         &mut self,
         table: &Table,
         buffers: &mut Buffers,
         outlet: &mut Outlet<'_, S>,
-        unread: &mut Vec<Unread>,
-    ) -> Result<Option<TableStats>, AttemptError> {
-        if table.v6 {
-            self.read_family::<16, S>(table, buffers, outlet, unread)
-        } else {
-            self.read_family::<4, S>(table, buffers, outlet, unread)
-        }
+    ) -> Result<io::Result<u64>, AttemptError> {
+        let read = if table.v6 { Self::read_family::<16, S> } else { Self::read_family::<4, S> };
+        read(self, table, buffers, outlet)
     }
 
     fn read_family<const N: usize, S: Sink>(
@@ -64,12 +60,10 @@ impl Calico {
         table: &Table,
         buffers: &mut Buffers,
         outlet: &mut Outlet<'_, S>,
-        unread: &mut Vec<Unread>,
-    ) -> Result<Option<TableStats>, AttemptError> {
-        let began = Instant::now();
+    ) -> Result<io::Result<u64>, AttemptError> {
         let now = u64::try_from(pinned::uptime().as_nanos()).unwrap_or(u64::MAX);
         let lifetimes = &mut self.lifetimes;
-        let walked = pinned::walk(&table.map, buffers, outlet, |key, value, outlet| {
+        pinned::walk(&table.map, buffers, outlet, |key, value, outlet| {
             let mut connection = match entry::read::<N>(key, value) {
                 Ok(Some(connection)) => connection,
                 Ok(None) => return Ok(()),
@@ -88,7 +82,6 @@ impl Calico {
                 let [sent, received] = [0, 1].map(|way| connection.bytes.map(|bytes| bytes[way]));
                 Details { began: None, bytes_sent: sent, bytes_received: received }
             })
-        })?;
-        Ok(table.stats(walked, began, unread))
+        })
     }
 }
