@@ -341,9 +341,13 @@ pub const fn footer(context: Context) -> &'static [(&'static [Action], u8)] {
             (&[Action::Promql], 5),
             (&[Action::Kubectl], 6),
         ],
-        Context::Reader => {
-            &[(&[Action::Back], 1), (&[Action::Down, Action::Up], 3), (&[Action::Search], 2), (&[Action::Copy], 4)]
-        }
+        Context::Reader => &[
+            (&[Action::Back], 1),
+            (&[Action::CopyNext], 3),
+            (&[Action::Down, Action::Up], 4),
+            (&[Action::Search], 2),
+            (&[Action::Copy], 5),
+        ],
         Context::Past => &[
             (&[Action::StepBack, Action::StepOn], 1),
             (&[Action::JumpBack, Action::JumpOn], 3),

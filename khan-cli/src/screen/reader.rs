@@ -84,6 +84,11 @@ impl Text {
         }
     }
 
+    /// The commands that lead on from it.
+    pub fn next(&self) -> &[String] {
+        if let Self::Problem(_, _, next) = self { next } else { &[] }
+    }
+
     /// Its lines, wrapped to `width` cells.
     pub fn lines(&self, matter: Matter<'_>, width: usize) -> Vec<Line> {
         match self {

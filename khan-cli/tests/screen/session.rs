@@ -46,16 +46,20 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(snapshot: &Snapshot) -> Self {
-        let body = serde_json::to_vec(snapshot).expect("a snapshot is JSON");
-        Self { body: body.into(), tag: format!("\"{}\"", snapshot.id) }
+    /// Of a snapshot, as if it were taken now.
+    fn now(mut snapshot: Snapshot) -> (Self, Snapshot) {
+        let now = Timestamp::now();
+        let window = snapshot.since.map(|since| snapshot.taken.millis() - since.millis());
+        snapshot.since = window.map(|window| Timestamp::from_millis(now.millis() - window));
+        snapshot.taken = now;
+        let body = serde_json::to_vec(&snapshot).expect("a snapshot is JSON");
+        (Self { body: body.into(), tag: format!("\"{}\"", snapshot.id) }, snapshot)
     }
 }
 
 impl Server {
-    pub(crate) fn start(mut snapshot: Snapshot) -> Self {
-        snapshot.taken = Timestamp::now();
-        let answer = Answer::of(&snapshot);
+    pub(crate) fn start(snapshot: Snapshot) -> Self {
+        let (answer, snapshot) = Answer::now(snapshot);
         let (node, taken) = (snapshot.node, snapshot.taken);
         let sample = ConnectionSample { node, taken, matched: 0, connections: Vec::new() };
         let told = Arc::new(Told {
@@ -75,9 +79,8 @@ impl Server {
 
     /// Tells this snapshot from now on, as one taken now.
     #[allow(dead_code, reason = "most tests need one snapshot only")]
-    pub(crate) fn tell(&self, mut snapshot: Snapshot) {
-        snapshot.taken = Timestamp::now();
-        *self.told.snapshot.lock().expect("a snapshot") = Answer::of(&snapshot);
+    pub(crate) fn tell(&self, snapshot: Snapshot) {
+        *self.told.snapshot.lock().expect("a snapshot") = Answer::now(snapshot).0;
     }
 
     /// Hangs up on everybody, or answers again.

@@ -137,14 +137,17 @@ pub(super) fn hints(app: &App, canvas: &mut Canvas<'_>, y: u16) {
         end = canvas.put_right(end, y, keys, styles.accent).saturating_sub(2);
     }
     let room = canvas.width().saturating_sub(needed + 1);
-    let idle = |actions: &[Action]| match actions[0] {
-        Action::NextGroup => app.lists.tab().groupings().len() < 2,
-        Action::SortLeft | Action::Reverse | Action::Pin | Action::Baseline => app.lists.tab() == Tab::Agents,
+    let idle = |actions: &[Action]| match (context, actions[0]) {
+        (Context::Table, Action::NextGroup) => app.lists.tab().groupings().len() < 2,
+        (Context::Table, Action::SortLeft | Action::Reverse | Action::Pin | Action::Baseline) => {
+            app.lists.tab() == Tab::Agents
+        }
+        (Context::Reader, Action::CopyNext) => app.overlays.reader().is_none_or(|reader| reader.text.next().is_empty()),
         _ => false,
     };
     let mut shown: Vec<_> = footer(context)
         .iter()
-        .filter(|(actions, _)| context != Context::Table || !idle(actions))
+        .filter(|(actions, _)| !idle(actions))
         .filter_map(|(actions, rank)| Some((keys(app, context, actions)?, *rank)))
         .collect();
     while shown.iter().map(|(hint, _)| wide(hint) + 2).sum::<u16>() > room {

@@ -32,9 +32,8 @@ pub(super) fn copy(app: &mut App, now: Instant) -> Vec<Effect> {
 
 /// Puts the first of the commands that lead on from a problem on the clipboard.
 pub(super) fn copy_next(app: &mut App, now: Instant) -> Vec<Effect> {
-    let next = match app.overlays.reader().map(|reader| &reader.text) {
-        Some(Text::Problem(_, _, next)) => next.first(),
-        Some(_) => None,
+    let next = match app.overlays.reader() {
+        Some(reader) => reader.text.next().first(),
         None => app.current_or_first().and_then(|item| app.answers.problem(item)?.next.first()),
     };
     let Some(next) = next.cloned() else {
