@@ -5,6 +5,8 @@ use std::net::Ipv4Addr;
 
 /// Pods that share a node.
 const PODS_A_NODE: usize = 30;
+/// Pods of an app, whose service they answer for.
+const PODS_AN_APP: usize = 10;
 
 /// Sizes of the cluster.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +14,18 @@ pub(crate) struct Sizes {
     pub(crate) pods: usize,
     pub(crate) services: usize,
     pub(crate) nodes: usize,
+}
+
+impl Sizes {
+    /// Every pod answers for its app's service, where it has one.
+    pub(crate) fn slices(self) -> usize {
+        self.pods.div_ceil(PODS_AN_APP).min(self.services)
+    }
+}
+
+/// The slice that holds pod number `n`.
+pub(crate) fn slice_of(n: usize) -> usize {
+    n / PODS_AN_APP
 }
 
 /// Address of pod number `n`; its successors get the same.
@@ -40,15 +54,15 @@ fn uid(kind: u8, n: usize, life: u32) -> String {
 pub(crate) fn pod_name(n: usize, life: u32) -> String {
     format!(
         "app-{}-{:010x}-{:05x}",
-        n / 10,
-        (n / 10) * 7919 + 0x6d4c_f56d,
+        n / PODS_AN_APP,
+        (n / PODS_AN_APP) * 7919 + 0x6d4c_f56d,
         (n * 2_654_435_761 + life as usize) & 0xf_ffff
     )
 }
 
 /// A pod as the API server writes it: 10 to 20 KB, most of it managed fields, annotations, containers and conditions.
 pub(crate) fn pod(n: usize, life: u32, version: u64) -> String {
-    let (ip, node, app) = (pod_ip(n), n / PODS_A_NODE, n / 10);
+    let (ip, node, app) = (pod_ip(n), n / PODS_A_NODE, n / PODS_AN_APP);
     let hash = format!("{:010x}", app * 7919 + 0x6d4c_f56d);
     let mut text = String::with_capacity(21_000);
     let _ = write!(
@@ -111,6 +125,33 @@ pub(crate) fn service(n: usize, version: u64) -> String {
         uid(2, n, 0),
         "x".repeat(700),
     )
+}
+
+/// The slice of service number `n`: the pods of its app, each in its present life, but for one that is `away`.
+pub(crate) fn slice(n: usize, lives: &[u32], away: Option<usize>, version: u64) -> String {
+    let mut text = format!(
+        r#"{{"metadata":{{"name":"service-{n}-{:05x}","generateName":"service-{n}-","namespace":"team-{team}","uid":"{}","resourceVersion":"{version}","creationTimestamp":"2026-11-01T00:00:00Z","labels":{{"app":"app-{n}","endpointslice.kubernetes.io/managed-by":"endpointslice-controller.k8s.io","kubernetes.io/service-name":"service-{n}"}},"annotations":{{"endpoints.kubernetes.io/last-change-trigger-time":"2026-11-22T10:00:09Z"}},"ownerReferences":[{{"apiVersion":"v1","kind":"Service","name":"service-{n}","uid":"{}","controller":true,"blockOwnerDeletion":true}}]}},"addressType":"IPv4","ports":[{{"name":"http","port":8080,"protocol":"TCP"}}],"endpoints":["#,
+        n & 0xf_ffff,
+        uid(4, n, 0),
+        uid(2, n, 0),
+        team = n % 200,
+    );
+    let pods = (n * PODS_AN_APP)..((n + 1) * PODS_AN_APP).min(lives.len());
+    for (place, pod) in pods.filter(|pod| away != Some(*pod)).enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        let _ = write!(
+            text,
+            r#"{comma}{{"addresses":["{}"],"conditions":{{"ready":true,"serving":true,"terminating":false}},"nodeName":"node-{}","targetRef":{{"kind":"Pod","namespace":"team-{}","name":"{}","uid":"{}"}},"zone":"zone-{}"}}"#,
+            pod_ip(pod),
+            pod / PODS_A_NODE,
+            n % 200,
+            pod_name(pod, lives[pod]),
+            uid(1, pod, lives[pod]),
+            n % 3,
+        );
+    }
+    text.push_str("]}");
+    text
 }
 
 /// A node.

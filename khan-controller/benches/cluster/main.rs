@@ -50,7 +50,7 @@ fn main() {
 async fn run(phases: &[&str]) {
     let sizes = Sizes { pods: size("PODS", 150_000), services: size("SERVICES", 20_000), nodes: size("NODES", 5_000) };
     let average = (0..1000).map(|n| generate::pod(n, 0, 1).len()).sum::<usize>() / 1000;
-    println!("{sizes:?}, a pod of {average} bytes on average");
+    println!("{sizes:?}, {} EndpointSlices, a pod of {average} bytes on average", sizes.slices());
     for phase in phases {
         match *phase {
             "agents" => serve(sizes).await,

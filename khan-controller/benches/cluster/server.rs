@@ -18,17 +18,20 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::generate::{Sizes, node, pod, service};
+use crate::generate::{Sizes, node, pod, service, slice, slice_of};
 
 /// Events that a watch may lag behind.
-const LOG: usize = 20_000;
+const LOG: usize = 40_000;
+
+const PODS: &str = "pods";
+const SLICES: &str = "endpointslices";
 
 pub(crate) struct Cluster {
     pub(crate) sizes: Sizes,
     pub(crate) streaming: AtomicBool,
     version: AtomicU64,
     lives: Mutex<Vec<u32>>,
-    log: Mutex<VecDeque<(u64, Bytes)>>,
+    log: Mutex<VecDeque<(u64, &'static str, Bytes)>>,
     expired: AtomicU64,
     changed: Notify,
     pub(crate) sent: AtomicU64,
@@ -72,7 +75,10 @@ impl Cluster {
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route("/api/v1/{resource}", get(collection)).with_state(Arc::clone(&cluster));
+        let router = Router::new()
+            .route("/api/v1/{resource}", get(collection))
+            .route("/apis/discovery.k8s.io/v1/{resource}", get(collection))
+            .with_state(Arc::clone(&cluster));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -89,18 +95,22 @@ impl Cluster {
         (cluster, kubeconfig)
     }
 
-    /// Replaces a pod by its successor: the old one is deleted, the new one gets its address.
+    /// Replaces a pod by its successor: the old one is deleted and leaves its slice, the new one gets its address and joins it.
     pub(crate) fn replace(&self, n: usize) -> u32 {
-        let life = {
-            let mut lives = self.lives.lock().unwrap();
-            lives[n] += 1;
-            lives[n]
-        };
+        let mut lives = self.lives.lock().unwrap();
+        lives[n] += 1;
+        let life = lives[n];
         let mut log = self.log.lock().unwrap();
-        for (kind, life) in [("DELETED", life - 1), ("ADDED", life)] {
-            let version = self.version.fetch_add(1, Ordering::Relaxed) + 1;
-            log.push_back((version, line(kind, &pod(n, life, version))));
+        let next = || self.version.fetch_add(1, Ordering::Relaxed) + 1;
+        for (kind, life, away) in [("DELETED", life - 1, Some(n)), ("ADDED", life, None)] {
+            let version = next();
+            log.push_back((version, PODS, line(kind, &pod(n, life, version))));
+            if slice_of(n) < self.sizes.slices() {
+                let version = next();
+                log.push_back((version, SLICES, line("MODIFIED", &slice(slice_of(n), &lives, away, version))));
+            }
         }
+        drop(lives);
         while log.len() > LOG {
             log.pop_front();
         }
@@ -118,7 +128,8 @@ impl Cluster {
     fn object(&self, resource: &str, n: usize) -> String {
         let version = self.version.load(Ordering::Relaxed);
         match resource {
-            "pods" => pod(n, self.lives.lock().unwrap()[n], version),
+            PODS => pod(n, self.lives.lock().unwrap()[n], version),
+            SLICES => slice(n, &self.lives.lock().unwrap(), None, version),
             "services" => service(n, version),
             _ => node(n, version),
         }
@@ -126,7 +137,8 @@ impl Cluster {
 
     fn count(&self, resource: &str) -> usize {
         match resource {
-            "pods" => self.sizes.pods,
+            PODS => self.sizes.pods,
+            SLICES => self.sizes.slices(),
             "services" => self.sizes.services,
             _ => self.sizes.nodes,
         }
@@ -227,8 +239,8 @@ impl Watching {
             let changed = cluster.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if self.resource == "pods" {
-                if cluster.expired.load(Ordering::Relaxed) > self.expired {
+            if let PODS | SLICES = &*self.resource {
+                if self.resource == PODS && cluster.expired.load(Ordering::Relaxed) > self.expired {
                     self.over = true;
                     return Some(line(
                         "ERROR",
@@ -237,9 +249,10 @@ impl Watching {
                 }
                 let lines: Vec<u8> = {
                     let log = cluster.log.lock().unwrap();
-                    let from = log.partition_point(|(version, _)| *version <= self.seen);
-                    self.seen = log.back().map_or(self.seen, |(version, _)| self.seen.max(*version));
-                    log.range(from..).flat_map(|(_, line)| line.to_vec()).collect()
+                    let from = log.partition_point(|(version, ..)| *version <= self.seen);
+                    self.seen = log.back().map_or(self.seen, |(version, ..)| self.seen.max(*version));
+                    let mine = log.range(from..).filter(|(_, resource, _)| *resource == self.resource);
+                    mine.flat_map(|(.., line)| line.to_vec()).collect()
                 };
                 if !lines.is_empty() {
                     return Some(lines.into());
