@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use khan_cli::model::history::Limits;
 use khan_cli::model::leak::LeakReport;
 use khan_cli::model::problems::{Memory, Rules, Scene};
 use khan_cli::model::{
-    GroupBy, History, LeakRule, NodeState, ProblemKind, Problems, Query, Row, SourceInfo, Verdict, View, leaks, project,
+    Grain, GroupBy, History, LeakRule, NodeState, ProblemKind, Problems, Query, Row, SourceInfo, Verdict, View, leaks,
+    project,
 };
 use khan_cli::sources::agents;
 use khan_cli::sources::agents::route::DirectClient;
@@ -101,7 +103,7 @@ fn world() -> World {
     Arc::new(Mutex::new(BTreeMap::from([("n1", first), ("n2", second)])))
 }
 
-/// The page of an agent with `--extra-labels dst_port,state`, written without any of Khan's own code.
+/// The page of an agent with `--extra-labels dst_port,transport,state`, written without any of Khan's own code.
 fn page(snapshot: &Snapshot) -> String {
     let (mut lines, mut idle) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
     let (mut stalled, mut unanswered) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
@@ -119,7 +121,7 @@ fn page(snapshot: &Snapshot) -> String {
     for row in &snapshot.rows {
         for (state, n) in &row.states {
             let labels = format!(
-                "node=\"{}\",{},{},side=\"{}\",dst_port=\"{}\",state=\"{state}\"",
+                "node=\"{}\",{},{},side=\"{}\",dst_port=\"{}\",transport=\"tcp\",state=\"{state}\"",
                 snapshot.node,
                 label("src", &snapshot.endpoints[row.src as usize]),
                 label("dst", &snapshot.endpoints[row.dst as usize]),
@@ -482,11 +484,15 @@ async fn a_leak_has_the_same_evidence() {
 
 /// What is wrong with connections, as a view alone tells it.
 fn problems(view: &View) -> Problems {
-    let (query, rules) = (Query { limit: 0, ..Query::default() }, Rules::default());
-    let (history, memory, leaks) = (History::default(), Memory::default(), LeakReport::default());
-    let scene = Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules: &rules };
     let kinds = [ProblemKind::DeadBackend, ProblemKind::Unanswered, ProblemKind::Stalled, ProblemKind::Churn];
-    Problems::of(&scene, &kinds)
+    problems_by(view, &Rules::default(), &kinds)
+}
+
+fn problems_by(view: &View, rules: &Rules, kinds: &[ProblemKind]) -> Problems {
+    let query = Query { limit: 0, ..Query::default() };
+    let (history, memory, leaks) = (History::default(), Memory::default(), LeakReport::default());
+    let scene = Scene { view, query: &query, history: &history, memory: &memory, leaks: &leaks, rules };
+    Problems::of(&scene, kinds)
 }
 
 fn sentences(problems: &Problems) -> Vec<&str> {
@@ -545,6 +551,33 @@ async fn prometheus_knows_what_goes_nowhere_and_what_churns_as_the_agents_do() {
     assert_eq!(churn.evidence[0], "seen on n1");
     assert!(churn.evidence[1].starts_with("50 are open now"), "{:?}", churn.evidence);
     assert_eq!(summed.list[2].evidence, directly.list[2].evidence, "the pods, too");
+}
+
+/// All nodes' connections to one address outside, where the agents export what a gateway tells ports apart by.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_tells_what_a_nat_gateway_holds_where_port_and_transport_are_exported() {
+    let bench = Bench::start().await;
+    let rules = Rules { gateway: NonZeroU32::new(5), ..Rules::default() };
+    let found = |view: &View| problems_by(view, &rules, &[ProblemKind::Snat]);
+    let directly = found(&*view(&mut bench.ask_agents(), "both agents", whole).await);
+    let sentence =
+        "n2 holds 4 connections to 198.51.100.7:53, for which their NAT gateway has 5 ports, data/db holds 4 of them";
+    assert_eq!(sentences(&directly), [sentence]);
+    let mut query = Query { limit: 0, ..Query::default() }.by_pod();
+    query.group_by.dst = Some(Grain::Name);
+    let mut feed = bench.ask_prometheus(&query, Duration::ZERO).await;
+    let apart = found(&*view(&mut feed, "both targets", whole).await);
+    assert!(apart.list.is_empty(), "{:?}", apart.list);
+    assert_eq!(
+        apart.unknown[1].1,
+        "of a NAT gateway: the agents export no dst_port and transport, which --extra-labels adds"
+    );
+    query.group_by.protocol = true;
+    let mut feed = bench.ask_prometheus(&query, Duration::ZERO).await;
+    let summed = found(&*view(&mut feed, "both targets", whole).await);
+    assert_eq!(summed.list, directly.list);
+    let unknown: Vec<_> = summed.unknown.iter().map(|(_, reason)| reason.as_str()).collect();
+    assert_eq!(unknown, ["Prometheus is not asked for it"], "what each node translates");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::args::problem_args::ProblemsArgs;
 use crate::connect;
 use crate::model::history::Limits;
 use crate::model::problems::{Memory, ProblemKind, Rules, Scene};
-use crate::model::{History, Problems, Query, SourceKind, View, leaks};
+use crate::model::{Grain, History, Problems, Query, SourceKind, View, leaks};
 use crate::report::problems::report;
 use khan_serve::exit::Failure;
 
@@ -25,6 +25,10 @@ pub(crate) async fn run(cli: &Cli, args: &ProblemsArgs) -> Result<ExitCode, Fail
     // Which pods hold most of a pair is part of the evidence, so a server must be asked for it from the start.
     let mut asked = query.clone().by_pod();
     asked.group_by.protocol = true;
+    if rules.gateway.is_some() {
+        // A gateway has its ports for each address.
+        asked.group_by.dst = Some(Grain::Name);
+    }
     let mut feed = connect::with_endpoints(cli, &asked, &query).await?;
     let mut watch = Watch::new(cli.output.watch, cli.output.count, cli.source.interval);
     let (mut view, past) = watch.first(session::settled(&mut feed).await?);

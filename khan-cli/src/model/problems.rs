@@ -60,13 +60,13 @@ impl Problems {
                 ProblemKind::Imbalance => imbalance::find(scene),
                 ProblemKind::NewClient => new_client::find(scene),
             };
-            if kind == ProblemKind::Snat {
-                // From the rows alone, which every agent tells.
-                problems.list.extend(gateway::find(scene));
-            }
-            match found {
-                Ok(found) => problems.list.extend(found),
-                Err(reason) => problems.unknown.push((kind, reason)),
+            // From the rows alone, which every agent tells.
+            let gateway = (kind == ProblemKind::Snat).then(|| gateway::find(scene));
+            for found in std::iter::once(found).chain(gateway) {
+                match found {
+                    Ok(found) => problems.list.extend(found),
+                    Err(reason) => problems.unknown.push((kind, reason)),
+                }
             }
         }
         for problem in &mut problems.list {

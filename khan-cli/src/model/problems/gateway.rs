@@ -17,23 +17,33 @@ use crate::model::groups::select;
 use crate::model::hash;
 use crate::model::query::Query;
 
+/// Why nothing is known where only metrics are: sums over ports and transports say nothing of any.
+const UNTOLD: &str = "of a NAT gateway: the agents export no dst_port and transport, which --extra-labels adds";
+
 /// One problem per destination; none when nobody has said what the gateway has.
-pub(super) fn find(scene: &Scene<'_>) -> Vec<Problem> {
-    let Some(limit) = scene.rules.gateway.map(|ports| u64::from(ports.get())) else { return Vec::new() };
+pub(super) fn find(scene: &Scene<'_>) -> Result<Vec<Problem>, String> {
+    let Some(limit) = scene.rules.gateway.map(|ports| u64::from(ports.get())) else { return Ok(Vec::new()) };
     let everything = Query { limit: 0, ..Query::default() };
     let mut used: HashMap<Towards, u64> = HashMap::new();
+    let mut untold = false;
     select(scene.view, &everything, |row, _, sum| {
         let kind = |end: u32| scene.view.endpoints[end as usize].owner.kind;
         // Clients outside do not leave through it.
-        if kind(row.backend) == Kind::External
-            && kind(row.src) != Kind::External
-            && let Some(to) = Towards::of(scene.view, row).filter(|to| is_public(to.ip))
-        {
-            *used.entry(to).or_default() += sum.connections;
+        if kind(row.backend) != Kind::External || kind(row.src) == Kind::External || sum.connections == 0 {
+            return;
+        }
+        match Towards::of(scene.view, row) {
+            Some(to) if is_public(to.ip) => *used.entry(to).or_default() += sum.connections,
+            Some(_) => {}
+            // In sums of many destinations there is no address.
+            None => untold |= scene.view.endpoints[row.backend as usize].ip.is_some(),
         }
     });
+    if untold {
+        return Err(UNTOLD.to_owned());
+    }
     let nearly = used.into_iter().filter(|(_, used)| *used as f64 >= limit as f64 * scene.rules.snat);
-    nearly.filter_map(|(to, used)| problem(scene, to, used, limit)).collect()
+    Ok(nearly.filter_map(|(to, used)| problem(scene, to, used, limit)).collect())
 }
 
 /// Whether a gateway translates what goes there: private networks are reached without it, and IPv6 is not translated.

@@ -35,10 +35,12 @@ pub(super) struct Holders {
 }
 
 impl Towards {
-    /// Where a row's connections go.
+    /// Where a row's connections go; `None` where its source does not tell.
     pub(super) fn of(view: &View, row: &RowRef<'_>) -> Option<Self> {
         let ip = view.endpoints[row.backend as usize].ip?;
-        Some(Self { ip, port: row.row.backend_port, protocol: row.row.protocol? })
+        // Prometheus knows the port that was dialled, which is the same where nothing in between translates.
+        let port = [row.row.backend_port, row.row.port].into_iter().find(|port| *port > 0)?;
+        Some(Self { ip, port, protocol: row.row.protocol? })
     }
 
     /// The flags that select it.
