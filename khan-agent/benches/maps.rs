@@ -1,5 +1,6 @@
 //! Reading and folding eBPF maps of Cilium's and Calico's layouts, against a loop that only receives their entries and against
-//! the kernel's own table with the same connections; and the memory of the whole agent beside each.
+//! the kernel's own table with the same connections, or as many as it may hold here; and the memory of the whole agent beside
+//! each, with 12 connections a pair and with a pair for each.
 //!
 //! `cargo bench -p khan-agent --bench maps [-- CONNECTIONS...]`
 
@@ -11,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use khan_agent::flows::netlink::sysctl;
 use khan_agent::flows::{Choice, Which};
 use khan_agent::scan::Scanner;
 use khan_agent::table::{OwnershipAges, Settings};
@@ -29,20 +31,28 @@ fn main() -> anyhow::Result<()> {
     let lab = Lab::new()?;
     println!("CPU time of reading and folding one entry, medians; memory of the agent at its peak");
     println!(
-        "{:>11}  {:<7}{:>9}{:>8}{:>8}{:>12}{:>15}{:>16}{:>8}",
-        "connections", "", "entries", "raw ns", "ns", "netlink ns", "raw : netlink", "maps : netlink", "MiB"
+        "{:>11}  {:<7}{:>9}{:>8}{:>8}{:>12}{:>15}{:>16}{:>8}{:>13}",
+        "connections",
+        "",
+        "entries",
+        "raw ns",
+        "ns",
+        "netlink ns",
+        "raw : netlink",
+        "maps : netlink",
+        "MiB",
+        "MiB, unique"
     );
+    // What an entry costs there hardly depends on how many there are.
+    let limit = sysctl::read("nf_conntrack_max").and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX);
     for connections in support::sizes(&[100_000, 1_000_000]) {
-        let node = USUAL.table(&lab, connections)?;
+        let node = USUAL.table(&lab, connections.min(limit))?;
         let planes = [
             ("Cilium", DataPlane::Cilium(cilium::Clock::Seconds)),
             ("Calico", DataPlane::Calico(calico::Version::Four)),
         ];
         for (name, plane) in planes {
-            let maps = Maps::new(plane, connections * 2)?;
-            for n in 0..connections {
-                maps.put(&connection(n, connections.div_ceil(12)))?;
-            }
+            let maps = filled(plane, connections, connections.div_ceil(12))?;
             let choice = |which| Choice { which, bpf_fs: maps.root() };
             let which = if name == "Cilium" { Which::Cilium } else { Which::Calico };
             let mut kernel = Scanner::choosing(choice(Which::Netlink), Settings::default());
@@ -57,8 +67,10 @@ fn main() -> anyhow::Result<()> {
             }
             let ratio = |some: &[f64]| median(some.iter().zip(&slow).map(|(some, slow)| some / slow).collect());
             let (floor, whole, memory) = (ratio(&raw), ratio(&fast), resident(&lab, &maps)?);
+            drop(maps);
+            let unique = resident(&lab, &filled(plane, connections, connections)?)?;
             println!(
-                "{connections:>11}  {name:<7}{entries:>9}{:>8.0}{:>8.0}{:>12.0}{floor:>15.3}{whole:>16.3}{memory:>8.1}",
+                "{connections:>11}  {name:<7}{entries:>9}{:>8.0}{:>8.0}{:>12.0}{floor:>15.3}{whole:>16.3}{memory:>8.1}{unique:>13.1}",
                 median(raw),
                 median(fast),
                 median(slow)
@@ -67,6 +79,13 @@ fn main() -> anyhow::Result<()> {
     }
     println!("raw: a loop that only receives the maps' entries; maps : netlink is to be {AIM}");
     Ok(())
+}
+
+/// Maps with so many connections, of so many pairs.
+fn filled(plane: DataPlane, connections: u32, pairs: u32) -> anyhow::Result<Maps> {
+    let maps = Maps::new(plane, connections * 2)?;
+    (0..connections).try_for_each(|n| maps.put(&connection(n, pairs)))?;
+    Ok(maps)
 }
 
 /// Nanoseconds of CPU for each entry of what one scan reads, and how many entries there are.
