@@ -35,7 +35,7 @@ pub struct Ports {
 
 #[derive(Clone, Copy, Debug)]
 struct Counter {
-    ports: Ports,
+    used: u32,
     /// What had been lost when it began.
     base: u32,
 }
@@ -43,17 +43,22 @@ struct Counter {
 impl Counter {
     /// What it has had since it began, beyond what was lost meanwhile.
     fn margin(&self, lost: u32) -> u32 {
-        self.ports.used.saturating_sub(lost - self.base)
+        self.used.saturating_sub(lost - self.base)
     }
 }
 
 /// The destinations of one dump.
 #[derive(Debug, Default)]
 pub(super) struct Translated {
-    // By a hash with a secret: two keys with one hash are as rare as in the search for duplicates.
+    // By a hash with a secret: two keys with one hash are as rare as in the search for duplicates. What each entry needs is
+    // kept apart from what only the result does, so that it stays within the processor's nearest caches.
     counters: HashMap<u64, Counter, BuildHasherDefault<Ready>>,
+    names: Vec<(u64, Name)>,
     lost: u32,
 }
+
+/// Translated address, destination, its port and protocol.
+type Name = (Address, Address, u16, Protocol);
 
 /// Whether the answers of an entry go to another address than the client's.
 #[inline]
@@ -64,6 +69,7 @@ pub(super) fn is_translated(flow: &Flow) -> bool {
 impl Translated {
     pub(super) fn clear(&mut self) {
         self.counters.clear();
+        self.names.clear();
         self.lost = 0;
     }
 
@@ -72,14 +78,14 @@ impl Translated {
         let Tuple { src: dst, dst: src, src_port: port, .. } = flow.reply;
         let key = seeds.tuple(&Tuple { src, dst, src_port: flow.zone, dst_port: port }, flow.protocol);
         if let Some(counter) = self.counters.get_mut(&key) {
-            counter.ports.used += 1;
+            counter.used += 1;
             return;
         }
         if self.counters.len() == MOST {
             self.give_up();
         }
-        let ports = Ports { src, dst, port, protocol, used: 1 };
-        self.counters.insert(key, Counter { ports, base: self.lost });
+        self.counters.insert(key, Counter { used: 1, base: self.lost });
+        self.names.push((key, (src, dst, port, protocol)));
     }
 
     /// Forgets the smallest quarter.
@@ -90,12 +96,15 @@ impl Translated {
         let margin = *margins.select_nth_unstable(quarter).1;
         let lost = self.lost;
         self.counters.retain(|_, counter| counter.margin(lost) > margin);
+        self.names.retain(|(key, _)| self.counters.contains_key(key));
         self.lost += margin;
     }
 
     /// The destinations with the most ports, most first.
     pub(super) fn largest(&self, most: usize) -> Vec<Ports> {
-        let mut all: Vec<Ports> = self.counters.values().map(|counter| counter.ports).collect();
+        let named = self.names.iter().filter_map(|(key, name)| Some((name, self.counters.get(key)?.used)));
+        let mut all: Vec<Ports> =
+            named.map(|(&(src, dst, port, protocol), used)| Ports { src, dst, port, protocol, used }).collect();
         // Of several zones the fullest counts.
         all.sort_unstable();
         all.reverse();

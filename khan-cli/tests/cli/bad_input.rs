@@ -108,7 +108,10 @@ async fn without_any_source_all_three_remedies_are_named() {
     let copy =
         tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir().unwrap();
     let program = copy.path().join("khan");
-    std::fs::copy(shown, &program).unwrap();
+    // Not copied by this process: a child that another test forks meanwhile would have the file open for writing, and a file
+    // that is cannot be executed.
+    let copied = std::process::Command::new("cp").args([shown.as_ref(), program.as_os_str()]).status().unwrap();
+    assert!(copied.success());
     nobody.command = tokio::process::Command::new("setpriv");
     nobody.command.args(["--reuid", "65534", "--clear-groups", "--bounding-set", "-all", "--inh-caps", "-all"]);
     nobody.command.arg(&program).args(["top", "--once"]).env_clear().env("PATH", "/usr/bin:/bin");

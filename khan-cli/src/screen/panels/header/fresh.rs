@@ -24,6 +24,8 @@ pub(super) fn flow(app: &App) -> (String, Style) {
             (format!("RECONNECTING in {wait}s (attempt {attempt})"), styles.bad)
         }
         Link::Credentials(_) => ("WAITING FOR CREDENTIALS".into(), styles.warn),
+        // Its last view can come before those that precede it.
+        Link::Up if app.data.is_replay() && !app.data.ended() => ("LOADING".into(), styles.warn),
         Link::Up if app.data.is_replay() => (format!("ENDED {}", moment(app)), styles.warn),
         Link::Up if app.data.ended() => ("ENDED".into(), styles.warn),
         // Nothing has been heard yet, or nobody is there to be heard.
