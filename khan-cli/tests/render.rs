@@ -233,6 +233,20 @@ fn a_baseline_may_lie_in_the_past() {
     assert!(frame.contains("LIVE") && counted, "{frame}");
 }
 
+/// The last view of a recording can be on the screen before the others are known, and then there is no way back yet.
+#[test]
+fn a_recording_has_ended_only_when_all_of_it_is_there() {
+    let mut stage = Stage::new(80, 24, false);
+    let [first, last] = [0, 1].map(|step| stage.recorded(step));
+    stage.tell(Msg::View(last));
+    assert!(stage.frame().contains("LOADING"), "{}", stage.frame());
+    stage.tell(Msg::News(News::Past(vec![first])));
+    stage.tell(Msg::News(News::End));
+    assert!(stage.frame().contains("ENDED"), "{}", stage.frame());
+    stage.press(",");
+    assert!(stage.frame().contains("REPLAY") && stage.frame().contains("round 1 of 2"), "{}", stage.frame());
+}
+
 /// Enter logs in again only while credentials are refused, and only where it means nothing else.
 #[test]
 fn expired_credentials_are_one_key_away() {

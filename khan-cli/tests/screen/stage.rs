@@ -10,7 +10,9 @@ use jiff::tz::TimeZone;
 use khan_api::{Snapshot, Timestamp};
 use khan_cli::feed::News;
 use khan_cli::model::node::Failure;
-use khan_cli::model::{LeakRule, NodeInput, NodeState, NodeStatus, NodeTable, Pool, Query, SourceInfo, merge};
+use khan_cli::model::{
+    LeakRule, NodeInput, NodeState, NodeStatus, NodeTable, Pool, Query, SourceInfo, SourceKind, View, merge,
+};
 use khan_cli::screen::columns::Choice;
 use khan_cli::screen::depth::Depth;
 use khan_cli::screen::glyphs::{ASCII, UTF8};
@@ -25,6 +27,12 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::shop::{PERIOD, START, snapshots};
+
+/// What a source of this kind says at a step.
+fn at(step: i64, inputs: Vec<NodeInput>, kind: SourceKind) -> Arc<View> {
+    let source = SourceInfo { kind, context: "prod-eu1".into(), ..SourceInfo::default() };
+    Arc::new(merge(source, inputs, Timestamp::from_seconds(START + PERIOD * step)))
+}
 
 /// A state and a terminal that only remembers.
 pub(crate) struct Stage {
@@ -124,9 +132,14 @@ impl Stage {
     }
 
     fn merge(&mut self, inputs: Vec<NodeInput>, step: i64) {
-        let source = SourceInfo { context: "prod-eu1".into(), ..SourceInfo::default() };
-        let view = merge(source, inputs, Timestamp::from_seconds(START + PERIOD * step));
-        self.tell(Msg::View(Arc::new(view)));
+        let view = at(step, inputs, SourceKind::Agents);
+        self.tell(Msg::View(view));
+    }
+
+    /// The shop at a step, from a recording.
+    pub(crate) fn recorded(&mut self, step: i64) -> Arc<View> {
+        let inputs = snapshots(step).iter().map(|snapshot| self.input(snapshot, NodeState::Ok, None)).collect();
+        at(step, inputs, SourceKind::Replay)
     }
 
     fn failure(&mut self, step: i64, node: &str) -> Failure {
