@@ -42,7 +42,7 @@ struct Counter {
 
 impl Counter {
     /// What it has had since it began, beyond what was lost meanwhile.
-    fn margin(&self, lost: u32) -> u32 {
+    fn margin(self, lost: u32) -> u32 {
         self.used.saturating_sub(lost - self.base)
     }
 }
