@@ -17,6 +17,7 @@ pub mod netlink;
 mod seen;
 mod outlet;
 mod pinned;
+mod maps;
 mod cilium;
 pub mod calico;
 mod tables;

@@ -311,6 +311,13 @@ impl Table {
         }
     }
 
+    /// Notes what an unacknowledged connection has heard. Apart from the fold, like [`Table::recall`].
+    #[cold]
+    #[inline(never)]
+    fn hear(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
+        self.recall.hears(flow.tcp.and_then(|tcp| Heard::of(tcp, &details())));
+    }
+
     /// Makes room for further rows.
     #[cold]
     fn shrink(&mut self) {
@@ -389,8 +396,8 @@ impl Sink for Table {
     #[inline]
     fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
         // Only there does it matter what the peer has sent.
-        if let Some(tcp) = flow.tcp.filter(|tcp| tcp.is_unacknowledged()) {
-            self.recall.hears(Heard::of(tcp, &details()));
+        if flow.tcp.as_ref().is_some_and(|tcp| tcp.is_unacknowledged()) {
+            self.hear(flow, details);
         }
         self.flow(flow);
     }

@@ -10,7 +10,7 @@ pub mod lifetime;
 pub mod entry;
 mod maps;
 
-pub(super) use maps::{Calico, open};
+pub(super) use maps::Calico;
 
 #[cfg(test)]
 mod tests;

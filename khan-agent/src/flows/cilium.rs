@@ -24,6 +24,7 @@ use held::{Entry, Held};
 use layout::{Ip, Key, Role, Value};
 
 use super::flow::{Flow, Status, Tcp, Tuple};
+use super::maps::Layout;
 use super::outlet::Outlet;
 use super::pinned::{self, Table};
 use super::reader::{AttemptError, Details, Plane, Sink, Unread};
@@ -35,19 +36,6 @@ const MAPS: [(&str, bool); 4] = [
     ("cilium_ct6_global", true),
     ("cilium_ct_any6_global", true),
 ];
-
-/// Opens what is pinned in `folder`.
-pub(super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
-    let mut tables = Vec::new();
-    for (name, v6) in MAPS {
-        let key = if v6 { <[u64; 2]>::KEY } else { u32::KEY };
-        match pinned::open(Plane::Cilium, folder, (name, v6), [key, Value::SIZE]) {
-            Ok(table) => tables.extend(table),
-            Err(why) => unread.push(why),
-        }
-    }
-    tables
-}
 
 /// Entries whose times decide which clock they are of.
 const SAMPLE: usize = 2048;
@@ -67,14 +55,26 @@ impl Default for Cilium {
     }
 }
 
-impl Cilium {
-    /// A reading of all maps begins.
-    pub(super) fn begin(&mut self) {
+impl Layout for Cilium {
+    const PLANE: Plane = Plane::Cilium;
+
+    fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
+        let mut tables = Vec::new();
+        for (name, v6) in MAPS {
+            let key = if v6 { <[u64; 2]>::KEY } else { u32::KEY };
+            match pinned::open(Plane::Cilium, folder, (name, v6), [key, Value::SIZE]) {
+                Ok(table) => tables.extend(table),
+                Err(why) => unread.push(why),
+            }
+        }
+        tables
+    }
+
+    fn begin(&mut self) {
         self.looked = false;
     }
 
-    /// Gives every connection of the map, and tells how many entries it has, or why it cannot be read after all.
-    pub(super) fn read<S: Sink>(
+    fn read<S: Sink>(
         &mut self,
         table: &Table,
         buffers: &mut Buffers,
@@ -83,7 +83,9 @@ impl Cilium {
         let read = if table.v6 { Self::read_family::<[u64; 2], S> } else { Self::read_family::<u32, S> };
         read(self, table, buffers, outlet)
     }
+}
 
+impl Cilium {
     fn read_family<A: Ip, S: Sink>(
         &mut self,
         table: &Table,

@@ -1,9 +1,7 @@
-//! Where readers of maps put what they find: in, flows; out, those that the kernel's table does not have, in batches, to a
-//! sink.
+//! Where readers of maps put what they find: in, flows; out, the same in batches, to a sink.
 
 use super::flow::Flow;
 use super::reader::{AttemptError, Details, DumpError, Dumped, Sink, Spoiled};
-use super::seen::Seen;
 
 /// Entries in a batch: as many as the kernel's dumps have, which is what sinks are made for.
 const BATCH: u32 = 256;
@@ -12,24 +10,20 @@ const BATCH: u32 = 256;
 #[derive(Debug)]
 pub(super) struct Outlet<'a, S> {
     sink: &'a mut S,
-    seen: &'a Seen,
     dumped: &'a mut Dumped,
     given: u32,
 }
 
 impl<'a, S: Sink> Outlet<'a, S> {
-    /// Leaves out what was seen.
-    pub(super) fn new(sink: &'a mut S, seen: &'a Seen, dumped: &'a mut Dumped) -> Self {
+    /// Counts in `dumped` what goes to the sink.
+    pub(super) fn new(sink: &'a mut S, dumped: &'a mut Dumped) -> Self {
         sink.batch();
-        Self { sink, seen, dumped, given: 0 }
+        Self { sink, dumped, given: 0 }
     }
 
     /// One connection.
     #[inline]
     pub(super) fn give(&mut self, flow: &Flow, details: impl FnOnce() -> Details) -> Result<(), AttemptError> {
-        if self.seen.has(flow) {
-            return Ok(());
-        }
         self.sink.entry(flow, details);
         self.dumped.flows += 1;
         self.given += 1;

@@ -77,6 +77,20 @@ pub struct Dumped {
     pub buckets: u64,
 }
 
+impl Dumped {
+    /// With what another table yielded to the same sink.
+    #[must_use]
+    pub(super) const fn and(self, other: &Self) -> Self {
+        Self {
+            flows: self.flows + other.flows,
+            refused: self.refused + other.refused,
+            batches: self.batches + other.batches,
+            bytes: self.bytes + other.bytes,
+            buckets: self.buckets + other.buckets,
+        }
+    }
+}
+
 /// What the tables say about themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {

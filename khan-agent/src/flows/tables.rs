@@ -4,19 +4,18 @@
 //! those are left out of the maps: the kernel says more about them. Without maps none of this costs anything but a look for
 //! their names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use khan_bpf::Buffers;
 use tracing::warn;
 
-use super::calico::{self, Calico};
-use super::cilium::{self, Cilium};
+use super::calico::Calico;
+use super::cilium::Cilium;
 use super::flow::Flow;
+use super::maps::Maps;
 use super::netlink::Netlink;
-use super::outlet::Outlet;
-use super::reader::{AttemptError, Details, DumpError, Dumped, KERNEL, Plane, Reader, Sink, Stats, TableStats, Unread};
+use super::reader::{AttemptError, Details, DumpError, Dumped, KERNEL, Plane, Reader, Sink, Stats, TableStats};
 use super::seen::Seen;
 
 /// Which tables are read.
@@ -66,13 +65,11 @@ impl Choice {
 pub struct NodeTables {
     choice: Choice,
     netlink: Netlink,
-    cilium: Cilium,
-    calico: Calico,
+    cilium: Maps<Cilium>,
+    calico: Maps<Calico>,
     seen: Seen,
     /// Whether the latest reading read the kernel's table.
     kernel: Option<Duration>,
-    tables: Vec<TableStats>,
-    unread: Vec<Unread>,
     /// Whether it was said that connections may count twice.
     crowded: bool,
 }
@@ -81,6 +78,14 @@ impl NodeTables {
     /// Reads the tables that `choice` says.
     pub fn new(choice: Choice) -> Self {
         Self { choice, ..Self::default() }
+    }
+
+    /// Opens the maps that are to be read. Says whether there are any.
+    fn open_maps(&mut self, folder: &Path) -> bool {
+        let Self { choice, cilium, calico, .. } = self;
+        let opened =
+            [choice.takes(Plane::Cilium) && cilium.open(folder), choice.takes(Plane::Calico) && calico.open(folder)];
+        opened.contains(&true)
     }
 
     /// The kernel's table; with `noting`, its connections are remembered.
@@ -113,43 +118,23 @@ impl NodeTables {
 
 impl Reader for NodeTables {
     fn read(&mut self, sink: &mut impl Sink) -> Result<Dumped, AttemptError> {
-        (self.kernel, self.tables, self.unread) = (None, Vec::new(), Vec::new());
+        self.kernel = None;
         self.seen.clear();
         let folder = self.choice.bpf_fs.join("tc/globals");
-        let opened = |plane| self.choice.takes(plane);
-        let cilium = if opened(Plane::Cilium) { cilium::open(&folder, &mut self.unread) } else { Vec::new() };
-        let calico = if opened(Plane::Calico) { calico::open(&folder, &mut self.unread) } else { Vec::new() };
-        let maps = !cilium.is_empty() || !calico.is_empty();
+        let maps = self.open_maps(&folder);
         let mut dumped = if self.choice.takes_kernel() { self.read_kernel(maps, sink)? } else { Dumped::default() };
         if maps {
-            let Self { seen, unread, tables, .. } = self;
-            let (mut buffers, mut outlet) = (Buffers::default(), Outlet::new(sink, seen, &mut dumped));
-            self.cilium.begin();
-            if !calico.is_empty() {
-                self.calico.begin();
-            }
-            for table in cilium.iter().chain(&calico) {
-                let began = Instant::now();
-                let walked = match table.plane {
-                    Plane::Cilium => self.cilium.read(table, &mut buffers, &mut outlet)?,
-                    Plane::Calico => self.calico.read(table, &mut buffers, &mut outlet)?,
-                };
-                tables.extend(table.stats(walked, began, unread));
-            }
-            outlet.next_batch()?;
+            let mut unseen = Unseen { sink, seen: &self.seen, left_out: 0 };
+            dumped = dumped.and(&self.cilium.read(&mut unseen)?).and(&self.calico.read(&mut unseen)?);
+            dumped.flows -= unseen.left_out;
             self.seen.clear();
         }
         match self.choice.which {
-            Which::Cilium | Which::Calico if self.tables.is_empty() => {
-                let plane = if self.choice.which == Which::Cilium { Plane::Cilium } else { Plane::Calico };
-                Err(match self.unread.first().cloned() {
-                    Some(unread) => DumpError::Unread { folder, unread },
-                    None => DumpError::NoTable { plane, folder },
-                }
-                .into())
-            }
-            _ => Ok(dumped),
+            Which::Cilium => self.cilium.required(&folder)?,
+            Which::Calico => self.calico.required(&folder)?,
+            Which::Auto | Which::Netlink => {}
         }
+        Ok(dumped)
     }
 
     fn stats(&mut self) -> Result<Stats, DumpError> {
@@ -159,8 +144,10 @@ impl Reader for NodeTables {
             let (entries, limit) = (stats.entries, stats.limit);
             stats.tables.push(TableStats { name: KERNEL, entries, limit, evicts: false, took });
         }
-        stats.tables.extend(&self.tables);
-        stats.unread.clone_from(&self.unread);
+        for maps in [self.cilium.stats()?, self.calico.stats()?] {
+            stats.tables.extend(maps.tables);
+            stats.unread.extend(maps.unread);
+        }
         Ok(stats)
     }
 }
@@ -188,6 +175,45 @@ impl<S: Sink> Sink for Noting<'_, S> {
     fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
         self.seen.note(flow);
         self.sink.entry(flow, details);
+    }
+
+    fn wanted(&self) -> bool {
+        self.sink.wanted()
+    }
+
+    fn settle(&mut self) -> bool {
+        self.sink.settle()
+    }
+}
+
+/// A sink of what the kernel's table does not have.
+struct Unseen<'a, S> {
+    sink: &'a mut S,
+    seen: &'a Seen,
+    left_out: u64,
+}
+
+impl<S: Sink> Sink for Unseen<'_, S> {
+    fn begin(&mut self) {
+        self.sink.begin();
+    }
+
+    fn batch(&mut self) {
+        self.sink.batch();
+    }
+
+    #[inline]
+    fn flow(&mut self, flow: &Flow) {
+        self.entry(flow, Details::default);
+    }
+
+    #[inline]
+    fn entry(&mut self, flow: &Flow, details: impl FnOnce() -> Details) {
+        if self.seen.has(flow) {
+            self.left_out += 1;
+        } else {
+            self.sink.entry(flow, details);
+        }
     }
 
     fn wanted(&self) -> bool {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use khan_bpf::Buffers;
 
+use super::super::maps::Layout;
 use super::super::outlet::Outlet;
 use super::super::pinned::{self, Table};
 use super::super::reader::{AttemptError, Details, Plane, Sink, Unread};
@@ -15,37 +16,37 @@ use super::lifetime::Lifetimes;
 /// The maps of each family, the newer version first, and whether they are those of IPv6.
 const MAPS: [([&str; 2], bool); 2] = [(["cali_v4_ct4", "cali_v4_ct3"], false), (["cali_v6_ct4", "cali_v6_ct3"], true)];
 
-/// Opens what is pinned in `folder`; of two versions the newer, since after an upgrade the older is only left over.
-pub(in super::super) fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
-    let mut tables = Vec::new();
-    for (names, v6) in MAPS {
-        let sizes = if v6 { [key_size::<16>(), value_size::<16>()] } else { [key_size::<4>(), value_size::<4>()] };
-        for name in names {
-            match pinned::open(Plane::Calico, folder, (name, v6), sizes) {
-                Ok(None) => continue,
-                Ok(Some(table)) => tables.push(table),
-                Err(why) => unread.push(why),
-            }
-            break;
-        }
-    }
-    tables
-}
-
 /// Reads the maps.
 #[derive(Debug, Default)]
 pub(in super::super) struct Calico {
     lifetimes: Lifetimes,
 }
 
-impl Calico {
-    /// A reading of all maps begins.
-    pub(in super::super) fn begin(&mut self) {
+impl Layout for Calico {
+    const PLANE: Plane = Plane::Calico;
+
+    /// Of two versions the newer, since after an upgrade the older is only left over.
+    fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
+        let mut tables = Vec::new();
+        for (names, v6) in MAPS {
+            let sizes = if v6 { [key_size::<16>(), value_size::<16>()] } else { [key_size::<4>(), value_size::<4>()] };
+            for name in names {
+                match pinned::open(Plane::Calico, folder, (name, v6), sizes) {
+                    Ok(None) => continue,
+                    Ok(Some(table)) => tables.push(table),
+                    Err(why) => unread.push(why),
+                }
+                break;
+            }
+        }
+        tables
+    }
+
+    fn begin(&mut self) {
         self.lifetimes.begin();
     }
 
-    /// Gives every connection of the map, and tells how many entries it has, or why it cannot be read after all.
-    pub(in super::super) fn read<S: Sink>(
+    fn read<S: Sink>(
         &mut self,
         table: &Table,
         buffers: &mut Buffers,
@@ -54,7 +55,9 @@ impl Calico {
         let read = if table.v6 { Self::read_family::<16, S> } else { Self::read_family::<4, S> };
         read(self, table, buffers, outlet)
     }
+}
 
+impl Calico {
     fn read_family<const N: usize, S: Sink>(
         &mut self,
         table: &Table,
