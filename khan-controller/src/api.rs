@@ -27,8 +27,8 @@ use crate::metrics::Metrics;
 use crate::shared_index::SharedIndex;
 
 /// What all requests and answers in the making hold together, in bytes. An agent's usual request takes [`answer::LEAST`], so
-/// some 400 are served at the same time; a peer that does not send or read keeps its share until others want it.
-const MOST_HELD: usize = 32 << 20;
+/// some 200 are served at the same time; a peer that does not send or read keeps its share until others want it.
+const MOST_HELD: usize = 16 << 20;
 
 /// How long a request waits for its share: as long as an agent waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);

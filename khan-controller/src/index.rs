@@ -17,6 +17,7 @@ mod history;
 mod entry;
 mod ports;
 mod limits;
+mod listed;
 mod endpoints;
 mod dialled;
 mod view;

@@ -2,15 +2,16 @@
 //!
 //! A request [enters](Gate::enter) before it takes anything and holds a [`Pass`] for as long as it does. When there is no
 //! room it waits in a queue in which peers take turns; and while somebody waits, holders that keep the server waiting are
-//! cut, the slowest of the peer that holds most first. So a slow peer costs nothing that others need, and nobody waits
-//! longer than [`Bounds::patience`].
+//! cut, the slowest of the peer that holds most first. Where none does, as when the server has long to do for one peer, that
+//! yields to another that holds nothing. So a peer costs nothing that others need, and nobody waits longer than
+//! [`Bounds::patience`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::exchange::Exchange;
 use crate::peer::Peer;
@@ -19,6 +20,9 @@ use crate::shed::{self, How, Shed};
 
 /// How often slow holders are looked for while somebody waits.
 const WATCH: Duration = Duration::from_millis(50);
+
+/// Requests that a peer may have under way whatever others want.
+const FEW: usize = 4;
 
 /// What a gate lets through.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +69,7 @@ struct Holder {
 #[derive(Debug)]
 struct Waiting {
     exchange: Exchange,
+    since: Instant,
     enter: oneshot::Sender<Pass>,
 }
 
@@ -100,7 +105,11 @@ impl Gate {
                 return Err(Shed::refused(name));
             }
             let (enter, entered) = oneshot::channel();
-            places.waiting.push(exchange.peer(), number, Waiting { exchange: exchange.clone(), enter });
+            places.waiting.push(
+                exchange.peer(),
+                number,
+                Waiting { exchange: exchange.clone(), since: Instant::now(), enter },
+            );
             if !std::mem::replace(&mut places.watched, true) {
                 tokio::spawn(self.clone().watch());
             }
@@ -128,7 +137,7 @@ impl Gate {
     fn admit(&self, mut places: std::sync::MutexGuard<'_, Places>) {
         let mut admitted = Vec::new();
         while places.waiting.len() > 0 && places.used + self.0.bounds.entry <= self.0.bounds.capacity {
-            let Some((number, Waiting { exchange, enter })) = places.waiting.pop() else { break };
+            let Some((number, Waiting { exchange, enter, .. })) = places.waiting.pop() else { break };
             places.used += self.0.bounds.entry;
             places.holders.insert(number, Holder { exchange, units: self.0.bounds.entry });
             admitted.push((enter, Pass { gate: self.clone(), number }));
@@ -152,6 +161,7 @@ impl Gate {
             if let Some(grace) = self.0.bounds.grace {
                 let wanted = places.used + places.waiting.len().saturating_mul(self.0.bounds.entry);
                 places.cut(self.0.bounds.name, wanted.saturating_sub(self.0.bounds.capacity), grace);
+                places.share(&self.0.bounds, grace);
             }
             self.admit(places);
         }
@@ -198,6 +208,22 @@ impl Places {
                 return;
             }
             freed += self.evict(name, number);
+        }
+    }
+
+    /// Where there is no room and a peer that holds nothing has waited for longer than `grace`, one that holds more than an equal share
+    /// gives up one request, slow or not. A few requests are nobody's too many.
+    fn share(&mut self, &Bounds { name, capacity, entry, .. }: &Bounds, grace: Duration) {
+        let totals = self.totals();
+        let left_out =
+            |(peer, waiting): (Peer, &Waiting)| !totals.contains_key(&peer) && waiting.since.elapsed() > grace;
+        if self.used + entry <= capacity || !self.waiting.first_of_each().any(left_out) {
+            return;
+        }
+        let Some(loser) = self.largest() else { return };
+        let held = totals[&self.holders[&loser].exchange.peer()];
+        if held > (capacity / (totals.len() + 1)).max(FEW * entry) {
+            self.evict(name, loser);
         }
     }
 
@@ -338,6 +364,26 @@ mod tests {
         assert!(held.iter().all(|(_, pass)| pass.hold(10).is_ok()));
         drop((pass, held));
         assert_eq!(gate.used(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_all_the_servers_time_yields_to_one_that_holds_nothing() {
+        let grace = Some(Duration::from_millis(500));
+        let busy = gate(10, grace);
+        let held = fill(&busy, 1, 10).await;
+        let begun = Instant::now();
+        let pass = busy.enter(&exchange(2)).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert_eq!(held.iter().filter(|(_, pass)| pass.hold(10).is_err()).count(), 1);
+        drop((pass, held));
+        // Where each holds its share, nobody yields.
+        let shared = gate(10, grace);
+        let mut held = Vec::new();
+        for peer in 1..=10 {
+            held.extend(fill(&shared, peer, 1).await);
+        }
+        assert!(shared.enter(&exchange(11)).await.is_err());
+        assert!(held.iter().all(|(_, pass)| pass.hold(10).is_ok()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -29,6 +29,11 @@ impl<T> Ring<T> {
         self.queues.get(&peer).map_or(0, VecDeque::len)
     }
 
+    /// What each peer has waited for longest.
+    pub(crate) fn first_of_each(&self) -> impl Iterator<Item = (Peer, &T)> {
+        self.queues.iter().filter_map(|(peer, queue)| Some((*peer, &queue.front()?.1)))
+    }
+
     /// Adds at the end. The numbers that a ring is given must rise.
     pub(crate) fn push(&mut self, peer: Peer, number: u64, item: T) {
         let queue = self.queues.entry(peer).or_insert_with(|| {

@@ -1,7 +1,7 @@
 //! Which addresses answer for which service, from slices of endpoints, in both directions.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use khan_api::identity::MAX_SERVICES;
@@ -10,6 +10,7 @@ use khan_api::{Kind, Service, ServiceEndpoint, ServiceName, Timestamp};
 
 use super::Index;
 use super::address::Address;
+use super::listed::Listed;
 use super::record::{Record, Records, Seconds};
 use crate::kubernetes::{Endpoint, Slice};
 
@@ -20,8 +21,7 @@ type Key = (Box<str>, Box<str>);
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
     services: BTreeMap<Key, Known>,
-    // Every address with the slices that list it: 20 bytes each, where a map of lists would take three times that.
-    listed: BTreeSet<(Address, u32)>,
+    listed: Listed,
     // By slice, since when each of its endpoints is in its condition.
     since: HashMap<u32, Box<[Seconds]>>,
     // Since when all slices are known.
@@ -104,12 +104,12 @@ impl Endpoints {
                     changes.ports.extend(Some(is.ip).filter(|_| old_ports != new_ports));
                 }
                 (Some((was, _)), None) => {
-                    self.listed.remove(&(was.ip.into(), slot));
+                    self.listed.remove(was.ip.into(), slot);
                     changes.take(was.ip, old_ports, self.ports_among(&others, was.ip, records));
                 }
                 (None, Some(is)) => {
                     let elsewhere = self.listing(&others, is.ip).next();
-                    self.listed.insert((is.ip.into(), slot));
+                    self.listed.insert(is.ip.into(), slot);
                     since.push(elsewhere.and_then(|other| self.since_in(other, *is, records)).unwrap_or(now));
                     changes.take(is.ip, new_ports, self.ports_among(&others, is.ip, records));
                 }
@@ -138,7 +138,7 @@ impl Endpoints {
 
     /// Those of these slots whose slices list `ip`.
     fn listing(&self, slots: &[u32], ip: IpAddr) -> impl Iterator<Item = u32> {
-        slots.iter().copied().filter(move |slot| self.listed.contains(&(ip.into(), *slot)))
+        slots.iter().copied().filter(move |slot| self.listed.contains(ip.into(), *slot))
     }
 
     /// The ports of each of them.
@@ -227,9 +227,8 @@ impl Index {
 
     /// The slices that list `address`.
     pub(super) fn slices_of(&self, address: Address) -> impl Iterator<Item = (&Record, &Slice)> {
-        let slots = self.endpoints.listed.range((address, 0)..=(address, u32::MAX));
-        slots.filter_map(|(_, slot)| {
-            let record = self.records.get(*slot);
+        self.endpoints.listed.slots(address).filter_map(|slot| {
+            let record = self.records.get(slot);
             Some((record, slice(record)?))
         })
     }
