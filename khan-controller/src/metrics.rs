@@ -66,7 +66,7 @@ impl Metrics {
             ),
             addresses: ints("khan_controller_addresses", "Addresses that have an owner, by its type.", &["type"]),
             conflicts: int("khan_controller_conflicts", "Addresses that several nodes, services or pods claim."),
-            previous: int("khan_controller_previous_owners", "Remembered previous owners of addresses."),
+            previous: int("khan_controller_tombstones", "Remembered previous owners of addresses."),
             revision: int("khan_controller_revision", "Changes of what an address is called since the start."),
             refused: counts(
                 "khan_controller_objects_refused_total",
