@@ -214,10 +214,13 @@ impl Places {
     /// Where there is no room and a peer that holds nothing has waited for longer than `grace`, one that holds more than an equal share
     /// gives up one request, slow or not. A few requests are nobody's too many.
     fn share(&mut self, &Bounds { name, capacity, entry, .. }: &Bounds, grace: Duration) {
+        if self.used + entry <= capacity {
+            return;
+        }
         let totals = self.totals();
         let left_out =
             |(peer, waiting): (Peer, &Waiting)| !totals.contains_key(&peer) && waiting.since.elapsed() > grace;
-        if self.used + entry <= capacity || !self.waiting.first_of_each().any(left_out) {
+        if !self.waiting.first_of_each().any(left_out) {
             return;
         }
         let Some(loser) = self.largest() else { return };

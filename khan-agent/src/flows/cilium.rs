@@ -12,7 +12,6 @@ mod held;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use khan_api::{Protocol, TcpState};
 use khan_bpf::Buffers;
@@ -27,15 +26,7 @@ use super::flow::{Flow, Status, Tcp, Tuple};
 use super::maps::Layout;
 use super::outlet::Outlet;
 use super::pinned::{self, Table};
-use super::reader::{AttemptError, Details, Plane, Sink, Unread};
-
-/// Every map, and whether it is that of IPv6.
-const MAPS: [(&str, bool); 4] = [
-    ("cilium_ct4_global", false),
-    ("cilium_ct_any4_global", false),
-    ("cilium_ct6_global", true),
-    ("cilium_ct_any6_global", true),
-];
+use super::reader::{AttemptError, Details, Plane, Sink};
 
 /// Entries whose times decide which clock they are of.
 const SAMPLE: usize = 2048;
@@ -58,16 +49,15 @@ impl Default for Cilium {
 impl Layout for Cilium {
     const PLANE: Plane = Plane::Cilium;
 
-    fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
-        let mut tables = Vec::new();
-        for (name, v6) in MAPS {
-            let key = if v6 { <[u64; 2]>::KEY } else { u32::KEY };
-            match pinned::open(Plane::Cilium, folder, (name, v6), [key, Value::SIZE]) {
-                Ok(table) => tables.extend(table),
-                Err(why) => unread.push(why),
-            }
-        }
-        tables
+    const MAPS: &[(&[&str], bool)] = &[
+        (&["cilium_ct4_global"], false),
+        (&["cilium_ct_any4_global"], false),
+        (&["cilium_ct6_global"], true),
+        (&["cilium_ct_any6_global"], true),
+    ];
+
+    fn sizes(v6: bool) -> [usize; 2] {
+        [if v6 { <[u64; 2]>::KEY } else { u32::KEY }, Value::SIZE]
     }
 
     fn begin(&mut self) {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use khan_bpf::Buffers;
 
 use super::outlet::Outlet;
-use super::pinned::Table;
+use super::pinned::{self, Table};
 use super::reader::{AttemptError, DumpError, Dumped, Plane, Reader, Sink, Stats, TableStats, Unread};
 
 /// Which maps a data plane has, and what their entries mean.
@@ -16,8 +16,11 @@ pub(super) trait Layout: Default {
     /// Whose they are.
     const PLANE: Plane;
 
-    /// Opens what is pinned in `folder`, and tells `unread` what is there and cannot be read.
-    fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table>;
+    /// The names of each map's pin, the newest version's first, and whether it is of IPv6.
+    const MAPS: &[(&[&str], bool)];
+
+    /// Bytes of the keys and the values, the same in every version.
+    fn sizes(v6: bool) -> [usize; 2];
 
     /// A reading of all maps begins.
     fn begin(&mut self);
@@ -44,8 +47,17 @@ pub(super) struct Maps<L> {
 impl<L: Layout> Maps<L> {
     /// Opens what is pinned in `folder` for the next reading. Says whether there is anything to read.
     pub(super) fn open(&mut self, folder: &Path) -> bool {
-        (self.tables, self.unread) = (Vec::new(), Vec::new());
-        self.open = L::open(folder, &mut self.unread);
+        (self.open, self.tables, self.unread) = (Vec::new(), Vec::new(), Vec::new());
+        for (names, v6) in L::MAPS {
+            // After an upgrade the older version is only left over.
+            let newest =
+                names.iter().find_map(|name| pinned::open(L::PLANE, folder, (name, *v6), L::sizes(*v6)).transpose());
+            match newest {
+                None => {}
+                Some(Ok(table)) => self.open.push(table),
+                Some(Err(why)) => self.unread.push(why),
+            }
+        }
         !self.open.is_empty()
     }
 

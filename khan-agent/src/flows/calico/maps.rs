@@ -1,20 +1,16 @@
-//! Calico's maps: in, the folder they are pinned in; out, flows.
+//! Calico's maps: in, entries; out, flows.
 
 use std::io;
-use std::path::Path;
 
 use khan_bpf::Buffers;
 
 use super::super::maps::Layout;
 use super::super::outlet::Outlet;
 use super::super::pinned::{self, Table};
-use super::super::reader::{AttemptError, Details, Plane, Sink, Unread};
+use super::super::reader::{AttemptError, Details, Plane, Sink};
 use super::entry;
 use super::layout::{key_size, value_size};
 use super::lifetime::Lifetimes;
-
-/// The maps of each family, the newer version first, and whether they are those of IPv6.
-const MAPS: [([&str; 2], bool); 2] = [(["cali_v4_ct4", "cali_v4_ct3"], false), (["cali_v6_ct4", "cali_v6_ct3"], true)];
 
 /// Reads the maps.
 #[derive(Debug, Default)]
@@ -25,21 +21,11 @@ pub(in super::super) struct Calico {
 impl Layout for Calico {
     const PLANE: Plane = Plane::Calico;
 
-    /// Of two versions the newer, since after an upgrade the older is only left over.
-    fn open(folder: &Path, unread: &mut Vec<Unread>) -> Vec<Table> {
-        let mut tables = Vec::new();
-        for (names, v6) in MAPS {
-            let sizes = if v6 { [key_size::<16>(), value_size::<16>()] } else { [key_size::<4>(), value_size::<4>()] };
-            for name in names {
-                match pinned::open(Plane::Calico, folder, (name, v6), sizes) {
-                    Ok(None) => continue,
-                    Ok(Some(table)) => tables.push(table),
-                    Err(why) => unread.push(why),
-                }
-                break;
-            }
-        }
-        tables
+    const MAPS: &[(&[&str], bool)] =
+        &[(&["cali_v4_ct4", "cali_v4_ct3"], false), (&["cali_v6_ct4", "cali_v6_ct3"], true)];
+
+    fn sizes(v6: bool) -> [usize; 2] {
+        if v6 { [key_size::<16>(), value_size::<16>()] } else { [key_size::<4>(), value_size::<4>()] }
     }
 
     fn begin(&mut self) {
